@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The object model: what a node is told. One C struct a type; config/schema.[ch] describes every field once,
+ * and the configuration file, the API, the CLI, persistence and their documentation all work from that table.
+ *
+ * Control thread (and short-lived clients) only. A struct object owns its strings and arrays; after it has been
+ * validated it is immutable and shared by reference count.
+ */
+#ifndef CONFIG_MODEL_H
+#define CONFIG_MODEL_H
+
+#include "config/address.h"
+#include "config/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* In the order in which a transaction applies them; removal is in reverse. */
+enum object_type {
+	OBJECT_NODE,   /* exactly one, named by its own `name` */
+	OBJECT_UPLINK,
+	OBJECT_POOL,
+	OBJECT_PEER,
+	OBJECT_POD,
+	OBJECT_ROUTE,
+	OBJECT_TYPE_COUNT
+};
+
+enum encap { ENCAP_AUTO, ENCAP_VXLAN, ENCAP_IPIP, ENCAP_DIRECT, ENCAP_WIREGUARD };
+enum pod_kind { POD_TAP, POD_MEMIF };
+enum route_action { ROUTE_FORWARD, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
+enum uplink_driver { UPLINK_ETHDEV, UPLINK_AF_PACKET, UPLINK_AF_XDP, UPLINK_PCI };
+enum latency_mode { LATENCY_NORMAL, LATENCY_LOW }; /* LOW: workers never sleep */
+enum hugepages_mode { HUGEPAGES_AUTO, HUGEPAGES_OFF, HUGEPAGES_REQUIRED };
+
+struct addr_list {
+	struct ip_addr *items;
+	size_t count;
+};
+struct prefix_list {
+	struct ip_prefix *items;
+	size_t count;
+};
+struct uint_list {
+	uint32_t *items;
+	size_t count;
+};
+
+/* node: { name = "node-a"; } — settings marked (start) are read once; a change is refused with that reason. */
+struct node {
+	char *name;
+	struct uint_list worker_cpus;   /* (start) [] = one worker on the last allowed CPU */
+	uint32_t control_cpu;           /* (start) UINT32_MAX = unpinned */
+	uint32_t hugepages;             /* (start) enum hugepages_mode */
+	uint32_t memory_mb;             /* (start) DPDK memory, MiB; packet buffers come from it */
+	uint32_t buffers;               /* (start) mbufs of 2 KiB */
+	uint32_t latency;               /* enum latency_mode */
+	uint32_t flows;                 /* (start) entries of the flow table for IPv4 */
+	uint32_t flows6;                /* (start) entries of the flow table for IPv6 */
+	uint32_t neighbours;            /* most neighbours resolved or being resolved */
+	uint32_t flow_timeout_s;        /* idle seconds after which a flow entry goes */
+	struct mac_addr vtep_mac;       /* zero = derived from the name */
+	uint32_t vxlan_vni;             /* default of peers; 1 = flannel, 4096 = Calico */
+	uint32_t vxlan_port;            /* default of peers, UDP; 8472 or 4789 */
+	bool vxlan_udp6_checksum;       /* false = zero checksum over IPv6, RFC 6935 */
+	bool mss_clamp;                 /* lower TCP MSS to the path's MTU */
+	struct ip_addr gateway;         /* what pods see as next hop; 169.254.1.1 */
+	struct ip_addr gateway6;        /* fe80::1 */
+	struct mac_addr gateway_mac;    /* answered for both; 02:70:6f:64:6c:01 */
+	char *host_interface;           /* "podlane0"; "" = no host port */
+	struct addr_list host_addresses;/* of the host port */
+	uint32_t icmp_rate;             /* ICMP errors a second a worker */
+	char *log_level;                /* "error" .. "debug" */
+	char *metrics_listen;           /* "127.0.0.1:9099"; "" = off */
+};
+
+/* uplinks: ( { name = "eth0"; driver = "af_packet"; device = "eth0"; addresses = [ "192.0.2.1/24" ]; } ) */
+struct uplink {
+	char *name;
+	uint32_t driver;                /* enum uplink_driver */
+	char *device;                   /* interface name, PCI address, or with "ethdev" a DPDK device string */
+	struct prefix_list addresses;   /* of this node on that network, host bits set */
+	struct mac_addr mac;            /* zero = the device's own */
+	uint32_t mtu;                   /* IP bytes; 1500 */
+	uint32_t queues;                /* 0 = one a worker */
+};
+
+struct pool {
+	char *name;
+	struct ip_prefix cidr;
+};
+
+struct peer {
+	char *name;
+	struct addr_list underlay;      /* one address a family */
+	struct prefix_list pod_cidrs;
+	uint32_t encap;                 /* enum encap */
+	struct mac_addr vtep_mac;       /* needed where VXLAN is possible ("vxlan", "auto") */
+	uint32_t vni;                   /* 0 = node.vxlan_vni */
+	uint32_t port;                  /* 0 = node.vxlan_port */
+	uint32_t mtu;                   /* of the underlay path, IP bytes; 0 = the uplink's */
+};
+
+struct pod {
+	char *name;
+	uint32_t kind;                  /* enum pod_kind */
+	struct addr_list addresses;     /* [] = one from a pool of each family */
+	struct mac_addr mac;            /* tap: zero = derived from the name; memif: zero = learned by ARP/ND */
+	char *netns;                    /* tap: name under /run/netns, or a path */
+	char *interface;                /* tap: "eth0" */
+	char *socket;                   /* memif: path of the listening socket */
+	uint32_t memif_id;              /* memif: interface id on that socket */
+	uint32_t queues;                /* 0 = one a worker */
+	uint32_t ring_size;             /* memif: power of two, 1024 */
+	uint32_t mtu;                   /* 0 = from the calculator */
+	char *secret;                   /* memif, up to 24 bytes; "" = none */
+};
+
+struct route_via {
+	struct ip_addr address;         /* next hop, or family IP_NONE */
+	char *peer;                     /* name, or "" */
+	char *uplink;                   /* name, or ""; needed with a link-local address */
+	char *pod;                      /* name, or "": routed through a pod (gateway pods) */
+	uint32_t weight;                /* 1..255 */
+};
+
+/* routes: ( { prefix = "0.0.0.0/0"; via = ( { address = "192.0.2.254"; } ); } ) — the prefix text is its name. */
+struct route {
+	struct ip_prefix prefix;
+	uint32_t action;                /* enum route_action */
+	struct route_via *via;          /* 1..16 when action is ROUTE_FORWARD */
+	size_t via_count;
+};
+
+/** One object of any type. `origin` says who owns it. */
+enum object_origin { ORIGIN_FILE, ORIGIN_API };
+struct object {
+	enum object_type type;
+	enum object_origin origin;
+	uint32_t refs;                  /* control thread only, not atomic */
+	char *name;                     /* key within the type; routes: canonical prefix text */
+	char *file;                     /* where it was read, NULL for the API */
+	unsigned line;
+	union {
+		struct node node;
+		struct uplink uplink;
+		struct pool pool;
+		struct peer peer;
+		struct pod pod;
+		struct route route;
+	};
+};
+
+struct object *object_ref(struct object *obj);
+/** Drop a reference; the last one frees the object. NULL is allowed. */
+void object_unref(struct object *obj);
+bool object_equal(const struct object *a, const struct object *b);
+
+/** A consistent set of objects: a hash by (type, name), ordered listing by name. */
+struct model;
+struct model *model_new(void);
+void model_free(struct model *model);
+struct object *model_find(const struct model *model, enum object_type type, const char *name);
+size_t model_count(const struct model *model, enum object_type type);
+/** Walk in the order of names; stops when visit returns non-zero and returns that. */
+int model_each(const struct model *model, enum object_type type,
+	int (*visit)(const struct object *obj, void *arg), void *arg);
+
+/** One edit of a model. before == NULL: added; after == NULL: removed. */
+struct change {
+	struct object *before;
+	struct object *after;
+};
+
+/** A batch of edits against a model that is not touched until model_apply. Later edits of a name replace earlier
+ * ones; an edit that changes nothing vanishes. */
+struct changeset;
+struct changeset *changeset_new(const struct model *base);
+void changeset_free(struct changeset *set);
+int changeset_put(struct changeset *set, struct object *obj, struct error *err); /* takes the reference */
+int changeset_delete(struct changeset *set, enum object_type type, const char *name, struct error *err);
+/** What base with the edits looks like at a name. */
+struct object *changeset_find(const struct changeset *set, enum object_type type, const char *name);
+/** Edits in apply order: removals in reverse type order first, then additions and changes in type order.
+ * The array belongs to the set. */
+const struct change *changeset_changes(const struct changeset *set, size_t *count);
+/** Check what the single objects cannot know: unique addresses, overlaps, references, encapsulation against VTEP
+ * MACs and families, pool membership. Cost is proportional to the edits (and log of the model), not the model. */
+int changeset_validate(const struct changeset *set, struct error *err);
+/** Make the edits; cannot fail. `undo` (may be NULL) receives a set that reverts them. */
+void model_apply(struct model *model, struct changeset *set, struct changeset **undo);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The flow table: one decision a direction of a connection, shared by all workers.
+ *
+ * Lock-free reads, lock-free inserts from any worker. Two bucketed hash tables (one a family): a bucket is one cache
+ * line of eight slots {hash tag, entry index}; an entry is one cache line for IPv4, two for IPv6. A key may live in
+ * either of two buckets. Keyed hash (random secret a start), so tuples cannot be chosen to collide.
+ *
+ * Who writes what: key, deps, pair: the inserting worker before it publishes the slot with a release CAS.
+ * decision, epoch, rule: any worker, on re-resolution (single atomic stores). packets, bytes, last_seen: the worker
+ * that forwards the packet, relaxed load/store (one direction normally has one worker; a rare race may lose a count).
+ * Removal: a worker clears the slot, then frees the entry after a grace period. Workers expire incrementally, each its
+ * own share of the buckets.
+ */
+#ifndef DATAPLANE_FLOW_H
+#define DATAPLANE_FLOW_H
+
+#include "dataplane/packet.h"
+
+#include <stdatomic.h>
+
+#define FLOW_NONE UINT32_MAX
+
+enum flow_flags {
+	FLOW_NEGATIVE = 1 << 0, /* decision is a drop: short timeout, first to be evicted */
+	FLOW_REPLY = 1 << 1,    /* the direction opposite to the first packet */
+	FLOW_NAT = 1 << 2,      /* cold part holds a rewrite (services; later) */
+	FLOW_SEEN_REPLY = 1 << 3,
+};
+
+/** Adjacency index and generation sum change together: one 64-bit store. */
+struct flow_decision {
+	uint32_t adjacency;
+	uint32_t generation;
+};
+
+struct flow {
+	_Atomic uint64_t decision;  /* struct flow_decision by memcpy */
+	_Atomic uint32_t epoch;     /* generations.epoch at which decision was last known valid */
+	_Atomic uint32_t last_seen; /* milliseconds, flow_clock */
+	_Atomic uint64_t packets;
+	_Atomic uint64_t bytes;     /* IP bytes, as received */
+	uint16_t deps[3];           /* generation slots: zone, destination, service (0xffff = none) */
+	_Atomic uint8_t state;      /* connection tracking; later */
+	_Atomic uint8_t flags;      /* enum flow_flags */
+	_Atomic uint32_t rule;      /* id of the rule that decided; 0 = none (no policy) */
+	_Atomic uint32_t pair;      /* index of the other direction, FLOW_NONE = gone */
+};
+static_assert(sizeof(struct flow) == 48, "48 bytes beside a 16-byte key fill a line");
+
+struct flow4 {
+	struct flow_key4 key;
+	struct flow flow;
+};
+struct flow6 {
+	struct flow flow;
+	struct flow_key6 key;
+	uint8_t reserved[40]; /* NAT rewrite */
+};
+static_assert(sizeof(struct flow4) == 64 && sizeof(struct flow6) == 128, "whole cache lines");
+
+struct flow_table;
+
+struct flow_table_conf {
+	uint32_t entries4, entries6; /* directions; rounded up to powers of two */
+	unsigned n_workers;
+	uint32_t timeout_ms;         /* idle entries */
+	uint32_t negative_timeout_ms;
+	int socket_id;               /* NUMA node, -1 = any */
+};
+
+/** Memory is mapped lazily (transparent huge pages where allowed, libnuma binding). NULL when out of memory. */
+struct flow_table *flow_table_new(const struct flow_table_conf *conf);
+/** No worker may be running. */
+void flow_table_free(struct flow_table *table);
+
+uint64_t flow_hash4(const struct flow_table *table, const struct flow_key4 *key);
+uint64_t flow_hash6(const struct flow_table *table, const struct flow_key6 *key);
+
+/** Worker: look up n packets of one family at once. pkts[i]->hash is set; flows[i] is the entry or NULL. Bucket and
+ * entry lines are prefetched ahead. Entries stay readable until the caller's next quiescent state. */
+void flow_lookup4(struct flow_table *table, struct pkt *const *pkts, struct flow **flows, uint16_t n);
+void flow_lookup6(struct flow_table *table, struct pkt *const *pkts, struct flow **flows, uint16_t n);
+
+/** What to insert for one direction. */
+struct flow_init {
+	struct flow_decision decision;
+	uint32_t epoch;
+	uint32_t rule;
+	uint16_t deps[3];
+	uint8_t flags;
+};
+/** Worker: insert a pair; `reverse` may be NULL (single direction, negative entries). Keys hold their zones. If the key
+ * is there already, its entry is returned. When both buckets or the pool are full, an expired or negative entry of
+ * those buckets makes room; if none does, NULL: forward uncached and count. If only the reverse is refused,
+ * the forward direction is kept. */
+struct flow *flow_insert4(struct flow_table *table, unsigned worker, const struct flow_key4 *key, uint64_t hash,
+	const struct flow_init *forward, const struct flow_key4 *reverse_key, const struct flow_init *reverse,
+	uint32_t now_ms);
+struct flow *flow_insert6(struct flow_table *table, unsigned worker, const struct flow_key6 *key, uint64_t hash,
+	const struct flow_init *forward, const struct flow_key6 *reverse_key, const struct flow_init *reverse,
+	uint32_t now_ms);
+
+static inline struct flow_decision flow_decision_get(const struct flow *flow)
+{
+	uint64_t word = atomic_load_explicit(&flow->decision, memory_order_acquire);
+	struct flow_decision d;
+
+	memcpy(&d, &word, sizeof(d));
+	return d;
+}
+static inline void flow_decision_set(struct flow *flow, struct flow_decision d)
+{
+	uint64_t word;
+
+	memcpy(&word, &d, sizeof(word));
+	atomic_store_explicit(&flow->decision, word, memory_order_release);
+}
+
+/** Worker: expire a slice of this worker's share and free what passed its grace period. Call once a loop; looks at
+ * about `budget` buckets. An entry goes when neither direction saw a packet for the timeout. */
+void flow_expire(struct flow_table *table, unsigned worker, uint32_t now_ms, unsigned budget);
+/** Worker, before it stops or sleeps long: nothing is stranded in its local free list. */
+void flow_worker_flush(struct flow_table *table, unsigned worker);
+
+struct flow_stats {
+	uint64_t used4, used6;        /* entries in use */
+	uint64_t capacity4, capacity6;
+	uint64_t inserted, expired, evicted, refused; /* since start, summed over workers */
+};
+/** Any thread. */
+void flow_table_stats(const struct flow_table *table, struct flow_stats *stats);
+
+/** A copy for people. */
+struct flow_record {
+	bool v6;
+	struct flow_key4 key4;
+	struct flow_key6 key6;
+	struct flow_decision decision;
+	uint64_t packets, bytes;
+	uint32_t idle_ms, rule;
+	uint8_t flags, state;
+};
+/** Control: visit a snapshot of the entries, at most `limit` (0 = all), consistent an entry at a time. Stops when visit
+ * returns non-zero. Registers itself as an RCU reader `reader` for the walk. */
+int flow_table_each(struct flow_table *table, unsigned reader, size_t limit, uint32_t now_ms,
+	int (*visit)(const struct flow_record *record, void *arg), void *arg);
+/** Control: remove everything (debugging, `podlane flush flows`); safe beside running workers. */
+void flow_table_flush(struct flow_table *table);
+/** Bytes mapped. */
+size_t flow_table_memory(const struct flow_table *table);
+
+#endif

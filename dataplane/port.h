@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The port layer: what moves packets in and out of the daemon. Pods are many and come and go all day, so ports are
+ * our own small objects, not ethdevs; `ethdev` is one of the drivers.
+ *
+ * Threads: open, close, describe, link and timer functions run on the control thread. rx_burst(q) and tx_burst(q)
+ * run on workers: each (port, rx queue) belongs to one worker at a time, each (port, tx queue) to one worker, or to
+ * several under the port's tx lock when there are fewer tx queues than workers (port.c does that).
+ * Control closes a port only after it left every worker's list and a grace period has passed.
+ *
+ * Packets in flight between ports carry DPDK's own offload words. On receive a driver sets, as requirements on
+ * whoever sends the packet on, RTE_MBUF_F_TX_TCP_SEG (l2/l3/l4_len, tso_segsz), RTE_MBUF_F_TX_TCP_CKSUM or _UDP_CKSUM
+ * with RTE_MBUF_F_TX_IPV4/_IPV6, meaning "the L4 checksum holds only the pseudo-header sum"; and RX_L4_CKSUM_GOOD
+ * where the source vouches. l2_len is 14 on all Ethernet ports. A driver that lacks PORT_TX_CSUM / PORT_TX_TSO never
+ * sees such packets: dataplane/offload.c completes or segments them first.
+ */
+#ifndef DATAPLANE_PORT_H
+#define DATAPLANE_PORT_H
+
+#include "config/address.h"
+#include "config/error.h"
+
+#include <jansson.h>
+#include <rte_mbuf.h>
+#include <rte_spinlock.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PORT_MAX       1024
+#define PORT_NAME_MAX  64
+#define PORT_QUEUE_MAX 16
+#define PORT_NONE      UINT16_MAX
+
+enum port_role { PORT_UPLINK, PORT_POD, PORT_HOST };
+
+enum port_offload {
+	PORT_TX_CSUM = 1 << 0, /* takes packets with a partial L4 checksum */
+	PORT_TX_TSO = 1 << 1,  /* takes TCP segments larger than the MTU, both families */
+};
+
+/** What a driver needs to open a port; strings belong to the caller and live during open only. */
+struct port_params {
+	const char *name;             /* unique: "eth0", "pod:web-1", "podlane0" */
+	enum port_role role;
+	const char *device;           /* ethdev: a DPDK device string */
+	const char *netns;            /* tap: path, or name below /run/netns; NULL = the daemon's own */
+	const char *interface;        /* tap: interface name inside netns */
+	const char *socket;           /* memif: path of the socket to listen on */
+	const char *secret;           /* memif: NULL = none */
+	uint32_t memif_id;
+	uint32_t ring_size;           /* memif: descriptors a ring, power of two */
+	uint16_t n_queues;            /* wanted rx = tx queues; the driver may give fewer, never more */
+	uint16_t mtu;                 /* IP bytes */
+	struct mac_addr port_mac;     /* our side; zero = the device's own */
+	struct mac_addr pod_mac;      /* tap: the pod's interface */
+	const struct ip_addr *addresses; /* tap: the interface's, as /32 and /128 */
+	size_t n_addresses;
+	struct ip_addr gateway[2];    /* tap: on-link next hops of the default routes, IPv4 and IPv6; IP_NONE = none */
+	const struct ip_prefix *routes; /* tap: routed through the gateways instead of default, when n_routes > 0 */
+	size_t n_routes;
+	struct rte_mempool *pool;       /* buffers of 2 KiB */
+	struct rte_mempool *large_pool; /* buffers of 16 KiB for large segments; NULL = use pool */
+	int socket_id;                /* NUMA node */
+};
+
+struct port;
+
+struct port_ops {
+	const char *name; /* "ethdev", "tap", "memif" */
+	/** Allocate and start. On success *out embeds struct port as its first member with ops, name, mac, mtu, n_rxq,
+	 * n_txq, offloads filled. On error nothing is left behind. */
+	int (*open)(const struct port_params *params, struct port **out, struct error *err);
+	/** Stop and free. Interfaces and sockets the driver made go away. */
+	void (*close)(struct port *port);
+	/** Up to n packets; ownership passes to the caller. Never blocks. */
+	uint16_t (*rx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+	/** Takes ownership of the first `return value` packets; the rest stay the caller's. Never blocks. */
+	uint16_t (*tx_burst)(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);
+	/** A descriptor that polls readable while the queue has packets, or -1 when there is none. */
+	int (*rx_fd)(struct port *port, uint16_t queue);
+	/** Before a worker sleeps on rx_fd: ask the peer for a wake-up; afterwards: stop asking. NULL = not needed.
+	 * @return false when packets are already waiting (do not sleep). */
+	bool (*rx_arm)(struct port *port, uint16_t queue, bool on);
+	/** Control thread, every 100 ms: reconnects, link state, expiry. NULL = nothing to do. */
+	void (*tick)(struct port *port);
+	/** Descriptors the control loop must watch (memif control channel): called when one is readable. */
+	void (*control_ready)(struct port *port, int fd);
+	/** Driver-specific facts for `podlane show ports` (new keys into obj). NULL = none. */
+	void (*describe)(const struct port *port, json_t *obj);
+};
+
+extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops;
+/** NULL-terminated; adding a driver is one more line here. */
+extern const struct port_ops *const port_drivers[];
+const struct port_ops *port_driver_find(const char *name);
+
+/** Set once by the control thread: how a driver asks the loop to watch a descriptor. */
+extern void (*port_watch_fd)(struct port *port, int fd, bool on);
+
+/** Addresses a port answers for or may send from; immutable, replaced as a whole. */
+struct port_addresses {
+	uint16_t count;
+	struct ip_prefix items[]; /* pods: /32 and /128 they may send from; uplinks: this node's, host bits kept */
+};
+
+struct port {
+	/* Written before publication, then constant. */
+	const struct port_ops *ops;
+	uint16_t id;                /* index in ports[] and the flow zone */
+	uint16_t n_rxq, n_txq;
+	uint16_t mtu;               /* IP bytes */
+	uint8_t role;               /* enum port_role */
+	uint8_t offloads;           /* enum port_offload */
+	struct mac_addr mac;        /* our MAC address on it */
+	bool tx_shared;             /* fewer tx queues than workers: take tx_lock */
+	char name[PORT_NAME_MAX];
+	/* Writer: control. Readers: workers and control. */
+	_Atomic bool link_up;
+	_Atomic bool forwarding;    /* false until its policy and routes are in force: born closed */
+	_Atomic(struct port_addresses *) addresses;
+	/* Writers: workers without a tx queue of their own. */
+	rte_spinlock_t tx_lock[PORT_QUEUE_MAX];
+	/* Writers: rx: the queue's worker; tx errors counted in the worker's own counters. */
+	_Atomic uint64_t rx_errors; /* frames a driver could not hand over (no buffer, malformed descriptors) */
+};
+
+/** Published table; a reader may keep a pointer until its next quiescent state. */
+extern _Atomic(struct port *) ports[PORT_MAX];
+static inline struct port *port_get(uint16_t id)
+{
+	return id < PORT_MAX ? atomic_load_explicit(&ports[id], memory_order_acquire) : NULL;
+}
+
+/** Control: open through the named driver, take a free id and publish it, closed for forwarding and polled by
+ * nobody. @return 0, -EEXIST (name), -ENOSPC (PORT_MAX), or the driver's error. */
+int port_open(const char *driver, const struct port_params *params, unsigned n_workers, struct port **out,
+	struct error *err);
+/** Control: unpublish, and close after a grace period without waiting. No worker may still poll it. */
+void port_close(struct port *port);
+struct port *port_find(const char *name);
+/** Control: replace the address list. */
+int port_set_addresses(struct port *port, const struct ip_prefix *items, size_t count);
+/** Worker: send through ops->tx_burst with the right queue, locking when shared. Completes or segments offloads the
+ * driver lacks is NOT done here but in offload.c before. */
+uint16_t port_tx(struct port *port, unsigned worker, struct rte_mbuf **pkts, uint16_t n);
+
+#endif
