@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The published root of everything workers read, and the few node settings they need. Immutable; one commit is one
+ * rcu_publish of this pointer followed by generation_commit.
+ */
+#ifndef DATAPLANE_SETTINGS_H
+#define DATAPLANE_SETTINGS_H
+
+#include "config/address.h"
+#include "dataplane/fib.h"
+#include "dataplane/tunnel.h"
+
+#include <stdatomic.h>
+
+struct settings {
+	uint8_t gateway4[4];       /* what pods see as next hop */
+	uint8_t gateway6[16];
+	struct mac_addr gateway_mac;
+	uint16_t host_port;        /* port id, PORT_NONE = no host port */
+	uint32_t icmp_rate;        /* errors a second a worker */
+	bool mss_clamp;
+	bool low_latency;          /* never sleep */
+	uint32_t flow_timeout_ms;
+	uint8_t icmp_source4[4];   /* source of ICMP errors where the receiving port has no address: first uplink address, */
+	uint8_t icmp_source6[16];  /* else the gateway */
+};
+
+struct tables {
+	struct fib *fib4, *fib6;   /* values: adjacency index, or PATHS_FLAG | index into path_groups[] */
+	struct tunnel_table *tunnels;
+	struct settings settings;
+};
+extern _Atomic(struct tables *) tables;
+
+/* Several next hops: a weighted bucket array chosen by flow hash. Immutable objects behind a stable index. */
+#define PATHS_FLAG 0x80000000u
+#define PATHS_MAX  65536
+#define PATHS_BUCKETS 64
+struct path_group {
+	uint32_t adjacency[PATHS_BUCKETS]; /* filled in proportion to the weights */
+	uint32_t refs;                     /* control only */
+	uint32_t hash;                     /* control only: for sharing equal groups */
+	uint32_t count;                    /* control only: distinct next hops */
+};
+extern _Atomic(struct path_group *) path_groups[PATHS_MAX];
+
+/** The adjacency a route value stands for. 0 (no route) stays DROP_no_route. */
+static inline uint32_t route_adjacency(uint32_t value, uint64_t hash)
+{
+	if (value == FIB_NONE)
+		return DROP_no_route;
+	if ((value & PATHS_FLAG) == 0)
+		return value;
+	return atomic_load_explicit(&path_groups[value & ~PATHS_FLAG], memory_order_acquire)
+		->adjacency[(hash >> 32) % PATHS_BUCKETS];
+}
+
+#endif

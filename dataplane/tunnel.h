@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The tunnel interface: what an encapsulation supplies. The types live in vxlan/ (and wg/); adding one means a file
+ * that fills a struct tunnel_ops and one line in vxlan/tunnel.c.
+ *
+ * Encapsulation itself is not a call: a tunnel builds the header once, into an adjacency (control thread), and
+ * dataplane/rewrite.h prepends it. Decapsulation is a pure function a packet (worker threads).
+ */
+#ifndef DATAPLANE_TUNNEL_H
+#define DATAPLANE_TUNNEL_H
+
+#include "config/error.h"
+#include "config/model.h"
+#include "dataplane/adjacency.h"
+#include "dataplane/packet.h"
+
+/** One peer as decapsulation sees it; immutable, part of a published tunnel_table. */
+struct tunnel_peer {
+	struct ip_addr underlay;  /* outer source address to believe */
+	uint32_t vni;             /* VXLAN network identifier to accept from it */
+	uint32_t peer;            /* number of the peer, for statistics */
+};
+
+/** Everything receive needs; immutable, replaced as a whole. Open-addressed hash by underlay address. */
+struct tunnel_table {
+	struct mac_addr vtep_mac;      /* inner destination MAC of VXLAN for this node */
+	uint16_t vxlan_ports[8];       /* UDP, host order: 4789, 8472 and what peers or node.vxlan_port add */
+	uint8_t n_vxlan_ports;
+	uint8_t n_local;               /* own underlay addresses: outer destination must be one of them */
+	struct ip_addr local[32];
+	uint32_t mask;                 /* slots - 1 */
+	struct tunnel_peer slots[];    /* underlay.family == IP_NONE: empty */
+};
+
+/** Control: build a table; peers need not be unique by name but must be by underlay. NULL when out of memory. */
+struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uint16_t *ports, size_t n_ports,
+	const struct ip_addr *local, size_t n_local, const struct tunnel_peer *peers, size_t n_peers);
+void tunnel_table_free(void *table);
+/** Worker: the peer with that outer source (4 or 16 bytes, network order), or NULL. */
+const struct tunnel_peer *tunnel_peer_find(const struct tunnel_table *table, uint8_t family, const uint8_t *addr);
+bool tunnel_is_local(const struct tunnel_table *table, uint8_t family, const uint8_t *addr);
+
+/** What an adjacency for one peer is built from. Ethernet header included. */
+struct tunnel_endpoint {
+	struct ip_addr local, remote;       /* outer addresses, one family */
+	struct mac_addr src_mac, dst_mac;   /* outer Ethernet */
+	struct mac_addr vtep_src, vtep_dst; /* inner Ethernet of VXLAN */
+	uint32_t vni;
+	uint16_t udp_port;                  /* outer destination, host order */
+	uint16_t port;                      /* output port id */
+	uint16_t underlay_mtu;              /* IP bytes */
+	bool udp6_checksum;
+};
+
+/** Result of decapsulating: a reason, or the inner packet parsed like any other with zone ZONE_TUNNEL. */
+struct tunnel_ops {
+	const char *name;          /* "vxlan" */
+	enum encap encap;
+	/** Bytes added to an inner IP packet by underlay family: MTU calculator. */
+	uint16_t (*overhead)(uint8_t underlay_family);
+	/** Control: fill type, flags, header and MTU of an adjacency. */
+	int (*build)(const struct tunnel_endpoint *endpoint, struct adjacency *adj, struct error *err);
+	/** Worker: is this parsed outer packet (addressed to this node) mine? */
+	bool (*claims)(const struct tunnel_table *table, const struct pkt *outer);
+	/** Worker: outer headers begin at p->l2_len. On PKT_FLOW4/6, PKT_FRAG: m and p describe the inner packet, m starts
+	 * at its Ethernet or IP header. Otherwise class PKT_DROP and a reason. ECN is merged per RFC 6040 section 4.2. */
+	struct parsed (*decap)(const struct tunnel_table *table, struct rte_mbuf *m, struct pkt *p);
+};
+
+/** NULL-terminated; defined in vxlan/tunnel.c. The data plane gets it from dataplane_conf (it links without vxlan/). */
+extern const struct tunnel_ops *const tunnel_types[];
+
+#endif
