@@ -61,7 +61,7 @@ struct pkt {
 	uint8_t ttl;         /* as received */
 	uint8_t tos;         /* DSCP and ECN as received */
 	uint8_t flags;       /* enum pkt_flags */
-	uint8_t reserved[8];
+	struct rte_mbuf *m;  /* set by the worker, so that lists of struct pkt carry their packets */
 };
 static_assert(sizeof(struct pkt) == 64, "one cache line");
 

@@ -32,6 +32,8 @@ struct pkt_note {
 	uint8_t kind;        /* enum punt_kind or inject_kind */
 	uint8_t flags;       /* PUNT_RESOLVE/GLEAN: enum pkt_flags */
 	uint32_t hash;       /* top half of pkt.hash, for source ports */
+	uint16_t trace;      /* observe.h: the record that follows this packet; valid while an observer is published */
+	uint16_t reserved;
 };
 extern int pkt_note_offset;
 static inline struct pkt_note *pkt_note(struct rte_mbuf *m)
