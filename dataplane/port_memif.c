@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/port_memif.h"
+
+#include "config/log.h"
+#include "dataplane/rcu.h"
+
+#include <errno.h>
+#include <rte_ether.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static struct port_memif *memif_of(struct port *port)
+{
+	return (struct port_memif *)port;
+}
+
+static void queue_wake(const struct port_memif *p, unsigned queue)
+{
+	const uint64_t one = 1;
+
+	/* Non-blocking and ours: it fails only when the counter is full, and then the worker is awake already. */
+	if (write(p->wake_fd[queue], &one, sizeof(one)) < 0)
+		LOG_DEBUG("memif queue is awake already name=%s queue=%u", p->port.name, queue);
+}
+
+/* The client's eventfd joins the descriptor workers sleep on. It must leave explicitly: epoll forgets a file when its
+ * last descriptor closes, and the client holds one too. */
+static void queue_watch(const struct port_memif *p, unsigned queue, int event_fd, bool on)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if (epoll_ctl(p->poll_fd[queue], on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, event_fd, &event) < 0)
+		LOG_WARNING("memif queue can't sleep name=%s queue=%u error=\"%s\"", p->port.name, queue,
+			strerror(errno));
+}
+
+void port_memif_attach(struct port_memif *p, struct memif_connection *c)
+{
+	c->tx_locked = c->n_tx < p->port.n_txq;
+	for (unsigned i = 0; i < c->n_rx; i++) {
+		queue_watch(p, i, c->rx[i].event_fd, true);
+		memif_queue_arm(&c->rx[i], false);
+	}
+	rcu_publish(&p->connection, c);
+	atomic_store_explicit(&p->port.link_up, true, memory_order_release);
+	p->connects++;
+	/* A worker that fell asleep on this queue before has to arm the new ring. */
+	for (unsigned i = 0; i < p->port.n_rxq; i++)
+		queue_wake(p, i);
+	LOG_INFO("memif client connected name=%s peer=\"%s\" interface=\"%s\" rx_rings=%u tx_rings=%u", p->port.name,
+		p->peer_name, p->peer_if_name, c->n_rx, c->n_tx);
+}
+
+void port_memif_detach(struct port_memif *p, const char *reason)
+{
+	struct memif_connection *c = rcu_own(&p->connection);
+
+	p->session = NULL;
+	snprintf(p->last_reason, sizeof(p->last_reason), "%s", reason);
+	if (c == NULL)
+		return;
+	atomic_store_explicit(&p->port.link_up, false, memory_order_release);
+	rcu_publish(&p->connection, NULL);
+	for (unsigned i = 0; i < c->n_rx; i++)
+		queue_watch(p, i, c->rx[i].event_fd, false);
+	rcu_retire(c, memif_connection_free);
+	LOG_INFO("memif client gone name=%s peer=\"%s\" reason=\"%s\"", p->port.name, p->peer_name, reason);
+}
+
+static void queues_close(struct port_memif *p)
+{
+	for (unsigned i = 0; i < MEMIF_QUEUE_MAX; i++) {
+		if (p->poll_fd[i] >= 0)
+			close(p->poll_fd[i]);
+		if (p->wake_fd[i] >= 0)
+			close(p->wake_fd[i]);
+	}
+}
+
+static int queues_open(struct port_memif *p, struct error *err)
+{
+	for (unsigned i = 0; i < MEMIF_QUEUE_MAX; i++)
+		p->poll_fd[i] = p->wake_fd[i] = -1;
+	for (unsigned i = 0; i < p->port.n_rxq; i++) {
+		struct epoll_event event = { .events = EPOLLIN };
+
+		p->poll_fd[i] = epoll_create1(EPOLL_CLOEXEC);
+		p->wake_fd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		if (p->poll_fd[i] < 0 || p->wake_fd[i] < 0 ||
+			epoll_ctl(p->poll_fd[i], EPOLL_CTL_ADD, p->wake_fd[i], &event) < 0) {
+			int ret = error_set(err, errno, NULL, "port %s: no descriptors for queue %u: %s", p->port.name,
+				i, strerror(errno));
+
+			queues_close(p);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static int params_check(const struct port_params *params, struct error *err)
+{
+	if (params->pool == NULL || params->n_queues == 0)
+		return error_set(err, EINVAL, NULL, "port %s: memif needs a buffer pool and a queue", params->name);
+	if (params->socket == NULL || params->socket[0] != '/')
+		return error_set(err, EINVAL, "socket", "port %s: memif needs a socket: give an absolute path",
+			params->name);
+	if (params->ring_size < 2 || params->ring_size > 1u << MEMIF_RING_LOG2_MAX ||
+		!rte_is_power_of_2(params->ring_size))
+		return error_set(err, EINVAL, "ring_size", "port %s: ring_size %u is not a power of two from 2 to %u",
+			params->name, params->ring_size, 1u << MEMIF_RING_LOG2_MAX);
+	if (params->secret != NULL && (params->secret[0] == '\0' || strlen(params->secret) > MEMIF_SECRET_SIZE))
+		return error_set(err, EINVAL, "secret", "port %s: a memif secret has 1 to %d bytes", params->name,
+			MEMIF_SECRET_SIZE);
+	return 0;
+}
+
+static int memif_open(const struct port_params *params, struct port **out, struct error *err)
+{
+	struct port_memif *p;
+	int ret = params_check(params, err);
+
+	if (ret < 0)
+		return ret;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return error_set(err, ENOMEM, NULL, "port %s: no memory", params->name);
+	snprintf(p->port.name, sizeof(p->port.name), "%s", params->name);
+	p->port.ops = &port_memif_ops;
+	p->port.role = (uint8_t)params->role;
+	p->port.mtu = params->mtu;
+	p->port.n_rxq = p->port.n_txq = (uint16_t)RTE_MIN(params->n_queues, MEMIF_QUEUE_MAX);
+	p->port.mac = params->port_mac;
+	if (mac_addr_is_zero(&p->port.mac))
+		rte_eth_random_addr(p->port.mac.bytes);
+	p->pool = params->pool;
+	p->large_pool = params->large_pool;
+	p->id = params->memif_id;
+	p->log2_ring_max = (uint8_t)rte_log2_u32(params->ring_size);
+	if (params->secret != NULL)
+		memcpy(p->secret, params->secret, strlen(params->secret));
+	ret = queues_open(p, err);
+	if (ret < 0)
+		goto free_port;
+	ret = memif_listen(p, params->socket, err);
+	if (ret < 0)
+		goto close_queues;
+	*out = &p->port;
+	return 0;
+
+close_queues:
+	queues_close(p);
+free_port:
+	free(p);
+	return ret;
+}
+
+static void memif_close(struct port *port)
+{
+	struct port_memif *p = memif_of(port);
+
+	memif_unlisten(p, "Port closed");
+	queues_close(p);
+	free(p);
+}
+
+static uint16_t memif_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct port_memif *p = memif_of(port);
+	struct memif_connection *c = rcu_read(&p->connection);
+	struct memif_faults faults = { 0 };
+	uint16_t received;
+
+	if (c == NULL || queue >= c->n_rx)
+		return 0;
+	received = memif_queue_rx(c, &c->rx[queue], p->pool, p->large_pool, pkts, n, &faults);
+	if (unlikely(faults.bad != 0))
+		atomic_fetch_add_explicit(&port->rx_errors, faults.bad, memory_order_relaxed);
+	if (unlikely(faults.no_buffer))
+		atomic_fetch_add_explicit(&p->rx_no_buffer, 1, memory_order_relaxed);
+	return received;
+}
+
+static uint16_t memif_tx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct port_memif *p = memif_of(port);
+	struct memif_connection *c = rcu_read(&p->connection);
+	struct memif_faults faults = { 0 };
+	uint16_t sent;
+
+	if (c == NULL)
+		return 0;
+	sent = memif_queue_tx(c, &c->tx[queue % c->n_tx], pkts, n, &faults);
+	if (unlikely(faults.bad != 0))
+		atomic_fetch_add_explicit(&p->tx_faults, faults.bad, memory_order_relaxed);
+	return sent;
+}
+
+static int memif_rx_fd(struct port *port, uint16_t queue)
+{
+	return memif_of(port)->poll_fd[queue];
+}
+
+static bool memif_rx_arm(struct port *port, uint16_t queue, bool on)
+{
+	struct port_memif *p = memif_of(port);
+	struct memif_connection *c;
+	uint64_t count;
+
+	/* Before the look at the connection: a client that comes afterwards wakes us again. */
+	if (on && read(p->wake_fd[queue], &count, sizeof(count)) < 0)
+		count = 0;
+	c = rcu_read(&p->connection);
+	if (c == NULL || queue >= c->n_rx)
+		return true;
+	return memif_queue_arm(&c->rx[queue], on);
+}
+
+static void memif_tick(struct port *port)
+{
+	memif_control_tick(memif_of(port));
+}
+
+static void memif_ready(struct port *port, int fd)
+{
+	(void)port; /* the descriptor may belong to any port that shares the socket */
+	memif_control_ready(fd);
+}
+
+static void memif_describe(const struct port *port, json_t *obj)
+{
+	const struct port_memif *p = (const struct port_memif *)port;
+	const struct memif_connection *c = rcu_own(&p->connection);
+	const char *state = c != NULL ? "connected" : p->session != NULL ? "connecting" : "listening";
+	uint64_t memory = 0;
+
+	json_object_set_new(obj, "state", json_string(state));
+	json_object_set_new(obj, "role", json_string("server"));
+	json_object_set_new(obj, "mode", json_string("ethernet"));
+	json_object_set_new(obj, "socket", json_string(memif_listener_path(p->listener)));
+	json_object_set_new(obj, "memif_id", json_integer(p->id));
+	json_object_set_new(obj, "connects", json_integer((json_int_t)p->connects));
+	json_object_set_new(obj, "last_disconnect", json_string(p->last_reason));
+	json_object_set_new(obj, "refusals", json_integer((json_int_t)p->refusals));
+	json_object_set_new(obj, "last_refusal", json_string(p->last_refusal != NULL ? p->last_refusal : ""));
+	json_object_set_new(obj, "rx_bad_frames", json_integer((json_int_t)atomic_load(&port->rx_errors)));
+	json_object_set_new(obj, "rx_no_buffer", json_integer((json_int_t)atomic_load(&p->rx_no_buffer)));
+	json_object_set_new(obj, "tx_bad_descriptors", json_integer((json_int_t)atomic_load(&p->tx_faults)));
+	if (c == NULL)
+		return;
+	for (unsigned i = 0; i < c->n_regions; i++)
+		memory += c->regions[i].size;
+	json_object_set_new(obj, "peer", json_string(p->peer_name));
+	json_object_set_new(obj, "peer_interface", json_string(p->peer_if_name));
+	json_object_set_new(obj, "rx_rings", json_integer(c->n_rx));
+	json_object_set_new(obj, "tx_rings", json_integer(c->n_tx));
+	json_object_set_new(obj, "rx_ring_size", json_integer(c->rx[0].size));
+	json_object_set_new(obj, "tx_ring_size", json_integer(c->tx[0].size));
+	json_object_set_new(obj, "regions", json_integer(c->n_regions));
+	json_object_set_new(obj, "region_bytes", json_integer((json_int_t)memory));
+}
+
+const struct port_ops port_memif_ops = {
+	.name = "memif",
+	.open = memif_open,
+	.close = memif_close,
+	.rx_burst = memif_rx_burst,
+	.tx_burst = memif_tx_burst,
+	.rx_fd = memif_rx_fd,
+	.rx_arm = memif_rx_arm,
+	.tick = memif_tick,
+	.control_ready = memif_ready,
+	.describe = memif_describe,
+};
