@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Waking a peer we do not trust. write(2) on its eventfd could block a worker: the peer can fill the counter and clear
- * O_NONBLOCK on the file we share, and checking first is a race it can win. The kernel's own signal of an eventfd
- * never blocks, and asynchronous I/O has a door to it: a request may name an eventfd to signal on completion. The
- * request here is a read of /dev/null, complete before io_submit returns. It costs about 0.7 us against 0.25 us for
- * write(2), paid only towards peers that sleep.
+/** Waking a peer we do not trust. write(2) on its eventfd could block a worker: the peer can fill
+ * the counter and clear O_NONBLOCK on the file we share, and checking first is a race it can win.
+ * The kernel's own signal of an eventfd never blocks, and asynchronous I/O has a door to it: a
+ * request may name an eventfd to signal on completion. The request here is a read of /dev/null,
+ * complete before io_submit returns. It costs about 0.7 us against 0.25 us for write(2), paid only
+ * towards peers that sleep.
  */
 #include "dataplane/memif_queue.h"
 
@@ -21,7 +22,7 @@
 static _Thread_local aio_context_t kick_context;
 static _Thread_local int null_fd = -1;
 static _Thread_local unsigned completed; /* requests whose completion is not collected yet */
-static _Thread_local bool unavailable;   /* the kernel has no AIO, or no context is left */
+static _Thread_local bool unavailable;	 /* the kernel has no AIO, or no context is left */
 
 static bool kick_ready(void)
 {
@@ -36,7 +37,8 @@ static bool kick_ready(void)
 	return false;
 }
 
-/* Second best: it can block only if the peer clears the flag and fills the counter between the two calls. */
+/* Second best: it can block only if the peer clears the flag and fills the counter between the two
+ * calls. */
 static void kick_by_write(int event_fd)
 {
 	const uint64_t one = 1;

@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BACKLOG           16
-#define ACCEPTS_PER_CALL  16
-#define NEW_SESSIONS_MAX  64 /* a socket: clients that did not say yet which port they want */
+#define BACKLOG		 16
+#define ACCEPTS_PER_CALL 16
+#define NEW_SESSIONS_MAX 64 /* a socket: clients that did not say yet which port they want */
 
 static LIST_HEAD(, memif_listener) listeners = LIST_HEAD_INITIALIZER(listeners);
 
@@ -40,7 +40,7 @@ struct port_memif *memif_listener_port(const struct memif_listener *l, uint32_t 
 {
 	struct port_memif *p;
 
-	LIST_FOREACH(p, &l->ports, next) {
+	LIST_FOREACH (p, &l->ports, next) {
 		if (p->id == id)
 			return p;
 	}
@@ -51,14 +51,15 @@ static struct memif_listener *listener_find(const char *path)
 {
 	struct memif_listener *l;
 
-	LIST_FOREACH(l, &listeners, next) {
+	LIST_FOREACH (l, &listeners, next) {
 		if (strcmp(l->path, path) == 0)
 			return l;
 	}
 	return NULL;
 }
 
-/* Make way for bind: a socket nobody listens on is a leftover of a process that died; anything else stays. */
+/* Make way for bind: a socket nobody listens on is a leftover of a process that died; anything else
+ * stays. */
 static int stale_socket_remove(const struct sockaddr_un *addr, struct error *err)
 {
 	const char *path = addr->sun_path;
@@ -68,20 +69,24 @@ static int stale_socket_remove(const struct sockaddr_un *addr, struct error *err
 	if (lstat(path, &st) < 0)
 		return 0; /* bind will say what is wrong, if anything */
 	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, EEXIST, "socket", "memif socket %s: the path is taken by another kind of file",
-			path);
+		return error_set(err, EEXIST, "socket",
+			"memif socket %s: the path is taken by another kind of file", path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return error_set(err, errno, "socket", "memif socket %s: %s", path, strerror(errno));
+		return error_set(
+			err, errno, "socket", "memif socket %s: %s", path, strerror(errno));
 	ret = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ? -errno : 0;
 	close(fd);
 	if (ret == -ENOENT)
 		return 0;
 	if (ret != -ECONNREFUSED)
 		return error_set(err, EADDRINUSE, "socket",
-			"memif socket %s: another process listens on it: choose another path or stop it", path);
+			"memif socket %s: another process listens on it: choose another path or "
+			"stop it",
+			path);
 	if (unlink(path) < 0)
-		return error_set(err, errno, "socket", "memif socket %s: a stale socket can't be removed: %s", path,
+		return error_set(err, errno, "socket",
+			"memif socket %s: a stale socket can't be removed: %s", path,
 			strerror(errno));
 	return 0;
 }
@@ -98,19 +103,24 @@ static int listener_bind(struct memif_listener *l, struct error *err)
 		return ret;
 	l->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
-		return error_set(err, errno, "socket", "memif socket %s: %s", l->path, strerror(errno));
-	/* The first fchmod limits the mode bind gives the file, so that it is never open to all; the umask may have
-	 * taken the group's rights, so the mode is set once more by name. */
-	if (fchmod(l->fd, 0660) < 0 || bind(l->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		return error_set(
+			err, errno, "socket", "memif socket %s: %s", l->path, strerror(errno));
+	/* The first fchmod limits the mode bind gives the file, so that it is never open to all;
+	 * the umask may have taken the group's rights, so the mode is set once more by name. */
+	if (fchmod(l->fd, 0660) < 0 ||
+		bind(l->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		if (errno == ENOENT)
-			ret = error_set(err, ENOENT, "socket", "memif socket %s: its directory does not exist: create it",
+			ret = error_set(err, ENOENT, "socket",
+				"memif socket %s: its directory does not exist: create it",
 				l->path);
 		else
-			ret = error_set(err, errno, "socket", "memif socket %s: %s", l->path, strerror(errno));
+			ret = error_set(err, errno, "socket", "memif socket %s: %s", l->path,
+				strerror(errno));
 		goto close_fd;
 	}
 	if (chmod(l->path, 0660) < 0 || lstat(l->path, &st) < 0 || listen(l->fd, BACKLOG) < 0) {
-		ret = error_set(err, errno, "socket", "memif socket %s: %s", l->path, strerror(errno));
+		ret = error_set(
+			err, errno, "socket", "memif socket %s: %s", l->path, strerror(errno));
 		unlink(l->path);
 		goto close_fd;
 	}
@@ -129,7 +139,8 @@ static int listener_open(const char *path, struct memif_listener **out, struct e
 	int ret;
 
 	if (strlen(path) >= sizeof(l->path))
-		return error_set(err, ENAMETOOLONG, "socket", "memif socket %s: the path is longer than %zu bytes", path,
+		return error_set(err, ENAMETOOLONG, "socket",
+			"memif socket %s: the path is longer than %zu bytes", path,
 			sizeof(l->path) - 1);
 	l = calloc(1, sizeof(*l));
 	if (l == NULL)
@@ -152,7 +163,8 @@ static void listener_close(struct memif_listener *l)
 	struct stat st;
 
 	while (!LIST_EMPTY(&l->sessions))
-		memif_session_end(LIST_FIRST(&l->sessions), "Interface removed", "Interface removed");
+		memif_session_end(
+			LIST_FIRST(&l->sessions), "Interface removed", "Interface removed");
 	memif_watch(l->watcher, l->fd, false);
 	if (lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
 		unlink(l->path);
@@ -167,7 +179,8 @@ int memif_listen(struct port_memif *port, const char *path, struct error *err)
 	int ret;
 
 	if (l != NULL && memif_listener_port(l, port->id) != NULL)
-		return error_set(err, EEXIST, "memif_id", "port %s: memif socket %s has an interface with id %u already",
+		return error_set(err, EEXIST, "memif_id",
+			"port %s: memif socket %s has an interface with id %u already",
 			port->port.name, path, port->id);
 	if (l == NULL) {
 		ret = listener_open(path, &l, err);
@@ -183,12 +196,14 @@ int memif_listen(struct port_memif *port, const char *path, struct error *err)
 	return 0;
 }
 
-/* The loop calls back through a port: what it watched for this one goes to another of the same socket. */
-static void watcher_replace(struct memif_listener *l, const struct port_memif *leaving, struct port_memif *heir)
+/* The loop calls back through a port: what it watched for this one goes to another of the same
+ * socket. */
+static void watcher_replace(
+	struct memif_listener *l, const struct port_memif *leaving, struct port_memif *heir)
 {
 	struct memif_session *s;
 
-	LIST_FOREACH(s, &l->sessions, next) {
+	LIST_FOREACH (s, &l->sessions, next) {
 		if (s->watcher != leaving)
 			continue;
 		memif_watch(s->watcher, s->fd, false);
@@ -222,7 +237,7 @@ static unsigned new_sessions(const struct memif_listener *l)
 	const struct memif_session *s;
 	unsigned count = 0;
 
-	LIST_FOREACH(s, &l->sessions, next)
+	LIST_FOREACH (s, &l->sessions, next)
 		count += s->state == MEMIF_SESSION_HELLO;
 	return count;
 }
@@ -237,9 +252,12 @@ static void listener_accept(struct memif_listener *l)
 		} else if (fd >= 0) {
 			if (memif_session_start(l, fd) < 0)
 				LOG_DEBUG("memif client left at once socket=%s", l->path);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			/* The socket stays readable, and the loop would spin on it: look again at the next tick. */
-			LOG_WARNING("memif socket can't accept socket=%s error=\"%s\"", l->path, strerror(errno));
+		} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+			   errno == ENOBUFS) {
+			/* The socket stays readable, and the loop would spin on it: look again at
+			 * the next tick. */
+			LOG_WARNING("memif socket can't accept socket=%s error=\"%s\"", l->path,
+				strerror(errno));
 			memif_watch(l->watcher, l->fd, false);
 			l->watcher = NULL;
 			return;
@@ -254,12 +272,12 @@ void memif_control_ready(int fd)
 	struct memif_listener *l;
 	struct memif_session *s;
 
-	LIST_FOREACH(l, &listeners, next) {
+	LIST_FOREACH (l, &listeners, next) {
 		if (l->fd == fd) {
 			listener_accept(l);
 			return;
 		}
-		LIST_FOREACH(s, &l->sessions, next) {
+		LIST_FOREACH (s, &l->sessions, next) {
 			if (s->fd == fd) {
 				memif_session_service(s);
 				return;
@@ -274,12 +292,14 @@ void memif_control_tick(struct port_memif *port)
 	struct memif_session *s, *following;
 	uint64_t now = memif_now_ms();
 
-	/* A client's death makes its channel readable, and the loop tells; this is for an end the loop missed. */
+	/* A client's death makes its channel readable, and the loop tells; this is for an end the
+	 * loop missed. */
 	if (port->session != NULL)
 		memif_session_service(port->session);
 	for (s = LIST_FIRST(&l->sessions); s != NULL; s = following) {
 		following = LIST_NEXT(s, next);
-		if (s->watcher == port && s->state != MEMIF_SESSION_CONNECTED && now >= s->deadline_ms)
+		if (s->watcher == port && s->state != MEMIF_SESSION_CONNECTED &&
+			now >= s->deadline_ms)
 			memif_session_end(s, "Handshake timed out", "Handshake timed out");
 	}
 	if (l->watcher == NULL) {

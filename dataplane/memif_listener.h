@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The listening sockets of memif ports, and what hangs off them. Between memif_listener.c, which makes and removes
- * sockets and routes readiness, and memif_session.c, which speaks the protocol. Control thread only.
+/** The listening sockets of memif ports, and what hangs off them. Between memif_listener.c, which
+ * makes and removes sockets and routes readiness, and memif_session.c, which speaks the protocol.
+ * Control thread only.
  */
 #ifndef DATAPLANE_MEMIF_LISTENER_H
 #define DATAPLANE_MEMIF_LISTENER_H
@@ -11,8 +12,8 @@
 #include <sys/un.h>
 
 enum memif_session_state {
-	MEMIF_SESSION_HELLO,     /* HELLO is sent; INIT must come */
-	MEMIF_SESSION_SETUP,     /* bound to a port; regions and rings come, then CONNECT */
+	MEMIF_SESSION_HELLO,	 /* HELLO is sent; INIT must come */
+	MEMIF_SESSION_SETUP,	 /* bound to a port; regions and rings come, then CONNECT */
 	MEMIF_SESSION_CONNECTED, /* only DISCONNECT may come */
 };
 
@@ -20,9 +21,9 @@ enum memif_session_state {
 struct memif_session {
 	LIST_ENTRY(memif_session) next;
 	struct memif_listener *listener;
-	struct port_memif *port;            /* NULL in MEMIF_SESSION_HELLO */
-	struct port_memif *watcher;         /* whom the loop calls for fd */
-	struct memif_connection *building;  /* in MEMIF_SESSION_SETUP; the port's once connected */
+	struct port_memif *port;	   /* NULL in MEMIF_SESSION_HELLO */
+	struct port_memif *watcher;	   /* whom the loop calls for fd */
+	struct memif_connection *building; /* in MEMIF_SESSION_SETUP; the port's once connected */
 	int fd;
 	enum memif_session_state state;
 	uint64_t memory;      /* bytes of regions so far */
@@ -48,7 +49,7 @@ struct port_memif *memif_listener_port(const struct memif_listener *listener, ui
 int memif_session_start(struct memif_listener *listener, int fd);
 /** Handle what has arrived; the session may be gone afterwards. */
 void memif_session_service(struct memif_session *session);
-/** Tell the client why, when reason_sent is not NULL, and end the session; its port keeps reason. */
+/** Tell the client why, unless reason_sent is NULL, and end the session; its port keeps reason. */
 void memif_session_end(struct memif_session *session, const char *reason_sent, const char *reason);
 
 #endif

@@ -21,7 +21,8 @@ int memif_msg_send(int fd, const struct memif_msg *msg)
 	return n == (ssize_t)sizeof(*msg) ? 0 : -EMSGSIZE;
 }
 
-/* Every descriptor that arrived is either handed on or closed: a peer must not be able to fill our table. */
+/* Every descriptor that arrived is either handed on or closed: a peer must not be able to fill our
+ * table. */
 static int take_passed_fds(struct msghdr *mh, int *passed_fd)
 {
 	unsigned total = 0;
@@ -29,7 +30,8 @@ static int take_passed_fds(struct msghdr *mh, int *passed_fd)
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (size_t off = 0; off + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); off += sizeof(int)) {
+		for (size_t off = 0; off + sizeof(int) <= c->cmsg_len - CMSG_LEN(0);
+			off += sizeof(int)) {
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + off, sizeof(fd));
@@ -102,7 +104,8 @@ int memif_region_map(int fd, uint64_t size, uint8_t **addr)
 
 	if (size < sizeof(struct memif_ring) || size > MEMIF_MEMORY_MAX)
 		return -EINVAL;
-	/* Huge page files fault with SIGBUS when the pool is empty; FUSE and network files can block in a fault. */
+	/* Huge page files fault with SIGBUS when the pool is empty; FUSE and network files can
+	 * block in a fault. */
 	if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
 		return -EMEDIUMTYPE;
 	seals = fcntl(fd, F_GET_SEALS);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The memif 2.0 wire: control messages, shared rings, and their safe reception. Host byte order throughout, because
- * both ends run on one machine. The layout is that of the public format, as DPDK documents it (NIC guide, "Memif Poll
- * Mode Driver"; drivers/net/memif/memif.h) and VPP and libmemif speak it.
+/** The memif 2.0 wire: control messages, shared rings, and their safe reception. Host byte order
+ * throughout, because both ends run on one machine. The layout is that of the public format, as
+ * DPDK documents it (NIC guide, "Memif Poll Mode Driver"; drivers/net/memif/memif.h) and VPP and
+ * libmemif speak it.
  *
- * The client owns the memory: it creates regions and rings and passes their descriptors; the server, which we are,
- * maps them. C2S rings carry packets from the client, S2C rings carry buffers the client offers us to fill. In both,
- * the client moves head and the server moves tail; both run freely modulo 2^16.
+ * The client owns the memory: it creates regions and rings and passes their descriptors; the
+ * server, which we are, maps them. C2S rings carry packets from the client, S2C rings carry buffers
+ * the client offers us to fill. In both, the client moves head and the server moves tail; both run
+ * freely modulo 2^16.
  *
- * Threads: the control thread, except for the ring structures, which workers access. Everything in shared memory may
- * change at any time under a hostile peer: fields are atomic so that each is read once, into a local.
+ * Threads: the control thread, except for the ring structures, which workers access. Everything in
+ * shared memory may change at any time under a hostile peer: fields are atomic so that each is read
+ * once, into a local.
  */
 #ifndef DATAPLANE_MEMIF_PROTO_H
 #define DATAPLANE_MEMIF_PROTO_H
@@ -19,22 +22,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MEMIF_COOKIE        0x3E31F20u
-#define MEMIF_VERSION       0x0200 /* 2.0 */
-#define MEMIF_NAME_SIZE     32
+#define MEMIF_COOKIE	    0x3E31F20u
+#define MEMIF_VERSION	    0x0200 /* 2.0 */
+#define MEMIF_NAME_SIZE	    32
 #define MEMIF_SECRET_SIZE   24
 #define MEMIF_REASON_SIZE   96
 #define MEMIF_RING_LOG2_MAX 14
 #define MEMIF_REGION_MAX    16
-/* Of all regions of a connection: 16 + 16 rings of 2^14 buffers of 2 KiB need a little over 1 GiB. The limit bounds
- * what a peer can have charged to this process. */
+/* Of all regions of a connection: 16 + 16 rings of 2^14 buffers of 2 KiB need a little over 1 GiB.
+ * The limit bounds what a peer can have charged to this process. */
 #define MEMIF_MEMORY_MAX (UINT64_C(4) << 30)
 
 enum memif_msg_type {
 	MEMIF_MSG_NONE,
-	MEMIF_MSG_ACK,        /* both ways: the last message was taken */
+	MEMIF_MSG_ACK,	      /* both ways: the last message was taken */
 	MEMIF_MSG_HELLO,      /* server: its limits, on accept */
-	MEMIF_MSG_INIT,       /* client: which interface it wants */
+	MEMIF_MSG_INIT,	      /* client: which interface it wants */
 	MEMIF_MSG_ADD_REGION, /* client, with the memory's descriptor */
 	MEMIF_MSG_ADD_RING,   /* client, with the ring's eventfd */
 	MEMIF_MSG_CONNECT,    /* client: all is added */
@@ -115,7 +118,7 @@ static_assert(sizeof(union memif_desc) == 16, "two words");
 struct memif_ring {
 	uint32_t cookie;
 	_Atomic uint16_t flags; /* writer: whoever takes packets from the ring */
-	_Atomic uint16_t head;  /* writer: the client */
+	_Atomic uint16_t head;	/* writer: the client */
 	uint8_t pad0[56];
 	_Atomic uint16_t tail; /* writer: the server */
 	uint8_t pad1[62];
@@ -131,25 +134,27 @@ static inline uint64_t memif_ring_bytes(uint8_t log2_size)
 	return sizeof(struct memif_ring) + (sizeof(union memif_desc) << log2_size);
 }
 
-/** Send one message. Never blocks. @return 0, -EAGAIN when the peer does not read, or another -errno. */
+/** Send one message. Never blocks. @return 0, -EAGAIN when the peer does not read, or another
+ * -errno. */
 int memif_msg_send(int fd, const struct memif_msg *msg);
 
-/** Receive one message and the descriptor passed with it (*passed_fd, owned by the caller; -1 = none). Never blocks.
- * More than one descriptor is more than any message carries: all are closed.
- * @return 0; -EAGAIN: nothing there; -EPIPE: the peer is gone; -EMSGSIZE: not 128 bytes; -EBADMSG: too many
- * descriptors. On errors nothing is passed. */
+/** Receive one message and the descriptor passed with it (*passed_fd, owned by the caller; -1 =
+ * none). Never blocks. More than one descriptor is more than any message carries: all are closed.
+ * @return 0; -EAGAIN: nothing there; -EPIPE: the peer is gone; -EMSGSIZE: not 128 bytes; -EBADMSG:
+ * too many descriptors. On errors nothing is passed. */
 int memif_msg_recv(int fd, struct memif_msg *msg, int *passed_fd);
 
 /** Whether fd is an eventfd, so that signalling and polling it does what it should. */
 bool memif_fd_is_eventfd(int fd);
 
-/** Map a region the peer passed. Only a memfd on shared memory that is sealed against shrinking and holds at least
- * size bytes is taken: touching any other mapping could raise SIGBUS, or block, at the peer's will. fd stays the
- * caller's and may be closed afterwards. @return 0, -EINVAL (size), -EMEDIUMTYPE (not a memfd on tmpfs), -EPERM (not
- * sealed), -EFBIG (the file is shorter than size), or mmap's error. */
+/** Map a region the peer passed. Only a memfd on shared memory that is sealed against shrinking and
+ * holds at least size bytes is taken: touching any other mapping could raise SIGBUS, or block, at
+ * the peer's will. fd stays the caller's and may be closed afterwards. @return 0, -EINVAL (size),
+ * -EMEDIUMTYPE (not a memfd on tmpfs), -EPERM (not sealed), -EFBIG (the file is shorter than size),
+ * or mmap's error. */
 int memif_region_map(int fd, uint64_t size, uint8_t **addr);
 
-/** Copy a fixed-size text field of the peer as printable ASCII, terminated; other bytes become '?'. */
+/** Copy a fixed-size text field of the peer, terminated; what is not printable ASCII becomes '?'. */
 void memif_text_copy(char *to, size_t to_size, const char *from, size_t from_size);
 
 #endif

@@ -17,7 +17,8 @@ struct span {
 	uint32_t length;
 };
 
-/* A frame as found in the ring. data is NULL for chains and for malformed frames, which slots tells apart. */
+/* A frame as found in the ring. data is NULL for chains and for malformed frames, which slots tells
+ * apart. */
 struct rx_frame {
 	const uint8_t *data;
 	uint32_t length;
@@ -54,14 +55,15 @@ void memif_connection_free(void *connection)
 	free(c);
 }
 
-int memif_queue_place(const struct memif_connection *c, struct memif_queue *q, uint16_t region, uint32_t offset,
-	uint8_t log2_size, int event_fd)
+int memif_queue_place(const struct memif_connection *c, struct memif_queue *q, uint16_t region,
+	uint32_t offset, uint8_t log2_size, int event_fd)
 {
 	struct memif_ring *ring;
 
 	if (q->ring != NULL)
 		return -EEXIST;
-	if (region >= c->n_regions || log2_size > MEMIF_RING_LOG2_MAX || offset % sizeof(union memif_desc) != 0 ||
+	if (region >= c->n_regions || log2_size > MEMIF_RING_LOG2_MAX ||
+		offset % sizeof(union memif_desc) != 0 ||
 		offset + memif_ring_bytes(log2_size) > c->regions[region].size)
 		return -ERANGE;
 	ring = (struct memif_ring *)(c->regions[region].addr + offset);
@@ -84,16 +86,17 @@ static inline union memif_desc desc_read(const struct memif_queue *q, uint16_t p
 	return desc;
 }
 
-static inline void desc_write(struct memif_queue *q, uint16_t position, union memif_desc *desc, bool more,
-	uint32_t length)
+static inline void desc_write(struct memif_queue *q, uint16_t position, union memif_desc *desc,
+	bool more, uint32_t length)
 {
 	desc->flags = more ? MEMIF_DESC_NEXT : 0;
 	desc->length = length;
-	atomic_store_explicit(&q->ring->desc[position & (q->size - 1)][0], desc->word[0], memory_order_relaxed);
+	atomic_store_explicit(
+		&q->ring->desc[position & (q->size - 1)][0], desc->word[0], memory_order_relaxed);
 }
 
-/* DPDK's client (22.11) sets the flag for a frame in several parts and never clears it, so that a later frame in the same
- * slot would run into its neighbour. Slots go back to the client clean. */
+/* DPDK's client (22.11) sets the flag for a frame in several parts and never clears it, so that a
+ * later frame in the same slot would run into its neighbour. Slots go back to the client clean. */
 static void desc_clear_next(struct memif_queue *q, uint16_t position)
 {
 	union memif_desc desc = desc_read(q, position);
@@ -121,8 +124,8 @@ static void rx_skip(struct memif_queue *q, uint16_t head)
 	}
 }
 
-/* Slots of the chain at cursor: 0 when its end is not published yet, more than MEMIF_CHAIN_MAX when it is too long to
- * be a frame or can never end because it fills the ring. */
+/* Slots of the chain at cursor: 0 when its end is not published yet, more than MEMIF_CHAIN_MAX when
+ * it is too long to be a frame or can never end because it fills the ring. */
 static uint16_t rx_chain_slots(const struct memif_queue *q, uint16_t cursor, uint16_t head)
 {
 	for (uint16_t slots = 1; slots <= MEMIF_CHAIN_MAX; slots++) {
@@ -134,9 +137,10 @@ static uint16_t rx_chain_slots(const struct memif_queue *q, uint16_t cursor, uin
 	return MEMIF_CHAIN_MAX + 1;
 }
 
-/* Find the next frames and start fetching their bytes; the queue does not move, except over a chain too long. */
-static uint16_t rx_scan(const struct memif_connection *c, struct memif_queue *q, uint16_t head, struct rx_frame *frames,
-	uint16_t max, struct memif_faults *faults)
+/* Find the next frames and start fetching their bytes; the queue does not move, except over a chain
+ * too long. */
+static uint16_t rx_scan(const struct memif_connection *c, struct memif_queue *q, uint16_t head,
+	struct rx_frame *frames, uint16_t max, struct memif_faults *faults)
 {
 	uint16_t count = 0, cursor;
 
@@ -167,7 +171,8 @@ static uint16_t rx_scan(const struct memif_connection *c, struct memif_queue *q,
 				cursor = q->cursor;
 				continue;
 			}
-			/* The peer may have cleared the flag since: a chain is what has more than one slot. */
+			/* The peer may have cleared the flag since: a chain is what has more than
+			 * one slot. */
 		}
 		cursor = (uint16_t)(cursor + f->slots);
 		count++;
@@ -175,10 +180,11 @@ static uint16_t rx_scan(const struct memif_connection *c, struct memif_queue *q,
 	return count;
 }
 
-/* The parts of a frame, each checked. The number of slots is what the scan found, whatever the flags say now.
+/* The parts of a frame, each checked. The number of slots is what the scan found, whatever the
+ * flags say now.
  * @return total bytes, 0 when malformed. */
-static uint32_t rx_gather(const struct memif_connection *c, const struct memif_queue *q, const struct rx_frame *f,
-	struct span *spans)
+static uint32_t rx_gather(const struct memif_connection *c, const struct memif_queue *q,
+	const struct rx_frame *f, struct span *spans)
 {
 	uint32_t total = 0;
 
@@ -194,9 +200,10 @@ static uint32_t rx_gather(const struct memif_connection *c, const struct memif_q
 	return total;
 }
 
-/* Copy spans into m, chaining more buffers of pool. @return false when the pool is empty; m then holds nothing. */
-static bool rx_fill(struct rte_mbuf *m, struct rte_mempool *pool, const struct span *spans, uint16_t n_spans,
-	uint32_t total)
+/* Copy spans into m, chaining more buffers of pool. @return false when the pool is empty; m then
+ * holds nothing. */
+static bool rx_fill(struct rte_mbuf *m, struct rte_mempool *pool, const struct span *spans,
+	uint16_t n_spans, uint32_t total)
 {
 	struct rte_mbuf *last = m;
 
@@ -214,7 +221,8 @@ static bool rx_fill(struct rte_mbuf *m, struct rte_mempool *pool, const struct s
 				m->nb_segs++;
 				continue;
 			}
-			rte_memcpy(rte_pktmbuf_mtod_offset(last, void *, last->data_len), spans[i].data + done, len);
+			rte_memcpy(rte_pktmbuf_mtod_offset(last, void *, last->data_len),
+				spans[i].data + done, len);
 			last->data_len = (uint16_t)(last->data_len + len);
 			done += len;
 		}
@@ -223,9 +231,11 @@ static bool rx_fill(struct rte_mbuf *m, struct rte_mempool *pool, const struct s
 	return true;
 }
 
-/* A frame that is not one descriptor into one buffer. @return -ENOBUFS: try again later, -EBADMSG: malformed. */
-static int rx_copy_slow(const struct memif_connection *c, const struct memif_queue *q, const struct rx_frame *f,
-	struct rte_mempool *pool, struct rte_mempool *large, struct rte_mbuf **out)
+/* A frame that is not one descriptor into one buffer. @return -ENOBUFS: try again later, -EBADMSG:
+ * malformed. */
+static int rx_copy_slow(const struct memif_connection *c, const struct memif_queue *q,
+	const struct rx_frame *f, struct rte_mempool *pool, struct rte_mempool *large,
+	struct rte_mbuf **out)
 {
 	struct span spans[MEMIF_CHAIN_MAX];
 	uint32_t total = rx_gather(c, q, f, spans);
@@ -247,9 +257,9 @@ static int rx_copy_slow(const struct memif_connection *c, const struct memif_que
 }
 
 /* Copy frames out and move the queue past them. @return packets; *stop when buffers ran out. */
-static uint16_t rx_copy(const struct memif_connection *c, struct memif_queue *q, const struct rx_frame *frames,
-	uint16_t count, struct rte_mempool *pool, struct rte_mempool *large, struct rte_mbuf **pkts,
-	struct memif_faults *faults)
+static uint16_t rx_copy(const struct memif_connection *c, struct memif_queue *q,
+	const struct rx_frame *frames, uint16_t count, struct rte_mempool *pool,
+	struct rte_mempool *large, struct rte_mbuf **pkts, struct memif_faults *faults)
 {
 	struct rte_mbuf *bufs[RX_BATCH];
 	uint16_t n_bufs = count, used = 0, out = 0;
@@ -261,7 +271,8 @@ static uint16_t rx_copy(const struct memif_connection *c, struct memif_queue *q,
 		const struct rx_frame *f = &frames[i];
 		struct rte_mbuf *m;
 
-		if (likely(f->data != NULL && used < n_bufs && f->length <= rte_pktmbuf_tailroom(bufs[used]))) {
+		if (likely(f->data != NULL && used < n_bufs &&
+			    f->length <= rte_pktmbuf_tailroom(bufs[used]))) {
 			m = bufs[used++];
 			rte_memcpy(rte_pktmbuf_mtod(m, void *), f->data, f->length);
 			m->data_len = (uint16_t)f->length;
@@ -288,8 +299,9 @@ static uint16_t rx_copy(const struct memif_connection *c, struct memif_queue *q,
 	return out;
 }
 
-uint16_t memif_queue_rx(const struct memif_connection *c, struct memif_queue *q, struct rte_mempool *pool,
-	struct rte_mempool *large, struct rte_mbuf **pkts, uint16_t n, struct memif_faults *faults)
+uint16_t memif_queue_rx(const struct memif_connection *c, struct memif_queue *q,
+	struct rte_mempool *pool, struct rte_mempool *large, struct rte_mbuf **pkts, uint16_t n,
+	struct memif_faults *faults)
 {
 	uint16_t head = atomic_load_explicit(&q->ring->head, memory_order_acquire);
 	uint16_t available = (uint16_t)(head - q->cursor), before = q->cursor, out = 0;
@@ -298,7 +310,8 @@ uint16_t memif_queue_rx(const struct memif_connection *c, struct memif_queue *q,
 		return 0;
 	q->partial = 0;
 	if (unlikely(available > q->size)) {
-		/* No honest peer gets ahead of us by more than the ring: nothing in it can be believed. */
+		/* No honest peer gets ahead of us by more than the ring: nothing in it can be
+		 * believed. */
 		faults->bad++;
 		q->cursor = head;
 		q->skipping = false;
@@ -306,11 +319,13 @@ uint16_t memif_queue_rx(const struct memif_connection *c, struct memif_queue *q,
 	/* A malformed frame uses up budget like a good one, so that a burst is bounded. */
 	for (uint16_t budget = n; budget > 0 && !faults->no_buffer;) {
 		struct rx_frame frames[RX_BATCH];
-		uint16_t count = rx_scan(c, q, head, frames, (uint16_t)RTE_MIN(budget, RX_BATCH), faults);
+		uint16_t count =
+			rx_scan(c, q, head, frames, (uint16_t)RTE_MIN(budget, RX_BATCH), faults);
 
 		if (count == 0)
 			break;
-		out = (uint16_t)(out + rx_copy(c, q, frames, count, pool, large, &pkts[out], faults));
+		out = (uint16_t)(out +
+				 rx_copy(c, q, frames, count, pool, large, &pkts[out], faults));
 		budget = (uint16_t)(budget - count);
 	}
 	if (q->partial != (uint16_t)(head - q->cursor))
@@ -322,8 +337,8 @@ uint16_t memif_queue_rx(const struct memif_connection *c, struct memif_queue *q,
 
 /* Buffers the peer offers, enough for length bytes. A malformed one counts as room for nothing.
  * @return slots, 0 when there is not enough room. */
-static uint16_t tx_gather(const struct memif_connection *c, const struct memif_queue *q, uint16_t free_slots,
-	uint32_t length, union memif_desc *descs, struct memif_faults *faults)
+static uint16_t tx_gather(const struct memif_connection *c, const struct memif_queue *q,
+	uint16_t free_slots, uint32_t length, union memif_desc *descs, struct memif_faults *faults)
 {
 	uint32_t bad = 0;
 	uint64_t room = 0;
@@ -344,8 +359,8 @@ static uint16_t tx_gather(const struct memif_connection *c, const struct memif_q
 }
 
 /* A packet or a buffer in several parts. @return slots used, 0 when the ring lacks room. */
-static uint16_t tx_copy_slow(const struct memif_connection *c, struct memif_queue *q, uint16_t free_slots,
-	const struct rte_mbuf *m, struct memif_faults *faults)
+static uint16_t tx_copy_slow(const struct memif_connection *c, struct memif_queue *q,
+	uint16_t free_slots, const struct rte_mbuf *m, struct memif_faults *faults)
 {
 	union memif_desc descs[MEMIF_CHAIN_MAX];
 	uint16_t slots = tx_gather(c, q, free_slots, m->pkt_len, descs, faults);
@@ -358,7 +373,8 @@ static uint16_t tx_copy_slow(const struct memif_connection *c, struct memif_queu
 		while (m != NULL && filled < descs[i].length) {
 			uint32_t len = RTE_MIN(m->data_len - src_off, descs[i].length - filled);
 
-			rte_memcpy(to + filled, rte_pktmbuf_mtod_offset(m, const uint8_t *, src_off), len);
+			rte_memcpy(to + filled,
+				rte_pktmbuf_mtod_offset(m, const uint8_t *, src_off), len);
 			filled += len;
 			src_off += len;
 			if (src_off == m->data_len) {
@@ -371,8 +387,8 @@ static uint16_t tx_copy_slow(const struct memif_connection *c, struct memif_queu
 	return slots;
 }
 
-static inline uint16_t tx_copy(const struct memif_connection *c, struct memif_queue *q, uint16_t free_slots,
-	const struct rte_mbuf *m, struct memif_faults *faults)
+static inline uint16_t tx_copy(const struct memif_connection *c, struct memif_queue *q,
+	uint16_t free_slots, const struct rte_mbuf *m, struct memif_faults *faults)
 {
 	union memif_desc desc;
 	uint8_t *to;
@@ -388,8 +404,8 @@ static inline uint16_t tx_copy(const struct memif_connection *c, struct memif_qu
 	return 1;
 }
 
-static uint16_t tx_burst(const struct memif_connection *c, struct memif_queue *q, struct rte_mbuf **pkts, uint16_t n,
-	struct memif_faults *faults)
+static uint16_t tx_burst(const struct memif_connection *c, struct memif_queue *q,
+	struct rte_mbuf **pkts, uint16_t n, struct memif_faults *faults)
 {
 	uint16_t head = atomic_load_explicit(&q->ring->head, memory_order_acquire);
 	uint16_t free_slots = (uint16_t)(head - q->cursor), sent;
@@ -414,8 +430,8 @@ static uint16_t tx_burst(const struct memif_connection *c, struct memif_queue *q
 	return sent;
 }
 
-uint16_t memif_queue_tx(const struct memif_connection *c, struct memif_queue *q, struct rte_mbuf **pkts, uint16_t n,
-	struct memif_faults *faults)
+uint16_t memif_queue_tx(const struct memif_connection *c, struct memif_queue *q,
+	struct rte_mbuf **pkts, uint16_t n, struct memif_faults *faults)
 {
 	uint16_t sent;
 
@@ -426,9 +442,11 @@ uint16_t memif_queue_tx(const struct memif_connection *c, struct memif_queue *q,
 		rte_spinlock_unlock(&q->lock);
 	if (sent == 0)
 		return 0;
-	/* The peer unmasks, then looks at tail; we moved tail, then look at the mask. One of us sees the other. */
+	/* The peer unmasks, then looks at tail; we moved tail, then look at the mask. One of us
+	 * sees the other. */
 	atomic_thread_fence(memory_order_seq_cst);
-	if ((atomic_load_explicit(&q->ring->flags, memory_order_relaxed) & MEMIF_RING_MASK_INT) == 0)
+	if ((atomic_load_explicit(&q->ring->flags, memory_order_relaxed) & MEMIF_RING_MASK_INT) ==
+		0)
 		memif_kick(q->event_fd);
 	rte_pktmbuf_free_bulk(pkts, sent);
 	return sent;
@@ -444,12 +462,14 @@ bool memif_queue_arm(struct memif_queue *q, bool on)
 		atomic_store_explicit(&q->ring->flags, MEMIF_RING_MASK_INT, memory_order_relaxed);
 		return true;
 	}
-	/* RWF_NOWAIT, because the peer may have made its eventfd a blocking one. Nothing to read is the common case. */
+	/* RWF_NOWAIT, because the peer may have made its eventfd a blocking one. Nothing to read is
+	 * the common case. */
 	if (preadv2(q->event_fd, &iov, 1, -1, RWF_NOWAIT) < 0)
 		count = 0;
 	atomic_store_explicit(&q->ring->flags, 0, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	available = (uint16_t)(atomic_load_explicit(&q->ring->head, memory_order_relaxed) - q->cursor);
+	available =
+		(uint16_t)(atomic_load_explicit(&q->ring->head, memory_order_relaxed) - q->cursor);
 	if (available == q->partial)
 		return true;
 	atomic_store_explicit(&q->ring->flags, MEMIF_RING_MASK_INT, memory_order_relaxed);

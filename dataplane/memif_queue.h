@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** The packet side of a memif connection: frames copied between the peer's shared memory and mbufs.
  *
- * Threads: a worker owns a queue while it calls these; control builds the connection before it publishes it and frees
- * it after a grace period. Nothing here locks, except tx queues that several workers must share because the peer made
- * fewer rings than the port has queues.
+ * Threads: a worker owns a queue while it calls these; control builds the connection before it
+ * publishes it and frees it after a grace period. Nothing here locks, except tx queues that several
+ * workers must share because the peer made fewer rings than the port has queues.
  *
- * The peer may be hostile. Our own position is kept in private memory and never read back from the ring; a descriptor
- * is read once and its region, offset and length are checked each time. What fails a check is counted and skipped.
+ * The peer may be hostile. Our own position is kept in private memory and never read back from the
+ * ring; a descriptor is read once and its region, offset and length are checked each time. What
+ * fails a check is counted and skipped.
  */
 #ifndef DATAPLANE_MEMIF_QUEUE_H
 #define DATAPLANE_MEMIF_QUEUE_H
@@ -29,13 +30,13 @@ struct memif_region {
 struct memif_queue {
 	/* Constant once published. */
 	struct memif_ring *ring; /* shared memory */
-	uint16_t size;           /* descriptors, a power of two */
-	int event_fd;            /* the peer's: C2S: it signals us, S2C: we signal it; owned */
+	uint16_t size;		 /* descriptors, a power of two */
+	int event_fd;		 /* the peer's: C2S: it signals us, S2C: we signal it; owned */
 	/* Owner: the queue's worker, or the holder of lock. */
 	rte_spinlock_t lock;
 	uint16_t cursor;  /* our position, the true value of ring->tail */
 	uint16_t partial; /* C2S: slots of a frame whose end the peer has not published yet */
-	bool skipping;    /* C2S: inside a chain that is too long, up to its end */
+	bool skipping;	  /* C2S: inside a chain that is too long, up to its end */
 } __rte_cache_aligned;
 
 /** The shape (counts, regions, rings) never changes after publication. */
@@ -49,32 +50,36 @@ struct memif_connection {
 
 /** What a burst could not do, for the caller's counters. */
 struct memif_faults {
-	uint32_t bad;   /* frames or ring positions refused: malformed descriptors */
-	bool no_buffer; /* the burst ended early because the pool is empty; the frames stay in the ring */
+	uint32_t bad;	/* frames or ring positions refused: malformed descriptors */
+	bool no_buffer; /* the burst ended early: the pool is empty; frames stay in the ring */
 };
 
 /** A connection with no regions and rings, NULL without memory. */
 struct memif_connection *memif_connection_new(void);
 /** Unmap, close descriptors, free. The signature rcu_retire takes. */
 void memif_connection_free(void *connection);
-/** Control, before publication: place queue on the ring at offset of region; takes event_fd over on success.
- * @return 0, -ERANGE (ring outside the region, misaligned, or too large), -EBADMSG (no cookie), -EEXIST. */
-int memif_queue_place(const struct memif_connection *connection, struct memif_queue *queue, uint16_t region,
-	uint32_t offset, uint8_t log2_size, int event_fd);
+/** Control, before publication: place queue on the ring at offset of region; takes event_fd over on
+ * success.
+ * @return 0, -ERANGE (ring outside the region, misaligned, or too large), -EBADMSG (no cookie),
+ * -EEXIST. */
+int memif_queue_place(const struct memif_connection *connection, struct memif_queue *queue,
+	uint16_t region, uint32_t offset, uint8_t log2_size, int event_fd);
 
-/** Take up to n frames of 1 to MEMIF_FRAME_MAX bytes. Buffers come from pool, or from large for frames that do not fit
- * one of pool's (large may be NULL). @return frames in pkts. */
-uint16_t memif_queue_rx(const struct memif_connection *connection, struct memif_queue *queue, struct rte_mempool *pool,
-	struct rte_mempool *large, struct rte_mbuf **pkts, uint16_t n, struct memif_faults *faults);
+/** Take up to n frames of 1 to MEMIF_FRAME_MAX bytes. Buffers come from pool, or from large for
+ * frames that do not fit one of pool's (large may be NULL). @return frames in pkts. */
+uint16_t memif_queue_rx(const struct memif_connection *connection, struct memif_queue *queue,
+	struct rte_mempool *pool, struct rte_mempool *large, struct rte_mbuf **pkts, uint16_t n,
+	struct memif_faults *faults);
 /** Copy up to n packets to the peer, wake it unless it polls, and free them.
  * @return packets taken: fewer than n when the ring is full. */
-uint16_t memif_queue_tx(const struct memif_connection *connection, struct memif_queue *queue, struct rte_mbuf **pkts,
-	uint16_t n, struct memif_faults *faults);
-/** Ask the peer for interrupts, or stop that. @return false when frames are waiting, and then nothing was asked. */
+uint16_t memif_queue_tx(const struct memif_connection *connection, struct memif_queue *queue,
+	struct rte_mbuf **pkts, uint16_t n, struct memif_faults *faults);
+/** Ask the peer for interrupts, or stop that. @return false when frames are waiting, and then
+ * nothing was asked. */
 bool memif_queue_arm(struct memif_queue *queue, bool on);
 
-/** Add one to an eventfd whose other holder is hostile: never blocks, whatever that one does to the counter and to
- * the file's flags. memif_kick.c says how. */
+/** Add one to an eventfd whose other holder is hostile: never blocks, whatever that one does to the
+ * counter and to the file's flags. memif_kick.c says how. */
 void memif_kick(int event_fd);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The server's side of the memif handshake: HELLO, then the client's INIT, ADD_REGION, ADD_RING, CONNECT, each
- * answered. A message that is malformed or out of order ends the session with a DISCONNECT that says why.
+/** The server's side of the memif handshake: HELLO, then the client's INIT, ADD_REGION, ADD_RING,
+ * CONNECT, each answered. A message that is malformed or out of order ends the session with a
+ * DISCONNECT that says why.
  */
 #include "dataplane/memif_listener.h"
 
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HANDSHAKE_MS      5000
+#define HANDSHAKE_MS	  5000
 #define MESSAGES_PER_CALL 64 /* a chatty client must not hold up the loop */
 
 static void text_put(char *to, size_t size, const char *text)
@@ -30,7 +31,8 @@ void memif_session_end(struct memif_session *s, const char *reason_sent, const c
 
 		text_put(msg.disconnect.reason, sizeof(msg.disconnect.reason), reason_sent);
 		if (memif_msg_send(s->fd, &msg) < 0)
-			LOG_DEBUG("memif client left before its goodbye socket=%s", s->listener->path);
+			LOG_DEBUG("memif client left before its goodbye socket=%s",
+				s->listener->path);
 	}
 	LOG_DEBUG("memif session ends socket=%s reason=\"%s\"", s->listener->path, reason);
 	memif_watch(s->watcher, s->fd, false);
@@ -50,7 +52,7 @@ static void limits_put(const struct memif_listener *l, struct memif_hello *hello
 	uint16_t queues = MEMIF_QUEUE_MAX;
 	uint8_t log2_size = MEMIF_RING_LOG2_MAX;
 
-	LIST_FOREACH(p, &l->ports, next) {
+	LIST_FOREACH (p, &l->ports, next) {
 		if (p->port.n_rxq < queues)
 			queues = p->port.n_rxq;
 		if (p->log2_ring_max < log2_size)
@@ -112,7 +114,8 @@ static const char *init_refusal(const struct port_memif *p, const struct memif_i
 		return "Wrong or missing secret";
 	if (init->mode != MEMIF_MODE_ETHERNET)
 		return "Only Ethernet mode is supported";
-	/* A client that was killed and is back may be here before its old channel's end was noticed. */
+	/* A client that was killed and is back may be here before its old channel's end was
+	 * noticed. */
 	if (p->session != NULL)
 		memif_session_service(p->session);
 	return p->session != NULL ? "Already connected" : NULL;
@@ -146,7 +149,8 @@ static const char *on_init(struct memif_session *s, const struct memif_init *ini
 	return NULL;
 }
 
-static const char *on_add_region(struct memif_session *s, const struct memif_add_region *add, int fd)
+static const char *on_add_region(
+	struct memif_session *s, const struct memif_add_region *add, int fd)
 {
 	struct memif_connection *c = s->building;
 	struct memif_region *region;
@@ -190,8 +194,8 @@ static const char *on_add_ring(struct memif_session *s, const struct memif_add_r
 		return "Private headers are not supported";
 	if (add->log2_size > s->port->log2_ring_max)
 		return "The ring is too large";
-	switch (memif_queue_place(c, &(c2s ? c->rx : c->tx)[add->index], add->region, add->offset, add->log2_size,
-		*fd)) {
+	switch (memif_queue_place(c, &(c2s ? c->rx : c->tx)[add->index], add->region, add->offset,
+		add->log2_size, *fd)) {
 	case 0:
 		break;
 	case -EBADMSG:
@@ -211,7 +215,8 @@ static const char *on_connect(struct memif_session *s, const char *if_name)
 
 	if (c->n_rx == 0 || c->n_tx == 0)
 		return "CONNECT without a ring in each direction";
-	memif_text_copy(s->port->peer_if_name, sizeof(s->port->peer_if_name), if_name, MEMIF_NAME_SIZE);
+	memif_text_copy(
+		s->port->peer_if_name, sizeof(s->port->peer_if_name), if_name, MEMIF_NAME_SIZE);
 	text_put(msg.if_name, sizeof(msg.if_name), s->port->port.name);
 	if (memif_msg_send(s->fd, &msg) < 0)
 		return "CONNECTED can't be sent";
@@ -297,7 +302,8 @@ static bool service_one(struct memif_session *s)
 		return false;
 	}
 	if (msg.type == MEMIF_MSG_DISCONNECT) {
-		memif_text_copy(reason, sizeof(reason), msg.disconnect.reason, sizeof(msg.disconnect.reason));
+		memif_text_copy(reason, sizeof(reason), msg.disconnect.reason,
+			sizeof(msg.disconnect.reason));
 		memif_session_end(s, NULL, reason[0] != '\0' ? reason : "The client disconnected");
 		return false;
 	}

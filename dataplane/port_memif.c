@@ -22,20 +22,21 @@ static void queue_wake(const struct port_memif *p, unsigned queue)
 {
 	const uint64_t one = 1;
 
-	/* Non-blocking and ours: it fails only when the counter is full, and then the worker is awake already. */
+	/* Non-blocking and ours: it fails only when the counter is full, and then the worker is
+	 * awake already. */
 	if (write(p->wake_fd[queue], &one, sizeof(one)) < 0)
 		LOG_DEBUG("memif queue is awake already name=%s queue=%u", p->port.name, queue);
 }
 
-/* The client's eventfd joins the descriptor workers sleep on. It must leave explicitly: epoll forgets a file when its
- * last descriptor closes, and the client holds one too. */
+/* The client's eventfd joins the descriptor workers sleep on. It must leave explicitly: epoll
+ * forgets a file when its last descriptor closes, and the client holds one too. */
 static void queue_watch(const struct port_memif *p, unsigned queue, int event_fd, bool on)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
 	if (epoll_ctl(p->poll_fd[queue], on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, event_fd, &event) < 0)
-		LOG_WARNING("memif queue can't sleep name=%s queue=%u error=\"%s\"", p->port.name, queue,
-			strerror(errno));
+		LOG_WARNING("memif queue can't sleep name=%s queue=%u error=\"%s\"", p->port.name,
+			queue, strerror(errno));
 }
 
 void port_memif_attach(struct port_memif *p, struct memif_connection *c)
@@ -51,8 +52,9 @@ void port_memif_attach(struct port_memif *p, struct memif_connection *c)
 	/* A worker that fell asleep on this queue before has to arm the new ring. */
 	for (unsigned i = 0; i < p->port.n_rxq; i++)
 		queue_wake(p, i);
-	LOG_INFO("memif client connected name=%s peer=\"%s\" interface=\"%s\" rx_rings=%u tx_rings=%u", p->port.name,
-		p->peer_name, p->peer_if_name, c->n_rx, c->n_tx);
+	LOG_INFO("memif client connected name=%s peer=\"%s\" interface=\"%s\" rx_rings=%u "
+		 "tx_rings=%u",
+		p->port.name, p->peer_name, p->peer_if_name, c->n_rx, c->n_tx);
 }
 
 void port_memif_detach(struct port_memif *p, const char *reason)
@@ -68,7 +70,8 @@ void port_memif_detach(struct port_memif *p, const char *reason)
 	for (unsigned i = 0; i < c->n_rx; i++)
 		queue_watch(p, i, c->rx[i].event_fd, false);
 	rcu_retire(c, memif_connection_free);
-	LOG_INFO("memif client gone name=%s peer=\"%s\" reason=\"%s\"", p->port.name, p->peer_name, reason);
+	LOG_INFO("memif client gone name=%s peer=\"%s\" reason=\"%s\"", p->port.name, p->peer_name,
+		reason);
 }
 
 static void queues_close(struct port_memif *p)
@@ -92,8 +95,9 @@ static int queues_open(struct port_memif *p, struct error *err)
 		p->wake_fd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		if (p->poll_fd[i] < 0 || p->wake_fd[i] < 0 ||
 			epoll_ctl(p->poll_fd[i], EPOLL_CTL_ADD, p->wake_fd[i], &event) < 0) {
-			int ret = error_set(err, errno, NULL, "port %s: no descriptors for queue %u: %s", p->port.name,
-				i, strerror(errno));
+			int ret = error_set(err, errno, NULL,
+				"port %s: no descriptors for queue %u: %s", p->port.name, i,
+				strerror(errno));
 
 			queues_close(p);
 			return ret;
@@ -105,17 +109,20 @@ static int queues_open(struct port_memif *p, struct error *err)
 static int params_check(const struct port_params *params, struct error *err)
 {
 	if (params->pool == NULL || params->n_queues == 0)
-		return error_set(err, EINVAL, NULL, "port %s: memif needs a buffer pool and a queue", params->name);
+		return error_set(err, EINVAL, NULL,
+			"port %s: memif needs a buffer pool and a queue", params->name);
 	if (params->socket == NULL || params->socket[0] != '/')
-		return error_set(err, EINVAL, "socket", "port %s: memif needs a socket: give an absolute path",
-			params->name);
+		return error_set(err, EINVAL, "socket",
+			"port %s: memif needs a socket: give an absolute path", params->name);
 	if (params->ring_size < 2 || params->ring_size > 1u << MEMIF_RING_LOG2_MAX ||
 		!rte_is_power_of_2(params->ring_size))
-		return error_set(err, EINVAL, "ring_size", "port %s: ring_size %u is not a power of two from 2 to %u",
-			params->name, params->ring_size, 1u << MEMIF_RING_LOG2_MAX);
-	if (params->secret != NULL && (params->secret[0] == '\0' || strlen(params->secret) > MEMIF_SECRET_SIZE))
-		return error_set(err, EINVAL, "secret", "port %s: a memif secret has 1 to %d bytes", params->name,
-			MEMIF_SECRET_SIZE);
+		return error_set(err, EINVAL, "ring_size",
+			"port %s: ring_size %u is not a power of two from 2 to %u", params->name,
+			params->ring_size, 1u << MEMIF_RING_LOG2_MAX);
+	if (params->secret != NULL &&
+		(params->secret[0] == '\0' || strlen(params->secret) > MEMIF_SECRET_SIZE))
+		return error_set(err, EINVAL, "secret", "port %s: a memif secret has 1 to %d bytes",
+			params->name, MEMIF_SECRET_SIZE);
 	return 0;
 }
 
@@ -168,7 +175,8 @@ static void memif_close(struct port *port)
 	free(p);
 }
 
-static uint16_t memif_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t memif_rx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct port_memif *p = memif_of(port);
 	struct memif_connection *c = rcu_read(&p->connection);
@@ -185,7 +193,8 @@ static uint16_t memif_rx_burst(struct port *port, uint16_t queue, struct rte_mbu
 	return received;
 }
 
-static uint16_t memif_tx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t memif_tx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct port_memif *p = memif_of(port);
 	struct memif_connection *c = rcu_read(&p->connection);
@@ -235,9 +244,11 @@ static void memif_describe(const struct port *port, json_t *obj)
 {
 	const struct port_memif *p = (const struct port_memif *)port;
 	const struct memif_connection *c = rcu_own(&p->connection);
-	const char *state = c != NULL ? "connected" : p->session != NULL ? "connecting" : "listening";
+	const char *state = p->session != NULL ? "connecting" : "listening";
 	uint64_t memory = 0;
 
+	if (c != NULL)
+		state = "connected";
 	json_object_set_new(obj, "state", json_string(state));
 	json_object_set_new(obj, "role", json_string("server"));
 	json_object_set_new(obj, "mode", json_string("ethernet"));
@@ -246,10 +257,14 @@ static void memif_describe(const struct port *port, json_t *obj)
 	json_object_set_new(obj, "connects", json_integer((json_int_t)p->connects));
 	json_object_set_new(obj, "last_disconnect", json_string(p->last_reason));
 	json_object_set_new(obj, "refusals", json_integer((json_int_t)p->refusals));
-	json_object_set_new(obj, "last_refusal", json_string(p->last_refusal != NULL ? p->last_refusal : ""));
-	json_object_set_new(obj, "rx_bad_frames", json_integer((json_int_t)atomic_load(&port->rx_errors)));
-	json_object_set_new(obj, "rx_no_buffer", json_integer((json_int_t)atomic_load(&p->rx_no_buffer)));
-	json_object_set_new(obj, "tx_bad_descriptors", json_integer((json_int_t)atomic_load(&p->tx_faults)));
+	json_object_set_new(
+		obj, "last_refusal", json_string(p->last_refusal != NULL ? p->last_refusal : ""));
+	json_object_set_new(
+		obj, "rx_bad_frames", json_integer((json_int_t)atomic_load(&port->rx_errors)));
+	json_object_set_new(
+		obj, "rx_no_buffer", json_integer((json_int_t)atomic_load(&p->rx_no_buffer)));
+	json_object_set_new(
+		obj, "tx_bad_descriptors", json_integer((json_int_t)atomic_load(&p->tx_faults)));
 	if (c == NULL)
 		return;
 	for (unsigned i = 0; i < c->n_regions; i++)

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The memif port driver: the server ("master") of memif 2.0 interfaces in Ethernet mode, for DPDK and VPP pods.
+/** The memif port driver: the server ("master") of memif 2.0 interfaces in Ethernet mode, for DPDK
+ * and VPP pods.
  *
- * This header is between port_memif.c (the port), memif_listener.c and memif_session.c (the control channel) and their tests. A port lives
- * as long as the pod is configured; clients come, go, crash and come back, and the port's link follows them. At most
- * one client is connected to a port at a time.
+ * This header is between port_memif.c (the port), memif_listener.c and memif_session.c (the control
+ * channel) and their tests. A port lives as long as the pod is configured; clients come, go, crash
+ * and come back, and the port's link follows them. At most one client is connected to a port at a
+ * time.
  *
- * Threads: all functions here run on the control thread. Workers see a client through port->connection only.
+ * Threads: all functions here run on the control thread. Workers see a client through
+ * port->connection only.
  */
 #ifndef DATAPLANE_PORT_MEMIF_H
 #define DATAPLANE_PORT_MEMIF_H
@@ -22,32 +25,34 @@ struct port_memif {
 	struct port port; /* first: ops get a struct port */
 	/* Constant after open. */
 	struct rte_mempool *pool, *large_pool;
-	uint32_t id;                       /* of the interface on its socket */
+	uint32_t id; /* of the interface on its socket */
 	uint8_t log2_ring_max;
 	uint8_t secret[MEMIF_SECRET_SIZE]; /* zero-padded; all zero = none */
-	int poll_fd[MEMIF_QUEUE_MAX];      /* an epoll of wake_fd and the client's eventfd: stays while clients change */
-	int wake_fd[MEMIF_QUEUE_MAX];      /* ours: wakes a sleeping worker when a client comes or goes */
+	/* What a worker sleeps on: an epoll of wake_fd, which is ours and tells that a client came,
+	 * and of the client's eventfd. It stays while clients change. */
+	int poll_fd[MEMIF_QUEUE_MAX];
+	int wake_fd[MEMIF_QUEUE_MAX];
 	/* Writer: control, by publication. Readers: workers. */
 	_Atomic(struct memif_connection *) connection;
 	/* Writers: workers, rarely. */
-	_Atomic uint64_t tx_faults;     /* bad descriptors among the client's buffers */
-	_Atomic uint64_t rx_no_buffer;  /* bursts cut short because the pool was empty; nothing is lost by it */
+	_Atomic uint64_t tx_faults;    /* bad descriptors among the client's buffers */
+	_Atomic uint64_t rx_no_buffer; /* bursts cut short by an empty pool; nothing is lost */
 	/* Control only. */
 	LIST_ENTRY(port_memif) next; /* of the listener */
 	struct memif_listener *listener;
 	struct memif_session *session; /* the client being set up or connected */
 	char peer_name[MEMIF_NAME_SIZE + 1], peer_if_name[MEMIF_NAME_SIZE + 1];
-	char last_reason[MEMIF_REASON_SIZE + 1]; /* why the last client went; "" = none went yet */
-	uint64_t connects;
-	const char *last_refusal; /* of a client turned away at INIT; NULL = none */
-	uint64_t refusals;
+	char last_reason[MEMIF_REASON_SIZE + 1]; /* why the last client went; "" = none did */
+	const char *last_refusal;		 /* of a client turned away at INIT; NULL = none */
+	uint64_t connects, refusals;
 };
 
 /** Listen on path for this port's interface id; ports with the same path share the socket.
- * @return 0, -EINVAL, -ENAMETOOLONG, -EEXIST (id taken, or path is no socket), -EADDRINUSE (another process listens),
- * -ENOENT (directory), or the system's error. */
+ * @return 0, -EINVAL, -ENAMETOOLONG, -EEXIST (id taken, or path is no socket), -EADDRINUSE (another
+ * process listens), -ENOENT (directory), or the system's error. */
 int memif_listen(struct port_memif *port, const char *path, struct error *err);
-/** Undo memif_listen; says goodbye to the port's client. The last port of a path removes the socket. */
+/** Undo memif_listen; says goodbye to the port's client. The last port of a path removes the
+ * socket. */
 void memif_unlisten(struct port_memif *port, const char *reason);
 /** A watched descriptor is readable. */
 void memif_control_ready(int fd);
@@ -58,7 +63,8 @@ const char *memif_listener_path(const struct memif_listener *listener);
 
 /** The session's connection is complete: publish it. */
 void port_memif_attach(struct port_memif *port, struct memif_connection *connection);
-/** The client is gone, or leaves: withdraw its connection, if any; it is freed after a grace period. */
+/** The client is gone, or leaves: withdraw its connection, if any; it is freed after a grace
+ * period. */
 void port_memif_detach(struct port_memif *port, const char *reason);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Our memif server against DPDK's memif client. testpmd forwards its only port to itself, so every frame this program
- * sends must come back whole, in order, over the other ring: both directions, frames of one and of several
- * descriptors. testpmd is killed without a goodbye, started again, and must be served again by the same port; the
- * same for a polite exit. A worker thread moves packets while the main thread is the control thread.
+/** Our memif server against DPDK's memif client. testpmd forwards its only port to itself, so every
+ * frame this program sends must come back whole, in order, over the other ring: both directions,
+ * frames of one and of several descriptors. testpmd is killed without a goodbye, started again, and
+ * must be served again by the same port; the same for a polite exit. A worker thread moves packets
+ * while the main thread is the control thread.
  *
  * Needs neither root nor hugepages. Exits 0, 1 on failure, 77 when dpdk-testpmd is not installed.
  */
@@ -16,10 +17,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define FRAMES  20000u /* a run */
-#define WINDOW  128u   /* in flight: well below the ring, so that testpmd drops nothing */
-#define BURST   32
-#define TIMEOUT 30     /* seconds; a bound for a hung test, not a measurement */
+#define FRAMES	20000u /* a run */
+#define WINDOW	128u   /* in flight: well below the ring, so that testpmd drops nothing */
+#define BURST	32
+#define TIMEOUT 30 /* seconds; a bound for a hung test, not a measurement */
 
 void (*port_watch_fd)(struct port *port, int fd, bool on) = control_loop_watch;
 
@@ -33,7 +34,8 @@ static _Atomic uint32_t checked, wrong;
 /* Length and bytes follow from the number, so the receiver needs no memory of what was sent. */
 static uint16_t frame_length(uint32_t number)
 {
-	static const uint16_t lengths[] = { 60, 64, 1514, 128, 2048, 2049, 9000, 61, 4096, 300, 8192, 1 };
+	static const uint16_t lengths[] = { 60, 64, 1514, 128, 2048, 2049, 9000, 61, 4096, 300,
+		8192, 1 };
 
 	return lengths[number % RTE_DIM(lengths)];
 }
@@ -99,8 +101,11 @@ static void worker_step(uint32_t *sent, uint32_t *next)
 	for (uint16_t i = 0; i < n; i++) {
 		if (!frame_right(pkts[i], *next)) {
 			if (atomic_fetch_add(&wrong, 1) < 5)
-				fprintf(stderr, "frame %u: want %u bytes, got %u in %u segments, or other bytes\n",
-					*next, frame_length(*next), pkts[i]->pkt_len, pkts[i]->nb_segs);
+				fprintf(stderr,
+					"frame %u: want %u bytes, got %u in %u segments, or other "
+					"bytes\n",
+					*next, frame_length(*next), pkts[i]->pkt_len,
+					pkts[i]->nb_segs);
 		}
 		(*next)++;
 	}
@@ -134,7 +139,8 @@ static pid_t testpmd_start(const char *test)
 	pid_t pid;
 
 	snprintf(vdev, sizeof(vdev),
-		"--vdev=net_memif0,role=client,id=7,socket=%s,socket-abstract=no,rsize=10,bsize=2048,secret=s3cret",
+		"--vdev=net_memif0,role=client,id=7,socket=%s,socket-abstract=no,rsize=10,bsize="
+		"2048,secret=s3cret",
 		socket_path);
 	snprintf(prefix, sizeof(prefix), "--file-prefix=podlane-memif-%d", (int)getpid());
 	snprintf(log, sizeof(log), "%s/testpmd-%s.log", directory, test);
@@ -142,11 +148,13 @@ static pid_t testpmd_start(const char *test)
 	pid = fork();
 	if (pid != 0)
 		return pid;
-	if (freopen("/dev/null", "r", stdin) == NULL || freopen(log, "w", stdout) == NULL || dup2(1, 2) < 0)
+	if (freopen("/dev/null", "r", stdin) == NULL || freopen(log, "w", stdout) == NULL ||
+		dup2(1, 2) < 0)
 		_exit(126);
-	execlp("dpdk-testpmd", "dpdk-testpmd", "--no-huge", "-m", "256", "--no-shconf", "--no-pci", "--no-telemetry",
-		prefix, "-l", "0,1", vdev, "--", "--forward-mode=io", "--auto-start", "--no-flush-rx", "--total-num-mbufs=8192",
-		"--stats-period=60", NULL);
+	execlp("dpdk-testpmd", "dpdk-testpmd", "--no-huge", "-m", "256", "--no-shconf", "--no-pci",
+		"--no-telemetry", prefix, "-l", "0,1", vdev, "--", "--forward-mode=io",
+		"--auto-start", "--no-flush-rx", "--total-num-mbufs=8192", "--stats-period=60",
+		NULL);
 	_exit(127);
 }
 
@@ -165,8 +173,8 @@ static bool fail(const char *test, const char *what)
 
 	port->ops->describe(port, facts);
 	text = json_dumps(facts, JSON_INDENT(1));
-	fprintf(stderr, "%s: %s; frames back: %u, wrong: %u\n%s\n", test, what, atomic_load(&checked),
-		atomic_load(&wrong), text);
+	fprintf(stderr, "%s: %s; frames back: %u, wrong: %u\n%s\n", test, what,
+		atomic_load(&checked), atomic_load(&wrong), text);
 	free(text);
 	json_decref(facts);
 	return false;
@@ -236,7 +244,8 @@ int main(void)
 	}
 	if (pthread_create(&thread, NULL, worker, NULL) != 0)
 		return EXIT_FAILURE;
-	ok = run_client("first", SIGKILL) && run_client("after-kill", SIGTERM) && run_client("after-exit", SIGKILL);
+	ok = run_client("first", SIGKILL) && run_client("after-kill", SIGTERM) &&
+	     run_client("after-exit", SIGKILL);
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
 	port->ops->close(port);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** A stand-in for the daemon's event loop in tests of port drivers: watches what drivers ask for through
- * port_watch_fd, runs their ticks and RCU's reclamation. One thread.
+/** A stand-in for the daemon's event loop in tests of port drivers: watches what drivers ask for
+ * through port_watch_fd, runs their ticks and RCU's reclamation. One thread.
  */
 #ifndef TESTS_UNIT_CONTROL_LOOP_H
 #define TESTS_UNIT_CONTROL_LOOP_H
@@ -20,7 +20,8 @@ static struct {
 } control_loop_watched[CONTROL_LOOP_MAX];
 static unsigned control_loop_count;
 
-/* The driver's bookkeeping must balance: watching twice, or forgetting what is not watched, ends the test. */
+/* The driver's bookkeeping must balance: watching twice, or forgetting what is not watched, ends
+ * the test. */
 static inline void control_loop_watch(struct port *port, int fd, bool on)
 {
 	for (unsigned i = 0; i < control_loop_count; i++) {

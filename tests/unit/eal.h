@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** DPDK's environment for tests that need mbufs: unprivileged, no hugepages, no devices, nothing shared. */
+/** DPDK's environment for tests that need mbufs: unprivileged, no hugepages, no devices, nothing
+ * shared. */
 #ifndef TESTS_UNIT_EAL_H
 #define TESTS_UNIT_EAL_H
 
@@ -14,8 +15,8 @@ static inline void eal_start(void)
 {
 	static bool started;
 	char prefix[48];
-	char *argv[] = { "test", "--no-huge", "-m", "128", "--no-shconf", "--no-pci", "--no-telemetry", prefix, "-l",
-		"0", "--log-level=warning", NULL };
+	char *argv[] = { "test", "--no-huge", "-m", "128", "--no-shconf", "--no-pci",
+		"--no-telemetry", prefix, "-l", "0", "--log-level=warning", NULL };
 
 	if (started)
 		return;
@@ -27,11 +28,12 @@ static inline void eal_start(void)
 	started = true;
 }
 
-/** A pool of n mbufs with room for data_room bytes behind the headroom; exits the test when there is no memory. */
+/** A pool of n mbufs with room for data_room bytes behind the headroom; exits the test when there
+ * is no memory. */
 static inline struct rte_mempool *eal_pool(const char *name, unsigned n, uint16_t data_room)
 {
-	struct rte_mempool *pool = rte_pktmbuf_pool_create(name, n, 0, 0,
-		(uint16_t)(data_room + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(
+		name, n, 0, 0, (uint16_t)(data_room + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
 
 	if (pool == NULL) {
 		fprintf(stderr, "no pool %s of %u buffers\n", name, n);

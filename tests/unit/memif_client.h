@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** A memif client in the test's own process, written from the protocol's description and sharing no definition with
- * the code under test: messages are bytes at offsets. It can also misbehave, field by field. One thread: after each
- * message the test's control loop runs, then the answer is read.
+/** A memif client in the test's own process, written from the protocol's description and sharing no
+ * definition with the code under test: messages are bytes at offsets. It can also misbehave, field
+ * by field. One thread: after each message the test's control loop runs, then the answer is read.
  */
 #ifndef TESTS_UNIT_MEMIF_CLIENT_H
 #define TESTS_UNIT_MEMIF_CLIENT_H
@@ -23,8 +23,8 @@
 
 enum { ACK = 1, HELLO, INIT, ADD_REGION, ADD_RING, CONNECT, CONNECTED, DISCONNECT };
 enum { DESC_NEXT = 1, RING_MASK_INT = 1 };
-#define RING_HEADER 128
-#define DESC_BYTES  16
+#define RING_HEADER  128
+#define DESC_BYTES   16
 #define CLIENT_RINGS 4
 
 struct client {
@@ -46,7 +46,8 @@ static inline void put(uint8_t *msg, unsigned off, uint64_t value, unsigned byte
 	memcpy(msg + off, &value, bytes); /* little endian, as on every machine this runs on */
 }
 
-static inline int client_send_fds(struct client *c, const uint8_t *msg, size_t len, const int *fds, unsigned n_fds)
+static inline int client_send_fds(
+	struct client *c, const uint8_t *msg, size_t len, const int *fds, unsigned n_fds)
 {
 	union {
 		struct cmsghdr align;
@@ -66,7 +67,8 @@ static inline int client_send_fds(struct client *c, const uint8_t *msg, size_t l
 	return sendmsg(c->fd, &mh, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -1;
 }
 
-/* Let the server work, then read its answer. @return the type, 0 when there is none, -1 when it closed the socket. */
+/* Let the server work, then read its answer. @return the type, 0 when there is none, -1 when it
+ * closed the socket. */
 static inline int client_answer(struct client *c, uint8_t *msg)
 {
 	ssize_t n;
@@ -109,7 +111,8 @@ static inline uint16_t ring_get(const struct client *c, bool c2s, unsigned index
 	return __atomic_load_n((uint16_t *)(ring_at(c, c2s, index) + field), __ATOMIC_ACQUIRE);
 }
 
-static inline void ring_set(struct client *c, bool c2s, unsigned index, unsigned field, uint16_t value)
+static inline void ring_set(
+	struct client *c, bool c2s, unsigned index, unsigned field, uint16_t value)
 {
 	__atomic_store_n((uint16_t *)(ring_at(c, c2s, index) + field), value, __ATOMIC_RELEASE);
 }
@@ -119,11 +122,12 @@ static inline void ring_set(struct client *c, bool c2s, unsigned index, unsigned
 
 static inline uint8_t *desc_at(const struct client *c, bool c2s, unsigned index, uint16_t position)
 {
-	return ring_at(c, c2s, index) + RING_HEADER + (size_t)(position & ((1u << c->log2) - 1)) * DESC_BYTES;
+	return ring_at(c, c2s, index) + RING_HEADER +
+	       (size_t)(position & ((1u << c->log2) - 1)) * DESC_BYTES;
 }
 
-static inline void desc_put(struct client *c, bool c2s, unsigned index, uint16_t position, uint16_t flags,
-	uint16_t region, uint32_t length, uint32_t offset)
+static inline void desc_put(struct client *c, bool c2s, unsigned index, uint16_t position,
+	uint16_t flags, uint16_t region, uint32_t length, uint32_t offset)
 {
 	uint8_t *d = desc_at(c, c2s, index, position);
 
@@ -133,15 +137,18 @@ static inline void desc_put(struct client *c, bool c2s, unsigned index, uint16_t
 	put(d, 8, offset, 4);
 }
 
-static inline uint32_t buffer_offset(const struct client *c, bool c2s, unsigned index, uint16_t position)
+static inline uint32_t buffer_offset(
+	const struct client *c, bool c2s, unsigned index, uint16_t position)
 {
 	uint32_t ring = (c2s ? 0 : c->rings) + index, slot = position & ((1u << c->log2) - 1);
 
-	return (uint32_t)ring_offset(c, false, c->rings) + (ring * (1u << c->log2) + slot) * c->buffer;
+	return (uint32_t)ring_offset(c, false, c->rings) +
+	       (ring * (1u << c->log2) + slot) * c->buffer;
 }
 
 /* One region: rings first, buffers behind. */
-static inline void client_memory(struct client *c, uint8_t log2, unsigned rings, uint32_t buffer, int seals)
+static inline void client_memory(
+	struct client *c, uint8_t log2, unsigned rings, uint32_t buffer, int seals)
 {
 	c->log2 = log2;
 	c->rings = rings;
@@ -207,8 +214,8 @@ static inline int client_region(struct client *c, uint16_t index, uint64_t size,
 	return client_say(c, msg, fd);
 }
 
-static inline int client_ring(struct client *c, bool c2s, uint16_t index, uint16_t region, uint64_t offset, uint8_t log2,
-	int fd)
+static inline int client_ring(struct client *c, bool c2s, uint16_t index, uint16_t region,
+	uint64_t offset, uint8_t log2, int fd)
 {
 	uint8_t msg[128] = { ADD_RING };
 
@@ -231,14 +238,18 @@ static inline int client_connect_msg(struct client *c)
 static inline void client_add_rings(struct client *c)
 {
 	for (uint16_t i = 0; i < c->rings; i++)
-		CU_ASSERT_EQUAL(client_ring(c, true, i, 0, ring_offset(c, true, i), c->log2, c->c2s_event[i]), ACK);
+		CU_ASSERT_EQUAL(client_ring(c, true, i, 0, ring_offset(c, true, i), c->log2,
+					c->c2s_event[i]),
+			ACK);
 	for (uint16_t i = 0; i < c->rings; i++)
-		CU_ASSERT_EQUAL(client_ring(c, false, i, 0, ring_offset(c, false, i), c->log2, c->s2c_event[i]), ACK);
+		CU_ASSERT_EQUAL(client_ring(c, false, i, 0, ring_offset(c, false, i), c->log2,
+					c->s2c_event[i]),
+			ACK);
 }
 
 /** The whole handshake, buffers offered. */
-static inline void client_open(struct client *c, uint32_t id, const char *secret, uint8_t log2, unsigned rings,
-	uint32_t buffer)
+static inline void client_open(struct client *c, uint32_t id, const char *secret, uint8_t log2,
+	unsigned rings, uint32_t buffer)
 {
 	client_new(c);
 	client_memory(c, log2, rings, buffer, F_SEAL_SHRINK);
@@ -276,9 +287,11 @@ static inline void pattern(uint8_t *bytes, uint32_t length, uint32_t seed)
 }
 
 /** Write a frame to a C2S ring without publishing it. @return false when the ring is full. */
-static inline bool client_write(struct client *c, unsigned index, const uint8_t *bytes, uint32_t length)
+static inline bool client_write(
+	struct client *c, unsigned index, const uint8_t *bytes, uint32_t length)
 {
-	uint16_t tail = ring_get(c, true, index, RING_TAIL), need = (uint16_t)((length + c->buffer - 1) / c->buffer);
+	uint16_t tail = ring_get(c, true, index, RING_TAIL),
+		 need = (uint16_t)((length + c->buffer - 1) / c->buffer);
 
 	if ((uint16_t)(c->c2s_head[index] - tail) + need > 1u << c->log2)
 		return false;
@@ -288,7 +301,8 @@ static inline bool client_write(struct client *c, unsigned index, const uint8_t 
 		at = buffer_offset(c, true, index, c->c2s_head[index]);
 		memcpy(c->memory + at, bytes + done, part);
 		done += part;
-		desc_put(c, true, index, c->c2s_head[index]++, done < length ? DESC_NEXT : 0, 0, part, at);
+		desc_put(c, true, index, c->c2s_head[index]++, done < length ? DESC_NEXT : 0, 0,
+			part, at);
 	}
 	return true;
 }
@@ -298,7 +312,8 @@ static inline void client_publish(struct client *c, unsigned index)
 	ring_set(c, true, index, RING_HEAD, c->c2s_head[index]);
 }
 
-/** Read the next frame of an S2C ring and give its buffers back. @return its length, 0 when there is none. */
+/** Read the next frame of an S2C ring and give its buffers back. @return its length, 0 when there
+ * is none. */
 static inline uint32_t client_read(struct client *c, unsigned index, uint8_t *bytes, uint32_t room)
 {
 	uint16_t tail = ring_get(c, false, index, RING_TAIL), flags = DESC_NEXT;
@@ -385,6 +400,44 @@ static inline void port_stopped(struct port *port)
 	port->ops->close(port);
 	rcu_barrier();
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(client_pool), 0);
+}
+
+static unsigned files_before; /* open descriptors when the test began */
+
+static inline struct port *port_begin(uint16_t queues, const char *secret)
+{
+	struct port_params params;
+
+	client_setup();
+	files_before = open_files();
+	params = port_defaults(1, queues);
+	params.secret = secret;
+	return port_started(&params);
+}
+
+static inline void port_end(struct port *port)
+{
+	port_stopped(port);
+	CU_ASSERT_EQUAL(open_files(), files_before);
+	CU_ASSERT_EQUAL(control_loop_count, 0);
+	CU_ASSERT_EQUAL(access(client_socket, F_OK), -1);
+}
+
+static inline bool link_up(const struct port *port)
+{
+	return atomic_load(&port->link_up);
+}
+
+/* A well-behaved client gets through, whatever happened before. */
+static inline bool serves(struct port *port)
+{
+	struct client c;
+	bool ok;
+
+	client_open(&c, 1, NULL, 4, 1, 2048);
+	ok = link_up(port);
+	client_close(&c);
+	return ok && !link_up(port);
 }
 
 #endif

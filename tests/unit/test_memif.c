@@ -1,36 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** memif's control channel: the handshake and every way it can go wrong, clients that come and go, the socket file. */
+/** memif's control channel: the handshake and every way it can go wrong, clients that come and go,
+ * the socket file. */
 #include "tests/unit/memif_client.h"
 
 #include "dataplane/memif_listener.h"
 
 void (*port_watch_fd)(struct port *port, int fd, bool on) = control_loop_watch;
-
-static unsigned files_before;
-
-static struct port *begin(uint16_t queues, const char *secret)
-{
-	struct port_params params;
-
-	client_setup();
-	files_before = open_files();
-	params = port_defaults(1, queues);
-	params.secret = secret;
-	return port_started(&params);
-}
-
-static void end(struct port *port)
-{
-	port_stopped(port);
-	CU_ASSERT_EQUAL(open_files(), files_before);
-	CU_ASSERT_EQUAL(control_loop_count, 0);
-	CU_ASSERT_EQUAL(access(client_socket, F_OK), -1);
-}
-
-static bool link_up(const struct port *port)
-{
-	return atomic_load(&port->link_up);
-}
 
 static char *fact(const struct port *port, const char *key)
 {
@@ -43,26 +18,15 @@ static char *fact(const struct port *port, const char *key)
 	if (json_is_integer(value))
 		snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(value));
 	else
-		snprintf(text, sizeof(text), "%s", json_is_string(value) ? json_string_value(value) : "(absent)");
+		snprintf(text, sizeof(text), "%s",
+			json_is_string(value) ? json_string_value(value) : "(absent)");
 	json_decref(facts);
 	return text;
 }
 
-/* A well-behaved client gets through, whatever happened before. */
-static bool serves(struct port *port)
-{
-	struct client c;
-	bool ok;
-
-	client_open(&c, 1, NULL, 4, 1, 2048);
-	ok = link_up(port);
-	client_close(&c);
-	return ok && !link_up(port);
-}
-
 static void handshake(void)
 {
-	struct port *port = begin(2, NULL);
+	struct port *port = port_begin(2, NULL);
 	struct client c;
 
 	CU_ASSERT_FALSE(link_up(port));
@@ -87,13 +51,13 @@ static void handshake(void)
 	CU_ASSERT_STRING_EQUAL(fact(port, "state"), "listening");
 	CU_ASSERT_TRUE(serves(port));
 	CU_ASSERT_STRING_EQUAL(fact(port, "connects"), "2");
-	end(port);
+	port_end(port);
 }
 
 static void hello_states_the_limits(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct port *port = begin(3, NULL);
+	struct port *port = port_begin(3, NULL);
 	struct client c = { .region_fd = -1 };
 	uint8_t msg[128];
 
@@ -101,17 +65,17 @@ static void hello_states_the_limits(void)
 	c.fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
 	CU_ASSERT_EQUAL_FATAL(connect(c.fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	CU_ASSERT_EQUAL(client_answer(&c, msg), HELLO);
-	CU_ASSERT_EQUAL(msg[38], 15);  /* largest region index */
-	CU_ASSERT_EQUAL(msg[40], 2);   /* largest ring indices */
+	CU_ASSERT_EQUAL(msg[38], 15); /* largest region index */
+	CU_ASSERT_EQUAL(msg[40], 2);  /* largest ring indices */
 	CU_ASSERT_EQUAL(msg[42], 2);
-	CU_ASSERT_EQUAL(msg[44], 10);  /* 1024 descriptors */
+	CU_ASSERT_EQUAL(msg[44], 10); /* 1024 descriptors */
 	client_close(&c);
-	end(port);
+	port_end(port);
 }
 
 static void goodbyes(void)
 {
-	struct port *port = begin(1, NULL);
+	struct port *port = port_begin(1, NULL);
 	uint8_t msg[128] = { DISCONNECT };
 	struct client c;
 
@@ -136,7 +100,7 @@ static void goodbyes(void)
 /* The memory of a client that is gone stays mapped for the readers that still look at it. */
 static void grace_period(void)
 {
-	struct port *port = begin(1, NULL);
+	struct port *port = port_begin(1, NULL);
 	struct port_memif *p = (struct port_memif *)port;
 	struct memif_connection *seen;
 	struct client c;
@@ -153,12 +117,12 @@ static void grace_period(void)
 	rcu_reclaim();
 	CU_ASSERT_EQUAL(rcu_pending(), 0);
 	rcu_reader_unregister(1);
-	end(port);
+	port_end(port);
 }
 
 static void secrets(void)
 {
-	struct port *port = begin(1, "open sesame");
+	struct port *port = port_begin(1, "open sesame");
 	struct client c;
 
 	client_new(&c);
@@ -175,12 +139,12 @@ static void secrets(void)
 	client_open(&c, 1, "open sesame", 4, 1, 2048);
 	CU_ASSERT_TRUE(link_up(port));
 	client_close(&c);
-	end(port);
+	port_end(port);
 }
 
 static void refused_init(void)
 {
-	struct port *port = begin(1, NULL);
+	struct port *port = port_begin(1, NULL);
 	uint8_t msg[128] = { INIT };
 	struct client a, b;
 
@@ -213,7 +177,8 @@ static void refused_init(void)
 	for (unsigned i = 0; i < control_loop_count; i++) {
 		struct port_memif *p = (struct port_memif *)port;
 
-		if (control_loop_watched[i].fd != p->session->fd && control_loop_watched[i].fd != p->listener->fd) {
+		if (control_loop_watched[i].fd != p->session->fd &&
+			control_loop_watched[i].fd != p->listener->fd) {
 			port->ops->control_ready(port, control_loop_watched[i].fd);
 			break;
 		}
@@ -222,111 +187,148 @@ static void refused_init(void)
 	CU_ASSERT_STRING_EQUAL(fact(port, "state"), "connecting");
 	client_close(&b);
 	client_close(&a);
-	end(port);
+	port_end(port);
+}
+
+static int memory_file(int seals, off_t size)
+{
+	int fd = memfd_create("region", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, size) < 0 || fcntl(fd, F_ADD_SEALS, seals) < 0)
+		abort();
+	return fd;
+}
+
+static void region_refused(uint16_t index, uint64_t size, int fd, const char *reason)
+{
+	struct client c;
+
+	client_new(&c);
+	CU_ASSERT_EQUAL(client_init(&c, 1, 0, NULL), ACK);
+	CU_ASSERT_EQUAL(client_region(&c, index, size, fd), DISCONNECT);
+	CU_ASSERT_STRING_EQUAL(c.reason, reason);
+	client_close(&c);
+	if (fd >= 0)
+		close(fd);
 }
 
 static void refused_regions(void)
 {
-	static const char *const kinds[] = { "none", "pipe", "file", "unsealed", "short", "index", "huge", "empty" };
-	struct port *port = begin(1, NULL);
+	static const char unsealed[] =
+		"The region's memfd must be sealed with F_SEAL_SHRINK and writable";
+	struct port *port = port_begin(1, NULL);
+	int fd;
 
-	for (unsigned i = 0; i < RTE_DIM(kinds); i++) {
+	region_refused(0, 65536, -1, "ADD_REGION without a descriptor");
+	region_refused(0, 65536, eventfd(0, 0), "The region is not a memfd of ordinary pages");
+	region_refused(0, 65536, memory_file(0, 65536), unsealed);
+	region_refused(0, 65536, memory_file(F_SEAL_GROW, 65536), unsealed);
+	region_refused(0, 65536, memory_file(F_SEAL_SHRINK | F_SEAL_WRITE, 65536), unsealed);
+	region_refused(0, 65537, memory_file(F_SEAL_SHRINK, 65536),
+		"The region's file is shorter than the region");
+	region_refused(1, 65536, memory_file(F_SEAL_SHRINK, 65536),
+		"Region index out of order or too large");
+	region_refused(0, UINT64_MAX, memory_file(F_SEAL_SHRINK, 65536), "Regions are too large");
+	region_refused(0, 0, memory_file(F_SEAL_SHRINK, 65536), "The region can't be mapped");
+	/* Whatever file system the directory is on, an ordinary file can be shortened. */
+	fd = open(client_directory, O_TMPFILE | O_RDWR, 0600);
+	if (fd >= 0) {
 		struct client c;
-		int fd = -1, pipe_fds[2] = { -1, -1 };
-		uint64_t size = 65536;
-		uint16_t index = 0;
 
-		if (i == 1 && pipe(pipe_fds) == 0) {
-			fd = dup(pipe_fds[0]);
-			close(pipe_fds[0]);
-			close(pipe_fds[1]);
-		} else if (i == 2) {
-			fd = open(client_directory, O_TMPFILE | O_RDWR, 0600);
-		} else if (i >= 3) {
-			fd = memfd_create("region", MFD_ALLOW_SEALING);
-			CU_ASSERT_EQUAL(fcntl(fd, F_ADD_SEALS, i == 3 ? F_SEAL_GROW : F_SEAL_SHRINK), 0);
-		}
-		if (i == 4)
-			size += 1;
-		if (i == 5)
-			index = 1;
-		if (i == 6)
-			size = UINT64_MAX;
-		if (i == 7)
-			size = 0;
-		if (i >= 2 && i != 3)
-			CU_ASSERT_EQUAL(ftruncate(fd, 65536), 0);
+		CU_ASSERT_EQUAL(ftruncate(fd, 65536), 0);
 		client_new(&c);
 		CU_ASSERT_EQUAL(client_init(&c, 1, 0, NULL), ACK);
-		CU_ASSERT_EQUAL(client_region(&c, index, size, fd), DISCONNECT);
-		CU_ASSERT_NOT_EQUAL(c.reason[0], '\0');
-		if (fd >= 0)
-			close(fd);
+		CU_ASSERT_EQUAL(client_region(&c, 0, 65536, fd), DISCONNECT);
 		client_close(&c);
+		close(fd);
 	}
 	CU_ASSERT_TRUE(serves(port));
-	end(port);
+	port_end(port);
+}
+
+/* A client that is ready to add rings to a region with room for `rings` in each direction. */
+static void client_with_region(struct client *c, unsigned rings)
+{
+	client_new(c);
+	client_memory(c, 4, rings, 2048, F_SEAL_SHRINK);
+	CU_ASSERT_EQUAL(client_init(c, 1, 0, NULL), ACK);
+	CU_ASSERT_EQUAL(client_region(c, 0, c->size, c->region_fd), ACK);
 }
 
 static void refused_rings(void)
 {
-	struct port *port = begin(2, NULL);
+	enum { EVENT, NONE, MEMORY };
+	static const struct {
+		uint8_t passed;
+		uint16_t index, region;
+		uint32_t offset;
+		uint8_t log2;
+		const char *reason;
+	} bad[] = {
+		{ NONE, 0, 0, 0, 4, "ADD_RING without an eventfd" },
+		{ MEMORY, 0, 0, 0, 4, "ADD_RING without an eventfd" },
+		{ EVENT, 1, 0, 0, 4, "Ring index out of order or too large" },
+		{ EVENT, 0, 1, 0, 4, "The ring is outside its region or misaligned" },
+		{ EVENT, 0, 0, 8, 4, "The ring is outside its region or misaligned" },
+		/* The region has 768 bytes of rings and 65536 of buffers. */
+		{ EVENT, 0, 0, 66304, 4, "The ring is outside its region or misaligned" },
+		{ EVENT, 0, 0, 66304 - 368, 4, "The ring is outside its region or misaligned" },
+		{ EVENT, 0, 0, UINT32_MAX - 15, 4, "The ring is outside its region or misaligned" },
+		{ EVENT, 0, 0, 66304 - 384, 4, "The ring has no memif cookie" },
+		{ EVENT, 0, 0, 0, 11, "The ring is too large" }, /* the port's are 2^10 at most */
+		{ EVENT, 0, 0, 0, 255, "The ring is too large" },
+	};
+	struct port *port = port_begin(2, NULL);
+	struct client c;
 
-	for (unsigned i = 0; i < 12; i++) {
-		struct client c;
-		uint64_t offset = 0;
-		uint16_t index = 0, region = 0;
-		uint8_t log2 = 4, msg[128] = { ADD_RING };
-		int fd;
-
-		client_new(&c);
-		client_memory(&c, 4, 1, 2048, F_SEAL_SHRINK);
-		CU_ASSERT_EQUAL(client_init(&c, 1, 0, NULL), ACK);
-		CU_ASSERT_EQUAL(client_region(&c, 0, c.size, c.region_fd), ACK);
-		fd = c.c2s_event[0];
-		switch (i) {
-		case 0: fd = -1; break;
-		case 1: fd = c.region_fd; break;
-		case 2: index = 1; break;                       /* not the next */
-		case 3: region = 1; break;
-		case 4: offset = c.size; break;
-		case 5: offset = c.size - 128 - 16 * 16 + 16; break;
-		case 6: offset = 8; break;                      /* misaligned */
-		case 7: offset = UINT32_MAX - 15; break;
-		case 8: log2 = 15; break;
-		case 9: log2 = 11; break;                       /* more than the port's 1024 */
-		case 10: put(c.memory, 0, 0, 4); break;         /* no cookie */
-		case 11: log2 = 255; break;
-		}
-		CU_ASSERT_EQUAL(client_ring(&c, true, index, region, offset, log2, fd), DISCONNECT);
-		CU_ASSERT_NOT_EQUAL(c.reason[0], '\0');
-		client_close(&c);
-		/* Private headers, too many rings, and a CONNECT with rings one way only. */
-		client_new(&c);
-		client_memory(&c, 4, 3, 2048, F_SEAL_SHRINK);
-		CU_ASSERT_EQUAL(client_init(&c, 1, 0, NULL), ACK);
-		CU_ASSERT_EQUAL(client_region(&c, 0, c.size, c.region_fd), ACK);
-		if (i == 0) {
-			put(msg, 2, 1, 2);
-			msg[12] = 4;
-			msg[13] = 8;
-			CU_ASSERT_EQUAL(client_say(&c, msg, c.c2s_event[0]), DISCONNECT);
-		} else if (i == 1) {
-			CU_ASSERT_EQUAL(client_ring(&c, true, 0, 0, 0, 4, c.c2s_event[0]), ACK);
-			CU_ASSERT_EQUAL(client_ring(&c, true, 1, 0, ring_offset(&c, true, 1), 4, c.c2s_event[1]), ACK);
-			CU_ASSERT_EQUAL(client_ring(&c, true, 2, 0, ring_offset(&c, true, 2), 4, c.c2s_event[2]),
-				DISCONNECT);
-		} else if (i == 2) {
-			CU_ASSERT_EQUAL(client_ring(&c, true, 0, 0, 0, 4, c.c2s_event[0]), ACK);
-			CU_ASSERT_EQUAL(client_connect_msg(&c), DISCONNECT);
-		}
+	for (unsigned i = 0; i < RTE_DIM(bad); i++) {
+		client_with_region(&c, 1);
+		CU_ASSERT_EQUAL_FATAL(c.size, 66304);
+		CU_ASSERT_EQUAL(client_ring(&c, true, bad[i].index, bad[i].region, bad[i].offset,
+					bad[i].log2,
+					bad[i].passed == EVENT	? c.c2s_event[0]
+					: bad[i].passed == NONE ? -1
+								: c.region_fd),
+			DISCONNECT);
+		CU_ASSERT_STRING_EQUAL(c.reason, bad[i].reason);
 		client_close(&c);
 	}
 	CU_ASSERT_TRUE(serves(port));
-	end(port);
+	port_end(port);
 }
 
-/* Bring a client to a stage of the handshake: 0 greeted, 1 INIT, 2 a region, 3 a ring, 4 connected. */
+static void rings_too_many_or_too_few(void)
+{
+	struct port *port = port_begin(2, NULL);
+	uint8_t msg[128] = { ADD_RING };
+	struct client c;
+	int want;
+
+	client_with_region(&c, 3);
+	for (uint16_t i = 0; i < 3; i++) {
+		want = i < 2 ? ACK : DISCONNECT;
+		CU_ASSERT_EQUAL(
+			client_ring(&c, true, i, 0, ring_offset(&c, true, i), 4, c.c2s_event[i]),
+			want);
+	}
+	client_close(&c);
+	client_with_region(&c, 1);
+	CU_ASSERT_EQUAL(client_ring(&c, true, 0, 0, 0, 4, c.c2s_event[0]), ACK);
+	CU_ASSERT_EQUAL(client_connect_msg(&c), DISCONNECT);
+	CU_ASSERT_STRING_EQUAL(c.reason, "CONNECT without a ring in each direction");
+	client_close(&c);
+	client_with_region(&c, 1);
+	put(msg, 2, 1, 2);
+	msg[12] = 4;
+	msg[13] = 8;
+	CU_ASSERT_EQUAL(client_say(&c, msg, c.c2s_event[0]), DISCONNECT);
+	CU_ASSERT_STRING_EQUAL(c.reason, "Private headers are not supported");
+	client_close(&c);
+	CU_ASSERT_TRUE(serves(port));
+	port_end(port);
+}
+
+/* Bring a client to a stage: 0 greeted, 1 INIT, 2 has a region, 3 has a ring, 4 connected. */
 static void client_at_stage(struct client *c, unsigned stage)
 {
 	if (stage == 4) {
@@ -353,7 +355,7 @@ static void messages_out_of_order(void)
 		1u << ACK | 1u << ADD_REGION | 1u << ADD_RING | 1u << CONNECT | 1u << DISCONNECT,
 		1u << ACK | 1u << DISCONNECT,
 	};
-	struct port *port = begin(1, NULL);
+	struct port *port = port_begin(1, NULL);
 
 	for (unsigned stage = 0; stage < RTE_DIM(expected); stage++) {
 		for (unsigned type = 0; type < 32; type++) {
@@ -372,7 +374,7 @@ static void messages_out_of_order(void)
 		}
 	}
 	CU_ASSERT_TRUE(serves(port));
-	end(port);
+	port_end(port);
 }
 
 static uint32_t random_next(uint32_t *state)
@@ -383,10 +385,11 @@ static uint32_t random_next(uint32_t *state)
 	return *state;
 }
 
-/* Whatever arrives in whatever state, with descriptors or without: nothing crashes, leaks or gets stuck. */
+/* Whatever arrives in whatever state, with descriptors or without: nothing crashes, leaks or gets
+ * stuck. */
 static void garbage_at_every_stage(void)
 {
-	struct port *port = begin(2, NULL);
+	struct port *port = port_begin(2, NULL);
 	uint32_t state = 20220711;
 
 	for (unsigned round = 0; round < 1500; round++) {
@@ -396,11 +399,15 @@ static void garbage_at_every_stage(void)
 		for (unsigned i = 0; i < 6; i++) {
 			uint8_t msg[200], answer[128];
 			int fds[4] = { c.region_fd, c.c2s_event[0], 0, c.fd };
-			size_t len = random_next(&state) % 8 != 0 ? 128 : 1 + random_next(&state) % sizeof(msg);
+			size_t len = random_next(&state) % 8 != 0
+					     ? 128
+					     : 1 + random_next(&state) % sizeof(msg);
 			unsigned n_fds = random_next(&state) % 8;
 
 			for (size_t j = 0; j < sizeof(msg); j++)
-				msg[j] = (uint8_t)(random_next(&state) % 3 != 0 ? 0 : random_next(&state));
+				msg[j] = (uint8_t)(random_next(&state) % 3 != 0
+							   ? 0
+							   : random_next(&state));
 			put(msg, 0, random_next(&state) % 10, 2);
 			if (client_send_fds(&c, msg, len, fds, n_fds > 4 ? 1 : n_fds) < 0 ||
 				client_answer(&c, answer) < 0)
@@ -409,12 +416,12 @@ static void garbage_at_every_stage(void)
 		client_close(&c);
 	}
 	CU_ASSERT_TRUE(serves(port));
-	end(port);
+	port_end(port);
 }
 
 static void wrong_sizes_and_too_many_descriptors(void)
 {
-	struct port *port = begin(1, NULL);
+	struct port *port = port_begin(1, NULL);
 	uint8_t msg[200] = { ACK };
 	struct client c;
 
@@ -438,12 +445,12 @@ static void wrong_sizes_and_too_many_descriptors(void)
 		msg[0] = ACK;
 	}
 	CU_ASSERT_TRUE(serves(port));
-	end(port);
+	port_end(port);
 }
 
 static void idle_handshakes_end(void)
 {
-	struct port *port = begin(1, NULL);
+	struct port *port = port_begin(1, NULL);
 	struct port_memif *p = (struct port_memif *)port;
 	struct client greeted, halfway, connected;
 	struct memif_session *s;
@@ -453,7 +460,7 @@ static void idle_handshakes_end(void)
 	client_at_stage(&halfway, 2);
 	port->ops->tick(port);
 	CU_ASSERT_EQUAL(client_answer(&halfway, msg), 0);
-	LIST_FOREACH(s, &p->listener->sessions, next)
+	LIST_FOREACH (s, &p->listener->sessions, next)
 		s->deadline_ms = 0;
 	port->ops->tick(port);
 	CU_ASSERT_EQUAL(client_answer(&greeted, msg), DISCONNECT);
@@ -471,13 +478,13 @@ static void idle_handshakes_end(void)
 	CU_ASSERT_FALSE(link_up(port));
 	connected.fd = -1;
 	client_close(&connected);
-	end(port);
+	port_end(port);
 }
 
 static void crowds_are_turned_away(void)
 {
 	static struct client crowd[80];
-	struct port *port = begin(1, NULL);
+	struct port *port = port_begin(1, NULL);
 	unsigned greeted = 0;
 
 	for (unsigned i = 0; i < RTE_DIM(crowd); i++) {
@@ -494,126 +501,7 @@ static void crowds_are_turned_away(void)
 	for (unsigned i = 0; i < RTE_DIM(crowd); i++)
 		client_close(&crowd[i]);
 	CU_ASSERT_TRUE(serves(port));
-	end(port);
-}
-
-static void ports_share_a_socket(void)
-{
-	struct port *first = begin(1, NULL), *second, *third;
-	struct port_params params = port_defaults(2, 4);
-	struct client a, b, waiting;
-	struct error err;
-
-	CU_ASSERT_EQUAL(port_memif_ops.open(&params, &second, &err), 0);
-	CU_ASSERT_EQUAL(port_memif_ops.open(&params, &third, &err), -EEXIST);
-	CU_ASSERT_STRING_EQUAL(err.path, "memif_id");
-	client_open(&a, 1, NULL, 4, 1, 2048);
-	CU_ASSERT_TRUE(link_up(first));
-	CU_ASSERT_FALSE(link_up(second));
-	client_open(&b, 2, NULL, 4, 1, 2048);
-	CU_ASSERT_TRUE(link_up(second));
-	client_new(&waiting);
-	/* Whoever leaves, the others and those who wait keep being served. */
-	first->ops->close(first);
-	CU_ASSERT_TRUE(link_up(second));
-	CU_ASSERT_EQUAL(access(client_socket, F_OK), 0);
-	CU_ASSERT_EQUAL(client_init(&waiting, 1, 0, NULL), DISCONNECT);
-	client_close(&waiting);
-	client_close(&a);
-	client_close(&b);
-	CU_ASSERT_FALSE(link_up(second));
-	client_open(&b, 2, NULL, 4, 4, 2048);
-	CU_ASSERT_TRUE(link_up(second));
-	client_close(&b);
-	end(second);
-}
-
-static void open_fails(struct port_params *params, int want, const char *path)
-{
-	struct error err = { 0 };
-	struct port *port;
-
-	CU_ASSERT_EQUAL(port_memif_ops.open(params, &port, &err), want);
-	CU_ASSERT_NOT_EQUAL(err.text[0], '\0');
-	CU_ASSERT_STRING_EQUAL(err.path, path);
-	CU_ASSERT_EQUAL(open_files(), files_before);
-}
-
-static void socket_file(void)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct port *port = begin(1, NULL);
-	struct port_params params = port_defaults(1, 1);
-	char deep[256], long_path[256];
-	struct stat st;
-	mode_t mask;
-	int fd;
-
-	end(port);
-	mask = umask(077);
-	port = port_started(&params);
-	umask(mask);
-	CU_ASSERT_EQUAL(stat(client_socket, &st), 0);
-	CU_ASSERT_EQUAL(st.st_mode & 07777, 0660);
-	end(port);
-
-	/* A socket somebody listens on stays; when he is dead it is replaced. */
-	memcpy(addr.sun_path, client_socket, sizeof(client_socket));
-	fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	CU_ASSERT_EQUAL(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	CU_ASSERT_EQUAL(listen(fd, 1), 0);
-	files_before++;
-	open_fails(&params, -EADDRINUSE, "socket");
-	files_before--;
-	close(fd);
-	port = port_started(&params);
-	CU_ASSERT_TRUE(serves(port));
-	/* A file that took the path meanwhile is not ours to remove. */
-	unlink(client_socket);
-	fd = open(client_socket, O_CREAT | O_RDWR | O_EXCL, 0600);
-	close(fd);
-	port_stopped(port);
-	CU_ASSERT_EQUAL(access(client_socket, F_OK), 0);
-	open_fails(&params, -EEXIST, "socket");
-	unlink(client_socket);
-
-	snprintf(deep, sizeof(deep), "%s/missing/memif.sock", client_directory);
-	params.socket = deep;
-	open_fails(&params, -ENOENT, "socket");
-	memset(long_path, 'x', sizeof(long_path) - 1);
-	long_path[0] = '/';
-	long_path[sizeof(long_path) - 1] = '\0';
-	params.socket = long_path;
-	open_fails(&params, -ENAMETOOLONG, "socket");
-}
-
-static void parameters(void)
-{
-	struct port *port = begin(1, NULL);
-	struct port_params params;
-
-	end(port);
-	params = port_defaults(1, 1);
-	params.socket = NULL;
-	open_fails(&params, -EINVAL, "socket");
-	params.socket = "relative.sock";
-	open_fails(&params, -EINVAL, "socket");
-	params = port_defaults(1, 1);
-	for (uint32_t i = 0; i < 5; i++) {
-		params.ring_size = (uint32_t[]){ 0, 1, 1000, 32768, UINT32_MAX }[i];
-		open_fails(&params, -EINVAL, "ring_size");
-	}
-	params = port_defaults(1, 1);
-	params.secret = "this secret is longer than 24";
-	open_fails(&params, -EINVAL, "secret");
-	params.secret = "";
-	open_fails(&params, -EINVAL, "secret");
-	params = port_defaults(1, 64);
-	port = port_started(&params);
-	CU_ASSERT_EQUAL(port->n_rxq, 16);
-	CU_ASSERT_EQUAL(port->n_txq, 16);
-	CU_ASSERT_FALSE(mac_addr_is_zero(&port->mac));
-	end(port);
+	port_end(port);
 }
 
 static const struct test_case cases[] = {
@@ -625,13 +513,11 @@ static const struct test_case cases[] = {
 	{ "refused INIT", refused_init },
 	{ "refused regions", refused_regions },
 	{ "refused rings", refused_rings },
+	{ "rings too many or too few", rings_too_many_or_too_few },
 	{ "messages out of order", messages_out_of_order },
 	{ "garbage at every stage", garbage_at_every_stage },
 	{ "wrong sizes, too many descriptors", wrong_sizes_and_too_many_descriptors },
 	{ "idle handshakes end", idle_handshakes_end },
 	{ "crowds are turned away", crowds_are_turned_away },
-	{ "ports share a socket", ports_share_a_socket },
-	{ "the socket file", socket_file },
-	{ "parameters", parameters },
 };
 SUITE_MAIN("memif", cases)

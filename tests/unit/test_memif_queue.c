@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** memif packets: frames through shared memory both ways, interrupts, and a client that lies in its rings. */
+/** memif packets: frames through shared memory both ways, interrupts, and a client that lies in its
+ * rings. */
 #include "tests/unit/memif_client.h"
 
 #include "dataplane/memif_queue.h"
@@ -154,7 +155,8 @@ static void bursts_and_a_full_ring(void)
 		CU_ASSERT_EQUAL_FATAL(port->ops->tx_burst(port, 0, pkts, n), n);
 		for (uint32_t i = 0; i < n; i++) {
 			pattern(want, 60 + i, i + round);
-			CU_ASSERT_EQUAL_FATAL(client_read(&client, 0, bytes, sizeof(bytes)), 60 + i);
+			CU_ASSERT_EQUAL_FATAL(
+				client_read(&client, 0, bytes, sizeof(bytes)), 60 + i);
 			CU_ASSERT_EQUAL_FATAL(memcmp(bytes, want, 60 + i), 0);
 		}
 	}
@@ -179,7 +181,8 @@ static void several_queues(void)
 	uint8_t bytes[64];
 	struct rte_mbuf *m;
 
-	/* The client has two rings each way, the port four queues: all tx queues reach one of the two. */
+	/* The client has two rings each way, the port four queues: all tx queues reach one of the
+	 * two. */
 	begin(4, 2, 4, 256);
 	for (uint16_t q = 0; q < 4; q++) {
 		m = mbuf_make(64, q, 2048);
@@ -263,8 +266,14 @@ static void hostile_descriptors(void)
 		uint16_t flags, region;
 		uint32_t length, offset;
 	} bad[] = {
-		{ 0, 1, 60, 0 }, { 0, UINT16_MAX, 60, 0 }, { 0, 0, 60, UINT32_MAX }, { 0, 0, UINT32_MAX, 64 },
-		{ 0, 0, UINT32_MAX, UINT32_MAX }, { 0, 0, 0, 0 }, { 0, 0, 0x7fffffff, 0 }, { 0xfffe, 9, 60, 0 },
+		{ 0, 1, 60, 0 },
+		{ 0, UINT16_MAX, 60, 0 },
+		{ 0, 0, 60, UINT32_MAX },
+		{ 0, 0, UINT32_MAX, 64 },
+		{ 0, 0, UINT32_MAX, UINT32_MAX },
+		{ 0, 0, 0, 0 },
+		{ 0, 0, 0x7fffffff, 0 },
+		{ 0xfffe, 9, 60, 0 },
 	};
 	struct rte_mbuf *pkts[32];
 	uint8_t bytes[100];
@@ -273,8 +282,8 @@ static void hostile_descriptors(void)
 	begin(5, 1, 1, 2048);
 	size = (uint32_t)client.size;
 	for (uint32_t i = 0; i < RTE_DIM(bad); i++) {
-		desc_put(&client, true, 0, client.c2s_head[0]++, bad[i].flags, bad[i].region, bad[i].length,
-			bad[i].offset);
+		desc_put(&client, true, 0, client.c2s_head[0]++, bad[i].flags, bad[i].region,
+			bad[i].length, bad[i].offset);
 		pattern(bytes, sizeof(bytes), i);
 		client_write(&client, 0, bytes, sizeof(bytes));
 		client_publish(&client, 0);
@@ -290,7 +299,8 @@ static void hostile_descriptors(void)
 	CU_ASSERT_EQUAL_FATAL(receive(pkts, 32), 1);
 	rte_pktmbuf_free(pkts[0]);
 	CU_ASSERT_EQUAL(rx_errors(), RTE_DIM(bad) + 1);
-	/* A chain with one bad part goes as a whole, and so does one that is longer than a frame can be. */
+	/* A chain with one bad part goes as a whole, and so does one that is longer than a frame
+	 * can be. */
 	desc_put(&client, true, 0, client.c2s_head[0]++, DESC_NEXT, 0, 64, 0);
 	desc_put(&client, true, 0, client.c2s_head[0]++, DESC_NEXT, 7, 64, 0);
 	desc_put(&client, true, 0, client.c2s_head[0]++, 0, 0, 64, 0);
@@ -309,7 +319,8 @@ static void hostile_positions(void)
 	uint64_t before;
 
 	begin(5, 1, 1, 2048);
-	/* A head that jumps past the ring: nothing of it is delivered, and the ring goes on from there. */
+	/* A head that jumps past the ring: nothing of it is delivered, and the ring goes on from
+	 * there. */
 	client.c2s_head[0] = 500;
 	client_publish(&client, 0);
 	CU_ASSERT_EQUAL(receive(pkts, 64), 0);
@@ -368,7 +379,8 @@ static void hostile_buffers(void)
 	uint8_t bytes[4096], want[4096];
 
 	begin(4, 1, 1, 256);
-	/* Buffers outside the region and without room are passed over; the packet goes into what follows. */
+	/* Buffers outside the region and without room are passed over; the packet goes into what
+	 * follows. */
 	desc_put(&client, false, 0, 0, 0, 3, 256, 0);
 	desc_put(&client, false, 0, 1, 0, 0, 256, UINT32_MAX - 10);
 	desc_put(&client, false, 0, 2, 0, 0, UINT32_MAX, 4096);
@@ -386,7 +398,7 @@ static void hostile_buffers(void)
 	CU_ASSERT_EQUAL(client_read(&client, 0, bytes, sizeof(bytes)), 300);
 	pattern(want, 300, 77);
 	CU_ASSERT_EQUAL(memcmp(bytes, want, 300), 0);
-	/* More buffers than the ring has slots: nothing is sent until the head makes sense again. */
+	/* More buffers than slots: nothing is sent until the head makes sense again. */
 	ring_set(&client, false, 0, RING_HEAD, (uint16_t)(client.s2c_head[0] + 100));
 	m = mbuf_make(60, 1, 2048);
 	CU_ASSERT_EQUAL(port->ops->tx_burst(port, 0, &m, 1), 0);
@@ -460,7 +472,8 @@ static void interrupts(void)
 	CU_ASSERT_EQUAL(port->ops->tx_burst(port, 0, &m, 1), 1);
 	CU_ASSERT_FALSE(readable(client.s2c_event[0]));
 	ring_set(&client, false, 0, RING_FLAGS, 0);
-	for (unsigned i = 0; i < 100; i++) { /* more than the kernel holds of uncollected completions */
+	/* More often than uncollected completions fit in the kernel. */
+	for (unsigned i = 0; i < 100; i++) {
 		uint8_t bytes[64];
 
 		m = mbuf_make(60, 1, 2048);
