@@ -27,7 +27,7 @@
 	X(ip6_bad_version, "the IPv6 version field is not 6")                                      \
 	X(ip6_bad_payload_length, "the IPv6 payload length is past the packet")                    \
 	X(ip6_bad_extension, "an IPv6 extension header is malformed, too long, or a type 0 routing header") \
-	X(ip6_bad_address, "an IPv6 address is not valid there (unspecified, loopback or multicast)") \
+	X(ip6_bad_address, "an IPv6 address is not valid there (unspecified, loopback, IPv4-mapped or multicast)") \
 	X(l4_truncated, "the packet ends inside its TCP, UDP, SCTP or ICMP header")                \
 	X(l4_bad_length, "the UDP length does not fit the packet")                                 \
 	X(icmp_bad_checksum, "the checksum of an ICMP message for this node is wrong")             \

@@ -22,7 +22,8 @@
 
 /* Keys are compared as bytes: every byte is a field. Addresses and ports in network order; zone_proto is
  * zone << 8 | IP protocol in host order. ICMP echo: sport = identifier, dport = type << 8 | code in host order
- * (then swapped like a port); other protocols: ports are 0. */
+ * (then swapped like a port); other ICMP messages: sport 0, dport as for echo; other protocols but TCP, UDP and SCTP:
+ * ports are 0. */
 struct flow_key4 {
 	uint32_t src, dst;
 	uint16_t sport, dport;
@@ -65,8 +66,9 @@ struct pkt {
 };
 static_assert(sizeof(struct pkt) == 64, "one cache line");
 
-/** A pointer to `type` at byte `off`, or NULL when those bytes are not in the first segment. Every header a stage may
- * need is made contiguous by pkt_parse (rte_pktmbuf_linearize of headers is its business). */
+/** A pointer to `type` at byte `off`, or NULL when those bytes are not in the first segment. Parsing makes every header
+ * a stage may need contiguous: Ethernet, IP with options or extension headers, L4 with options, and the 16 bytes behind
+ * a UDP header, as far as the packet has them. */
 #define pkt_hdr(m, off, type)                                                                      \
 	((type *)((uint32_t)(off) + sizeof(type) <= rte_pktmbuf_data_len(m) ?                      \
 			rte_pktmbuf_mtod_offset((m), void *, (off)) : NULL))
@@ -87,17 +89,34 @@ struct parsed {
 };
 
 /** Parse a frame that starts with an Ethernet header. Checks in the order length, version, header length, total
- * length (padding is trimmed from the mbuf), IPv4 header checksum, addresses. Moves headers into the first segment
- * when they are spread. `zone` goes into the key. Does not decide PKT_TUNNEL. */
+ * length (padding is trimmed from the mbuf), IPv4 header checksum, addresses, L4 header. Moves headers into the first
+ * segment when they are spread. `zone` goes into the key. Does not decide PKT_TUNNEL. Fills all of *p but hash and m;
+ * of a PKT_DROP only flags and l2_len are sure, and of PKT_ARP.
+ *
+ * Fragments (class PKT_FRAG): a first one (PKT_FRAGMENT alone) has its whole L4 header (RFC 1858, 7112) and a complete
+ * key; a later one has ports 0, and over IPv6 the protocol its fragment header names. l3_len includes the IPv6 fragment
+ * header. IPv6 atomic fragments (RFC 6946) are whole packets.
+ * Link-local addresses pass: whether they are this node's own is for resolve.c to say. */
 struct parsed pkt_parse_ether(struct rte_mbuf *m, struct pkt *p, uint32_t zone);
-/** The same for a packet that starts with its IP header (after IP-in-IP). `version` is 4 or 6 as the outer said. */
+/** The same for a packet whose IP header is at l2_len (0 after IP-in-IP). `version` is 4 or 6 as the outer said. */
 struct parsed pkt_parse_ip(struct rte_mbuf *m, struct pkt *p, uint32_t zone, unsigned version, uint8_t l2_len);
+
+/** Copy bytes of later segments until the first one holds `len`. @return false when the packet is shorter, the first
+ * segment has no room behind its data or is shared with others. pkt_pull is the same with the usual case inline. */
+bool pkt_pull_segments(struct rte_mbuf *m, uint32_t len);
+static inline bool pkt_pull(struct rte_mbuf *m, uint32_t len)
+{
+	return likely(len <= rte_pktmbuf_data_len(m)) || pkt_pull_segments(m, len);
+}
+/** Cut the end of a possibly multi-segment packet off, so that `len` bytes are left (at most its length). */
+void pkt_trim(struct rte_mbuf *m, uint32_t len);
 
 /** The key of the opposite direction, for a packet that would come back from `zone`. ICMP echo types are mirrored. */
 void pkt_reverse_key4(const struct flow_key4 *key, uint32_t zone, struct flow_key4 *out);
 void pkt_reverse_key6(const struct flow_key6 *key, uint32_t zone, struct flow_key6 *out);
 
-/** Ones-complement sum of all IP payload bytes of a possibly multi-segment packet from `off`, `len` bytes. */
+/** Ones-complement sum, folded but not inverted, of `initial` and `len` bytes from `off` of a possibly multi-segment
+ * packet, which must have them. */
 uint16_t pkt_checksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint32_t initial);
 
 #endif

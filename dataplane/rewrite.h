@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Prepend an adjacency's header to a packet and patch what differs a packet: lengths, TOS, DF, source port, checksums.
+/** Prepend an adjacency's header to a packet and patch what differs a packet: lengths, TOS, DF, source port, flow label,
+ * checksums, and the ethertype or protocol that names the packet's family, so that one adjacency carries both.
  * Worker threads; pure but for the packet. Formats: RFC 7348 (VXLAN), RFC 2003 / 2473 / 4213 (IP in IP), RFC 6040 (ECN),
- * RFC 6935 (zero UDP checksum over IPv6).
+ * RFC 6935 (zero UDP checksum over IPv6), RFC 6438 (flow label).
+ *
+ * What a template must be, for those who build one:
+ * - ADJ_REWRITE: an Ethernet header. Its ethertype is written here.
+ * - ADJ_TUNNEL with ADJ_UDP: ends with an inner Ethernet header, whose ethertype is written here.
+ * - ADJ_TUNNEL without ADJ_UDP: ends with the outer IP header, whose protocol (next header) is zero and written here.
+ * - Outer IPv4: length, TOS, identification and checksum zero; fragment_offset is DF or zero. outer_sum is
+ *   ip_header_sum of the header with fragment_offset taken as zero.
+ * - Outer IPv6: payload length zero; the first word is written here.
  */
 #ifndef DATAPLANE_REWRITE_H
 #define DATAPLANE_REWRITE_H
@@ -9,7 +18,8 @@
 #include "dataplane/adjacency.h"
 #include "dataplane/packet.h"
 
-#include <rte_memcpy.h>
+#include <netinet/in.h>
+#include <string.h>
 
 /* Outer source ports come from the dynamic range, RFC 7348 section 5 (RFC 6335: 49152-65535). */
 static inline uint16_t tunnel_source_port(uint64_t hash)
@@ -24,58 +34,117 @@ static inline uint16_t ip_sum_fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-/** The packet starts at its IP header, `ip_len` bytes. @return false when there is no headroom (DROP_no_buffer).
- * `outer_id` is the IPv4 identification for packets that may be fragmented on the way. */
+/** Unfolded sum of the 16-bit words of an option-less IPv4 header, in memory order. */
+static inline uint32_t ip_header_sum(const struct rte_ipv4_hdr *ip)
+{
+	const uint8_t *h = (const uint8_t *)ip;
+	uint32_t sum = 0;
+	uint16_t word;
+
+	for (unsigned i = 0; i < sizeof(*ip); i += 2) {
+		memcpy(&word, h + i, 2);
+		sum += word;
+	}
+	return sum;
+}
+
+static __rte_always_inline void rewrite_copy(uint8_t *to, const uint8_t *from, uint8_t len)
+{
+	/* Constant lengths become a few vector moves: Ethernet, VXLAN and IP-in-IP over either family. */
+	if (likely(len == 14))
+		memcpy(to, from, 14);
+	else if (likely(len == 64))
+		memcpy(to, from, 64);
+	else if (len == 84)
+		memcpy(to, from, 84);
+	else if (len == 34)
+		memcpy(to, from, 34);
+	else if (len == 54)
+		memcpy(to, from, 54);
+	else
+		memcpy(to, from, len);
+}
+
+static inline void rewrite_outer4(struct rte_ipv4_hdr *ip, const struct adjacency *adj, const struct pkt *p,
+	uint16_t outer_len, uint16_t outer_id, uint8_t proto)
+{
+	const uint16_t df = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
+	uint16_t len = rte_cpu_to_be_16(outer_len);
+	uint16_t frag = ip->fragment_offset;
+	uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
+
+	if ((adj->flags & ADJ_COPY_DF) && (p->flags & PKT_DF))
+		frag |= df;
+	if (proto != 0)
+		ip->next_proto_id = proto;
+	ip->type_of_service = tos;
+	ip->total_length = len;
+	ip->fragment_offset = frag;
+	ip->packet_id = frag & df ? 0 : outer_id; /* RFC 6864: atomic datagrams need none */
+	ip->hdr_checksum = ip_sum_fold(adj->outer_sum + len + rte_cpu_to_be_16(tos) + frag + ip->packet_id +
+		rte_cpu_to_be_16(proto));
+}
+
+static inline void rewrite_outer6(struct rte_ipv6_hdr *ip, const struct adjacency *adj, const struct pkt *p,
+	uint16_t outer_len, uint8_t proto)
+{
+	uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
+
+	/* The label comes from the half of the hash that travels with punted packets, so that a flow keeps it. */
+	ip->vtc_flow = rte_cpu_to_be_32(0x60000000u | (uint32_t)tos << 20 | (uint32_t)(p->hash >> 32 & 0xfffffu));
+	ip->payload_len = rte_cpu_to_be_16((uint16_t)(outer_len - sizeof(*ip)));
+	if (proto != 0)
+		ip->proto = proto;
+}
+
+static inline void rewrite_udp(struct rte_mbuf *m, uint8_t *h, const struct adjacency *adj, const struct pkt *p,
+	uint16_t outer_len)
+{
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(h + adj->outer_udp_off);
+	uint16_t len = (uint16_t)(outer_len - (adj->outer_udp_off - adj->outer_ip_off));
+
+	udp->src_port = tunnel_source_port(p->hash);
+	udp->dgram_len = rte_cpu_to_be_16(len);
+	if (unlikely(adj->flags & ADJ_UDP_CHECKSUM)) {
+		const void *ip = h + adj->outer_ip_off;
+		uint16_t pseudo, sum;
+
+		udp->dgram_cksum = 0;
+		pseudo = adj->flags & ADJ_OUTER_V4 ? rte_ipv4_phdr_cksum(ip, 0) : rte_ipv6_phdr_cksum(ip, 0);
+		sum = (uint16_t)~pkt_checksum(m, adj->outer_udp_off, len, pseudo);
+		udp->dgram_cksum = sum == 0 ? 0xffff : sum;
+	}
+}
+
+/** Prepend adj->header to a packet that starts at its IP header and has `ip_len` bytes. `p` describes that packet: flags,
+ * tos, hash. With adj->mtu respected the outer length fits 16 bits. `outer_id` is the IPv4 identification for packets that
+ * may be fragmented on the way. @return false when there is no headroom (DROP_no_buffer). */
 static inline bool rewrite_prepend(struct rte_mbuf *m, const struct adjacency *adj, const struct pkt *p,
 	uint16_t ip_len, uint16_t outer_id)
 {
+	const bool v6 = p->flags & PKT_V6;
+	const bool udp = adj->flags & ADJ_UDP;
 	uint8_t *h = (uint8_t *)rte_pktmbuf_prepend(m, adj->header_len);
 	uint16_t outer_len = (uint16_t)(ip_len + adj->outer_len);
+	uint8_t proto;
 
 	if (unlikely(h == NULL))
 		return false;
-	rte_memcpy(h, adj->header, adj->header_len);
-	if (adj->type == ADJ_REWRITE)
-		return true;
-	if (adj->flags & ADJ_OUTER_V4) {
-		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(h + adj->outer_ip_off);
-		uint16_t len = rte_cpu_to_be_16(outer_len);
-		uint16_t frag = ip->fragment_offset;
-		uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
+	rewrite_copy(h, adj->header, adj->header_len);
+	if (adj->type == ADJ_REWRITE || udp) {
+		const uint16_t type = v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
 
-		if ((adj->flags & ADJ_COPY_DF) && (p->flags & PKT_DF))
-			frag |= rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
-		ip->type_of_service = tos;
-		ip->total_length = len;
-		ip->fragment_offset = frag;
-		ip->packet_id = frag & rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG) ? 0 : outer_id;
-		ip->hdr_checksum = ip_sum_fold(adj->outer_sum + len + rte_cpu_to_be_16(tos) + ip->packet_id +
-			(uint32_t)(frag != ((const struct rte_ipv4_hdr *)(adj->header + adj->outer_ip_off))
-						   ->fragment_offset ? rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG) : 0));
-	} else {
-		struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(h + adj->outer_ip_off);
-
-		ip->payload_len = rte_cpu_to_be_16((uint16_t)(outer_len - sizeof(*ip)));
-		if (adj->flags & ADJ_ECN)
-			ip->vtc_flow = rte_cpu_to_be_32(0x60000000u | (uint32_t)p->tos << 20 |
-				(uint32_t)(p->hash & 0xfffffu)); /* flow label: RFC 6438 */
+		memcpy(h + adj->header_len - sizeof(type), &type, sizeof(type));
+		if (adj->type == ADJ_REWRITE)
+			return true;
 	}
-	if (adj->flags & ADJ_UDP) {
-		struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(h + adj->outer_udp_off);
-
-		udp->src_port = tunnel_source_port(p->hash);
-		udp->dgram_len = rte_cpu_to_be_16(
-			(uint16_t)(outer_len - (adj->outer_udp_off - adj->outer_ip_off)));
-		if (unlikely(adj->flags & ADJ_UDP_CHECKSUM)) {
-			const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)(h + adj->outer_ip_off);
-			uint16_t sum;
-
-			udp->dgram_cksum = 0;
-			sum = (uint16_t)~pkt_checksum(m, adj->outer_udp_off, rte_be_to_cpu_16(udp->dgram_len),
-				rte_ipv6_phdr_cksum(ip, 0));
-			udp->dgram_cksum = sum == 0 ? 0xffff : sum;
-		}
-	}
+	proto = udp ? 0 : v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	if (adj->flags & ADJ_OUTER_V4)
+		rewrite_outer4((struct rte_ipv4_hdr *)(h + adj->outer_ip_off), adj, p, outer_len, outer_id, proto);
+	else
+		rewrite_outer6((struct rte_ipv6_hdr *)(h + adj->outer_ip_off), adj, p, outer_len, proto);
+	if (udp)
+		rewrite_udp(m, h, adj, p, outer_len);
 	return true;
 }
 

@@ -4,6 +4,8 @@
  *
  * Encapsulation itself is not a call: a tunnel builds the header once, into an adjacency (control thread), and
  * dataplane/rewrite.h prepends it. Decapsulation is a pure function a packet (worker threads).
+ *
+ * The table and what all decapsulations share are in dataplane/tunnel.c.
  */
 #ifndef DATAPLANE_TUNNEL_H
 #define DATAPLANE_TUNNEL_H
@@ -39,6 +41,13 @@ void tunnel_table_free(void *table);
 const struct tunnel_peer *tunnel_peer_find(const struct tunnel_table *table, uint8_t family, const uint8_t *addr);
 bool tunnel_is_local(const struct tunnel_table *table, uint8_t family, const uint8_t *addr);
 
+/** Worker, end of a decapsulation: strip `off` bytes (outer headers) and everything that was known or asked of them, parse
+ * what is left (`version` 0: an Ethernet frame, else the IP version) with zone ZONE_TUNNEL, and merge the outer TOS into
+ * it. ARP and ND become drops: nobody resolves inside a routed tunnel. */
+struct parsed tunnel_inner(struct rte_mbuf *m, struct pkt *p, uint32_t off, unsigned version);
+/** RFC 6040 section 4.2, figure 4: the ECN field (0..3) to forward, or -1 for a drop. */
+int tunnel_ecn_merge(uint8_t outer, uint8_t inner);
+
 /** What an adjacency for one peer is built from. Ethernet header included. */
 struct tunnel_endpoint {
 	struct ip_addr local, remote;       /* outer addresses, one family */
@@ -57,7 +66,8 @@ struct tunnel_ops {
 	enum encap encap;
 	/** Bytes added to an inner IP packet by underlay family: MTU calculator. */
 	uint16_t (*overhead)(uint8_t underlay_family);
-	/** Control: fill type, flags, header and MTU of an adjacency. */
+	/** Control: fill type, flags, port, next_hop, MTU, header and all that describes it of a zeroed adjacency; generation,
+	 * index, tunnel_hash and text are the caller's. -EINVAL: one sentence in err. */
 	int (*build)(const struct tunnel_endpoint *endpoint, struct adjacency *adj, struct error *err);
 	/** Worker: is this parsed outer packet (addressed to this node) mine? */
 	bool (*claims)(const struct tunnel_table *table, const struct pkt *outer);

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Packets as scapy makes them, for the unit tests to compare with: `vectors.py SET` prints "name hex" lines.
+
+A second opinion on every wire format: lengths and checksums are scapy's, never ours.
+"""
+import sys
+
+from scapy.config import conf
+
+conf.ipv6_enabled = False  # no look at this machine's interfaces
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR, IPOption_LSRR, IPOption_SSRR, IPOption
+from scapy.layers.inet6 import (
+    ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6MLReport2, ICMPv6ND_NA, ICMPv6ND_NS,
+    ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6,
+    IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN)
+from scapy.layers.ipsec import AH
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.layers.sctp import SCTP, SCTPChunkInit
+from scapy.layers.vxlan import VXLAN
+from scapy.packet import Raw
+
+ETH = dict(src="02:00:00:00:00:0a", dst="02:70:6f:64:6c:01")
+A4, B4 = "10.244.1.9", "10.244.2.7"
+A6, B6 = "fd00:244:1::9", "fd00:244:2::7"
+DATA = Raw(bytes(range(48)))
+
+
+def packet():
+    e = Ether(**ETH)
+    v4 = lambda **k: e / IP(**{**dict(src=A4, dst=B4, ttl=63, tos=0xB9, id=7), **k})
+    v6 = lambda **k: e / IPv6(**{**dict(src=A6, dst=B6, hlim=63, tc=0xB9, fl=0x12345), **k})
+    tcp = TCP(sport=40000, dport=443, flags="PA", seq=1, ack=2)
+    syn = TCP(sport=40000, dport=443, flags="S", options=[("MSS", 1460), ("SAckOK", b""), ("WScale", 7)])
+    udp = UDP(sport=5000, dport=53)
+    yield "tcp4", v4() / tcp / DATA
+    yield "tcp4_df_syn", v4(flags="DF") / syn
+    yield "udp4", v4() / udp / DATA
+    yield "udp4_empty", v4() / udp
+    yield "udp4_no_checksum", v4() / UDP(sport=5000, dport=53, chksum=0) / DATA
+    yield "sctp4", v4() / SCTP(sport=3000, dport=4000) / SCTPChunkInit()
+    yield "echo4", v4() / ICMP(type=8, id=0x1234, seq=1) / DATA
+    yield "echo4_reply", v4() / ICMP(type=0, id=0x1234, seq=1) / DATA
+    yield "unreachable4", v4() / ICMP(type=3, code=4) / IP(src=B4, dst=A4) / UDP()
+    yield "gre4", v4(proto=47) / DATA
+    yield "icmp6_in_4", v4(proto=58) / DATA
+    yield "rr4", v4(options=[IPOption_RR(routers=["0.0.0.0"] * 4)]) / udp / DATA
+    yield "nop4", v4(options=[IPOption(b"\x01\x01\x01\x00")]) / udp / DATA
+    yield "options40", v4(options=[IPOption(b"\x44\x28\x05\x00" + bytes(36))]) / syn
+    yield "lsrr4", v4(options=[IPOption_LSRR(routers=["10.0.0.1"])]) / udp / DATA
+    yield "ssrr4", v4(options=[IPOption_SSRR(routers=["10.0.0.1"])]) / udp / DATA
+    yield "option_short4", v4(options=[IPOption(b"\x44\x01\x00\x00")]) / udp / DATA
+    yield "option_long4", v4(options=[IPOption(b"\x44\x05\x05\x00")]) / udp / DATA
+    yield "option_cut4", v4(options=[IPOption(b"\x01\x01\x01\x44")]) / udp / DATA
+    for name, src, dst in (
+        ("zero_src", "0.1.2.3", B4), ("loop_src", "127.0.0.1", B4), ("group_src", "224.0.0.1", B4),
+        ("e_src", "240.0.0.1", B4), ("bcast_src", "255.255.255.255", B4), ("zero_dst", A4, "0.0.0.0"),
+        ("loop_dst", A4, "127.9.9.9"), ("e_dst", A4, "250.1.1.1"), ("group_dst", A4, "239.255.255.250"),
+        ("bcast_dst", A4, "255.255.255.255"), ("dhcp", "0.0.0.0", "255.255.255.255"), ("ll_dst", A4, "169.254.1.1"),
+        ("ll_src", "169.254.7.7", B4), ("edge_low", "1.0.0.0", "223.255.255.255"), ("edge_126", "126.1.1.1", "128.0.0.1")):
+        yield "a4_" + name, v4(src=src, dst=dst) / udp / DATA
+    yield "frag4_first", v4(flags="MF") / udp / DATA
+    yield "frag4_first_long", v4(flags="MF") / UDP(sport=5000, dport=53, len=4000) / Raw(bytes(1200))
+    yield "frag4_later", v4(flags="MF", frag=100, proto=17) / Raw(bytes(64))
+    yield "frag4_last", v4(frag=100, proto=17) / Raw(bytes(3))
+    yield "frag4_unaligned", v4(flags="MF", frag=100, proto=17) / Raw(bytes(63))
+    yield "frag4_empty", v4(flags="MF", frag=100, proto=17)
+    yield "frag4_past_64k", v4(frag=8189, proto=17) / Raw(bytes(64))
+    yield "frag4_tiny_tcp", v4(flags="MF", proto=6) / Raw(bytes(16))
+    yield "frag4_tcp_offset1", v4(flags="MF", frag=1, proto=6) / Raw(bytes(64))
+    yield "frag4_tcp_offset3", v4(flags="MF", frag=3, proto=6) / Raw(bytes(64))
+    yield "tcp6", v6() / tcp / DATA
+    yield "tcp6_syn", v6() / syn
+    yield "udp6", v6() / udp / DATA
+    yield "echo6", v6() / ICMPv6EchoRequest(id=0x1234, seq=1, data=bytes(48))
+    yield "echo6_reply", v6() / ICMPv6EchoReply(id=0x1234, seq=1, data=bytes(48))
+    yield "unreachable6", v6() / ICMPv6DestUnreach(code=3) / IPv6(src=B6, dst=A6) / UDP()
+    yield "sctp6", v6() / SCTP(sport=3000, dport=4000) / SCTPChunkInit()
+    yield "icmp4_in_6", v6(nh=1) / DATA
+    yield "none6", v6(nh=59) / DATA
+    hbh, dst = IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(4))]), IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(12))])
+    yield "ext6", v6() / hbh / dst / udp / DATA
+    yield "ext6_syn", v6() / dst / syn
+    yield "ah6", v6() / AH(nh=17, payloadlen=4, spi=1, seq=1, icv=bytes(12)) / udp / DATA
+    yield "rh2", v6() / IPv6ExtHdrRouting(type=2, addresses=["fd00::1"], segleft=0) / udp / DATA
+    yield "rh0", v6() / IPv6ExtHdrRouting(type=0, addresses=["fd00::1"], segleft=1) / udp / DATA
+    yield "hbh_late6", v6() / dst / hbh / udp / DATA
+    yield "ext6_long", v6() / IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(212))]) / udp / DATA
+    chain = v6()
+    for _ in range(9):
+        chain = chain / IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))])
+    yield "ext6_many", chain / udp / DATA
+    frag = lambda **k: IPv6ExtHdrFragment(**{**dict(id=77), **k})
+    yield "frag6_first", v6() / hbh / frag(m=1) / dst / UDP(sport=5000, dport=53, len=4000) / Raw(bytes(1200))
+    yield "frag6_later", v6() / hbh / frag(m=1, offset=151, nh=60) / Raw(bytes(64))
+    yield "frag6_last", v6() / frag(offset=151, nh=17) / Raw(bytes(3))
+    yield "frag6_atomic", v6() / frag() / udp / DATA
+    yield "frag6_unaligned", v6() / frag(m=1, offset=151, nh=17) / Raw(bytes(63))
+    yield "frag6_empty", v6() / frag(m=1, offset=151, nh=17)
+    yield "frag6_past_64k", v6() / frag(offset=8187, nh=17) / Raw(bytes(64))
+    yield "frag6_twice", v6() / frag() / frag(m=1) / udp / DATA
+    yield "frag6_cut_chain", v6() / frag(m=1, nh=60) / Raw(b"\x11\x09" + bytes(62))
+    for name, s, d in (
+        ("none_src", "::", B6), ("loop_src", "::1", B6), ("group_src", "ff02::1", B6), ("none_dst", A6, "::"),
+        ("loop_dst", A6, "::1"), ("mapped_src", "::ffff:10.0.0.1", B6), ("mapped_dst", A6, "::ffff:10.0.0.1"),
+        ("group_dst", A6, "ff0e::1"), ("none_group", "::", "ff02::16"), ("ll_dst", "fe80::9", "fe80::1"),
+        ("ll_src", "fe80::9", B6), ("nat64", A6, "64:ff9b::1.2.3.4"), ("low", "::2", "fec0::1")):
+        yield "a6_" + name, v6(src=s, dst=d) / udp / DATA
+    yield "ns", v6(src="fe80::9", dst="ff02::1:ff00:1", hlim=255) / ICMPv6ND_NS(tgt="fe80::1")
+    yield "dad", v6(src="::", dst="ff02::1:ff00:9", hlim=255) / ICMPv6ND_NS(tgt=A6)
+    yield "na", v6(src="fe80::1", dst="fe80::9", hlim=255) / ICMPv6ND_NA(tgt="fe80::1")
+    yield "rs", v6(src="fe80::9", dst="ff02::2", hlim=255) / ICMPv6ND_RS()
+    yield "mld", v6(src="::", dst="ff02::16", hlim=1) / hbh / ICMPv6MLReport2()
+    yield "ns_fragment", v6(src="fe80::9", dst="fe80::1", hlim=255) / frag(m=1, nh=58) / Raw(bytes([135]) + bytes(31))
+    yield "arp", e / ARP(psrc=A4, pdst="169.254.1.1")
+    yield "vlan", e / Dot1Q(vlan=7) / IP(src=A4, dst=B4) / udp
+    yield "lldp", Ether(**ETH, type=0x88CC) / DATA
+    yield "group_mac", Ether(src="01:00:00:00:00:01", dst=ETH["dst"]) / IP(src=A4, dst=B4) / udp
+
+
+def tunnel():
+    """Outer packets around inner ones, and the inner ones alone ("name.inner"), for every family pair."""
+    vtep = Ether(src="02:00:c0:00:02:02", dst="02:00:c0:00:02:01")
+    under = Ether(src="02:00:00:00:02:02", dst="02:00:00:00:02:01")
+    out = {"4": IP(src="192.0.2.2", dst="192.0.2.1", ttl=64, id=0), "6": IPv6(src="2001:db8::2", dst="2001:db8::1", hlim=64)}
+    inner = {
+        "4": IP(src=B4, dst=A4, ttl=62, tos=0x28, id=9) / TCP(sport=443, dport=40000, flags="A") / DATA,
+        "6": IPv6(src=B6, dst=A6, hlim=62, tc=0x28) / UDP(sport=53, dport=5000) / DATA,
+    }
+    for o, i in (("4", "4"), ("4", "6"), ("6", "4"), ("6", "6")):
+        outer = out[o].copy()
+        setattr(outer, "tos" if o == "4" else "tc", 0x28)
+        vx = lambda csum, vni=4096, port=4789: under / outer / UDP(sport=50000, dport=port, **csum) / VXLAN(
+            vni=vni, flags="Instance") / vtep / inner[i]
+        yield "inner_%s%s" % (o, i), inner[i]
+        yield "vxlan_%s%s" % (o, i), vx(dict(chksum=0))
+        yield "vxlan_sum_%s%s" % (o, i), vx({})
+        yield "vxlan_flannel_%s%s" % (o, i), vx(dict(chksum=0), 1, 8472)
+        yield "ipip_%s%s" % (o, i), under / outer / inner[i]
+    # The tunnel encapsulation limit option, RFC 2473 section 4.1.1.
+    limit = Raw(b"\x04\x00\x04\x01\x04\x01\x01\x00")
+    yield "ipip_limit_64", under / IPv6(src="2001:db8::2", dst="2001:db8::1", tc=0x28, nh=60) / limit / inner["4"]
+    yield "vxlan_arp", under / out["4"] / UDP(sport=50000, dport=4789, chksum=0) / VXLAN(
+        vni=4096, flags="Instance") / vtep / ARP(psrc=B4, pdst=A4)
+    yield "vxlan_reserved", under / out["4"] / UDP(sport=50000, dport=4789, chksum=0) / Raw(
+        b"\xff\xff\xff\xff\x00\x10\x00\xff") / vtep / inner["4"]
+
+
+SETS = {f.__name__: f for f in (packet, tunnel)}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in SETS:
+        sys.exit("usage: vectors.py " + "|".join(SETS))
+    for name, p in SETS[sys.argv[1]]():
+        print(name, bytes(p).hex())
