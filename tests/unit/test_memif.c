@@ -27,6 +27,7 @@ static char *fact(const struct port *port, const char *key)
 static void handshake(void)
 {
 	struct port *port = port_begin(2, NULL);
+	struct port_memif *p = (struct port_memif *)port;
 	struct client c;
 
 	CU_ASSERT_FALSE(link_up(port));
@@ -46,6 +47,8 @@ static void handshake(void)
 	CU_ASSERT_STRING_EQUAL(fact(port, "rx_rings"), "2");
 	CU_ASSERT_STRING_EQUAL(fact(port, "rx_ring_size"), "16");
 	CU_ASSERT_STRING_EQUAL(fact(port, "regions"), "1");
+	/* What clients pass does not leak into programs the daemon may start. */
+	CU_ASSERT_EQUAL(fcntl(rcu_read(&p->connection)->rx[0].event_fd, F_GETFD), FD_CLOEXEC);
 	client_close(&c);
 	CU_ASSERT_FALSE(link_up(port));
 	CU_ASSERT_STRING_EQUAL(fact(port, "state"), "listening");

@@ -3,7 +3,7 @@
  * rings. */
 #include "tests/unit/memif_client.h"
 
-#include "dataplane/memif_queue.h"
+#include "dataplane/port_memif.h"
 
 #include <sys/wait.h>
 
@@ -184,6 +184,7 @@ static void several_queues(void)
 	/* The client has two rings each way, the port four queues: all tx queues reach one of the
 	 * two. */
 	begin(4, 2, 4, 256);
+	CU_ASSERT_TRUE(rcu_read(&((struct port_memif *)port)->connection)->tx_locked);
 	for (uint16_t q = 0; q < 4; q++) {
 		m = mbuf_make(64, q, 2048);
 		CU_ASSERT_EQUAL_FATAL(port->ops->tx_burst(port, q, &m, 1), 1);
@@ -313,6 +314,35 @@ static void hostile_descriptors(void)
 	end();
 }
 
+/* The last region there can be is served, and the one after it is not. */
+static void sixteen_regions(void)
+{
+	struct port_params params;
+	struct rte_mbuf *m;
+
+	client_setup();
+	params = port_defaults(1, 1);
+	port = port_started(&params);
+	client_new(&client);
+	client_memory(&client, 4, 1, 2048, F_SEAL_SHRINK);
+	CU_ASSERT_EQUAL(client_init(&client, 1, 0, NULL), ACK);
+	for (uint16_t i = 0; i < 16; i++)
+		CU_ASSERT_EQUAL(client_region(&client, i, client.size, client.region_fd), ACK);
+	client_add_rings(&client);
+	CU_ASSERT_EQUAL(client_connect_msg(&client), CONNECTED);
+	pattern(client.memory + 4096, 64, 8);
+	desc_put(&client, true, 0, client.c2s_head[0]++, 0, 15, 64, 4096);
+	client_publish(&client, 0);
+	CU_ASSERT_EQUAL_FATAL(receive(&m, 1), 1);
+	CU_ASSERT_TRUE(mbuf_is(m, 64, 8));
+	rte_pktmbuf_free(m);
+	desc_put(&client, true, 0, client.c2s_head[0]++, 0, 16, 1, 0);
+	client_publish(&client, 0);
+	CU_ASSERT_EQUAL(receive(&m, 1), 0);
+	CU_ASSERT_EQUAL(rx_errors(), 1);
+	end();
+}
+
 static void hostile_positions(void)
 {
 	struct rte_mbuf *pkts[64];
@@ -377,6 +407,7 @@ static void hostile_buffers(void)
 {
 	struct rte_mbuf *m;
 	uint8_t bytes[4096], want[4096];
+	json_t *facts;
 
 	begin(4, 1, 1, 256);
 	/* Buffers outside the region and without room are passed over; the packet goes into what
@@ -385,9 +416,13 @@ static void hostile_buffers(void)
 	desc_put(&client, false, 0, 1, 0, 0, 256, UINT32_MAX - 10);
 	desc_put(&client, false, 0, 2, 0, 0, UINT32_MAX, 4096);
 	desc_put(&client, false, 0, 3, 0, 0, 0, 0);
+	facts = json_object();
 	m = mbuf_make(300, 77, 2048);
 	CU_ASSERT_EQUAL_FATAL(port->ops->tx_burst(port, 0, &m, 1), 1);
 	CU_ASSERT_EQUAL(ring_get(&client, false, 0, RING_TAIL), 6);
+	port->ops->describe(port, facts);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(facts, "tx_bad_descriptors")), 4);
+	json_decref(facts);
 	for (uint16_t i = 0; i < 4; i++) {
 		uint32_t length;
 
@@ -445,7 +480,7 @@ static void interrupts(void)
 	const uint64_t one = 1;
 	struct rte_mbuf *m;
 	uint64_t count;
-	int fd;
+	int fd, event;
 
 	client_setup();
 	begin(4, 1, 1, 2048);
@@ -482,7 +517,14 @@ static void interrupts(void)
 	}
 	CU_ASSERT_EQUAL(read(client.s2c_event[0], &count, 8), 8);
 	CU_ASSERT_EQUAL(count, 100);
-	end();
+	/* The eventfd of a client that is gone, but still lives elsewhere, keeps nobody awake. */
+	event = dup(client.c2s_event[0]);
+	CU_ASSERT_TRUE(port->ops->rx_arm(port, 0, true));
+	client_close(&client);
+	CU_ASSERT_EQUAL(write(event, &one, 8), 8);
+	CU_ASSERT_FALSE(readable(fd));
+	close(event);
+	port_stopped(port);
 }
 
 /* write(2) would hang here for ever: a full counter on a blocking eventfd. */
@@ -532,6 +574,7 @@ static const struct test_case cases[] = {
 	{ "large frames use the large pool", large_frames_use_the_large_pool },
 	{ "a chain published in parts", partial_chain },
 	{ "hostile descriptors", hostile_descriptors },
+	{ "sixteen regions", sixteen_regions },
 	{ "hostile positions and endless chains", hostile_positions },
 	{ "an endless chain in a long ring", endless_chain_in_a_long_ring },
 	{ "hostile buffers", hostile_buffers },
