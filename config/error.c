@@ -10,6 +10,8 @@ int error_set(struct error *err, int errnum, const char *path, const char *fmt, 
 
 	if (err == NULL)
 		return -errnum;
+	err->file[0] = '\0';
+	err->line = 0;
 	snprintf(err->path, sizeof(err->path), "%s", path != NULL ? path : "");
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);

@@ -15,7 +15,7 @@ struct error {
 	unsigned line;  /* in file, from 1; 0 when unknown */
 };
 
-/** Fill err (NULL is allowed) and return -errnum, so that `return error_set(...)` reports and unwinds. */
+/** Fill err (NULL is allowed), without file and line, and return -errnum, so that `return error_set(...)` reports and unwinds. */
 int error_set(struct error *err, int errnum, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

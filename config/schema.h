@@ -30,6 +30,20 @@ enum field_flags {
 	FIELD_KEY = 1 << 1,     /* the object's name */
 	FIELD_START = 1 << 2,   /* read when the daemon starts; a later change is refused */
 	FIELD_SECRET = 1 << 3,  /* written as "***" wherever people read it */
+	FIELD_OPTIONAL = 1 << 4, /* a zero MAC or address, or the number UINT32_MAX, means "not given": null in JSON,
+				  * left out of text */
+	FIELD_V4 = 1 << 5,      /* address of this family only */
+	FIELD_V6 = 1 << 6,
+};
+
+/* What a string has to look like. None may hold control characters. */
+enum field_text {
+	TEXT_ANY,
+	TEXT_NAME,      /* [A-Za-z0-9._-], not "." or ".." */
+	TEXT_INTERFACE, /* kernel interface name: up to 15 bytes, no '/', ':' or blanks */
+	TEXT_NETNS,     /* name below /run/netns, or an absolute path */
+	TEXT_SOCKET,    /* absolute path that fits sockaddr_un */
+	TEXT_LISTEN,    /* ADDRESS:PORT, [ADDRESS]:PORT, or "" */
 };
 
 struct field {
@@ -37,11 +51,13 @@ struct field {
 	const char *doc;              /* one line for people */
 	const char *example;
 	const char *default_text;     /* NULL = zero, empty or absent */
-	const char *const *names;     /* FIELD_ENUM: NULL-terminated */
-	uint32_t min, max;            /* FIELD_UINT; length of strings and lists */
+	const char *const *names;     /* FIELD_ENUM, and strings of few values: NULL-terminated */
+	uint32_t min, max;            /* FIELD_UINT (its default is allowed too); length of strings and lists;
+				       * prefix length of FIELD_PREFIX is not limited here */
 	uint16_t offset;              /* in the type's struct */
 	uint8_t kind;                 /* enum field_kind */
 	uint8_t flags;                /* enum field_flags */
+	uint8_t text;                 /* FIELD_STRING: enum field_text */
 };
 
 struct object_schema {
@@ -51,31 +67,42 @@ struct object_schema {
 	const char *doc;
 	const struct field *fields;
 	size_t field_count;
+	size_t size;                  /* of the type's struct */
 	bool singleton;               /* node */
 	/** Relations between fields of one object; may set derived defaults. NULL = none. */
 	int (*check)(struct object *obj, struct error *err);
 };
 
 extern const struct object_schema object_schemas[OBJECT_TYPE_COUNT];
+/** Fields of one element of a FIELD_VIA list; offsets are within struct route_via. */
+extern const struct field route_via_fields[];
+extern const size_t route_via_field_count;
 const struct object_schema *schema_by_name(const char *name_or_plural);
 const struct field *schema_field(const struct object_schema *schema, const char *name);
 
 /** Build an object from JSON. Unknown keys, wrong types, bad values and missing required fields are refused with
- * the path of the field. @return 0 or -EINVAL; *out has one reference. */
+ * the path of the field. null stands for the default, and a list of one may come without its brackets. @return 0, -EINVAL or -ENOMEM; *out has one reference and is of
+ * ORIGIN_API: see object_set_source. */
 int object_from_json(enum object_type type, const json_t *json, struct object **out, struct error *err);
-/** RFC 7396 merge: fields present in patch replace those of base. */
+/** RFC 7396 merge: fields present in patch replace those of base, null restores the default. The name cannot change;
+ * a masked secret ("***") keeps the secret. Origin and place are those of base. */
 int object_merge_json(const struct object *base, const json_t *patch, struct object **out, struct error *err);
 /** Every field, defaults included. Secrets are masked unless `secrets`. New reference. */
 json_t *object_to_json(const struct object *obj, bool secrets);
-/** libconfig text that reads back to the same object. Caller frees. */
+/** libconfig text that config_load_text reads back to the same object: fields that differ from their defaults, secrets
+ * included. NULL when out of memory. Caller frees. */
 char *object_to_text(const struct object *obj);
-/** {"field": [before, after], ...} of two objects of one type; either may be NULL. */
+/** A whole configuration file: every object of a model. NULL when out of memory. Caller frees. */
+char *model_to_text(const struct model *model);
+/** {"field": [before, after], ...} of two objects of one type: the fields that differ; with one of them NULL, the fields
+ * that differ from their defaults against null. Secrets are masked. New reference. */
 json_t *object_diff_json(const struct object *before, const struct object *after);
 
-/** Read a libconfig file into put-edits of a set. A wrong or unknown thing anywhere refuses the whole file. The error
- * carries file and line. */
+/** Read a libconfig file into put-edits of a set; the objects are of ORIGIN_FILE. A wrong or unknown thing anywhere
+ * refuses the whole file and leaves the set as it was. The error carries file and line. `@include "file"` lines name
+ * files relative to the one they stand in. @return 0, -EINVAL, -ENOMEM or the errno of reading the file. */
 int config_load_file(const char *path, struct changeset *set, struct error *err);
-/** The same from memory; `name` stands in for the file name in errors. */
+/** The same from memory; `name` stands in for the file name in errors. @include is refused: text may come from afar. */
 int config_load_text(const char *text, const char *name, struct changeset *set, struct error *err);
 
 /** JSON Schema (OpenAPI 3.1 "components/schemas") of every type. New reference. */

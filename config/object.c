@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/object.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *object_body(struct object *obj)
+{
+	return &obj->node;
+}
+
+const void *object_body_const(const struct object *obj)
+{
+	return &obj->node;
+}
+
+/* --- defaults ------------------------------------------------------------------------------------------------- */
+
+static void field_set_default(const struct field *field, void *body)
+{
+	const char *text = field->default_text;
+	struct field_reason why;
+	void *at = FIELD_AT(body, field);
+	int ret = 0;
+
+	switch ((enum field_kind)field->kind) {
+	case FIELD_STRING:
+		/* Loose strings are never written through. */
+		*(const char **)at = text != NULL ? text : "";
+		break;
+	case FIELD_UINT:
+		if (text != NULL)
+			*(uint32_t *)at = (uint32_t)strtoul(text, NULL, 10);
+		else if (field->flags & FIELD_OPTIONAL)
+			*(uint32_t *)at = UINT32_MAX;
+		break;
+	case FIELD_BOOL:
+		*(bool *)at = text != NULL && strcmp(text, "true") == 0;
+		break;
+	case FIELD_ENUM:
+		if (text != NULL)
+			ret = field_parse_enum(field, text, at, &why);
+		break;
+	case FIELD_ADDRESS:
+		if (text != NULL)
+			ret = field_parse_address(field, text, at, &why);
+		break;
+	case FIELD_MAC:
+		if (text != NULL)
+			ret = field_parse_mac(field, text, at, &why);
+		break;
+	case FIELD_PREFIX:
+	case FIELD_ADDRESSES:
+	case FIELD_PREFIXES:
+	case FIELD_INTERFACE_ADDRESSES:
+	case FIELD_UINTS:
+	case FIELD_VIA:
+		break;
+	}
+	if (ret < 0)
+		abort(); /* the table contradicts itself */
+}
+
+const struct object *object_default(enum object_type type)
+{
+	static struct object defaults[OBJECT_TYPE_COUNT];
+	static bool ready[OBJECT_TYPE_COUNT];
+	const struct object_schema *schema = &object_schemas[type];
+	struct object *obj = &defaults[type];
+
+	if (ready[type])
+		return obj;
+	obj->type = type;
+	obj->origin = ORIGIN_API;
+	for (size_t i = 0; i < schema->field_count; i++)
+		field_set_default(&schema->fields[i], object_body(obj));
+	ready[type] = true;
+	return obj;
+}
+
+/* --- one block an object -------------------------------------------------------------------------------------- */
+
+/* Bytes handed out behind the struct; with base NULL they are only counted. */
+struct packer {
+	char *base;
+	size_t used;
+};
+
+static void *pack_bytes(struct packer *packer, const void *from, size_t size, size_t align)
+{
+	void *to;
+
+	packer->used = (packer->used + align - 1) & ~(align - 1);
+	to = packer->base + packer->used;
+	if (packer->base != NULL)
+		memcpy(to, from, size);
+	packer->used += size;
+	return packer->base != NULL ? to : NULL;
+}
+
+static char *pack_string(struct packer *packer, const char *text)
+{
+	static char empty[1];
+
+	return text[0] == '\0' ? empty : pack_bytes(packer, text, strlen(text) + 1, 1);
+}
+
+static size_t element_size(uint8_t kind)
+{
+	switch (kind) {
+	case FIELD_ADDRESSES:
+		return sizeof(struct ip_addr);
+	case FIELD_UINTS:
+		return sizeof(uint32_t);
+	default:
+		return sizeof(struct ip_prefix);
+	}
+}
+
+static void pack_via(struct packer *packer, const struct route *from, struct route *to)
+{
+	struct route_via *via;
+
+	if (from->via_count == 0)
+		return;
+	via = pack_bytes(packer, from->via, from->via_count * sizeof(*via), _Alignof(struct route_via));
+	for (size_t i = 0; i < from->via_count; i++) {
+		char *peer = pack_string(packer, from->via[i].peer);
+		char *uplink = pack_string(packer, from->via[i].uplink);
+		char *pod = pack_string(packer, from->via[i].pod);
+
+		if (via != NULL) {
+			via[i].peer = peer;
+			via[i].uplink = uplink;
+			via[i].pod = pod;
+		}
+	}
+	if (to != NULL)
+		to->via = via;
+}
+
+/* to is NULL when counting; otherwise it is a plain copy of from, whose pointers are replaced. */
+static void pack_fields(struct packer *packer, const struct object_schema *schema, const void *from, void *to)
+{
+	for (size_t i = 0; i < schema->field_count; i++) {
+		const struct field *field = &schema->fields[i];
+		const void *at = FIELD_AT_CONST(from, field);
+		const struct addr_list *list = at; /* all lists are { items, count } */
+		void *copy;
+
+		switch ((enum field_kind)field->kind) {
+		case FIELD_STRING:
+			copy = pack_string(packer, *(char *const *)at);
+			if (to != NULL)
+				*(char **)FIELD_AT(to, field) = copy;
+			break;
+		case FIELD_ADDRESSES:
+		case FIELD_PREFIXES:
+		case FIELD_INTERFACE_ADDRESSES:
+		case FIELD_UINTS:
+			copy = list->count > 0 ? pack_bytes(packer, list->items,
+							 list->count * element_size(field->kind), 4) :
+						 NULL;
+			if (to != NULL)
+				((struct addr_list *)FIELD_AT(to, field))->items = copy;
+			break;
+		case FIELD_VIA:
+			pack_via(packer, from, to);
+			break;
+		case FIELD_UINT:
+		case FIELD_BOOL:
+		case FIELD_ENUM:
+		case FIELD_ADDRESS:
+		case FIELD_PREFIX:
+		case FIELD_MAC:
+			break;
+		}
+	}
+}
+
+struct object *object_pack(const struct object *loose)
+{
+	const struct object_schema *schema = &object_schemas[loose->type];
+	size_t head = offsetof(struct object, node) + schema->size;
+	struct packer packer = { .base = NULL, .used = head };
+	char prefix[PREFIX_TEXT_MAX];
+	bool is_route = loose->type == OBJECT_ROUTE;
+	struct object *obj;
+
+	if (is_route)
+		ip_prefix_format(&loose->route.prefix, prefix);
+	pack_fields(&packer, schema, object_body_const(loose), NULL);
+	if (is_route)
+		pack_string(&packer, prefix);
+	obj = malloc(packer.used);
+	if (obj == NULL)
+		return NULL;
+	memcpy(obj, loose, head);
+	packer.base = (char *)obj;
+	packer.used = head;
+	pack_fields(&packer, schema, object_body_const(loose), object_body(obj));
+	/* All other structs begin with their name. */
+	obj->name = is_route ? pack_string(&packer, prefix) : *(char **)object_body(obj);
+	obj->refs = 1;
+	return obj;
+}
+
+struct object *object_ref(struct object *obj)
+{
+	obj->refs++;
+	return obj;
+}
+
+void object_unref(struct object *obj)
+{
+	if (obj != NULL && --obj->refs == 0)
+		free(obj);
+}
+
+int object_set_source(struct object *obj, enum object_origin origin, const char *file, unsigned line)
+{
+	static struct source {
+		struct source *next;
+		char name[];
+	} *sources;
+	struct source *source = sources;
+
+	obj->origin = origin;
+	obj->line = line;
+	obj->file = NULL;
+	if (file == NULL)
+		return 0;
+	while (source != NULL && strcmp(source->name, file) != 0)
+		source = source->next;
+	if (source == NULL) {
+		source = malloc(sizeof(*source) + strlen(file) + 1);
+		if (source == NULL)
+			return -ENOMEM;
+		strcpy(source->name, file);
+		source->next = sources;
+		sources = source;
+	}
+	obj->file = source->name;
+	return 0;
+}
+
+/* --- equality ------------------------------------------------------------------------------------------------- */
+
+static bool via_equal(const struct route *a, const struct route *b)
+{
+	if (a->via_count != b->via_count)
+		return false;
+	for (size_t i = 0; i < a->via_count; i++) {
+		for (size_t f = 0; f < route_via_field_count; f++) {
+			if (!field_equal(&route_via_fields[f], &a->via[i], &b->via[i]))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Elements are compared whole: addresses and prefixes have no padding. */
+static_assert(sizeof(struct ip_prefix) == 18 && sizeof(struct ip_addr) == 17, "memcmp compares prefixes");
+
+bool field_equal(const struct field *field, const void *body_a, const void *body_b)
+{
+	const void *a = FIELD_AT_CONST(body_a, field), *b = FIELD_AT_CONST(body_b, field);
+	const struct addr_list *list_a = a, *list_b = b;
+
+	switch ((enum field_kind)field->kind) {
+	case FIELD_STRING:
+		return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+	case FIELD_UINT:
+	case FIELD_ENUM:
+		return *(const uint32_t *)a == *(const uint32_t *)b;
+	case FIELD_BOOL:
+		return *(const bool *)a == *(const bool *)b;
+	case FIELD_ADDRESS:
+		return memcmp(a, b, sizeof(struct ip_addr)) == 0;
+	case FIELD_PREFIX:
+		return memcmp(a, b, sizeof(struct ip_prefix)) == 0;
+	case FIELD_MAC:
+		return memcmp(a, b, sizeof(struct mac_addr)) == 0;
+	case FIELD_ADDRESSES:
+	case FIELD_PREFIXES:
+	case FIELD_INTERFACE_ADDRESSES:
+	case FIELD_UINTS:
+		return list_a->count == list_b->count &&
+			(list_a->count == 0 || memcmp(list_a->items, list_b->items,
+							list_a->count * element_size(field->kind)) == 0);
+	case FIELD_VIA:
+		return via_equal(body_a, body_b);
+	}
+	return false;
+}
+
+bool object_equal(const struct object *a, const struct object *b)
+{
+	const struct object_schema *schema = &object_schemas[a->type];
+
+	if (a == b)
+		return true;
+	if (a->type != b->type)
+		return false;
+	for (size_t i = 0; i < schema->field_count; i++) {
+		if (!field_equal(&schema->fields[i], object_body_const(a), object_body_const(b)))
+			return false;
+	}
+	return true;
+}
+
+bool field_is_unset(const struct field *field, const void *body)
+{
+	const void *at = FIELD_AT_CONST(body, field);
+
+	if ((field->flags & FIELD_OPTIONAL) == 0)
+		return false;
+	switch ((enum field_kind)field->kind) {
+	case FIELD_UINT:
+		return *(const uint32_t *)at == UINT32_MAX;
+	case FIELD_ADDRESS:
+		return ((const struct ip_addr *)at)->family == IP_NONE;
+	case FIELD_MAC:
+		return mac_addr_is_zero(at);
+	default:
+		return false;
+	}
+}
+
+/* --- messages ------------------------------------------------------------------------------------------------- */
+
+const char *message_text(const char *text, char *buf)
+{
+	size_t len = 0;
+
+	while (text[len] != '\0' && len < 60) {
+		unsigned char c = (unsigned char)text[len];
+
+		buf[len++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+	}
+	if (text[len] == '\0') {
+		buf[len] = '\0';
+		return buf;
+	}
+	/* Do not cut a UTF-8 character in two. */
+	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	strcpy(buf + len, "...");
+	return buf;
+}
+
+const char *object_path(const struct object *obj, const char *field, char *buf, size_t size)
+{
+	const struct object_schema *schema = &object_schemas[obj->type];
+	const char *slash = field != NULL ? "/" : "";
+
+	if (field == NULL)
+		field = "";
+	if (schema->singleton)
+		snprintf(buf, size, "%s%s%s", schema->name, slash, field);
+	else
+		snprintf(buf, size, "%s/%s%s%s", schema->plural, obj->name, slash, field);
+	return buf;
+}
+
+int object_error(const struct object *obj, struct error *err, const char *field, const char *fmt, ...)
+{
+	char path[sizeof(err->path)], text[sizeof(err->text)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	object_path(obj, field, path, sizeof(path));
+	error_set(err, EINVAL, path, "%s %s: %.230s", object_schemas[obj->type].name, obj->name, text);
+	if (err != NULL) {
+		snprintf(err->file, sizeof(err->file), "%s", obj->file != NULL ? obj->file : "");
+		err->line = obj->line;
+	}
+	return -EINVAL;
+}
+
+#define DISTANCE_MAX 64
+
+/* Levenshtein distance, cut off above `most`. */
+static unsigned distance(const char *a, const char *b, unsigned most)
+{
+	unsigned row[DISTANCE_MAX];
+	size_t la = strlen(a), lb = strlen(b);
+
+	if (la >= DISTANCE_MAX || lb >= DISTANCE_MAX || (la > lb ? la - lb : lb - la) > most)
+		return most + 1;
+	for (unsigned j = 0; j <= lb; j++)
+		row[j] = j;
+	for (unsigned i = 1; i <= la; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= lb; j++) {
+			unsigned above = row[j], cost = diagonal + (a[i - 1] != b[j - 1]);
+
+			if (above + 1 < cost)
+				cost = above + 1;
+			if (row[j - 1] + 1 < cost)
+				cost = row[j - 1] + 1;
+			row[j] = cost;
+			diagonal = above;
+		}
+	}
+	return row[lb];
+}
+
+const char *nearest_name(const char *text, const char *(*get)(const void *list, size_t i), const void *list, size_t n)
+{
+	unsigned best = strlen(text) < 4 ? 2 : 4; /* 1 typing error in a short word, 3 in a long one */
+	const char *nearest = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *name = get(list, i);
+		unsigned d = distance(text, name, best);
+
+		/* "vtep" for "vtep_mac": the beginning of a name is as good as two errors. */
+		if (d > 2 && strlen(text) >= 3 && strncmp(name, text, strlen(text)) == 0)
+			d = 2;
+		if (d < best) {
+			best = d;
+			nearest = name;
+		}
+	}
+	return nearest;
+}
