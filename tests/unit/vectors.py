@@ -136,6 +136,8 @@ def tunnel():
         yield "vxlan_%s%s" % (o, i), vx(dict(chksum=0))
         yield "vxlan_sum_%s%s" % (o, i), vx({})
         yield "vxlan_flannel_%s%s" % (o, i), vx(dict(chksum=0), 1, 8472)
+        if (o, i) == ("4", "6"):
+            outer.flags = "DF"  # nobody may fragment an IPv6 packet: RFC 4213 section 3.2.2
         yield "ipip_%s%s" % (o, i), under / outer / inner[i]
     # The tunnel encapsulation limit option, RFC 2473 section 4.1.1.
     limit = Raw(b"\x04\x00\x04\x01\x04\x01\x01\x00")
