@@ -9,7 +9,12 @@
  * decision, epoch, rule: any worker, on re-resolution (single atomic stores). packets, bytes, last_seen: the worker
  * that forwards the packet, relaxed load/store (one direction normally has one worker; a rare race may lose a count).
  * Removal: a worker clears the slot, then frees the entry after a grace period. Workers expire incrementally, each its
- * own share of the buckets.
+ * own share of the buckets. Callers marked "Worker" are online RCU readers, and `worker` is below conf.n_workers and
+ * used by one thread at a time.
+ *
+ * Fairness: an entry is charged to the zone whose packet made it, both directions of a pair to the same one. Once a
+ * family is three quarters full, a zone that holds more than its share (capacity / active zones, at least an eighth of
+ * the capacity) gets no new entries until some of its own have gone.
  */
 #ifndef DATAPLANE_FLOW_H
 #define DATAPLANE_FLOW_H
@@ -17,6 +22,7 @@
 #include "dataplane/packet.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #define FLOW_NONE UINT32_MAX
 
@@ -73,11 +79,38 @@ struct flow_table *flow_table_new(const struct flow_table_conf *conf);
 /** No worker may be running. */
 void flow_table_free(struct flow_table *table);
 
-uint64_t flow_hash4(const struct flow_table *table, const struct flow_key4 *key);
-uint64_t flow_hash6(const struct flow_table *table, const struct flow_key6 *key);
+/* Keyed hash: folded 64x64->128 multiplications of the key mixed with random words. Two rounds for full avalanche: every
+ * bit of the result depends on every bit of the key, so callers may use any part of it. */
+struct flow_secret {
+	uint64_t word[8];
+};
 
-/** Worker: look up n packets of one family at once. pkts[i]->hash is set; flows[i] is the entry or NULL. Bucket and
- * entry lines are prefetched ahead. Entries stay readable until the caller's next quiescent state. */
+static inline uint64_t flow_fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+static inline uint64_t flow_hash4(const struct flow_table *table, const struct flow_key4 *key)
+{
+	const uint64_t *s = ((const struct flow_secret *)table)->word; /* a table starts with its secret */
+	uint64_t k[2];
+
+	memcpy(k, key, sizeof(k));
+	return flow_fold(flow_fold(k[0] ^ s[0], k[1] ^ s[1]) ^ s[2], s[3]);
+}
+static inline uint64_t flow_hash6(const struct flow_table *table, const struct flow_key6 *key)
+{
+	const uint64_t *s = ((const struct flow_secret *)table)->word;
+	uint64_t k[5], x;
+
+	memcpy(k, key, sizeof(k));
+	x = flow_fold(k[0] ^ s[0], k[1] ^ s[1]) ^ flow_fold(k[2] ^ s[4], k[3] ^ s[5]);
+	return flow_fold(flow_fold(x ^ s[2], k[4] ^ s[6]) ^ s[7], s[3]);
+}
+
+/** Online RCU reader: look up n packets of one family at once. pkts[i]->hash is set; flows[i] is the entry or NULL.
+ * Bucket and entry lines are prefetched ahead. Entries stay readable until the caller's next quiescent state. */
 void flow_lookup4(struct flow_table *table, struct pkt *const *pkts, struct flow **flows, uint16_t n);
 void flow_lookup6(struct flow_table *table, struct pkt *const *pkts, struct flow **flows, uint16_t n);
 
@@ -91,8 +124,9 @@ struct flow_init {
 };
 /** Worker: insert a pair; `reverse` may be NULL (single direction, negative entries). Keys hold their zones. If the key
  * is there already, its entry is returned. When both buckets or the pool are full, an expired or negative entry of
- * those buckets makes room; if none does, NULL: forward uncached and count. If only the reverse is refused,
- * the forward direction is kept. */
+ * those buckets makes room; if none does, NULL: forward uncached and count. A full pool stays full until the grace period
+ * of what made room is over, so then the answer is NULL once more. If only the reverse is refused, the forward
+ * direction is kept. When the reverse is there already, the two become a pair. */
 struct flow *flow_insert4(struct flow_table *table, unsigned worker, const struct flow_key4 *key, uint64_t hash,
 	const struct flow_init *forward, const struct flow_key4 *reverse_key, const struct flow_init *reverse,
 	uint32_t now_ms);
@@ -117,15 +151,18 @@ static inline void flow_decision_set(struct flow *flow, struct flow_decision d)
 }
 
 /** Worker: expire a slice of this worker's share and free what passed its grace period. Call once a loop; looks at
- * about `budget` buckets. An entry goes when neither direction saw a packet for the timeout. */
+ * about `budget` buckets (a table has capacity / 4 of them). An entry goes when neither direction saw a packet for the
+ * timeout; a negative entry when it saw none for the negative timeout. now_ms may wrap, and workers' clocks may
+ * differ a little. */
 void flow_expire(struct flow_table *table, unsigned worker, uint32_t now_ms, unsigned budget);
-/** Worker, before it stops or sleeps long: nothing is stranded in its local free list. */
+/** Worker, before it stops or sleeps long: its local free entries go back to all, and what still waits for its grace
+ * period follows at the next call of this or of flow_expire. */
 void flow_worker_flush(struct flow_table *table, unsigned worker);
 
 struct flow_stats {
 	uint64_t used4, used6;        /* entries in use */
 	uint64_t capacity4, capacity6;
-	uint64_t inserted, expired, evicted, refused; /* since start, summed over workers */
+	uint64_t inserted, expired, evicted, refused; /* directions, since start, summed over workers */
 };
 /** Any thread. */
 void flow_table_stats(const struct flow_table *table, struct flow_stats *stats);
@@ -141,11 +178,14 @@ struct flow_record {
 	uint8_t flags, state;
 };
 /** Control: visit a snapshot of the entries, at most `limit` (0 = all), consistent an entry at a time. Stops when visit
- * returns non-zero. Registers itself as an RCU reader `reader` for the walk. */
+ * returns non-zero, and returns that. Registers itself as the RCU reader `reader` for the walk, but is offline while it
+ * calls visit: a slow visitor delays nobody. */
 int flow_table_each(struct flow_table *table, unsigned reader, size_t limit, uint32_t now_ms,
 	int (*visit)(const struct flow_record *record, void *arg), void *arg);
 /** Control: remove everything (debugging, `podlane flush flows`); safe beside running workers. */
 void flow_table_flush(struct flow_table *table);
+/** Any thread: change the idle timeout of later expiry. */
+void flow_table_set_timeout(struct flow_table *table, uint32_t timeout_ms);
 /** Bytes mapped. */
 size_t flow_table_memory(const struct flow_table *table);
 

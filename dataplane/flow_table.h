@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The inside of the flow table, for flow*.c and their tests. The contract is flow.h.
+ *
+ * A pool is one family: slots, entries and a few words beside each entry. A slot is one word, tag << 32 | index, 0 when
+ * empty; index 0 is never used. It is the only thing readers and writers meet at: CAS from 0 publishes an entry, CAS to 0
+ * (or to another entry) removes it, and whoever's CAS succeeds owns what was removed.
+ *
+ * Life of an index: fresh (never used, handed out in runs, so memory is touched only as the table grows) or free (in a
+ * worker's list, or in a shared stack of chains) -> filled and published -> removed -> in the remover's batch until the
+ * grace period of the batch is over -> free.
+ */
+#ifndef DATAPLANE_FLOW_TABLE_H
+#define DATAPLANE_FLOW_TABLE_H
+
+#include "dataplane/flow.h"
+
+#include <rte_branch_prediction.h>
+#include <rte_common.h>
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FLOW_THREAD_SANITIZER 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define FLOW_THREAD_SANITIZER 1
+#endif
+
+#define FLOW_BUCKET_SLOTS 8
+#define FLOW_CHAIN	  64   /* most indices handed over at once, and of one grace period */
+#define FLOW_BATCHES	  64   /* grace periods a worker waits for at once */
+#define FLOW_ZONES	  1025 /* zones of ports by number, all others (tunnels) together */
+#define FLOW_FILL	  6    /* a bucket this full makes an insert look at the key's other one */
+
+/** Beside every entry. Atomic because a pop from the shared stack may look at a chain that another just took. */
+struct flow_side {
+	_Atomic uint32_t
+		link; /* published: zone charged; else: next index of the chain, 0 = last */
+	_Atomic uint32_t chain; /* first of a chain in the shared stack: first of the next chain */
+};
+
+struct flow_pool {
+	_Atomic uint64_t *slots;
+	uint8_t *entries;	/* struct flow4 or flow6, capacity + 1 of them */
+	struct flow_side *side; /* capacity + 1 */
+	uint64_t bucket_mask;
+	uint32_t capacity;
+	size_t slots_bytes, entries_bytes, side_bytes;
+	/* Written by all workers, once a chain. */
+	_Atomic uint64_t chains
+		__rte_cache_aligned; /* pops << 32 | first chain: the count defeats reuse in between */
+	_Atomic uint32_t fresh;	     /* first index never handed out */
+};
+
+/** Removed together, free together. */
+struct flow_batch {
+	uint64_t token;
+	uint32_t head;
+};
+
+/** A worker's part of a pool. Its own thread only. */
+struct flow_local {
+	uint32_t free;		   /* chain */
+	uint32_t fresh, fresh_end; /* run of fresh indices */
+	uint32_t open;		   /* chain of the batch that has no token yet */
+	uint32_t open_count;
+	unsigned first, count; /* FIFO of batches */
+	struct flow_batch batches[FLOW_BATCHES];
+	bool pressed;	       /* the pool was over three quarters full when last looked at */
+	uint32_t zones_active; /* as of zones_ms */
+	uint32_t zones_ms;
+};
+
+/** Counters: written by their worker, summed by anyone; one worker's alone may be negative. */
+struct flow_worker {
+	_Atomic int64_t used[2];
+	_Atomic uint64_t inserted, expired, evicted, refused;
+	_Atomic int32_t zone[2][FLOW_ZONES];
+	struct flow_local local[2];
+	uint64_t cursor; /* of expiry, in this worker's shares of both pools laid end to end */
+} __rte_cache_aligned;
+
+struct flow_table {
+	struct flow_secret secret; /* first: flow_hash4/6 */
+	struct flow_pool pool[2];  /* IPv4, IPv6 */
+	_Atomic uint32_t timeout_ms, negative_timeout_ms;
+	_Atomic uint32_t
+		flushes; /* control: flushes whose entries still wait for their grace period */
+	unsigned n_workers;
+	uint32_t
+		run; /* indices a worker takes at once; small in small tables, so none is stranded for long */
+	size_t bytes;		      /* of this object */
+	struct flow_worker workers[]; /* n_workers, then one for the control thread's counters */
+};
+
+/** The two buckets where a key may live, in the order that everyone scans them. */
+struct flow_place {
+	_Atomic uint64_t *bucket[2];
+	uint32_t tag;
+};
+
+static inline uint32_t flow_tag(uint64_t hash)
+{
+	return (uint32_t)(hash >> 32) | 1; /* an empty slot has no key's tag */
+}
+/* The buckets take a multiplication of their own: outer source ports and flow labels show bits of the hash to the
+ * network, and must not tell it which flows share a bucket. */
+static inline _Atomic uint64_t *flow_bucket(
+	const struct flow_table *table, const struct flow_pool *pool, uint64_t hash)
+{
+	uint64_t mixed = (uint64_t)((unsigned __int128)hash * table->secret.word[3] >> 64);
+
+	return pool->slots + (mixed & pool->bucket_mask) * FLOW_BUCKET_SLOTS;
+}
+static inline _Atomic uint64_t *flow_bucket_other(
+	const struct flow_table *table, const struct flow_pool *pool, uint64_t hash)
+{
+	unsigned __int128 product = (unsigned __int128)hash * table->secret.word[3];
+	uint64_t first = (uint64_t)(product >> 64) & pool->bucket_mask;
+	uint64_t other = (uint64_t)product >> 32 & pool->bucket_mask;
+
+	return pool->slots + (other == first ? other ^ 1 : other) * FLOW_BUCKET_SLOTS;
+}
+static inline struct flow_place flow_place(
+	const struct flow_table *table, const struct flow_pool *pool, uint64_t hash)
+{
+	return (struct flow_place){ { flow_bucket(table, pool, hash),
+					    flow_bucket_other(table, pool, hash) },
+		flow_tag(hash) };
+}
+
+static inline struct flow *flow_at(const struct flow_pool *pool, uint32_t index, bool v6)
+{
+	return v6 ? &((struct flow6 *)pool->entries)[index].flow
+		  : &((struct flow4 *)pool->entries)[index].flow;
+}
+static inline const void *flow_key(const struct flow *flow, bool v6)
+{
+	return v6 ? (const uint8_t *)flow + offsetof(struct flow6, key)
+		  : (const uint8_t *)flow - offsetof(struct flow4, flow);
+}
+static inline bool flow_key_equal(const void *a, const void *b, bool v6)
+{
+	uint64_t x[5], y[5];
+	size_t size = v6 ? sizeof(struct flow_key6) : sizeof(struct flow_key4);
+
+	memcpy(x, a, size);
+	memcpy(y, b, size);
+	if (!v6)
+		return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+}
+
+/** True when the entry may go: see flow_expire. Differences are signed, because another worker's clock may be ahead. */
+static inline bool flow_idle(const struct flow_table *table, const struct flow_pool *pool,
+	uint32_t index, uint32_t now_ms, bool v6)
+{
+	const struct flow *flow = flow_at(pool, index, v6), *other;
+	int32_t idle =
+		(int32_t)(now_ms - atomic_load_explicit(&flow->last_seen, memory_order_relaxed));
+	int32_t limit = (int32_t)atomic_load_explicit(&table->timeout_ms, memory_order_relaxed);
+	uint32_t pair;
+
+	if (unlikely(atomic_load_explicit(&flow->flags, memory_order_relaxed) & FLOW_NEGATIVE))
+		return idle > (int32_t)atomic_load_explicit(
+				      &table->negative_timeout_ms, memory_order_relaxed);
+	if (likely(idle <= limit))
+		return false;
+	/* The other direction may be gone and its index another flow's: believe it only when it points back. */
+	pair = atomic_load_explicit(&flow->pair, memory_order_relaxed);
+	if (pair > pool->capacity)
+		return true;
+	other = flow_at(pool, pair, v6);
+	if (atomic_load_explicit(&other->pair, memory_order_relaxed) != index)
+		return true;
+	return (int32_t)(now_ms - atomic_load_explicit(&other->last_seen, memory_order_relaxed)) >
+	       limit;
+}
+
+static inline void flow_count(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
+}
+static inline unsigned flow_zone(uint32_t zone)
+{
+	return zone < FLOW_ZONES - 1 ? zone : FLOW_ZONES - 1;
+}
+
+/* flow_pool.c. `w` is the calling thread's. */
+
+/** An index to fill, or 0: none is free. */
+uint32_t flow_index_take(struct flow_table *table, struct flow_worker *w, bool v6);
+/** Take back an index that was never published, and so needs no grace period. */
+void flow_index_return(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6);
+/** Account for an index about to be published. */
+void flow_charge(
+	struct flow_table *table, struct flow_worker *w, uint32_t index, unsigned zone, bool v6);
+/** Undo flow_charge, and cut the index loose from its pair. */
+void flow_discharge(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6);
+/** The caller's CAS took a published index out of its slot: free it after a grace period. */
+void flow_retire(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6);
+/** Start the grace period of everything retired so far, then free what has passed its own. Never waits. */
+void flow_reclaim(struct flow_table *table, struct flow_worker *w, bool v6);
+/** Hand everything in the worker's free list to all. */
+void flow_local_flush(struct flow_table *table, struct flow_worker *w, bool v6);
+/** Put chains, linked through flow_side.chain from first to last, on the shared stack. */
+void flow_chains_push(struct flow_pool *pool, uint32_t first, uint32_t last);
+/** May this zone have new entries? */
+bool flow_admit(
+	struct flow_table *table, struct flow_worker *w, unsigned zone, uint32_t now_ms, bool v6);
+/** Entries published. */
+uint64_t flow_used(const struct flow_table *table, bool v6);
+
+#endif

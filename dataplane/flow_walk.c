@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** What goes over the flow table as a whole: expiry by workers; listing, flushing and sums by the control thread. */
+#include "dataplane/flow_table.h"
+
+#include "dataplane/memory.h"
+#include "dataplane/rcu.h"
+
+#include <rte_prefetch.h>
+#include <stdlib.h>
+
+/* --- expiry ------------------------------------------------------------------------------------------------- */
+
+#define EXPIRE_AHEAD_BUCKETS 8 /* prefetch distance of bucket lines */
+#define EXPIRE_AHEAD_ENTRIES 2 /* and of the entries they name */
+
+static inline void prefetch_entries(const struct flow_pool *pool, uint64_t bucket, bool v6)
+{
+	const _Atomic uint64_t *slots = pool->slots + bucket * FLOW_BUCKET_SLOTS;
+
+	for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
+		uint64_t word = atomic_load_explicit(&slots[s], memory_order_relaxed);
+
+		if (word != 0)
+			rte_prefetch0(flow_at(pool, (uint32_t)word, v6));
+	}
+}
+
+static inline void expire_buckets(struct flow_table *table, struct flow_worker *w, uint64_t first,
+	uint64_t n, uint32_t now_ms, bool v6)
+{
+	struct flow_pool *pool = &table->pool[v6];
+	uint64_t end = first + n;
+
+	for (uint64_t b = first; b < end; b++) {
+		_Atomic uint64_t *slots = pool->slots + b * FLOW_BUCKET_SLOTS;
+
+		if (b + EXPIRE_AHEAD_BUCKETS < end)
+			rte_prefetch0(pool->slots + (b + EXPIRE_AHEAD_BUCKETS) * FLOW_BUCKET_SLOTS);
+		if (b + EXPIRE_AHEAD_ENTRIES < end)
+			prefetch_entries(pool, b + EXPIRE_AHEAD_ENTRIES, v6);
+		for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
+			uint64_t word = atomic_load_explicit(&slots[s], memory_order_acquire);
+
+			if (word == 0 || !flow_idle(table, pool, (uint32_t)word, now_ms, v6))
+				continue;
+			if (!atomic_compare_exchange_strong_explicit(&slots[s], &word, 0,
+				    memory_order_acq_rel, memory_order_relaxed))
+				continue;
+			flow_retire(table, w, (uint32_t)word, v6);
+			flow_count(&w->expired, 1);
+		}
+	}
+}
+
+void flow_expire(struct flow_table *table, unsigned worker, uint32_t now_ms, unsigned budget)
+{
+	struct flow_worker *w = &table->workers[worker];
+	uint64_t first[2], share[2], left;
+
+	for (unsigned f = 0; f < 2; f++) {
+		uint64_t buckets = table->pool[f].bucket_mask + 1;
+
+		first[f] = buckets * worker / table->n_workers;
+		share[f] = buckets * (worker + 1) / table->n_workers - first[f];
+	}
+	left = RTE_MIN((uint64_t)budget, share[0] + share[1]);
+	while (left != 0) {
+		bool v6 = w->cursor >= share[0];
+		uint64_t off = v6 ? w->cursor - share[0] : w->cursor;
+		uint64_t n = RTE_MIN(left, share[v6] - off);
+
+		if (flow_used(table, v6) == 0) /* an idle daemon reads no table */
+			;
+		else if (v6)
+			expire_buckets(table, w, first[v6] + off, n, now_ms, true);
+		else
+			expire_buckets(table, w, first[v6] + off, n, now_ms, false);
+		w->cursor = (w->cursor + n) % (share[0] + share[1]);
+		left -= n;
+	}
+	flow_reclaim(table, w, false);
+	flow_reclaim(table, w, true);
+}
+
+void flow_worker_flush(struct flow_table *table, unsigned worker)
+{
+	struct flow_worker *w = &table->workers[worker];
+
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		flow_reclaim(table, w, v6);
+		flow_local_flush(table, w, v6);
+	}
+}
+
+void flow_table_set_timeout(struct flow_table *table, uint32_t timeout_ms)
+{
+	atomic_store_explicit(
+		&table->timeout_ms, RTE_MIN(timeout_ms, (uint32_t)INT32_MAX), memory_order_relaxed);
+}
+
+/* --- control ------------------------------------------------------------------------------------------------ */
+
+static void record(const struct flow_pool *pool, uint32_t index, uint32_t now_ms, bool v6,
+	struct flow_record *out)
+{
+	const struct flow *flow = flow_at(pool, index, v6);
+	int32_t idle =
+		(int32_t)(now_ms - atomic_load_explicit(&flow->last_seen, memory_order_relaxed));
+
+	*out = (struct flow_record){
+		.v6 = v6,
+		.decision = flow_decision_get(flow),
+		.packets = atomic_load_explicit(&flow->packets, memory_order_relaxed),
+		.bytes = atomic_load_explicit(&flow->bytes, memory_order_relaxed),
+		.idle_ms = idle > 0 ? (uint32_t)idle : 0,
+		.rule = atomic_load_explicit(&flow->rule, memory_order_relaxed),
+		.flags = atomic_load_explicit(&flow->flags, memory_order_relaxed),
+		.state = atomic_load_explicit(&flow->state, memory_order_relaxed),
+	};
+	if (v6)
+		memcpy(&out->key6, flow_key(flow, true), sizeof(out->key6));
+	else
+		memcpy(&out->key4, flow_key(flow, false), sizeof(out->key4));
+}
+
+/** Copies of what a bucket holds. Offline is enough to see an empty one. */
+static unsigned record_bucket(const struct flow_pool *pool, uint64_t bucket, unsigned reader,
+	uint32_t now_ms, bool v6, struct flow_record *out)
+{
+	const _Atomic uint64_t *slots = pool->slots + bucket * FLOW_BUCKET_SLOTS;
+	uint64_t any = 0;
+	unsigned n = 0;
+
+	for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++)
+		any |= atomic_load_explicit(&slots[s], memory_order_relaxed);
+	if (any == 0)
+		return 0;
+	rcu_online(reader);
+	for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
+		uint64_t word = atomic_load_explicit(&slots[s], memory_order_acquire);
+
+		if (word != 0)
+			record(pool, (uint32_t)word, now_ms, v6, &out[n++]);
+	}
+	rcu_offline(reader);
+	return n;
+}
+
+int flow_table_each(struct flow_table *table, unsigned reader, size_t limit, uint32_t now_ms,
+	int (*visit)(const struct flow_record *record, void *arg), void *arg)
+{
+	struct flow_record records[FLOW_BUCKET_SLOTS];
+	size_t visited = 0;
+	int ret = 0;
+
+	rcu_reader_register(reader);
+	rcu_offline(reader);
+	for (unsigned v6 = 0; v6 < 2 && ret == 0; v6++) {
+		const struct flow_pool *pool = &table->pool[v6];
+		uint64_t buckets = flow_used(table, v6) != 0 ? pool->bucket_mask + 1 : 0;
+
+		for (uint64_t b = 0; b < buckets && ret == 0; b++) {
+			unsigned n = record_bucket(pool, b, reader, now_ms, v6, records);
+
+			for (unsigned i = 0; i < n && ret == 0; i++) {
+				if (limit != 0 && visited++ == limit)
+					goto done;
+				ret = visit(&records[i], arg);
+			}
+		}
+	}
+done:
+	rcu_reader_unregister(reader);
+	return ret;
+}
+
+/* What a flush removed and its grace period holds back. */
+struct flushed {
+	struct flow_table *table;
+	struct flow_pool *pool;
+	uint32_t first, last; /* chains */
+	uint32_t in_first;    /* indices in the first chain */
+};
+
+static void flushed_release(void *obj)
+{
+	struct flushed *f = obj;
+
+#ifdef FLOW_THREAD_SANITIZER
+	/* The order that the hint of rte_rcu_qsbr_check does not show the race detector: see flow_pool.c. */
+	__rte_rcu_qsbr_check_all(rcu_domain, 0, false);
+#endif
+	flow_chains_push(f->pool, f->first, f->last);
+	atomic_fetch_sub_explicit(&f->table->flushes, 1, memory_order_relaxed);
+	free(f);
+}
+
+static void flushed_add(struct flushed *f, uint32_t index)
+{
+	struct flow_side *side = f->pool->side;
+
+	if (f->first == 0 || f->in_first == FLOW_CHAIN) {
+		atomic_store_explicit(&side[index].link, 0, memory_order_relaxed);
+		atomic_store_explicit(&side[index].chain, f->first, memory_order_relaxed);
+		if (f->first == 0)
+			f->last = index;
+		f->first = index;
+		f->in_first = 1;
+		return;
+	}
+	/* Behind the head, so that the chain keeps its place among the chains. */
+	atomic_store_explicit(&side[index].link,
+		atomic_load_explicit(&side[f->first].link, memory_order_relaxed),
+		memory_order_relaxed);
+	atomic_store_explicit(&side[f->first].link, index, memory_order_relaxed);
+	f->in_first++;
+}
+
+static void flush_pool(struct flow_table *table, struct flushed *f, bool v6)
+{
+	struct flow_worker *control = &table->workers[table->n_workers];
+	uint64_t slots = (f->pool->bucket_mask + 1) * FLOW_BUCKET_SLOTS;
+
+	for (uint64_t s = 0; s < slots; s++) {
+		uint64_t word = atomic_load_explicit(&f->pool->slots[s], memory_order_acquire);
+
+		if (word == 0 || !atomic_compare_exchange_strong_explicit(&f->pool->slots[s], &word,
+					 0, memory_order_acq_rel, memory_order_relaxed))
+			continue;
+		flow_discharge(table, control, (uint32_t)word, v6);
+		flushed_add(f, (uint32_t)word);
+	}
+}
+
+void flow_table_flush(struct flow_table *table)
+{
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct flushed *f = calloc(1, sizeof(*f));
+
+		if (f == NULL)
+			abort(); /* as rcu_retire does: a few bytes on the control thread */
+		f->table = table;
+		f->pool = &table->pool[v6];
+		if (flow_used(table, v6) != 0)
+			flush_pool(table, f, v6);
+		if (f->first == 0) {
+			free(f);
+			continue;
+		}
+		atomic_fetch_add_explicit(&table->flushes, 1, memory_order_relaxed);
+		rcu_retire(f, flushed_release);
+	}
+}
+
+void flow_table_stats(const struct flow_table *table, struct flow_stats *stats)
+{
+	*stats = (struct flow_stats){
+		.used4 = flow_used(table, false),
+		.used6 = flow_used(table, true),
+		.capacity4 = table->pool[0].capacity,
+		.capacity6 = table->pool[1].capacity,
+	};
+	for (unsigned i = 0; i < table->n_workers; i++) {
+		const struct flow_worker *w = &table->workers[i];
+
+		stats->inserted += atomic_load_explicit(&w->inserted, memory_order_relaxed);
+		stats->expired += atomic_load_explicit(&w->expired, memory_order_relaxed);
+		stats->evicted += atomic_load_explicit(&w->evicted, memory_order_relaxed);
+		stats->refused += atomic_load_explicit(&w->refused, memory_order_relaxed);
+	}
+}
+
+size_t flow_table_memory(const struct flow_table *table)
+{
+	size_t bytes = table->bytes;
+
+	for (unsigned v6 = 0; v6 < 2; v6++)
+		bytes += table->pool[v6].slots_bytes + table->pool[v6].entries_bytes +
+			 table->pool[v6].side_bytes;
+	return bytes;
+}
+
+void flow_table_free(struct flow_table *table)
+{
+	if (table == NULL)
+		return;
+	if (atomic_load_explicit(&table->flushes, memory_order_relaxed) != 0)
+		rcu_barrier(); /* their release functions point into the table */
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		table_memory_unmap(table->pool[v6].slots, table->pool[v6].slots_bytes);
+		table_memory_unmap(table->pool[v6].entries, table->pool[v6].entries_bytes);
+		table_memory_unmap(table->pool[v6].side, table->pool[v6].side_bytes);
+	}
+	table_memory_unmap(table, table->bytes);
+}
