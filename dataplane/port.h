@@ -85,6 +85,10 @@ struct port_ops {
 	void (*tick)(struct port *port);
 	/** Descriptors the control loop must watch (memif control channel): called when one is readable. */
 	void (*control_ready)(struct port *port, int fd);
+	/** Control: make the interface behind the port carry params->addresses and params->routes (through
+	 * params->gateway) instead of what it has; the rest of params is as it was at opening. NULL = there is no
+	 * interface to configure. On error what it had stays. */
+	int (*configure)(struct port *port, const struct port_params *params, struct error *err);
 	/** Driver-specific facts for `podlane show ports` (new keys into obj). NULL = none. */
 	void (*describe)(const struct port *port, json_t *obj);
 };

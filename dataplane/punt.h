@@ -56,6 +56,8 @@ void inject_frame(struct rte_mbuf *m, uint16_t port, bool made);
 void inject_adjacency(struct rte_mbuf *m, uint32_t adjacency, bool made);
 /** Worker: take what control sent. */
 unsigned inject_receive(unsigned worker, struct rte_mbuf **pkts, unsigned n);
+/** Worker: cheap look before inject_receive, every loop. */
+bool inject_waiting(unsigned worker);
 /** Set by worker.c: wake a sleeping worker. */
 extern void (*worker_wake)(unsigned worker);
 
