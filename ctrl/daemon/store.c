@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctrl/daemon/store.h"
+
+#include "config/log.h"
+#include "config/schema.h"
+#include "ctrl/daemon/encode.h"
+#include "ctrl/daemon/store_file.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const state_names[] = {
+	[TXN_COMMITTED] = "committed",
+	[TXN_DRY_RUN] = "dry-run",
+	[TXN_WAITING] = "waiting for confirmation",
+	[TXN_CONFIRMED] = "confirmed",
+	[TXN_ROLLED_BACK] = "rolled back",
+};
+
+const char *txn_state_name(enum txn_state state)
+{
+	return (size_t)state < sizeof(state_names) / sizeof(state_names[0]) ? state_names[state]
+									    : "unknown";
+}
+
+static enum txn_state state_parse(const char *name)
+{
+	for (size_t i = 0; name != NULL && i < sizeof(state_names) / sizeof(state_names[0]); i++) {
+		if (strcmp(state_names[i], name) == 0)
+			return (enum txn_state)i;
+	}
+	return TXN_COMMITTED;
+}
+
+static int store_error(const struct store *store, const char *what, struct error *err)
+{
+	int errnum = sqlite3_errcode(store->db) == SQLITE_FULL ? ENOSPC : EIO;
+
+	return error_set(err, errnum, NULL, "state store: %s: %s", what, sqlite3_errmsg(store->db));
+}
+
+static int run(struct store *store, const char *sql, const char *what, struct error *err)
+{
+	return sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK
+		       ? 0
+		       : store_error(store, what, err);
+}
+
+/** Step a statement that returns no rows, and make it ready for its next use. */
+static int step(struct store *store, sqlite3_stmt *stmt, const char *what, struct error *err)
+{
+	int ret = sqlite3_step(stmt) == SQLITE_DONE ? 0 : store_error(store, what, err);
+
+	sqlite3_reset(stmt);
+	return ret;
+}
+
+static sqlite3_stmt *query(const struct store *store, const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+
+	if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) != SQLITE_OK)
+		LOG_ERROR("state store: query failed error=%s", sqlite3_errmsg(store->db));
+	return stmt;
+}
+
+static const char *column(sqlite3_stmt *stmt, int i)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, i);
+
+	return text != NULL ? text : "";
+}
+
+/* Writing. */
+
+static void bind_key(sqlite3_stmt *stmt, const struct object *obj)
+{
+	sqlite3_bind_text(stmt, 1, object_schemas[obj->type].name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, 2, obj->name, -1, SQLITE_STATIC);
+}
+
+static int write_object(struct store *store, sqlite3_stmt *stmt, const struct object *obj,
+	struct text *text, struct error *err)
+{
+	text->len = 0;
+	object_encode(obj, text);
+	if (text->failed)
+		return error_set(err, ENOMEM, NULL, "out of memory");
+	bind_key(stmt, obj);
+	sqlite3_bind_int(stmt, 3, (int)obj->origin);
+	sqlite3_bind_text(stmt, 4, text->data, (int)text->len, SQLITE_STATIC);
+	return step(store, stmt, obj->name, err);
+}
+
+/** What puts things back: the object before, or for an added one its name without content. */
+static int write_undo(
+	struct store *store, const struct change *change, struct text *text, struct error *err)
+{
+	if (change->before != NULL)
+		return write_object(store, store->put_undo, change->before, text, err);
+	bind_key(store->put_undo, change->after);
+	sqlite3_bind_null(store->put_undo, 3);
+	sqlite3_bind_null(store->put_undo, 4);
+	return step(store, store->put_undo, change->after->name, err);
+}
+
+static int by_key(const void *a, const void *b)
+{
+	const struct change *const *x = a, *const *y = b;
+	const struct object *ox = (*x)->after != NULL ? (*x)->after : (*x)->before;
+	const struct object *oy = (*y)->after != NULL ? (*y)->after : (*y)->before;
+	int order = strcmp(object_schemas[ox->type].name, object_schemas[oy->type].name);
+
+	return order != 0 ? order : strcmp(ox->name, oy->name);
+}
+
+/** In key order a B-tree is appended to instead of searched: a third of the time for large
+ * batches. */
+static const struct change **sorted(const struct change *changes, size_t count)
+{
+	const struct change **list = malloc((count + 1) * sizeof(const struct change *));
+
+	if (list == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		list[i] = &changes[i];
+	qsort(list, count, sizeof(const struct change *), by_key);
+	return list;
+}
+
+static int write_changes(struct store *store, const struct store_write *write, struct error *err)
+{
+	const struct change **list = sorted(write->changes, write->count);
+	struct text text = { 0 };
+	int ret = list != NULL ? 0 : error_set(err, ENOMEM, NULL, "out of memory");
+
+	for (size_t i = 0; ret == 0 && i < write->count; i++) {
+		if (list[i]->after != NULL) {
+			ret = write_object(store, store->put, list[i]->after, &text, err);
+		} else {
+			bind_key(store->delete, list[i]->before);
+			ret = step(store, store->delete, list[i]->before->name, err);
+		}
+		if (ret == 0 && write->keep_undo)
+			ret = write_undo(store, list[i], &text, err);
+	}
+	text_free(&text);
+	free(list);
+	return ret;
+}
+
+static int write_record(struct store *store, const struct txn_record *r, struct error *err)
+{
+	sqlite3_stmt *s = store->put_record;
+
+	sqlite3_bind_int64(s, 1, (sqlite3_int64)r->id);
+	sqlite3_bind_int64(s, 2, r->when);
+	sqlite3_bind_int64(s, 3, r->deadline);
+	sqlite3_bind_text(s, 4, txn_state_name(r->state), -1, SQLITE_STATIC);
+	sqlite3_bind_int64(s, 5, r->added);
+	sqlite3_bind_int64(s, 6, r->changed);
+	sqlite3_bind_int64(s, 7, r->removed);
+	sqlite3_bind_text(s, 8, r->source, -1, SQLITE_STATIC);
+	sqlite3_bind_text(s, 9, r->note, -1, SQLITE_STATIC);
+	return step(store, s, "history", err);
+}
+
+static int write_rest(struct store *store, const struct store_write *write, struct error *err)
+{
+	char sql[128];
+	int ret = 0;
+
+	if (write->drop_undo)
+		ret = run(store, "DELETE FROM undo", "undo", err);
+	if (ret == 0 && write->drop_file_objects) {
+		snprintf(
+			sql, sizeof(sql), "DELETE FROM object WHERE origin = %d", (int)ORIGIN_FILE);
+		ret = run(store, sql, "objects of the file", err);
+	}
+	if (ret == 0)
+		ret = write_changes(store, write, err);
+	if (ret == 0 && write->record != NULL) {
+		ret = write_record(store, write->record, err);
+		snprintf(sql, sizeof(sql), "DELETE FROM history WHERE id <= %lld",
+			(long long)write->record->id - STORE_HISTORY);
+		if (ret == 0)
+			ret = run(store, sql, "history", err);
+	}
+	if (ret == 0 && write->file_hash != NULL) {
+		sqlite3_bind_text(store->put_meta, 1, "file_hash", -1, SQLITE_STATIC);
+		sqlite3_bind_text(store->put_meta, 2, write->file_hash, -1, SQLITE_STATIC);
+		ret = step(store, store->put_meta, "file hash", err);
+	}
+	return ret;
+}
+
+int store_prepare(struct store *store, const struct store_write *write, struct error *err)
+{
+	int ret = run(store, "BEGIN IMMEDIATE", "begin", err);
+
+	if (ret < 0)
+		return ret;
+	ret = write_rest(store, write, err);
+	if (ret < 0)
+		store_abort(store);
+	return ret;
+}
+
+int store_commit(struct store *store, struct error *err)
+{
+	int ret = run(store, "COMMIT", "commit", err);
+
+	if (ret < 0)
+		store_abort(store);
+	return ret;
+}
+
+void store_abort(struct store *store)
+{
+	/* After some errors SQLite has rolled back by itself. */
+	if (sqlite3_get_autocommit(store->db) == 0)
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+int store_rollback(struct store *store, const struct txn_record *record, struct error *err)
+{
+	const struct store_write end = { .record = record, .drop_undo = true };
+	int ret = run(store,
+		"BEGIN IMMEDIATE;"
+		"INSERT OR REPLACE INTO object SELECT type, name, origin, json FROM undo WHERE "
+		"json IS NOT NULL;"
+		"DELETE FROM object WHERE (type, name) IN (SELECT type, name FROM undo WHERE json "
+		"IS NULL)",
+		"rollback", err);
+
+	if (ret == 0)
+		ret = write_rest(store, &end, err);
+	if (ret < 0) {
+		store_abort(store);
+		return ret;
+	}
+	return store_commit(store, err);
+}
+
+/* Reading. */
+
+static int load_row(sqlite3_stmt *stmt, struct changeset *set, struct error *err)
+{
+	const char *type = column(stmt, 0), *name = column(stmt, 1), *text = column(stmt, 3);
+	const struct object_schema *schema = schema_by_name(type);
+	struct object *obj;
+	json_error_t why;
+	json_t *json;
+	int ret;
+
+	if (schema == NULL)
+		return error_set(err, EPROTONOSUPPORT, NULL,
+			"state store: unknown object type \"%.40s\"", type);
+	if (sqlite3_column_type(stmt, 3) == SQLITE_NULL)
+		return changeset_delete(set, schema->type, name, err);
+	json = json_loadb(text, (size_t)sqlite3_column_bytes(stmt, 3), 0, &why);
+	if (json == NULL)
+		return error_set(
+			err, EBADMSG, NULL, "state store: %s %.64s: %s", type, name, why.text);
+	ret = object_from_json(schema->type, json, &obj, err);
+	json_decref(json);
+	if (ret < 0)
+		return ret;
+	obj->origin = sqlite3_column_int(stmt, 2) == ORIGIN_FILE ? ORIGIN_FILE : ORIGIN_API;
+	return changeset_put(set, obj, err);
+}
+
+static int load(struct store *store, const char *sql, struct changeset *set, size_t *rows,
+	struct error *err)
+{
+	sqlite3_stmt *stmt = query(store, sql);
+	int ret = 0, rc = SQLITE_DONE;
+
+	*rows = 0;
+	if (stmt == NULL)
+		return store_error(store, "read", err);
+	while (ret == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		ret = load_row(stmt, set, err);
+		++*rows;
+	}
+	if (ret == 0 && rc != SQLITE_DONE)
+		ret = store_error(store, "read", err);
+	sqlite3_finalize(stmt);
+	return ret;
+}
+
+int store_load(struct store *store, struct changeset *set, struct error *err)
+{
+	size_t rows;
+
+	return load(store, "SELECT type, name, origin, json FROM object", set, &rows, err);
+}
+
+int store_load_undo(struct store *store, struct changeset *set, struct error *err)
+{
+	size_t rows;
+	int ret = load(store, "SELECT type, name, origin, json FROM undo", set, &rows, err);
+
+	if (ret == 0 && rows == 0)
+		return error_set(err, ENOENT, NULL, "no transaction waits for its confirmation");
+	return ret;
+}
+
+static void read_record(sqlite3_stmt *stmt, struct txn_record *r)
+{
+	*r = (struct txn_record){
+		.id = (uint64_t)sqlite3_column_int64(stmt, 0),
+		.when = sqlite3_column_int64(stmt, 1),
+		.deadline = sqlite3_column_int64(stmt, 2),
+		.state = state_parse(column(stmt, 3)),
+		.added = (uint32_t)sqlite3_column_int64(stmt, 4),
+		.changed = (uint32_t)sqlite3_column_int64(stmt, 5),
+		.removed = (uint32_t)sqlite3_column_int64(stmt, 6),
+	};
+	snprintf(r->source, sizeof(r->source), "%s", column(stmt, 7));
+	snprintf(r->note, sizeof(r->note), "%s", column(stmt, 8));
+}
+
+#define RECORD_COLUMNS \
+	"SELECT id, time, deadline, state, added, changed, removed, source, note FROM history "
+
+int store_history(struct store *store, size_t limit,
+	int (*visit)(const struct txn_record *record, void *arg), void *arg)
+{
+	sqlite3_stmt *stmt = query(store, RECORD_COLUMNS "ORDER BY id DESC LIMIT ?1");
+	int ret = 0;
+
+	if (stmt == NULL)
+		return -EIO;
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)limit);
+	while (ret == 0 && sqlite3_step(stmt) == SQLITE_ROW) {
+		struct txn_record record;
+
+		read_record(stmt, &record);
+		ret = visit(&record, arg);
+	}
+	sqlite3_finalize(stmt);
+	return ret;
+}
+
+static bool find_record(
+	struct store *store, const char *sql, uint64_t id, struct txn_record *record)
+{
+	sqlite3_stmt *stmt = query(store, sql);
+	bool found = false;
+
+	if (stmt == NULL)
+		return false;
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)id);
+	if (sqlite3_step(stmt) == SQLITE_ROW) {
+		read_record(stmt, record);
+		found = true;
+	}
+	sqlite3_finalize(stmt);
+	return found;
+}
+
+bool store_find(struct store *store, uint64_t id, struct txn_record *record)
+{
+	return find_record(store, RECORD_COLUMNS "WHERE id = ?1", id, record);
+}
+
+bool store_waiting(struct store *store, struct txn_record *record)
+{
+	return find_record(store,
+		RECORD_COLUMNS "WHERE state = 'waiting for confirmation' AND ?1 = 0", 0, record);
+}
+
+static sqlite3_int64 number(const struct store *store, const char *sql)
+{
+	sqlite3_stmt *stmt = query(store, sql);
+	sqlite3_int64 value = 0;
+
+	if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW)
+		value = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return value;
+}
+
+uint64_t store_last_id(struct store *store)
+{
+	return (uint64_t)number(store, "SELECT max(id) FROM history");
+}
+
+bool store_is_empty(const struct store *store)
+{
+	return number(store, "SELECT EXISTS (SELECT 1 FROM object)") == 0;
+}
+
+char *store_file_hash(struct store *store)
+{
+	sqlite3_stmt *stmt = query(store, "SELECT value FROM meta WHERE key = 'file_hash'");
+	char *hash = NULL;
+
+	if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW)
+		hash = strdup(column(stmt, 0));
+	sqlite3_finalize(stmt);
+	return hash;
+}
+
+uint64_t store_size(const struct store *store)
+{
+	return (uint64_t)(number(store, "PRAGMA page_count") * number(store, "PRAGMA page_size"));
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ctrl/daemon/store_file.h"
+
+#include "config/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STORE_VERSION 1
+
+static const char schema_sql[] =
+	"BEGIN;"
+	"CREATE TABLE object (type TEXT NOT NULL, name TEXT NOT NULL, origin INTEGER NOT NULL, "
+	"json TEXT NOT NULL,"
+	" PRIMARY KEY (type, name)) WITHOUT ROWID;"
+	"CREATE TABLE undo (type TEXT NOT NULL, name TEXT NOT NULL, origin INTEGER, json TEXT,"
+	" PRIMARY KEY (type, name)) WITHOUT ROWID;"
+	"CREATE TABLE history (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, deadline INTEGER NOT "
+	"NULL,"
+	" state TEXT NOT NULL, added INTEGER NOT NULL, changed INTEGER NOT NULL, removed INTEGER "
+	"NOT NULL,"
+	" source TEXT NOT NULL, note TEXT NOT NULL);"
+	"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+	"PRAGMA user_version = 1;"
+	"COMMIT;";
+
+static const struct {
+	size_t offset;
+	const char *sql;
+} statements[] = {
+	{ offsetof(struct store, put), "INSERT OR REPLACE INTO object VALUES (?1, ?2, ?3, ?4)" },
+	{ offsetof(struct store, delete), "DELETE FROM object WHERE type = ?1 AND name = ?2" },
+	{ offsetof(struct store, put_undo), "INSERT OR REPLACE INTO undo VALUES (?1, ?2, ?3, ?4)" },
+	{ offsetof(struct store, put_record),
+		"INSERT OR REPLACE INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)" },
+	{ offsetof(struct store, put_meta), "INSERT OR REPLACE INTO meta VALUES (?1, ?2)" },
+};
+
+static sqlite3_stmt **statement(struct store *store, size_t i)
+{
+	return (sqlite3_stmt **)((char *)store + statements[i].offset);
+}
+
+/** Pages are taken from the cache only as needed; without room for a whole large transaction
+ * SQLite would write its pages to the log twice. */
+static const char settings_sql[] =
+	"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -131072;"
+	"PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;";
+
+static int first_column(void *arg, int n, char **values, char **names)
+{
+	char *out = arg;
+
+	(void)n;
+	(void)names;
+	if (out[0] == '\0')
+		snprintf(out, 200, "%s", values[0] != NULL ? values[0] : "");
+	return 0;
+}
+
+static void close_database(struct store *store)
+{
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+		sqlite3_finalize(*statement(store, i));
+		*statement(store, i) = NULL;
+	}
+	sqlite3_close(store->db);
+	store->db = NULL;
+}
+
+/** @return 0, -EUCLEAN when the file is damaged (err says how), or another error that moving the
+ * file does not cure. */
+static int open_database(struct store *store, struct error *err)
+{
+	char answer[200] = "", *line;
+	int version, rc;
+
+	rc = sqlite3_open_v2(store->path, &store->db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(store->db, settings_sql, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(store->db, "PRAGMA quick_check(1)", first_column, answer, NULL);
+	for (line = answer; (line = strchr(line, '\n')) != NULL;)
+		*line = ' ';
+	if (rc == SQLITE_OK && strcmp(answer, "ok") != 0)
+		return error_set(err, EUCLEAN, NULL, "%.200s", answer);
+	answer[0] = '\0';
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(store->db, "PRAGMA user_version", first_column, answer, NULL);
+	version = atoi(answer);
+	if (rc == SQLITE_OK && version > STORE_VERSION)
+		return error_set(err, EPROTONOSUPPORT, NULL,
+			"%.160s was written by a newer version (format %d, this one knows %d): "
+			"move it away or upgrade",
+			store->path, version, STORE_VERSION);
+	if (rc == SQLITE_OK && version == 0)
+		rc = sqlite3_exec(store->db, schema_sql, NULL, NULL, NULL);
+	for (size_t i = 0; rc == SQLITE_OK && i < sizeof(statements) / sizeof(statements[0]); i++)
+		rc = sqlite3_prepare_v3(store->db, statements[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
+			statement(store, i), NULL);
+	if (rc == SQLITE_OK)
+		return 0;
+	/* SQLITE_ERROR: a well-formed file whose tables are not ours. */
+	return error_set(err,
+		rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB || rc == SQLITE_ERROR ? EUCLEAN : EIO,
+		NULL, "%.160s: %s", store->path,
+		store->db != NULL ? sqlite3_errmsg(store->db) : sqlite3_errstr(rc));
+}
+
+static int move_aside(struct store *store, const char *why, struct error *err)
+{
+	static const char *const suffixes[] = { "", "-wal", "-shm" };
+	long long now = (long long)time(NULL);
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		char from[4096], to[4160];
+
+		snprintf(from, sizeof(from), "%s%s", store->path, suffixes[i]);
+		snprintf(to, sizeof(to), "%s.damaged-%lld%s", store->path, now, suffixes[i]);
+		if (rename(from, to) < 0 && errno != ENOENT)
+			return error_set(err, errno, NULL,
+				"%.160s is damaged and cannot be moved aside: %s", store->path,
+				strerror(errno));
+	}
+	snprintf(store->recovered, sizeof(store->recovered),
+		"the state store was damaged (%.120s) and is kept as %.120s.damaged-%lld", why,
+		store->path, now);
+	LOG_ERROR("STATE LOST: %s; starting from the configuration file, pods and other objects "
+		  "made through the API "
+		  "are gone",
+		store->recovered);
+	return 0;
+}
+
+static int lock_directory(struct store *store, const char *dir, struct error *err)
+{
+	char path[4096];
+
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return error_set(err, errno, NULL, "cannot create the state directory %.200s: %s",
+			dir, strerror(errno));
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (store->lock_fd < 0)
+		return error_set(err, errno, NULL, "%.200s: %s", path, strerror(errno));
+	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return error_set(err, EBUSY, NULL,
+			"another daemon uses the state directory %.200s: give this one its own "
+			"with --state",
+			dir);
+	return 0;
+}
+
+int store_open(const char *dir, struct store **out, struct error *err)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	mode_t mask = umask(077);
+	int ret;
+
+	*out = NULL;
+	if (store == NULL || asprintf(&store->path, "%s/state.db", dir) < 0) {
+		free(store);
+		umask(mask);
+		return error_set(err, ENOMEM, NULL, "out of memory");
+	}
+	store->lock_fd = -1;
+	ret = lock_directory(store, dir, err);
+	if (ret == 0)
+		ret = open_database(store, err);
+	if (ret == -EUCLEAN) {
+		char why[sizeof(err->text)];
+
+		snprintf(why, sizeof(why), "%s", err != NULL ? err->text : "");
+		close_database(store);
+		ret = move_aside(store, why, err);
+		if (ret == 0)
+			ret = open_database(store, err);
+	}
+	umask(mask);
+	if (ret < 0) {
+		store_close(store);
+		return ret;
+	}
+	*out = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (store == NULL)
+		return;
+	close_database(store);
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	free(store->path);
+	free(store);
+}
+
+const char *store_recovered(const struct store *store)
+{
+	return store->recovered;
+}
+
+void store_checkpoint(struct store *store)
+{
+	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_db_release_memory(store->db);
+}
