@@ -25,6 +25,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define PORT_MAX       1024
 #define PORT_NAME_MAX  64
@@ -147,5 +148,17 @@ int port_set_addresses(struct port *port, const struct ip_prefix *items, size_t 
 /** Worker: send through ops->tx_burst with the right queue, locking when shared. Completes or segments offloads the
  * driver lacks is NOT done here but in offload.c before. */
 uint16_t port_tx(struct port *port, unsigned worker, struct rte_mbuf **pkts, uint16_t n);
+
+/** For tx_burst of drivers: packet i of n can never be sent. Move it behind the others, so that it stays the caller's
+ * and does not hold them up. @return how many are left to send. */
+static inline uint16_t port_tx_refuse(struct rte_mbuf **pkts, uint16_t i, uint16_t n)
+{
+	struct rte_mbuf *refused = pkts[i];
+
+	n--;
+	memmove(&pkts[i], &pkts[i + 1], (size_t)(n - i) * sizeof(pkts[0]));
+	pkts[n] = refused;
+	return n;
+}
 
 #endif

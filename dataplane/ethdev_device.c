@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/ethdev_device.h"
+
+#include "config/log.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/ethtool.h>
+#include <linux/if_packet.h>
+#include <linux/sockios.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define AF_PACKET_SLOT_OVERHEAD 84	   /* TPACKET2 header, address and alignment, VLAN tag */
+#define AF_PACKET_RING_BYTES	(2u << 20) /* a direction and queue */
+#define AF_PACKET_BLOCK		65536u
+
+static uint64_t owner = RTE_ETH_DEV_NO_OWNER;
+
+/** @return the value of `key=` in the arguments, its length in *len, or NULL. */
+static const char *argument(const char *devargs, const char *key, size_t *len)
+{
+	size_t key_len = strlen(key);
+
+	for (const char *p = strchr(devargs, ','); p != NULL; p = strchr(p, ',')) {
+		p++;
+		if (strncmp(p, key, key_len) == 0 && p[key_len] == '=') {
+			*len = strcspn(p + key_len + 1, ",");
+			return p + key_len + 1;
+		}
+	}
+	return NULL;
+}
+
+static bool append(struct ethdev_device *dev, const char *key, unsigned value)
+{
+	size_t used = strlen(dev->devargs), ignored;
+
+	if (argument(dev->devargs, key, &ignored) != NULL)
+		return true;
+	return (size_t)snprintf(dev->devargs + used, sizeof(dev->devargs) - used, ",%s=%u", key,
+		       value) < sizeof(dev->devargs) - used;
+}
+
+/** "0000:01:00.0" or "01:00.0". */
+static bool is_pci_address(const char *name, unsigned parts[4])
+{
+	char end;
+
+	if (sscanf(name, "%x:%x:%x.%x%c", &parts[0], &parts[1], &parts[2], &parts[3], &end) == 4)
+		return true;
+	parts[0] = 0;
+	return sscanf(name, "%x:%x.%x%c", &parts[1], &parts[2], &parts[3], &end) == 3;
+}
+
+/** "net_null" but not "net_null0" or "net_ring_lab". */
+static bool is_bare_driver(const char *name)
+{
+	static const char *const underscored[] = { "net_af_packet", "net_af_xdp",
+		"net_virtio_user" };
+
+	for (size_t i = 0; i < RTE_DIM(underscored); i++) {
+		if (strcmp(name, underscored[i]) == 0)
+			return true;
+	}
+	return strchr(name + 4, '_') == NULL && !isdigit((unsigned char)name[strlen(name) - 1]);
+}
+
+static int parse_af_packet(
+	const struct port_params *params, struct ethdev_device *dev, struct error *err)
+{
+	uint32_t need = params->mtu + RTE_ETHER_HDR_LEN + AF_PACKET_SLOT_OVERHEAD, frame;
+	size_t len;
+	const char *given;
+
+	/* Slots follow each other without gaps only when their size divides the block's. */
+	frame = RTE_MAX(rte_align32pow2(need), 2048u);
+	given = argument(dev->devargs, "framesz", &len);
+	if (given != NULL) {
+		frame = (uint32_t)strtoul(given, NULL, 10);
+		if (frame < need)
+			return error_set(err, EINVAL, NULL,
+				"port %s: framesz=%u is too small for MTU %u: it needs at least %u",
+				params->name, frame, params->mtu, need);
+	}
+	dev->frame_size = frame;
+	if (!append(dev, "framesz", frame) ||
+		!append(dev, "blocksz", RTE_MAX(frame, AF_PACKET_BLOCK)) ||
+		!append(dev, "framecnt", RTE_MAX(AF_PACKET_RING_BYTES / frame, 256u)) ||
+		!append(dev, "qpairs", params->n_queues))
+		return error_set(
+			err, EINVAL, NULL, "port %s: the device string is too long", params->name);
+	return 0;
+}
+
+int ethdev_device_parse(
+	const struct port_params *params, struct ethdev_device *dev, struct error *err)
+{
+	static unsigned serial;
+	size_t len = params->device != NULL ? strcspn(params->device, ",") : 0;
+	const char *interface;
+	unsigned pci[4];
+	int n;
+
+	memset(dev, 0, sizeof(*dev));
+	if (len == 0 || len >= sizeof(dev->name) - 12)
+		return error_set(err, EINVAL, NULL,
+			"port %s: the device must be a PCI address (0000:01:00.0) or a DPDK device "
+			"string "
+			"(net_af_packet0,iface=eth0)",
+			params->name);
+	memcpy(dev->name, params->device, len);
+	if (is_pci_address(dev->name, pci)) {
+		dev->pci = true;
+		snprintf(dev->name, sizeof(dev->name), "%04x:%02x:%02x.%x", pci[0], pci[1], pci[2],
+			pci[3]);
+	} else if (strncmp(dev->name, "net_", 4) != 0) {
+		return error_set(err, EINVAL, NULL,
+			"port %s: \"%s\" is neither a PCI address (0000:01:00.0) nor a DPDK "
+			"network driver (net_...)",
+			params->name, dev->name);
+	} else if (is_bare_driver(dev->name)) {
+		snprintf(dev->name + len, sizeof(dev->name) - len, "_%u", serial++);
+	}
+	n = snprintf(dev->devargs, sizeof(dev->devargs), "%s%s", dev->name, params->device + len);
+	if (n < 0 || (size_t)n >= sizeof(dev->devargs))
+		return error_set(
+			err, EINVAL, NULL, "port %s: the device string is too long", params->name);
+	interface = argument(dev->devargs, "iface", &len);
+	if (interface != NULL && strncmp(dev->name, "net_tap", 7) != 0) {
+		if (len == 0 || len >= sizeof(dev->interface))
+			return error_set(err, EINVAL, NULL,
+				"port %s: iface= is not an interface name", params->name);
+		memcpy(dev->interface, interface, len);
+	}
+	dev->af_packet = strncmp(dev->name, "net_af_packet", 13) == 0;
+	if ((dev->af_packet || strncmp(dev->name, "net_af_xdp", 10) == 0) &&
+		dev->interface[0] == '\0')
+		return error_set(err, EINVAL, NULL, "port %s: %s needs iface=INTERFACE",
+			params->name, dev->name);
+	return dev->af_packet ? parse_af_packet(params, dev, err) : 0;
+}
+
+/** One request about an interface. @return 0 or -errno. */
+static int interface_ioctl(const char *name, unsigned long request, struct ifreq *ifr)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", name);
+	ret = ioctl(fd, request, ifr) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+int kernel_interface_flags(const char *name)
+{
+	struct ifreq ifr = { 0 };
+	int ret = interface_ioctl(name, SIOCGIFFLAGS, &ifr);
+
+	return ret < 0 ? ret : (unsigned short)ifr.ifr_flags;
+}
+
+static int ethtool_value(const char *name, uint32_t cmd, uint32_t *data)
+{
+	struct ethtool_value value = { .cmd = cmd, .data = *data };
+	struct ifreq ifr = { .ifr_data = (void *)&value };
+	int ret = interface_ioctl(name, SIOCETHTOOL, &ifr);
+
+	*data = value.data;
+	return ret;
+}
+
+/** A packet socket sees packets after the kernel merged them, and a merged one does not fit a ring
+ * slot. */
+static void interface_stop_merging(struct ethdev_device *dev)
+{
+	uint32_t value = 0, off = 0;
+
+	if (ethtool_value(dev->interface, ETHTOOL_GGRO, &value) == 0 && value != 0) {
+		dev->gro_was_on = ethtool_value(dev->interface, ETHTOOL_SGRO, &off) == 0;
+		if (dev->gro_was_on)
+			LOG_INFO("generic receive offload is off while the interface is an uplink "
+				 "interface=%s",
+				dev->interface);
+	}
+	value = 0;
+	if (ethtool_value(dev->interface, ETHTOOL_GFLAGS, &value) == 0 && (value & ETH_FLAG_LRO)) {
+		off = value & ~(uint32_t)ETH_FLAG_LRO;
+		dev->lro_was_on = ethtool_value(dev->interface, ETHTOOL_SFLAGS, &off) == 0;
+	}
+}
+
+static void interface_restore(const struct ethdev_device *dev)
+{
+	uint32_t value = 1;
+
+	if (dev->gro_was_on)
+		ethtool_value(dev->interface, ETHTOOL_SGRO, &value);
+	value = 0;
+	if (dev->lro_was_on && ethtool_value(dev->interface, ETHTOOL_GFLAGS, &value) == 0) {
+		value |= ETH_FLAG_LRO;
+		ethtool_value(dev->interface, ETHTOOL_SFLAGS, &value);
+	}
+}
+
+static int check_interface(
+	const struct ethdev_device *dev, const struct port_params *params, struct error *err)
+{
+	struct ifreq ifr = { 0 };
+	int flags = kernel_interface_flags(dev->interface), fd, ret;
+
+	if (flags == -ENODEV)
+		return error_set(err, ENODEV, NULL,
+			"port %s: there is no interface %s in this network namespace: see `ip "
+			"link`",
+			params->name, dev->interface);
+	if (flags < 0)
+		return error_set(err, -flags, NULL, "port %s: interface %s: %s", params->name,
+			dev->interface, strerror(-flags));
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_set(err, errno, NULL,
+			"port %s: no permission to take packets from %s: the daemon needs "
+			"CAP_NET_RAW and CAP_NET_ADMIN",
+			params->name, dev->interface);
+	close(fd);
+	ret = interface_ioctl(dev->interface, SIOCGIFMTU, &ifr);
+	if (ret == 0 && ifr.ifr_mtu < params->mtu)
+		return error_set(err, EINVAL, NULL,
+			"port %s: interface %s has MTU %d, less than the port's %u: lower the "
+			"uplink's mtu, or "
+			"`ip link set %s mtu %u`",
+			params->name, dev->interface, ifr.ifr_mtu, params->mtu, dev->interface,
+			params->mtu);
+	if (flags & IFF_UP)
+		return 0;
+	ifr.ifr_flags = (short)(flags | IFF_UP);
+	ret = interface_ioctl(dev->interface, SIOCSIFFLAGS, &ifr);
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s",
+			params->name, dev->interface, strerror(-ret));
+	return 0;
+}
+
+/** The kernel driver a PCI device is bound to, "" = none. @return false when there is no such
+ * device. */
+static bool pci_kernel_driver(const char *address, char *driver, size_t size)
+{
+	char path[128], link[PATH_MAX];
+	const char *base;
+	ssize_t n;
+
+	driver[0] = '\0';
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", address);
+	if (access(path, F_OK) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", address);
+	n = readlink(path, link, sizeof(link) - 1);
+	if (n <= 0)
+		return true;
+	link[n] = '\0';
+	base = strrchr(link, '/');
+	snprintf(driver, size, "%.63s", base != NULL ? base + 1 : link);
+	return true;
+}
+
+static int check_pci(
+	const struct ethdev_device *dev, const struct port_params *params, struct error *err)
+{
+	/* The second group keeps its kernel driver beside DPDK's. */
+	static const char *const usable[] = { "vfio-pci", "igb_uio", "uio_pci_generic", "mlx5_core",
+		"mlx4_core", "mana" };
+	char driver[64];
+
+	if (!pci_kernel_driver(dev->name, driver, sizeof(driver)))
+		return error_set(err, ENODEV, NULL,
+			"port %s: there is no PCI device %s: see `lspci -D`", params->name,
+			dev->name);
+	for (size_t i = 0; i < RTE_DIM(usable); i++) {
+		if (strcmp(driver, usable[i]) == 0)
+			return 0;
+	}
+	return error_set(err, EBUSY, NULL,
+		"port %s: PCI device %s is %s%s: give it to DPDK with `driverctl set-override %s "
+		"vfio-pci` or "
+		"`dpdk-devbind.py --bind=vfio-pci %s`",
+		params->name, dev->name,
+		driver[0] != '\0' ? "in use by kernel driver " : "bound to no driver", driver,
+		dev->name, dev->name);
+}
+
+static bool find_ethdev(const char *name, uint16_t *ethdev)
+{
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_get_port_by_name(name, ethdev) == 0)
+		return true;
+	/* Some drivers name their ports otherwise than the device. */
+	for (uint16_t id = 0; id < RTE_MAX_ETHPORTS; id++) {
+		if (rte_eth_dev_is_valid_port(id) && rte_eth_dev_info_get(id, &info) == 0 &&
+			info.device != NULL && strcmp(rte_dev_name(info.device), name) == 0) {
+			*ethdev = id;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int take(const struct ethdev_device *dev, const struct port_params *params, uint16_t ethdev,
+	struct error *err)
+{
+	struct rte_eth_dev_owner us = { .name = "podlane" };
+
+	if (owner == RTE_ETH_DEV_NO_OWNER && rte_eth_dev_owner_new(&owner) < 0)
+		return error_set(err, ENOTSUP, NULL,
+			"port %s: this DPDK process may not own devices", params->name);
+	us.id = owner;
+	/* An owned device stays its owner's: also when that is another of our ports. */
+	if (!rte_eth_dev_is_valid_port(ethdev) ||
+		rte_eth_find_next_owned_by(ethdev, RTE_ETH_DEV_NO_OWNER) != ethdev ||
+		rte_eth_dev_owner_set(ethdev, &us) < 0)
+		return error_set(err, EBUSY, NULL, "port %s: device %s is in use by another port",
+			params->name, dev->name);
+	return 0;
+}
+
+int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *params,
+	uint16_t *ethdev, struct error *err)
+{
+	int ret;
+
+	ret = dev->interface[0] != '\0' ? check_interface(dev, params, err) : 0;
+	if (ret < 0)
+		return ret;
+	if (find_ethdev(dev->name, ethdev)) {
+		ret = take(dev, params, *ethdev, err);
+		dev->attached = ret == 0;
+		return ret;
+	}
+	ret = dev->pci ? check_pci(dev, params, err) : 0;
+	if (ret < 0)
+		return ret;
+	if (rte_eth_dev_count_total() >= RTE_MAX_ETHPORTS)
+		return error_set(err, ENOSPC, NULL,
+			"port %s: DPDK holds at most %d devices and all are in use: remove an "
+			"uplink first",
+			params->name, RTE_MAX_ETHPORTS);
+	if (dev->af_packet)
+		interface_stop_merging(dev);
+	ret = rte_dev_probe(dev->devargs);
+	if (ret < 0 || !find_ethdev(dev->name, ethdev)) {
+		interface_restore(dev);
+		/* Drivers return -1 for anything: no use in passing it on. */
+		return error_set(err, ENODEV, NULL,
+			"port %s: DPDK cannot open %s: see its message in the log", params->name,
+			dev->devargs);
+	}
+	dev->attached = true;
+	ret = take(dev, params, *ethdev, err);
+	if (ret < 0)
+		ethdev_device_release(dev, *ethdev);
+	return ret;
+}
+
+void ethdev_device_release(struct ethdev_device *dev, uint16_t ethdev)
+{
+	struct rte_eth_dev_info info = { 0 };
+
+	if (!dev->attached)
+		return;
+	/* The device outlives its port in DPDK: it has to be removed for the name to be free
+	 * again. */
+	rte_eth_dev_info_get(ethdev, &info);
+	rte_eth_dev_close(ethdev);
+	if (info.device != NULL && rte_dev_remove(info.device) < 0)
+		LOG_WARNING("device stays attached to DPDK after its port was closed device=%s",
+			dev->name);
+	interface_restore(dev);
+	dev->attached = false;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** DPDK devices by name: what a device string means, whether this machine has it, and probing it at
+ * run time. Used by port_ethdev.c. Control thread only.
+ *
+ * A string is "NAME[,key=value...]": NAME a PCI address, or a virtual device "net_af_packet0",
+ * "net_af_xdp0", "net_pcap0", "net_ring0", "net_null0"... A bare driver name ("net_null") gets a
+ * unique suffix. / */
+#ifndef DATAPLANE_ETHDEV_DEVICE_H
+#define DATAPLANE_ETHDEV_DEVICE_H
+
+#include "config/error.h"
+#include "dataplane/port.h"
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ethdev_device {
+	char name[64];		  /* for DPDK, unique */
+	char devargs[512];	  /* name and arguments, for probing */
+	char interface[IFNAMSIZ]; /* kernel interface behind it, "" = none */
+	bool pci;
+	bool af_packet;
+	uint32_t frame_size; /* af_packet: bytes of a ring slot */
+	/* What ethdev_device_attach changed and ethdev_device_release puts back. */
+	bool gro_was_on, lro_was_on;
+	bool attached;
+};
+
+/** Understand the string; for af_packet complete it with queues and ring sizes that suit the MTU.
+ * -EINVAL. */
+int ethdev_device_parse(
+	const struct port_params *params, struct ethdev_device *dev, struct error *err);
+
+/** Check what can be checked before DPDK fails without words (interface, permission, MTU, PCI
+ * binding, number of devices), bring a kernel interface up, probe, and take the ethdev for us
+ * alone.
+ * @return 0, -ENODEV, -EPERM, -EBUSY, -ENOSPC, -EINVAL. What DPDK's drivers refuse is -ENODEV. */
+int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *params,
+	uint16_t *ethdev, struct error *err);
+
+/** Close and remove the ethdev, and undo changes to its kernel interface. It has been stopped. */
+void ethdev_device_release(struct ethdev_device *dev, uint16_t ethdev);
+
+/** Flags of a kernel interface (IFF_UP, IFF_RUNNING...), or -errno when there is no such interface.
+ */
+int kernel_interface_flags(const char *name);
+
+#endif

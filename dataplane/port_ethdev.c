@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The ethdev driver: NICs and DPDK's virtual devices. Offloads are announced only where the device
+ * has them all; a device that cannot send chains of buffers gets each packet in one. Descriptors
+ * to sleep on: none, see rx_fd. / */
+#include "dataplane/ethdev_device.h"
+#include "dataplane/offload.h"
+#include "dataplane/port.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <rte_ethdev.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RING_DESCRIPTORS 1024
+#define STATS_TICKS	 10 /* of 100 ms */
+
+#define TX_CSUM_NEEDS                                                   \
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
+		RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+#define TX_TSO_NEEDS (TX_CSUM_NEEDS | RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+
+struct port_ethdev {
+	struct port port;
+	uint16_t ethdev;
+	bool linearize;	  /* no multi-segment transmit */
+	bool kernel_link; /* link state is the kernel interface's */
+	uint8_t ticks;
+	struct rte_mempool *pool, *large_pool; /* for transmit copies */
+	struct ethdev_device device;
+	char driver[32];
+};
+
+/** The largest MTU DPDK will configure, from two limits the driver gives. */
+static uint32_t mtu_limit(const struct rte_eth_dev_info *info)
+{
+	uint32_t overhead = info->max_mtu != UINT16_MAX && info->max_rx_pktlen > info->max_mtu
+				    ? info->max_rx_pktlen - info->max_mtu
+				    : RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+
+	if (info->max_rx_pktlen <= overhead)
+		return info->max_mtu;
+	return RTE_MIN(info->max_rx_pktlen - overhead, (uint32_t)info->max_mtu);
+}
+
+static uint64_t tx_offloads(const struct rte_eth_dev_info *info)
+{
+	uint64_t capa = info->tx_offload_capa, take = capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+
+	if ((capa & TX_TSO_NEEDS) == TX_TSO_NEEDS)
+		take |= TX_TSO_NEEDS;
+	else if ((capa & TX_CSUM_NEEDS) == TX_CSUM_NEEDS)
+		take |= TX_CSUM_NEEDS;
+	return take;
+}
+
+/** What a receive buffer must hold, headroom apart. */
+static uint32_t rx_frame_room(const struct port_ethdev *p)
+{
+	if (p->device.af_packet)
+		return p->device.frame_size -
+		       (uint32_t)(TPACKET2_HDRLEN - sizeof(struct sockaddr_ll));
+	return p->port.mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN + 2 * RTE_VLAN_HLEN;
+}
+
+/** Choose receive buffers that hold a frame, or scatter it. @return the pool, NULL with err filled
+ * when neither. */
+static struct rte_mempool *rx_pool(const struct port_ethdev *p, const struct port_params *params,
+	const struct rte_eth_dev_info *info, struct rte_eth_conf *conf, struct error *err)
+{
+	uint32_t need = rx_frame_room(p) + RTE_PKTMBUF_HEADROOM;
+
+	if (need <= rte_pktmbuf_data_room_size(params->pool))
+		return params->pool;
+	if (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER && !p->device.af_packet) {
+		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+		return params->pool;
+	}
+	if (params->large_pool != NULL && need <= rte_pktmbuf_data_room_size(params->large_pool))
+		return params->large_pool;
+	error_set(err, EINVAL, NULL,
+		"port %s: frames of MTU %u do not fit a packet buffer and %s cannot scatter them: "
+		"lower "
+		"the mtu",
+		params->name, params->mtu, info->driver_name);
+	return NULL;
+}
+
+static int configure(struct port_ethdev *p, const struct port_params *params, struct error *err)
+{
+	struct rte_eth_conf conf = { 0 };
+	struct rte_eth_dev_info info;
+	struct rte_mempool *pool;
+	uint16_t n, rx_descs = RING_DESCRIPTORS, tx_descs = RING_DESCRIPTORS;
+	int ret;
+
+	ret = rte_eth_dev_info_get(p->ethdev, &info);
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %s: device %s does not answer: %s",
+			params->name, p->device.name, rte_strerror(-ret));
+	n = info.max_rx_queues < info.max_tx_queues ? info.max_rx_queues : info.max_tx_queues;
+	n = n < params->n_queues ? n : params->n_queues;
+	if (n > PORT_QUEUE_MAX)
+		n = PORT_QUEUE_MAX;
+	/* A kernel interface keeps the MTU its owner gave it; ethdev_device_attach checked that. */
+	if (p->device.interface[0] == '\0') {
+		if (params->mtu > mtu_limit(&info) || params->mtu < info.min_mtu)
+			return error_set(err, EINVAL, NULL,
+				"port %s: %s takes an MTU of %u to %u, not %u", params->name,
+				p->device.name, info.min_mtu, mtu_limit(&info), params->mtu);
+		conf.rxmode.mtu = params->mtu;
+	}
+	conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
+	conf.txmode.offloads = tx_offloads(&info);
+	if (n > 1 && info.flow_type_rss_offloads != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH;
+		conf.rx_adv_conf.rss_conf.rss_hf =
+			info.flow_type_rss_offloads &
+			(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
+	}
+	pool = rx_pool(p, params, &info, &conf, err);
+	if (pool == NULL)
+		return -EINVAL;
+	ret = rte_eth_dev_configure(p->ethdev, n, n, &conf);
+	if (ret == 0)
+		ret = rte_eth_dev_adjust_nb_rx_tx_desc(p->ethdev, &rx_descs, &tx_descs);
+	for (uint16_t q = 0; q < n && ret == 0; q++)
+		ret = rte_eth_rx_queue_setup(
+			p->ethdev, q, rx_descs, (unsigned)params->socket_id, NULL, pool);
+	for (uint16_t q = 0; q < n && ret == 0; q++)
+		ret = rte_eth_tx_queue_setup(
+			p->ethdev, q, tx_descs, (unsigned)params->socket_id, NULL);
+	if (ret < 0)
+		return error_set(err, -ret, NULL,
+			"port %s: device %s refuses its configuration (%u queues, MTU %u): %s",
+			params->name, p->device.name, n, params->mtu, rte_strerror(-ret));
+	p->port.n_rxq = n;
+	p->port.n_txq = n;
+	p->linearize = !(conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
+	if (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+		p->port.offloads |= PORT_TX_CSUM;
+	if (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO)
+		p->port.offloads |= PORT_TX_TSO;
+	p->pool = params->pool;
+	p->large_pool = params->large_pool;
+	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
+	return 0;
+}
+
+/** Receive frames for the wanted MAC. The device's own is left alone when a kernel interface shares
+ * it. */
+static int set_mac(struct port_ethdev *p, const struct port_params *params, struct error *err)
+{
+	struct rte_ether_addr own, want;
+	int ret = rte_eth_macaddr_get(p->ethdev, &own);
+
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %s: device %s has no MAC address",
+			params->name, p->device.name);
+	if (mac_addr_is_zero(&params->port_mac) ||
+		memcmp(params->port_mac.bytes, own.addr_bytes, sizeof(own.addr_bytes)) == 0) {
+		memcpy(p->port.mac.bytes, own.addr_bytes, sizeof(own.addr_bytes));
+		return 0;
+	}
+	p->port.mac = params->port_mac;
+	memcpy(want.addr_bytes, params->port_mac.bytes, sizeof(want.addr_bytes));
+	if (p->device.interface[0] == '\0' &&
+		(rte_eth_dev_default_mac_addr_set(p->ethdev, &want) == 0 ||
+			rte_eth_dev_mac_addr_add(p->ethdev, &want, 0) == 0))
+		return 0;
+	ret = rte_eth_promiscuous_enable(p->ethdev);
+	/* Devices without filters, such as rings, do not know the word and take everything. */
+	if (ret < 0 && ret != -ENOTSUP)
+		return error_set(err, -ret, NULL,
+			"port %s: device %s takes no other MAC address than its own: leave mac out",
+			params->name, p->device.name);
+	return 0;
+}
+
+static void update_link(struct port_ethdev *p)
+{
+	struct rte_eth_link link = { 0 };
+	bool up;
+
+	if (p->kernel_link) {
+		int flags = kernel_interface_flags(p->device.interface);
+
+		up = flags >= 0 && (flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+	} else {
+		up = rte_eth_link_get_nowait(p->ethdev, &link) == 0 &&
+		     link.link_status == RTE_ETH_LINK_UP;
+	}
+	atomic_store_explicit(&p->port.link_up, up, memory_order_relaxed);
+}
+
+static int ethdev_open(const struct port_params *params, struct port **out, struct error *err)
+{
+	struct port_ethdev *p = calloc(1, sizeof(*p));
+	int ret;
+
+	if (p == NULL)
+		return error_set(err, ENOMEM, NULL, "port %s: out of memory", params->name);
+	ret = ethdev_device_parse(params, &p->device, err);
+	if (ret < 0)
+		goto free_port;
+	p->port.ops = &port_ethdev_ops;
+	p->port.mtu = params->mtu;
+	snprintf(p->port.name, sizeof(p->port.name), "%s", params->name);
+	p->kernel_link = p->device.interface[0] != '\0';
+	ret = ethdev_device_attach(&p->device, params, &p->ethdev, err);
+	if (ret < 0)
+		goto free_port;
+	ret = configure(p, params, err);
+	if (ret < 0)
+		goto release_device;
+	ret = rte_eth_dev_start(p->ethdev);
+	if (ret < 0) {
+		error_set(err, -ret, NULL, "port %s: device %s does not start: %s", params->name,
+			p->device.name, rte_strerror(-ret));
+		goto release_device;
+	}
+	ret = set_mac(p, params, err);
+	if (ret < 0)
+		goto stop_device;
+	update_link(p);
+	*out = &p->port;
+	return 0;
+
+stop_device:
+	rte_eth_dev_stop(p->ethdev);
+release_device:
+	ethdev_device_release(&p->device, p->ethdev);
+free_port:
+	free(p);
+	return ret;
+}
+
+static void ethdev_close(struct port *port)
+{
+	struct port_ethdev *p = (struct port_ethdev *)port;
+
+	rte_eth_dev_stop(p->ethdev);
+	ethdev_device_release(&p->device, p->ethdev);
+	free(p);
+}
+
+static uint16_t ethdev_rx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	return rte_eth_rx_burst(((struct port_ethdev *)port)->ethdev, queue, pkts, n);
+}
+
+/** Make one packet what the device can send; it may be replaced. */
+static bool tx_fit_one(const struct port_ethdev *p, uint16_t queue, struct rte_mbuf **pkt)
+{
+	struct rte_mbuf *m = *pkt;
+
+	if (p->linearize && !rte_pktmbuf_is_contiguous(m)) {
+		m = offload_linearize(m, p->pool, p->large_pool);
+		if (m == NULL)
+			return false;
+		*pkt = m;
+	}
+	if (!(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)))
+		return true;
+	/* ethdev wants both said: each IPv4 header of a cut segment needs its own checksum. */
+	if ((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4)) ==
+		(RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4))
+		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+	return rte_eth_tx_prepare(p->ethdev, queue, pkt, 1) == 1;
+}
+
+/** Make a burst what the device can send. @return how many can be sent; the others stay the
+ * caller's. */
+static uint16_t tx_fit(
+	const struct port_ethdev *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	for (uint16_t i = 0; i < n;) {
+		if (likely(tx_fit_one(p, queue, &pkts[i])))
+			i++;
+		else
+			n = port_tx_refuse(pkts, i, n);
+	}
+	return n;
+}
+
+static uint16_t ethdev_tx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct port_ethdev *p = (struct port_ethdev *)port;
+
+	if (p->linearize || port->offloads != 0)
+		n = tx_fit(p, queue, pkts, n);
+	return rte_eth_tx_burst(p->ethdev, queue, pkts, n);
+}
+
+/** The virtual devices keep their descriptors to themselves and NIC interrupts need per-driver
+ * care: workers poll. */
+static int ethdev_rx_fd(struct port *port, uint16_t queue)
+{
+	(void)port;
+	(void)queue;
+	return -1;
+}
+
+static void ethdev_tick(struct port *port)
+{
+	struct port_ethdev *p = (struct port_ethdev *)port;
+	struct rte_eth_stats stats;
+
+	update_link(p);
+	if (++p->ticks < STATS_TICKS)
+		return;
+	p->ticks = 0;
+	if (rte_eth_stats_get(p->ethdev, &stats) == 0)
+		atomic_store_explicit(&port->rx_errors,
+			stats.imissed + stats.ierrors + stats.rx_nombuf, memory_order_relaxed);
+}
+
+static void ethdev_describe(const struct port *port, json_t *obj)
+{
+	const struct port_ethdev *p = (const struct port_ethdev *)port;
+	struct rte_eth_link link = { 0 };
+
+	json_object_set_new(obj, "device", json_string(p->device.devargs));
+	json_object_set_new(obj, "device_driver", json_string(p->driver));
+	json_object_set_new(obj, "multi_segment_tx", json_boolean(!p->linearize));
+	json_object_set_new(
+		obj, "promiscuous", json_boolean(rte_eth_promiscuous_get(p->ethdev) == 1));
+	json_object_set_new(obj, "numa_node", json_integer(rte_eth_dev_socket_id(p->ethdev)));
+	if (p->device.interface[0] != '\0')
+		json_object_set_new(obj, "interface", json_string(p->device.interface));
+	if (rte_eth_link_get_nowait(p->ethdev, &link) == 0 &&
+		link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
+		json_object_set_new(obj, "speed_mbps", json_integer(link.link_speed));
+}
+
+const struct port_ops port_ethdev_ops = {
+	.name = "ethdev",
+	.open = ethdev_open,
+	.close = ethdev_close,
+	.rx_burst = ethdev_rx_burst,
+	.tx_burst = ethdev_tx_burst,
+	.rx_fd = ethdev_rx_fd,
+	.tick = ethdev_tick,
+	.describe = ethdev_describe,
+};

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/tap_netlink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/nsfs.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define REQUEST_MAX 1024
+
+/** A socket of the calling thread's namespace and the request being built. */
+struct request {
+	struct mnl_socket *socket;
+	unsigned seq;
+	struct nlmsghdr *nlh;
+	char buf[REQUEST_MAX];
+};
+
+int netns_open(const char *netns, const char *port, struct error *err)
+{
+	char path[256];
+	int fd, type;
+
+	snprintf(
+		path, sizeof(path), "%s%s", strchr(netns, '/') != NULL ? "" : "/run/netns/", netns);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, errno, NULL, "port %s: network namespace %s: %s", port, path,
+			strerror(errno));
+	type = ioctl(fd, NS_GET_NSTYPE);
+	if (type != CLONE_NEWNET) {
+		close(fd);
+		return error_set(
+			err, EINVAL, NULL, "port %s: %s is not a network namespace", port, path);
+	}
+	return fd;
+}
+
+struct netns_call {
+	int fd;
+	int (*fn)(void *arg);
+	void *arg;
+	int ret;
+};
+
+static void *netns_thread(void *arg)
+{
+	struct netns_call *call = arg;
+
+	call->ret = setns(call->fd, CLONE_NEWNET) < 0 ? -errno : call->fn(call->arg);
+	return NULL;
+}
+
+int netns_run(int netns_fd, int (*fn)(void *arg), void *arg)
+{
+	struct netns_call call = { .fd = netns_fd, .fn = fn, .arg = arg };
+	pthread_t thread;
+	int ret = pthread_create(&thread, NULL, netns_thread, &call);
+
+	if (ret != 0)
+		return -ret;
+	pthread_join(thread, NULL);
+	return call.ret;
+}
+
+static int request_open(struct request *r)
+{
+	r->seq = 0;
+	r->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (r->socket == NULL)
+		return -errno;
+	if (mnl_socket_bind(r->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		int ret = -errno;
+
+		mnl_socket_close(r->socket);
+		return ret;
+	}
+	return 0;
+}
+
+/** Start a message; the family header of `size` bytes is zeroed. */
+static void *request_start(struct request *r, uint16_t type, uint16_t flags, size_t size)
+{
+	r->nlh = mnl_nlmsg_put_header(r->buf);
+	r->nlh->nlmsg_type = type;
+	r->nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
+	r->nlh->nlmsg_seq = ++r->seq;
+	return mnl_nlmsg_put_extra_header(r->nlh, size);
+}
+
+/** Send it and wait for the kernel's verdict: 0 or -errno. */
+static int request_send(struct request *r)
+{
+	char answer[4096];
+	ssize_t n;
+
+	if (mnl_socket_sendto(r->socket, r->nlh, r->nlh->nlmsg_len) < 0)
+		return -errno;
+	do
+		n = mnl_socket_recvfrom(r->socket, answer, sizeof(answer));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	if (mnl_cb_run(answer, (size_t)n, r->seq, mnl_socket_get_portid(r->socket), NULL, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+int tap_link_move(const char *name, int netns_fd, const char *as, const struct port_params *params,
+	struct error *err)
+{
+	struct request r;
+	struct ifinfomsg *ifi;
+	int ret = request_open(&r);
+
+	if (ret < 0)
+		return error_set(
+			err, -ret, NULL, "port %s: no rtnetlink: %s", params->name, strerror(-ret));
+	ifi = request_start(&r, RTM_NEWLINK, 0, sizeof(*ifi));
+	ifi->ifi_index = (int)if_nametoindex(name);
+	mnl_attr_put_u32(r.nlh, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	mnl_attr_put_strz(r.nlh, IFLA_IFNAME, as);
+	ret = request_send(&r);
+	mnl_socket_close(r.socket);
+	if (ret == -EEXIST)
+		return error_set(err, EEXIST, NULL,
+			"port %s: network namespace %s has an interface %s already", params->name,
+			params->netns, as);
+	if (ret < 0)
+		return error_set(err, -ret, NULL,
+			"port %s: cannot move interface %s to network namespace %s: %s",
+			params->name, as, params->netns, strerror(-ret));
+	return 0;
+}
+
+static int link_set(struct request *r, int index, const struct port_params *params, bool up)
+{
+	struct ifinfomsg *ifi = request_start(r, RTM_NEWLINK, 0, sizeof(*ifi));
+
+	ifi->ifi_index = index;
+	if (up) {
+		ifi->ifi_flags = IFF_UP;
+		ifi->ifi_change = IFF_UP;
+	} else {
+		mnl_attr_put_u32(r->nlh, IFLA_MTU, params->mtu);
+		if (!mac_addr_is_zero(&params->pod_mac))
+			mnl_attr_put(r->nlh, IFLA_ADDRESS, sizeof(params->pod_mac.bytes),
+				params->pod_mac.bytes);
+	}
+	return request_send(r);
+}
+
+static size_t address_size(const struct ip_addr *addr)
+{
+	return addr->family == IP_V4 ? 4 : 16;
+}
+
+static uint8_t kernel_family(const struct ip_addr *addr)
+{
+	return addr->family == IP_V4 ? AF_INET : AF_INET6;
+}
+
+static int address_add(struct request *r, int index, const struct ip_addr *addr)
+{
+	struct ifaddrmsg *ifa =
+		request_start(r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, sizeof(*ifa));
+
+	ifa->ifa_family = kernel_family(addr);
+	ifa->ifa_prefixlen = (uint8_t)ip_family_bits(addr->family);
+	ifa->ifa_index = (unsigned)index;
+	ifa->ifa_scope = ip_addr_is_link_local(addr) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	if (addr->family == IP_V6)
+		ifa->ifa_flags = IFA_F_NODAD;
+	mnl_attr_put(r->nlh, IFA_LOCAL, address_size(addr), addr->bytes);
+	mnl_attr_put(r->nlh, IFA_ADDRESS, address_size(addr), addr->bytes);
+	return request_send(r);
+}
+
+/** via NULL: the destination is on the link. */
+static int route_add(
+	struct request *r, int index, const struct ip_prefix *dst, const struct ip_addr *via)
+{
+	struct rtmsg *rtm = request_start(r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(*rtm));
+
+	rtm->rtm_family = kernel_family(&dst->addr);
+	rtm->rtm_dst_len = dst->len;
+	rtm->rtm_table = RT_TABLE_MAIN;
+	rtm->rtm_protocol = RTPROT_STATIC;
+	rtm->rtm_scope = via == NULL ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	rtm->rtm_type = RTN_UNICAST;
+	if (dst->len > 0)
+		mnl_attr_put(r->nlh, RTA_DST, address_size(&dst->addr), dst->addr.bytes);
+	mnl_attr_put_u32(r->nlh, RTA_OIF, (uint32_t)index);
+	if (via != NULL)
+		mnl_attr_put(r->nlh, RTA_GATEWAY, address_size(via), via->bytes);
+	return request_send(r);
+}
+
+static int routes_add(
+	struct request *r, int index, const struct port_params *params, struct error *err)
+{
+	char text[PREFIX_TEXT_MAX], via[IP_TEXT_MAX];
+	int ret = 0;
+
+	for (unsigned g = 0; g < 2; g++) {
+		const struct ip_addr *gateway = &params->gateway[g];
+		struct ip_prefix dst = { .addr = *gateway };
+		size_t n = params->n_routes > 0 || params->role == PORT_HOST ? params->n_routes : 1;
+
+		if (gateway->family == IP_NONE)
+			continue;
+		dst.len = (uint8_t)ip_family_bits(gateway->family);
+		/* Every IPv6 interface has fe80::/64 already. */
+		if (gateway->family == IP_V4 || !ip_addr_is_link_local(gateway))
+			ret = route_add(r, index, &dst, NULL);
+		for (size_t i = 0; i < n && ret == 0; i++) {
+			dst = (struct ip_prefix){ .addr.family = gateway->family };
+			if (params->n_routes > 0)
+				dst = ip_prefix_canonical(&params->routes[i]);
+			if (dst.addr.family == gateway->family)
+				ret = route_add(r, index, &dst, gateway);
+		}
+		if (ret < 0)
+			return error_set(err, -ret, NULL,
+				"port %s: interface %s: route %s via %s: %s", params->name,
+				params->interface, ip_prefix_format(&dst, text),
+				ip_addr_format(gateway, via),
+				ret == -EEXIST ? "another interface has this route"
+					       : strerror(-ret));
+	}
+	return 0;
+}
+
+/** Files of an interface follow the namespace of the thread that opens them. A read-only /proc/sys
+ * (a container) is no reason to fail: what matters most, skipping duplicate address detection, is
+ * said again with each address. */
+static void sysctl_set(const char *interface, const char *key, const char *value)
+{
+	char path[128];
+	ssize_t written;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", interface, key);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	written = write(fd, value, strlen(value));
+	(void)written;
+	close(fd);
+}
+
+static bool wants_ipv6(const struct port_params *params)
+{
+	for (size_t i = 0; i < params->n_addresses; i++) {
+		if (params->addresses[i].family == IP_V6)
+			return true;
+	}
+	return false;
+}
+
+static int configure(
+	struct request *r, int index, const struct port_params *params, struct error *err)
+{
+	char text[IP_TEXT_MAX];
+	int ret = link_set(r, index, params, false);
+
+	if (ret < 0)
+		return error_set(err, -ret, NULL,
+			"port %s: interface %s: MAC address or MTU %u refused: %s", params->name,
+			params->interface, params->mtu, strerror(-ret));
+	sysctl_set(params->interface, "accept_ra", "0");
+	sysctl_set(params->interface, "accept_dad", "0");
+	sysctl_set(params->interface, "dad_transmits", "0");
+	if (wants_ipv6(params))
+		sysctl_set(params->interface, "disable_ipv6", "0");
+	ret = link_set(r, index, params, true);
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s",
+			params->name, params->interface, strerror(-ret));
+	for (size_t i = 0; i < params->n_addresses; i++) {
+		ret = address_add(r, index, &params->addresses[i]);
+		if (ret < 0)
+			return error_set(err, -ret, NULL, "port %s: interface %s: address %s: %s",
+				params->name, params->interface,
+				ip_addr_format(&params->addresses[i], text),
+				ret == -EACCES ? "IPv6 is disabled in this network namespace"
+					       : strerror(-ret));
+	}
+	return routes_add(r, index, params, err);
+}
+
+int tap_link_configure(const struct port_params *params, struct error *err)
+{
+	int index = (int)if_nametoindex(params->interface), ret;
+	struct request r;
+
+	if (index == 0)
+		return error_set(err, ENODEV, NULL, "port %s: interface %s is gone", params->name,
+			params->interface);
+	ret = request_open(&r);
+	if (ret < 0)
+		return error_set(
+			err, -ret, NULL, "port %s: no rtnetlink: %s", params->name, strerror(-ret));
+	ret = configure(&r, index, params, err);
+	mnl_socket_close(r.socket);
+	return ret;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Network namespaces and interface set-up by rtnetlink, for port_tap.c. Control thread only;
+ * blocking, but only on the kernel's own answers. / */
+#ifndef DATAPLANE_TAP_NETLINK_H
+#define DATAPLANE_TAP_NETLINK_H
+
+#include "config/error.h"
+#include "dataplane/port.h"
+
+/** Open a network namespace: a path, or a name below /run/netns.
+ * @return a descriptor; -ENOENT, -EINVAL when it is no network namespace, or another -errno. */
+int netns_open(const char *netns, const char *port, struct error *err);
+
+/** Run fn(arg) inside a namespace, on a thread of its own that ends with it: the caller's namespace
+ * never changes.
+ * @return what fn returned, or -errno. */
+int netns_run(int netns_fd, int (*fn)(void *arg), void *arg);
+
+/** Move interface `name` of the caller's namespace to another one, as `as`. */
+int tap_link_move(const char *name, int netns_fd, const char *as, const struct port_params *params,
+	struct error *err);
+
+/** Inside the interface's namespace: MAC, MTU, addresses (/32 and /128, usable at once), up,
+ * routes. What a pod gets when params names no routes is a default route by each gateway; the host
+ * port gets none. -EEXIST: an address or route of another interface is in the way. */
+int tap_link_configure(const struct port_params *params, struct error *err);
+
+#endif
