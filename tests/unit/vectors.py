@@ -6,13 +6,11 @@ A second opinion on every wire format: lengths and checksums are scapy's, never 
 """
 import sys
 
-from scapy.config import conf
-
-conf.ipv6_enabled = False  # no look at this machine's interfaces
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR, IPOption_LSRR, IPOption_SSRR, IPOption
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6MLReport2, ICMPv6ND_NA, ICMPv6ND_NS,
-    ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, ICMPv6PacketTooBig, ICMPv6TimeExceeded, IPv6,
+    ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, ICMPv6PacketTooBig,
+    ICMPv6ParamProblem, ICMPv6TimeExceeded, IPv6,
     IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN)
 from scapy.layers.ipsec import AH
 from scapy.layers.l2 import ARP, Dot1Q, Ether
@@ -148,7 +146,135 @@ def tunnel():
         b"\xff\xff\xff\xff\x00\x10\x00\xff") / vtep / inner["4"]
 
 
-SETS = {f.__name__: f for f in (packet, tunnel)}
+def icmp():
+    """What comes in and what must go out: "name" and "name.out"; no Ethernet. 192.0.2.254 and its like is this node."""
+    n4, n6 = "192.0.2.254", "2001:db8::fe"
+    own4 = dict(src=n4, dst=A4, ttl=64, tos=0xC0, id=0, flags="DF")
+    own6 = dict(src=n6, dst=A6, hlim=64)
+    body = bytes(range(256)) * 5
+    for size in (0, 1, 48, 1200):
+        yield "echo4_%d" % size, IP(src=A4, dst=n4, ttl=7, id=99, tos=0xB9) / ICMP(id=9, seq=3) / Raw(body[:size])
+        yield "echo4_%d.out" % size, IP(src=n4, dst=A4, ttl=64, id=99, tos=0xB9) / ICMP(type=0, id=9, seq=3) / Raw(body[:size])
+        yield "echo6_%d" % size, IPv6(src=A6, dst=n6, hlim=7, fl=5) / ICMPv6EchoRequest(id=9, seq=3, data=body[:size])
+        yield "echo6_%d.out" % size, IPv6(src=n6, dst=A6, hlim=64, fl=5) / ICMPv6EchoReply(id=9, seq=3, data=body[:size])
+    rr = [IPOption_RR(routers=["0.0.0.0"] * 3)]
+    yield "echo4_rr", IP(src=A4, dst=n4, ttl=7, options=rr) / ICMP(id=9) / DATA
+    yield "echo4_rr.out", IP(src=n4, dst=A4, ttl=64, options=rr) / ICMP(type=0, id=9) / DATA
+    ext = IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(12))])
+    yield "echo6_ext", IPv6(src=A6, dst=n6, hlim=7) / ext / ICMPv6EchoRequest(id=9, data=b"abc")
+    yield "echo6_ext.out", IPv6(src=n6, dst=A6, hlim=64) / ICMPv6EchoReply(id=9, data=b"abc")
+    for size in (0, 100, 519, 521, 1180, 1300):
+        p4 = IP(src=A4, dst=B4, ttl=1, id=5) / UDP(sport=5000, dport=33434) / Raw(body[:size])
+        p6 = IPv6(src=A6, dst=B6, hlim=1) / UDP(sport=5000, dport=33434) / Raw(body[:size])
+        yield "expired4_%d" % size, p4
+        yield "expired4_%d.out" % size, IP(**own4) / ICMP(type=11, code=0) / Raw(bytes(p4)[:548])
+        yield "expired6_%d" % size, p6
+        yield "expired6_%d.out" % size, IPv6(**own6) / ICMPv6TimeExceeded() / Raw(bytes(p6)[:1232])
+    p4 = IP(src=A4, dst=B4, flags="DF") / TCP() / Raw(body[:1200])
+    p6 = IPv6(src=A6, dst=B6) / TCP() / Raw(body[:1200])
+    yield "big4", p4
+    yield "big4.out", IP(**own4) / ICMP(type=3, code=4, nexthopmtu=1410) / Raw(bytes(p4)[:548])
+    yield "big6", p6
+    yield "big6.out", IPv6(**own6) / ICMPv6PacketTooBig(mtu=1410) / Raw(bytes(p6)[:1232])
+    p4, p6 = IP(src=A4, dst=n4, proto=47) / DATA, IPv6(src=A6, dst=n6, nh=47) / DATA
+    yield "proto4", p4
+    yield "proto4.out", IP(**own4) / ICMP(type=3, code=2) / Raw(bytes(p4))
+    yield "proto6", p6
+    yield "proto6.out", IPv6(**own6) / ICMPv6ParamProblem(code=1, ptr=6) / Raw(bytes(p6))
+    p4, p6 = IP(src=A4, dst=n4) / TCP(), IPv6(src=A6, dst=n6) / UDP()
+    yield "port4", p4
+    yield "port4.out", IP(**own4) / ICMP(type=3, code=3) / Raw(bytes(p4))
+    yield "port6", p6
+    yield "port6.out", IPv6(**own6) / ICMPv6DestUnreach(code=4) / Raw(bytes(p6))
+    for mss, name in ((1460, "even"), (1410, "fits")):
+        for pad, suffix in (([], ""), ([("NOP", None)], "_odd")):
+            make = lambda v, ip: ip / TCP(sport=1, dport=2, flags="S", options=pad + [("MSS", v), ("SAckOK", b"")])
+            for ip, family in ((IP(src=A4, dst=B4), "4"), (IPv6(src=A6, dst=B6), "6")):
+                yield "mss%s_%s%s" % (family, name, suffix), make(mss, ip)
+                yield "mss%s_%s%s.out" % (family, name, suffix), make(min(mss, 1410), ip)
+    yield "mss4_none", IP(src=A4, dst=B4) / TCP(flags="S", options=[("WScale", 7), ("EOL", None)])
+    yield "mss4_ack", IP(src=A4, dst=B4) / TCP(flags="A", options=[("MSS", 1460)])
+    quoted = Raw(bytes(IP(src=B4, dst=A4) / UDP()))
+    for type_ in (3, 4, 5, 11, 12):
+        yield "about_error4_%d" % type_, IP(src=A4, dst=B4) / ICMP(type=type_) / quoted
+    for type_ in (0, 8, 13):
+        yield "about_query4_%d" % type_, IP(src=A4, dst=B4) / ICMP(type=type_) / DATA
+    yield "about_error6_1", IPv6(src=A6, dst=B6) / ICMPv6DestUnreach() / DATA
+    yield "about_error6_2", IPv6(src=A6, dst=B6) / ICMPv6PacketTooBig() / DATA
+    yield "about_error6_3", IPv6(src=A6, dst=B6) / ICMPv6TimeExceeded() / DATA
+    yield "about_query6_128", IPv6(src=A6, dst=B6) / ICMPv6EchoRequest() / DATA
+    yield "later4", IP(src=A4, dst=B4, frag=9) / DATA
+    yield "first4", IP(src=A4, dst=B4, flags="MF") / UDP(len=900) / Raw(bytes(800))
+
+
+def neighbour():
+    pod, gw, zero = ETH["src"], ETH["dst"], "00:00:00:00:00:00"
+    every = "ff:ff:ff:ff:ff:ff"
+    ll, gl = "fe80::9", "fe80::1"
+    arp = lambda dst=every, **k: Ether(src=pod, dst=dst) / ARP(**{**dict(hwsrc=pod, psrc=A4, hwdst=zero, pdst="169.254.1.1"), **k})
+    yield "arp_request", arp()
+    yield "arp_request.out", Ether(src=gw, dst=pod) / ARP(op=2, hwsrc=gw, psrc="169.254.1.1", hwdst=pod, pdst=A4)
+    yield "arp_unicast", arp(dst=gw)
+    yield "arp_probe", arp(psrc="0.0.0.0", pdst=A4)
+    yield "arp_own", arp(pdst=A4)
+    yield "arp_gratuitous", arp(psrc="10.9.9.9", pdst="10.9.9.9")
+    yield "arp_reply", arp(dst=gw, op=2, hwdst=gw)
+    yield "arp_announce", Ether(src=gw, dst=every) / ARP(op=2, hwsrc=gw, psrc="169.254.1.1", hwdst=zero, pdst="169.254.1.1")
+    yield "arp_rarp", arp(op=3)
+    yield "arp_inverse", arp(op=8)
+    yield "arp_group_mac", arp(hwsrc="01:00:5e:00:00:01")
+    yield "arp_no_mac", arp(hwsrc=zero)
+    yield "arp_group_sender", arp(psrc="224.0.0.1")
+    yield "arp_zero_target", arp(pdst="0.0.0.0")
+    yield "arp_bad_hw", arp(hwtype=6)
+    yield "arp_bad_proto", arp(ptype=0x86DD)
+    yield "arp_bad_hlen", arp(hwlen=8)
+    yield "arp_bad_plen", arp(plen=16)
+    e = Ether(src=pod, dst="33:33:ff:00:00:01")
+    u = Ether(src=pod, dst=gw)
+    ns = lambda eth=e, src=ll, dst="ff02::1:ff00:1", tgt=gl, hlim=255, **k: (
+        eth / IPv6(src=src, dst=dst, hlim=hlim) / ICMPv6ND_NS(tgt=tgt, **k))
+    lla = ICMPv6NDOptSrcLLAddr(lladdr=pod)
+    na = lambda src=gl, dst=ll, tgt=gl, **k: Ether(src=gw, dst=pod) / IPv6(src=src, dst=dst, hlim=255) / ICMPv6ND_NA(
+        tgt=tgt, **{**dict(R=1, S=1, O=1), **k})
+    tla = ICMPv6NDOptDstLLAddr(lladdr=gw)
+    yield "ns", ns() / lla
+    yield "ns.out", na() / tla
+    yield "ns_unicast", ns(eth=u, dst=gl)
+    yield "ns_unicast.out", na() / tla
+    yield "ns_more_options", ns() / Raw(b"\x0e\x02" + bytes(14)) / lla
+    yield "ns_more_options.out", na() / tla
+    yield "ns_dad", ns(src="::", dst="ff02::1:ff00:9", tgt=ll)
+    yield "ns_dad_lla", ns(src="::", dst="ff02::1:ff00:9", tgt=ll) / lla
+    yield "ns_dad_unicast", ns(src="::", dst="fe80::9", tgt=ll)
+    yield "ns_own", ns(dst="ff02::1:ff00:9", tgt=A6) / lla
+    yield "ns_hop_limit", ns(hlim=254) / lla
+    yield "ns_code", ns(code=1) / lla
+    yield "ns_checksum", ns(cksum=0x1234) / lla
+    yield "ns_group_target", ns(tgt="ff02::1") / lla
+    yield "ns_option_zero", ns() / Raw(b"\x01\x00" + bytes(6))
+    yield "ns_option_long", ns() / Raw(b"\x0e\x02" + bytes(6))
+    yield "ns_option_wide", ns() / Raw(b"\x01\x02" + bytes(14))
+    yield "ns_option_half", ns() / Raw(b"\x01")
+    yield "ns_group_lla", ns() / ICMPv6NDOptSrcLLAddr(lladdr="33:33:00:00:00:01")
+    yield "na", na() / tla
+    yield "na_plain", na(R=0, O=0)
+    yield "na_to_all", Ether(src=gw, dst="33:33:00:00:00:01") / IPv6(src=gl, dst="ff02::1", hlim=255) / ICMPv6ND_NA(
+        tgt=gl, R=1, S=0, O=1) / tla
+    yield "na_solicited_to_all", na(dst="ff02::1") / tla
+    yield "na_none", na(src="::") / tla
+    yield "rs", e / IPv6(src=ll, dst="ff02::2", hlim=255) / ICMPv6ND_RS() / lla
+    yield "ns_made", Ether(src=gw, dst="33:33:ff:00:00:09") / IPv6(src=gl, dst="ff02::1:ff00:9", hlim=255) / ICMPv6ND_NS(
+        tgt=ll) / ICMPv6NDOptSrcLLAddr(lladdr=gw)
+    yield "ns_made_unicast", Ether(src=gw, dst=pod) / IPv6(src=gl, dst=ll, hlim=255) / ICMPv6ND_NS(
+        tgt=ll) / ICMPv6NDOptSrcLLAddr(lladdr=gw)
+    yield "ns_made_probe", Ether(src=gw, dst="33:33:ff:00:00:09") / IPv6(src="::", dst="ff02::1:ff00:9", hlim=255) / ICMPv6ND_NS(tgt=ll)
+    yield "arp_made", Ether(src=gw, dst=every) / ARP(hwsrc=gw, psrc="169.254.1.1", hwdst=zero, pdst=A4)
+    yield "arp_made_unicast", Ether(src=gw, dst=pod) / ARP(hwsrc=gw, psrc="169.254.1.1", hwdst=zero, pdst=A4)
+    yield "arp_made_probe", Ether(src=gw, dst=every) / ARP(hwsrc=gw, psrc="0.0.0.0", hwdst=zero, pdst=A4)
+
+
+SETS = {f.__name__: f for f in (packet, tunnel, icmp, neighbour)}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in SETS:
