@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# Thin on purpose: meson does the building, scripts under tests/, perf/ and deploy/ do the rest.
+
+BUILD ?= build
+MESON_ARGS ?=
+
+.PHONY: all setup build demo check unit e2e bench lint format install clean
+
+all: build
+
+setup: ## packages, hugepages, /dev/net/tun, bpffs (as root on Debian 12); safe to repeat
+	./deploy/setup
+
+$(BUILD)/build.ninja:
+	meson setup $(MESON_ARGS) $(BUILD)
+
+build: $(BUILD)/build.ninja ## compile everything
+	ninja -C $(BUILD)
+
+demo: setup ## three nodes in network namespaces, shown working
+	$(MAKE) build
+	./tests/e2e/demo --build $(BUILD)
+
+check: setup ## build and run all tests
+	$(MAKE) build
+	./tests/run --build $(BUILD)
+
+unit: build ## unit tests only; needs no root
+	./tests/run --build $(BUILD) unit
+
+e2e: build ## end-to-end tests only; as root
+	./tests/run --build $(BUILD) e2e
+
+bench: build ## cycles a packet and comparisons with the kernel
+	./perf/run --build $(BUILD)
+
+lint: build ## formatting, headers that compile alone, clang-tidy, layering
+	./tests/lint $(BUILD)
+
+format: ## rewrite all C sources as .clang-format says
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+install: build ## PREFIX by meson (/usr/local)
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD)
