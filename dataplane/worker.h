@@ -17,7 +17,7 @@
 /** EAL, buffer pools, RCU, adjacencies, punt rings, flow table, forwarding_init, worker threads (polling nothing yet).
  * Once a process. Several daemons on one machine do not collide (private memory, unique prefix). On error everything is
  * undone as far as EAL allows; the process should exit. */
-int dataplane_start(const struct node *node, const struct tunnel_ops *const *tunnel_types, struct error *err);
+int dataplane_start(const struct node *node, const struct tunnel_ops *const *types, struct error *err);
 /** Stop workers (they drain what they hold), close ports, free everything. */
 void dataplane_stop(void);
 /** Change settings that can change at run time: latency, flow timeouts. */

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Start and stop of the data plane, and what control reads of its workers: see worker.h. */
+#include "dataplane/worker.h"
+
+#include "config/log.h"
+#include "dataplane/forwarding.h"
+#include "dataplane/loop.h"
+
+#include <errno.h>
+#include <numa.h>
+#include <pthread.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_malloc.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define LARGE_BUFFER_ROOM   16384
+#define FRAGMENT_PACKETS    4096 /* fragmented packets followed at a time */
+#define FRAGMENT_HELD       1024 /* fragments that wait for their first one */
+#define REASSEMBLY_PACKETS  256
+#define NEGATIVE_TIMEOUT_MS 2000
+#define EXPIRE_PERIOD_MS    5000 /* every flow is looked at once in this time */
+#define FLOWS_PER_BUCKET    4    /* twice as many slots as entries, eight a bucket */
+
+static struct {
+	unsigned n_workers;
+	struct worker *workers[RCU_WORKERS_MAX];
+	struct rx_list *empty;
+	struct rte_mempool *pool, *large_pool;
+	struct flow_table *flows;
+	struct fragment_table *fragments;
+	int socket_id;
+	bool hugepages;
+	cpu_set_t allowed; /* at the start of the process, before EAL pinned anything */
+	uint64_t list_serial;
+	struct {
+		uint64_t busy, total;
+		double share;
+		struct timespec at;
+	} load[RCU_WORKERS_MAX];
+} dp;
+
+/* --- EAL ------------------------------------------------------------------------------------------------------ */
+
+static size_t hugepages_free_mb(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
+	unsigned long pages = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%lu", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return pages * 2;
+}
+
+static void cpu_list(const cpu_set_t *set, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE && used + 8 < size; cpu++) {
+		if (CPU_ISSET(cpu, set))
+			used += (size_t)snprintf(buf + used, size - used, "%s%u", used > 0 ? "," : "", cpu);
+	}
+}
+
+static int eal_start(const struct node *node, struct error *err)
+{
+	char prefix[64], memory[16], cpus[512], lcores[544];
+	char *argv[24] = { "podlaned" };
+	int argc = 1, ret;
+
+	snprintf(prefix, sizeof(prefix), "--file-prefix=podlane-%d", (int)getpid());
+	snprintf(memory, sizeof(memory), "%u", node->memory_mb);
+	cpu_list(&dp.allowed, cpus, sizeof(cpus));
+	snprintf(lcores, sizeof(lcores), "0@(%s)", cpus);
+	dp.hugepages = node->hugepages != HUGEPAGES_OFF && hugepages_free_mb() >= node->memory_mb + 2;
+	if (!dp.hugepages && node->hugepages == HUGEPAGES_REQUIRED)
+		return error_set(err, ENOMEM, "nodes/hugepages",
+			"node: hugepages = \"required\", but only %zu MiB of free 2 MiB pages are left and memory_mb is %u: "
+			"raise vm.nr_hugepages or set hugepages = \"auto\"",
+			hugepages_free_mb(), node->memory_mb);
+	if (!dp.hugepages && node->hugepages == HUGEPAGES_AUTO)
+		LOG_WARNING("no hugepages: using 4 KiB pages free_mb=%zu wanted_mb=%u", hugepages_free_mb(),
+			node->memory_mb);
+	argv[argc++] = prefix;
+	argv[argc++] = "-m";
+	argv[argc++] = memory;
+	argv[argc++] = "--lcores";
+	argv[argc++] = lcores;
+	argv[argc++] = "--no-telemetry";
+	argv[argc++] = "--log-level=lib.eal:4";
+	/* An allow list that names no NIC: devices are probed one by one when an uplink asks for them. */
+	argv[argc++] = access("/sys/bus/pci/devices", R_OK) == 0 ? "--allow=0000:00:00.0" : "--no-pci";
+	if (dp.hugepages) {
+		argv[argc++] = "--in-memory";
+	} else {
+		argv[argc++] = "--no-huge";
+		argv[argc++] = "--no-shconf";
+	}
+	ret = rte_eal_init(argc, argv);
+	if (ret < 0)
+		return error_set(err, rte_errno != 0 ? rte_errno : EINVAL, "node",
+			"the DPDK environment cannot start: %s", rte_strerror(rte_errno));
+	/* EAL pinned this thread; control runs where its owner wants it. */
+	if (node->control_cpu != UINT32_MAX) {
+		cpu_set_t one;
+
+		CPU_ZERO(&one);
+		CPU_SET(node->control_cpu, &one);
+		if (sched_setaffinity(0, sizeof(one), &one) < 0)
+			return error_set(err, EINVAL, "node/control_cpu",
+				"node: control_cpu %u is not a CPU this process may use", node->control_cpu);
+	} else {
+		sched_setaffinity(0, sizeof(dp.allowed), &dp.allowed);
+	}
+	return 0;
+}
+
+static int pools_create(const struct node *node, struct error *err)
+{
+	unsigned large = RTE_MAX(node->buffers / 32, 512u);
+
+	dp.pool = rte_pktmbuf_pool_create("packets", node->buffers, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, dp.socket_id);
+	dp.large_pool = rte_pktmbuf_pool_create("large", large, 32, 0, LARGE_BUFFER_ROOM + RTE_PKTMBUF_HEADROOM,
+		dp.socket_id);
+	if (dp.pool == NULL || dp.large_pool == NULL)
+		return error_set(err, ENOMEM, "node/buffers",
+			"node: %u packet buffers do not fit memory_mb = %u: raise memory_mb or lower buffers",
+			node->buffers, node->memory_mb);
+	return 0;
+}
+
+/* --- workers -------------------------------------------------------------------------------------------------- */
+
+static void wake(unsigned id)
+{
+	uint64_t one = 1;
+
+	atomic_thread_fence(memory_order_seq_cst); /* pairs with worker_sleep: ring or list first, then this look */
+	if (id < dp.n_workers && atomic_load_explicit(&dp.workers[id]->sleeping, memory_order_seq_cst) &&
+		write(dp.workers[id]->wake_fd, &one, sizeof(one)) < 0)
+		return; /* only EAGAIN: already awake */
+}
+
+static struct rx_list *rx_list_new(size_t queues)
+{
+	struct rx_list *list = calloc(1, sizeof(*list) + queues * sizeof(list->queues[0]));
+
+	if (list == NULL)
+		abort();
+	list->serial = ++dp.list_serial;
+	list->wakeable = true;
+	return list;
+}
+
+/** Spread every queue of every port over the workers; queue q of a port goes to worker (port + q) mod n. */
+static void poll_ports(struct port *const *ports_list, size_t count)
+{
+	for (unsigned id = 0; id < dp.n_workers; id++) {
+		struct rx_list *list, *old;
+		size_t queues = 0;
+
+		for (size_t i = 0; i < count; i++)
+			queues += ports_list[i]->n_rxq;
+		list = rx_list_new(queues);
+		for (size_t i = 0; i < count; i++) {
+			struct port *port = ports_list[i];
+
+			for (uint16_t q = 0; q < port->n_rxq; q++) {
+				struct rx_queue *rxq = &list->queues[list->count];
+
+				if ((port->id + q) % dp.n_workers != id)
+					continue;
+				*rxq = (struct rx_queue){ port, q,
+					port->ops->rx_fd != NULL ? port->ops->rx_fd(port, q) : -1 };
+				list->wakeable = list->wakeable && rxq->fd >= 0;
+				list->count++;
+			}
+		}
+		old = rcu_publish(&dp.workers[id]->rx_list, list);
+		rcu_retire(old, free);
+		wake(id);
+	}
+}
+
+static int worker_create(unsigned id, int cpu, struct error *err)
+{
+	struct worker *w = aligned_alloc(RTE_CACHE_LINE_SIZE,
+		RTE_ALIGN_CEIL(sizeof(struct worker), RTE_CACHE_LINE_SIZE));
+	struct flow_stats stats;
+
+	if (w == NULL)
+		return error_set(err, ENOMEM, "", "out of memory for worker %u", id);
+	memset(w, 0, sizeof(*w));
+	w->tx = calloc(PORT_MAX, sizeof(*w->tx));
+	w->reassembly = reassembly_new(REASSEMBLY_PACKETS, dp.socket_id);
+	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (w->tx == NULL || w->reassembly == NULL || w->wake_fd < 0 || w->epoll_fd < 0) {
+		free(w->tx);
+		reassembly_free(w->reassembly);
+		free(w);
+		return error_set(err, ENOMEM, "", "out of memory for worker %u", id);
+	}
+	flow_table_stats(dp.flows, &stats);
+	w->id = id;
+	w->cpu = cpu;
+	w->counters = &counter_blocks[id];
+	w->flows = dp.flows;
+	w->fragments = dp.fragments;
+	w->pool = dp.pool;
+	w->tsc_per_ms = rte_get_tsc_hz() / 1000;
+	w->expire_budget = (uint32_t)((stats.capacity4 + stats.capacity6) / FLOWS_PER_BUCKET / dp.n_workers /
+				EXPIRE_PERIOD_MS) + 1;
+	atomic_store(&w->rx_list, rx_list_new(0));
+	dp.workers[id] = w;
+	return 0;
+}
+
+static void worker_destroy(struct worker *w)
+{
+	free(rcu_own(&w->rx_list));
+	reassembly_free(w->reassembly);
+	close(w->wake_fd);
+	close(w->epoll_fd);
+	free(w->tx);
+	free(w);
+}
+
+static int workers_start(const struct node *node, struct error *err)
+{
+	int ret;
+
+	for (unsigned id = 0; id < dp.n_workers; id++) {
+		int cpu = -1;
+
+		if (node->worker_cpus.count > 0) {
+			cpu = (int)node->worker_cpus.items[id];
+		} else {
+			for (int c = 0; c < CPU_SETSIZE; c++) {
+				if (CPU_ISSET((size_t)c, &dp.allowed))
+					cpu = c;
+			}
+		}
+		if (cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET((size_t)cpu, &dp.allowed))
+			return error_set(err, EINVAL, "node/worker_cpus",
+				"node: worker_cpus names CPU %d, which this process may not use", cpu);
+		ret = worker_create(id, cpu, err);
+		if (ret < 0)
+			return ret;
+	}
+	for (unsigned id = 0; id < dp.n_workers; id++) {
+		struct worker *w = dp.workers[id];
+		char name[16];
+
+		ret = pthread_create(&w->thread, NULL, worker_main, w);
+		if (ret != 0)
+			return error_set(err, ret, "", "worker %u cannot start: %s", id, strerror(ret));
+		snprintf(name, sizeof(name), "worker-%u", id);
+		pthread_setname_np(w->thread, name);
+	}
+	return 0;
+}
+
+int dataplane_start(const struct node *node, const struct tunnel_ops *const *types, struct error *err)
+{
+	struct flow_table_conf flows = { .entries4 = node->flows,
+		.entries6 = node->flows6,
+		.timeout_ms = node->flow_timeout_s * 1000u,
+		.negative_timeout_ms = NEGATIVE_TIMEOUT_MS };
+	struct forwarding_conf forwarding = { .tunnel_types = types, .poll_ports = poll_ports };
+	int ret;
+
+	dp.n_workers = node->worker_cpus.count > 0 ? (unsigned)node->worker_cpus.count : 1;
+	if (dp.n_workers > RCU_WORKERS_MAX)
+		return error_set(err, EINVAL, "node/worker_cpus", "node: at most %d workers", RCU_WORKERS_MAX);
+	sched_getaffinity(0, sizeof(dp.allowed), &dp.allowed);
+	ret = eal_start(node, err);
+	if (ret < 0)
+		return ret;
+	dp.socket_id = numa_available() >= 0 ? numa_node_of_cpu(sched_getcpu()) : -1;
+	ret = pools_create(node, err);
+	if (ret < 0)
+		return ret;
+	if (rcu_init() < 0 || adjacency_init() < 0)
+		return error_set(err, ENOMEM, "", "out of memory for the adjacency table");
+	worker_wake = wake;
+	ret = punt_init(dp.n_workers, err);
+	if (ret < 0)
+		return ret;
+	flows.n_workers = dp.n_workers;
+	flows.socket_id = dp.socket_id;
+	dp.flows = flow_table_new(&flows);
+	dp.fragments = fragment_table_new(FRAGMENT_PACKETS, FRAGMENT_HELD);
+	if (dp.flows == NULL || dp.fragments == NULL)
+		return error_set(err, ENOMEM, "node/flows",
+			"out of memory for a flow table of %u IPv4 and %u IPv6 entries: lower flows or flows6",
+			node->flows, node->flows6);
+	worker_set_tunnels(types);
+	forwarding.n_workers = dp.n_workers;
+	forwarding.pool = dp.pool;
+	forwarding.large_pool = dp.large_pool;
+	forwarding.socket_id = dp.socket_id;
+	ret = forwarding_init(&forwarding, err);
+	if (ret < 0)
+		return ret;
+	ret = workers_start(node, err);
+	if (ret == 0)
+		LOG_INFO("data plane started workers=%u hugepages=%s memory_mb=%u", dp.n_workers,
+			dp.hugepages ? "yes" : "no", node->memory_mb);
+	return ret;
+}
+
+void dataplane_stop(void)
+{
+	for (unsigned id = 0; id < dp.n_workers && dp.workers[id] != NULL; id++) {
+		atomic_store_explicit(&dp.workers[id]->stop, true, memory_order_seq_cst);
+		wake(id);
+	}
+	for (unsigned id = 0; id < dp.n_workers && dp.workers[id] != NULL; id++) {
+		if (!dp.workers[id]->borrowed)
+			pthread_join(dp.workers[id]->thread, NULL);
+	}
+	forwarding_fini();
+	punt_fini();
+	rcu_barrier();
+	for (unsigned id = 0; id < dp.n_workers && dp.workers[id] != NULL; id++) {
+		worker_destroy(dp.workers[id]);
+		dp.workers[id] = NULL;
+	}
+	fragment_table_free(dp.fragments);
+	flow_table_free(dp.flows);
+	adjacency_fini();
+	rte_eal_cleanup();
+}
+
+struct worker *dataplane_borrow_worker(unsigned id)
+{
+	struct worker *w = dp.workers[id];
+
+	atomic_store_explicit(&w->stop, true, memory_order_seq_cst);
+	wake(id);
+	pthread_join(w->thread, NULL);
+	w->borrowed = true;
+	return w;
+}
+
+/* --- what control reads --------------------------------------------------------------------------------------- */
+
+unsigned dataplane_worker_count(void)
+{
+	return dp.n_workers;
+}
+
+static double elapsed_s(const struct timespec *a, const struct timespec *b)
+{
+	return (double)(b->tv_sec - a->tv_sec) + (double)(b->tv_nsec - a->tv_nsec) / 1e9;
+}
+
+bool dataplane_worker(unsigned id, struct worker_info *info)
+{
+	struct counters *c = &counter_blocks[id];
+	struct timespec now;
+	struct worker *w;
+
+	if (id >= dp.n_workers)
+		return false;
+	w = dp.workers[id];
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (elapsed_s(&dp.load[id].at, &now) > 0.5) {
+		uint64_t busy = counter_read(&c->cycles_busy), total = counter_read(&c->cycles_total);
+
+		dp.load[id].share = total > dp.load[id].total
+			? (double)(busy - dp.load[id].busy) / (double)(total - dp.load[id].total) : 0;
+		dp.load[id].busy = busy;
+		dp.load[id].total = total;
+		dp.load[id].at = now;
+	}
+	*info = (struct worker_info){ .id = id,
+		.cpu = w->cpu,
+		.busy = dp.load[id].share,
+		.packets = counter_read(&c->received),
+		.sleeps = counter_read(&w->sleeps),
+		.queues = rcu_own(&w->rx_list)->count };
+	return true;
+}
+
+struct flow_table *dataplane_flows(void)
+{
+	return dp.flows;
+}
+
+unsigned dataplane_control_reader(void)
+{
+	return RCU_WORKERS_MAX;
+}
+
+uint32_t dataplane_now_ms(void)
+{
+	return dp.workers[0] != NULL ? atomic_load_explicit(&dp.workers[0]->clock_ms, memory_order_relaxed) : 0;
+}
+
+void dataplane_memory(struct memory_info *info)
+{
+	struct tables *t = rcu_own(&tables);
+	struct rte_malloc_socket_stats heap;
+	unsigned long size, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	*info = (struct memory_info){ .hugepages = dp.hugepages };
+	for (int s = 0; s < RTE_MAX_NUMA_NODES; s++) {
+		if (rte_malloc_get_socket_stats(s, &heap) == 0)
+			info->dpdk_bytes += heap.heap_totalsz_bytes;
+	}
+	info->buffers = dp.pool->size;
+	info->buffers_free = rte_mempool_avail_count(dp.pool);
+	info->large_buffers = dp.large_pool->size;
+	info->large_buffers_free = rte_mempool_avail_count(dp.large_pool);
+	info->flow_bytes = flow_table_memory(dp.flows);
+	if (t != NULL) {
+		info->fib4_bytes = fib_memory(t->fib4);
+		info->fib6_bytes = fib_memory(t->fib6);
+	}
+	if (f != NULL) {
+		if (fscanf(f, "%lu %lu", &size, &resident) != 2)
+			resident = 0;
+		fclose(f);
+	}
+	info->resident_bytes = resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+void dataplane_configure(const struct node *node)
+{
+	/* Workers read latency and timeouts from the published settings; the flow table holds its own copy. */
+	flow_table_set_timeout(dp.flows, node->flow_timeout_s * 1000u);
+}

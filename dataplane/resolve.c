@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dataplane/resolve.h"
+
+#include "dataplane/adjacency.h"
+#include "dataplane/generation.h"
+#include "dataplane/port.h"
+
+#include <arpa/inet.h>
+#include <rte_branch_prediction.h>
+
+
+
+
+#define DEP_NONE 0xffffu /* a slot that nobody bumps */
+
+#define STEP(stage, ...)                                                                           \
+	do {                                                                                       \
+		if (unlikely(rec != NULL))                                                         \
+			rec->step(rec->arg, (stage), __VA_ARGS__);                                 \
+	} while (0)
+
+/** One direction, either family: addresses are 4 or 16 bytes in network order. */
+struct tuple {
+	const uint8_t *src, *dst;
+	uint32_t zone;
+	uint64_t hash;
+	bool v6;
+};
+
+static inline bool link_local(const struct tuple *k, const uint8_t *a)
+{
+	return k->v6 ? a[0] == 0xfe && (a[1] & 0xc0) == 0x80 : a[0] == 169 && a[1] == 254;
+}
+
+static inline uint32_t route_lookup(const struct tables *t, const struct tuple *k, const uint8_t *addr)
+{
+	return fib_lookup(k->v6 ? t->fib6 : t->fib4, addr);
+}
+
+static bool pod_owns(const struct port *port, const struct tuple *k)
+{
+	const struct port_addresses *own = atomic_load_explicit(&port->addresses, memory_order_acquire);
+	uint8_t family = k->v6 ? IP_V6 : IP_V4;
+	struct ip_addr src = { .family = family };
+
+	memcpy(src.bytes, k->src, k->v6 ? 16 : 4);
+	for (uint16_t i = 0; own != NULL && i < own->count; i++) {
+		if (ip_prefix_contains(&own->items[i], &src))
+			return true;
+	}
+	return false;
+}
+
+/** Whether the source may come from there; `dst` is where the packet is going. */
+static enum drop_reason source_check(const struct tables *t, const struct tuple *k, const struct port *in,
+	const struct adjacency *out, const struct recorder *rec)
+{
+	const struct adjacency *back;
+	const struct port *back_port;
+
+	if (link_local(k, k->src)) {
+		/* Valid on its own link only: that is, towards this node. */
+		STEP("source", "link-local, allowed towards this node only");
+		return out->type == ADJ_LOCAL ? DROP_NONE : DROP_link_local_scope;
+	}
+	if (in != NULL && in->role == PORT_POD) {
+		if (!pod_owns(in, k)) {
+			STEP("source", "not an address of %s", in->name);
+			return DROP_spoofed_source;
+		}
+		STEP("source", "an address of %s", in->name);
+		return DROP_NONE;
+	}
+	if (in != NULL && in->role == PORT_HOST) {
+		STEP("source", "the host port may send from any address");
+		return DROP_NONE;
+	}
+	back = adjacency_get(route_adjacency(route_lookup(t, k, k->src), k->hash));
+	back_port = back->type == ADJ_REWRITE || back->type == ADJ_RESOLVING ? port_get(back->port) : NULL;
+	if (back->type == ADJ_LOCAL || (back_port != NULL && back_port->role != PORT_UPLINK)) {
+		STEP("source", "belongs to this node (%s) but came from outside", back->text);
+		return DROP_martian_source;
+	}
+	STEP("source", "from outside, not an address of this node");
+	return DROP_NONE;
+}
+
+static inline void resolve(const struct tables *t, const struct tuple *k, uint16_t dst_slot,
+	const struct recorder *rec, struct resolution *out)
+{
+	const bool from_tunnel = k->zone == ZONE_TUNNEL;
+	const struct port *in = from_tunnel ? NULL : port_get((uint16_t)k->zone);
+	const struct adjacency *adj;
+	const struct port *port;
+	uint32_t generation, value, index;
+	enum drop_reason reason;
+
+	*out = (struct resolution){ .deps = { generation_zone(k->zone), dst_slot, DEP_NONE },
+		.reverse_zone = ZONE_NONE,
+		.cache = true };
+	/* Before the tables: see generation.h. */
+	generation = generation_get(out->deps[0]) + generation_get(out->deps[1]) + generation_get(out->deps[2]);
+
+	value = route_lookup(t, k, k->dst);
+	index = route_adjacency(value, k->hash);
+	adj = adjacency_get(index);
+	STEP("route", "%s%s", adj->text, (value & PATHS_FLAG) != 0 ? " (chosen among several next hops)" : "");
+	reason = source_check(t, k, in, adj, rec);
+	if (reason == DROP_NONE && link_local(k, k->dst) && adj->type != ADJ_LOCAL)
+		reason = DROP_link_local_scope;
+	if (!from_tunnel && in == NULL) {
+		reason = DROP_port_down;
+		out->cache = false;
+	}
+	if (reason != DROP_NONE) {
+		STEP("verdict", "drop: %s", drop_reason_text(reason));
+		out->decision = (struct flow_decision){ reason, generation + adjacency_get(reason)->generation };
+		return;
+	}
+	out->decision = (struct flow_decision){ index, generation + adj->generation };
+	switch (adj->type) {
+	case ADJ_DROP:
+		STEP("verdict", "drop: %s", drop_reason_text(adj->drop));
+		return;
+	case ADJ_LOCAL:
+		STEP("verdict", "for this node");
+		return;
+	case ADJ_TUNNEL:
+		out->reverse_zone = ZONE_TUNNEL;
+		break;
+	default:
+		port = port_get(adj->port);
+		if (port == NULL || !atomic_load_explicit(&port->forwarding, memory_order_acquire)) {
+			STEP("verdict", "drop: %s", drop_reason_text(DROP_port_down));
+			out->decision.adjacency = DROP_port_down;
+			out->cache = false;
+			return;
+		}
+		/* A tunnel that waits for its next hop will answer through the tunnel: leave the reply to its own miss. */
+		if (adj->type == ADJ_REWRITE)
+			out->reverse_zone = adj->port;
+		if (in != NULL && in->id == adj->port && in->role == PORT_POD)
+			STEP("output", "back to the sending pod");
+		break;
+	}
+	STEP("verdict", "forward: %s, MTU %u", adj->text, adj->mtu);
+}
+
+void resolve4(const struct tables *t, const struct flow_key4 *key, uint64_t hash, const struct recorder *rec,
+	struct resolution *out)
+{
+	struct tuple k = { (const uint8_t *)&key->src, (const uint8_t *)&key->dst, key->zone_proto >> 8, hash, false };
+
+	resolve(t, &k, generation_dst4(key->dst), rec, out);
+}
+
+void resolve6(const struct tables *t, const struct flow_key6 *key, uint64_t hash, const struct recorder *rec,
+	struct resolution *out)
+{
+	struct tuple k = { key->src, key->dst, key->zone_proto >> 8, hash, true };
+
+	resolve(t, &k, generation_dst6(key->dst), rec, out);
+}
+
+bool resolution_current(const struct flow *flow)
+{
+	struct flow_decision d = flow_decision_get(flow);
+	uint32_t sum = generation_get(flow->deps[0]) + generation_get(flow->deps[1]) + generation_get(flow->deps[2]);
+
+	return d.generation == sum + adjacency_get(d.adjacency)->generation;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** First packets of flows, flows to be checked again after a change, and fragments: see worker_state.h. Worker threads. */
+#include "dataplane/worker_state.h"
+
+#include "dataplane/adjacency.h"
+#include "dataplane/resolve.h"
+
+/** The adjacency of a packet whose flow is unknown; makes the flow entries of both directions. */
+uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
+{
+	struct resolution fwd, rev = { .reverse_zone = ZONE_NONE };
+	struct flow_init init, init_rev;
+	struct flow *flow;
+	bool pair = false;
+	struct flow_key4 rkey4;
+	struct flow_key6 rkey6;
+
+	counter_add(&w->counters->events[EVENT_flow_miss], 1);
+	if (v6)
+		resolve6(w->tables, &p->key6, p->hash, NULL, &fwd);
+	else
+		resolve4(w->tables, &p->key4, p->hash, NULL, &fwd);
+	if (!fwd.cache)
+		return fwd.decision.adjacency;
+	if (fwd.reverse_zone != ZONE_NONE) {
+		if (v6) {
+			pkt_reverse_key6(&p->key6, fwd.reverse_zone, &rkey6);
+			resolve6(w->tables, &rkey6, flow_hash6(w->flows, &rkey6), NULL, &rev);
+		} else {
+			pkt_reverse_key4(&p->key4, fwd.reverse_zone, &rkey4);
+			resolve4(w->tables, &rkey4, flow_hash4(w->flows, &rkey4), NULL, &rev);
+		}
+		pair = rev.cache && rev.decision.adjacency >= DROP_REASON_COUNT;
+	}
+	init = (struct flow_init){ fwd.decision, w->epoch, fwd.rule, { fwd.deps[0], fwd.deps[1], fwd.deps[2] },
+		fwd.decision.adjacency < DROP_REASON_COUNT ? FLOW_NEGATIVE : 0 };
+	init_rev = (struct flow_init){ rev.decision, w->epoch, rev.rule, { rev.deps[0], rev.deps[1], rev.deps[2] },
+		FLOW_REPLY };
+	flow = v6 ? flow_insert6(w->flows, w->id, &p->key6, p->hash, &init, pair ? &rkey6 : NULL,
+			    pair ? &init_rev : NULL, w->now_ms)
+		  : flow_insert4(w->flows, w->id, &p->key4, p->hash, &init, pair ? &rkey4 : NULL,
+			    pair ? &init_rev : NULL, w->now_ms);
+	if (flow == NULL) {
+		counter_add(&w->counters->events[EVENT_flow_uncached], 1);
+	} else {
+		counter_add(&flow->packets, 1);
+		counter_add(&flow->bytes, p->ip_len);
+	}
+	return fwd.decision.adjacency;
+}
+
+/** Something was committed since the flow was last checked: still true, or decide again. */
+uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, bool v6)
+{
+	struct resolution r;
+
+	if (!resolution_current(flow)) {
+		counter_add(&w->counters->events[EVENT_flow_stale], 1);
+		if (v6)
+			resolve6(w->tables, &p->key6, p->hash, NULL, &r);
+		else
+			resolve4(w->tables, &p->key4, p->hash, NULL, &r);
+		if (!r.cache)
+			return r.decision.adjacency;
+		flow_decision_set(flow, r.decision);
+		atomic_store_explicit(&flow->flags,
+			(uint8_t)((atomic_load_explicit(&flow->flags, memory_order_relaxed) & ~FLOW_NEGATIVE) |
+				(r.decision.adjacency < DROP_REASON_COUNT ? FLOW_NEGATIVE : 0)),
+			memory_order_relaxed);
+		atomic_store_explicit(&flow->rule, r.rule, memory_order_relaxed);
+	}
+	atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
+	return flow_decision_get(flow).adjacency;
+}
+
+static inline bool addressed_to_node(const struct tunnel_table *t, const struct pkt *p)
+{
+	return p->flags & PKT_V6 ? tunnel_is_local(t, IP_V6, p->key6.dst)
+				 : tunnel_is_local(t, IP_V4, (const uint8_t *)&p->key4.dst);
+}
+
+/** Fragments: those for this node are put together, others wait for or take the ports of their first fragment. What can
+ * go on now goes through the stages at once. @return the class of *p when it is whole again, else PKT_FRAG. */
+struct parsed slow_fragment(struct worker *w, const struct port *in, struct pkt *p)
+{
+	struct fragment_release out = { .count = 0 }, dropped = { .count = 0 };
+	enum drop_reason reason;
+	bool held = false;
+
+	if (addressed_to_node(w->tables->tunnels, p) && !(p->flags & PKT_DECAPSULATED)) {
+		unsigned freed = 0, merged = 0;
+		uint8_t l2_len = p->l2_len;
+		int64_t before = reassembly_held(w->reassembly);
+		struct rte_mbuf *whole = reassembly_add(w->reassembly, p->m, p, rte_rdtsc(), &freed, &merged);
+
+		counter_hold(w->counters, (int64_t)reassembly_held(w->reassembly) - before);
+		counter_drop(w->counters, in->id, DROP_fragment_timeout, freed);
+		if (whole == NULL)
+			return (struct parsed){ PKT_FRAG, DROP_NONE };
+		counter_add(&w->counters->delivered, merged);
+		counter_add(&w->counters->events[EVENT_reassembled], 1);
+		p->m = whole;
+		return l2_len != 0 ? pkt_parse_ether(whole, p, in->id)
+				   : pkt_parse_ip(whole, p, in->id, p->flags & PKT_V6 ? 6 : 4, 0);
+	}
+	reason = fragment_track(w->fragments, p->m, p, w->now_ms, &out, &held, &dropped);
+	counter_hold(w->counters, (held ? 1 : 0) - (int64_t)(out.count > 1 ? out.count - 1 : 0) - dropped.count);
+	for (uint16_t i = 0; i < dropped.count; i++)
+		worker_drop(w, dropped.m[i], reason);
+	if (reason != DROP_NONE)
+		return (struct parsed){ PKT_DROP, reason };
+	if (out.count > 0) {
+		struct vector v = { .n4 = 0, .n6 = 0 };
+
+		for (uint16_t i = 0; i < out.count; i++) {
+			struct pkt *f = &out.p[i];
+
+			f->m = out.m[i];
+			if (f->flags & PKT_V6) {
+				f->hash = flow_hash6(w->flows, &f->key6);
+				v.flow6[v.n6++] = f;
+			} else {
+				f->hash = flow_hash4(w->flows, &f->key4);
+				v.flow4[v.n4++] = f;
+			}
+		}
+		worker_flows(w, in, &v);
+	}
+	return (struct parsed){ PKT_FRAG, DROP_NONE };
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The parts of the packet path that most packets never need: see worker_state.h. Worker threads. */
+#include "dataplane/worker_state.h"
+
+#include "dataplane/arp_nd.h"
+#include "dataplane/icmp.h"
+#include "dataplane/offload.h"
+#include "dataplane/worker.h"
+
+#define CUT_MAX 64 /* segments or fragments one packet may become: 64 KiB at an MTU of 1280 is 53 */
+
+void worker_drop(struct worker *w, struct rte_mbuf *m, enum drop_reason reason)
+{
+	if (unlikely(w->observer != NULL)) {
+		observe_point(w->observer, OBSERVE_DROP, m, m->port, reason);
+		trace_step(w->observer, pkt_note(m)->trace, "drop", "%s: %s", drop_reason_name(reason),
+			drop_reason_text(reason));
+		trace_end(w->observer, pkt_note(m)->trace);
+	}
+	counter_drop(w->counters, m->port, reason, 1);
+	rte_pktmbuf_free(m);
+}
+
+/** Route an IP packet the daemon made or turned round. It starts at its IP header. */
+static void send_own(struct worker *w, struct rte_mbuf *m)
+{
+	const struct tables *t = w->tables;
+	struct pkt p;
+	struct parsed parsed;
+	uint32_t value;
+
+	parsed = pkt_parse_ip(m, &p, PORT_NONE, (rte_pktmbuf_mtod(m, const uint8_t *)[0] >> 4), 0);
+	if (parsed.class != PKT_FLOW4 && parsed.class != PKT_FLOW6) {
+		worker_drop(w, m, parsed.class == PKT_DROP ? parsed.reason : DROP_no_route);
+		return;
+	}
+	p.m = m;
+	p.flags |= PKT_GENERATED;
+	p.hash = p.flags & PKT_V6 ? flow_hash6(w->flows, &p.key6) : flow_hash4(w->flows, &p.key4);
+	value = p.flags & PKT_V6 ? fib_lookup(t->fib6, p.key6.dst)
+				 : fib_lookup(t->fib4, (const uint8_t *)&p.key4.dst);
+	worker_forward(w, NULL, m, &p, adjacency_get(route_adjacency(value, p.hash)));
+}
+
+/** The address errors about packets from `in` come from: that port's own, else the node's. */
+static void icmp_source(const struct worker *w, const struct port *in, bool v6, uint8_t *source)
+{
+	const struct settings *s = &w->tables->settings;
+	const struct port_addresses *own = NULL;
+
+	if (in != NULL && in->role == PORT_UPLINK)
+		own = atomic_load_explicit(&in->addresses, memory_order_acquire);
+	for (uint16_t i = 0; own != NULL && i < own->count; i++) {
+		const struct ip_addr *a = &own->items[i].addr;
+
+		if (a->family == (v6 ? IP_V6 : IP_V4) && !ip_addr_is_link_local(a)) {
+			memcpy(source, a->bytes, v6 ? 16 : 4);
+			return;
+		}
+	}
+	memcpy(source, v6 ? s->icmp_source6 : s->icmp_source4, v6 ? 16 : 4);
+}
+
+void slow_drop(struct worker *w, const struct port *in, struct rte_mbuf *m, const struct pkt *p,
+	enum drop_reason reason, uint16_t mtu)
+{
+	bool v6 = p->flags & PKT_V6;
+	struct icmp_error error = { 0 };
+	struct rte_mbuf *message = NULL;
+
+	if (!(p->flags & PKT_GENERATED) && reason >= DROP_spoofed_source)
+		error = icmp_error_for(reason, v6);
+	if (error.type != 0) {
+		if (w->icmp_tokens > 0) {
+			error.info = mtu;
+			icmp_source(w, in, v6, error.source);
+			message = icmp_error_make(w->pool, m, p, &error);
+		}
+		if (message != NULL) {
+			w->icmp_tokens--;
+			counter_add(&w->counters->generated, 1);
+			counter_add(&w->counters->events[EVENT_icmp_error_sent], 1);
+			pkt_note(message)->trace = 0;
+			worker_drop(w, m, reason);
+			send_own(w, message);
+			return;
+		}
+	}
+	worker_drop(w, m, reason);
+}
+
+void slow_neighbour(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p, bool arp)
+{
+	const struct settings *s = &w->tables->settings;
+	struct neighbour_info info;
+	enum drop_reason reason;
+
+	if (in->role == PORT_POD || in->role == PORT_HOST) {
+		reason = neighbour_parse(m, p, arp, &info);
+		if (reason != DROP_NONE) {
+			worker_drop(w, m, reason);
+			return;
+		}
+		if (info.kind == NEIGHBOUR_REQUEST) {
+			const struct port_addresses *own =
+				atomic_load_explicit(&in->addresses, memory_order_acquire);
+
+			reason = neighbour_proxy_reply(m, p, &info, &s->gateway_mac, own != NULL ? own->items : NULL,
+				own != NULL ? own->count : 0);
+			if (reason != DROP_NONE) {
+				worker_drop(w, m, reason);
+				return;
+			}
+			counter_add(&w->counters->delivered, 1);
+			counter_add(&w->counters->generated, 1);
+			counter_add(&w->counters->events[arp ? EVENT_arp_answered : EVENT_nd_answered], 1);
+			WORKER_TRACE(w, m, "proxy", "answered with the gateway's MAC address");
+			worker_output(w, in->id, m);
+			return;
+		}
+	}
+	/* Requests on uplinks and all replies teach the neighbour table: the control thread's work. */
+	*pkt_note(m) = (struct pkt_note){ .port = in->id, .kind = PUNT_NEIGHBOUR };
+	punt_send(w->counters, m);
+}
+
+/** An ICMP "too big" about one of our own tunnel packets. */
+static bool is_path_mtu(const struct rte_mbuf *m, const struct pkt *p)
+{
+	const uint8_t *icmp = pkt_hdr(m, p->l2_len + p->l3_len, uint16_t) != NULL
+		? rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l2_len + p->l3_len) : NULL;
+
+	if (icmp == NULL)
+		return false;
+	if (p->flags & PKT_V6)
+		return p->proto == IPPROTO_ICMPV6 && icmp[0] == 2;
+	return p->proto == IPPROTO_ICMP && icmp[0] == 3 && icmp[1] == 4;
+}
+
+void slow_local(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p)
+{
+	enum drop_reason reason;
+
+	if (in != NULL && in->role == PORT_UPLINK && is_path_mtu(m, p)) {
+		rte_pktmbuf_adj(m, p->l2_len);
+		*pkt_note(m) = (struct pkt_note){ .port = in->id, .kind = PUNT_PATH_MTU };
+		punt_send(w->counters, m);
+		return;
+	}
+	if (p->proto != (p->flags & PKT_V6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+		slow_drop(w, in, m, p, DROP_no_local_listener, 0);
+		return;
+	}
+	m->l2_len = p->l2_len & 0x7fu;
+	if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) != 0 && !offload_complete_checksum(m)) {
+		worker_drop(w, m, DROP_offload_failed);
+		return;
+	}
+	reason = icmp_echo_reply(m, p);
+	if (reason != DROP_NONE) {
+		worker_drop(w, m, reason);
+		return;
+	}
+	counter_add(&w->counters->delivered, 1);
+	counter_add(&w->counters->generated, 1);
+	counter_add(&w->counters->events[EVENT_icmp_echo_answered], 1);
+	WORKER_TRACE(w, m, "local", "echo request answered");
+	if (in != NULL && p->l2_len == RTE_ETHER_HDR_LEN && !(p->flags & PKT_DECAPSULATED)) {
+		/* Back the way it came: right for link-local addresses too, which no route covers. */
+		struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+
+		eth->dst_addr = eth->src_addr;
+		memcpy(eth->src_addr.addr_bytes, in->mac.bytes, sizeof(in->mac.bytes));
+		worker_output(w, in->id, m);
+		return;
+	}
+	rte_pktmbuf_adj(m, p->l2_len);
+	send_own(w, m);
+}
+
+void slow_hold(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct adjacency *adj)
+{
+	uint16_t trace = w->observer != NULL ? pkt_note(m)->trace : 0;
+
+	WORKER_TRACE(w, m, "hold", "%s", adj->text);
+	rte_pktmbuf_adj(m, p->l2_len);
+	*pkt_note(m) = (struct pkt_note){ .adjacency = adj->index,
+		.port = m->port,
+		.kind = adj->type == ADJ_GLEAN ? PUNT_GLEAN : PUNT_RESOLVE,
+		.flags = p->flags,
+		.hash = (uint32_t)(p->hash >> 32),
+		.trace = trace };
+	punt_send(w->counters, m);
+}
+
+/** Packets that start at their IP headers, cut from one: each gets the header and goes out. */
+static void emit_all(struct worker *w, struct rte_mbuf **out, uint16_t n, const struct pkt *p,
+	const struct adjacency *adj)
+{
+	counter_add(&w->counters->generated, n - 1u);
+	for (uint16_t i = 0; i < n; i++) {
+		if (w->observer != NULL)
+			pkt_note(out[i])->trace = 0;
+		worker_emit(w, out[i], p, (uint16_t)rte_pktmbuf_pkt_len(out[i]), adj);
+	}
+}
+
+/** A TCP segment larger than the MTU. */
+static void output_large(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
+	const struct adjacency *adj, bool whole)
+{
+	struct rte_mbuf *out[CUT_MAX];
+	uint16_t headers = (uint16_t)(m->l3_len + m->l4_len), n;
+
+	if (m->tso_segsz == 0 || m->l3_len != p->l3_len || headers >= adj->mtu) {
+		worker_drop(w, m, DROP_offload_failed);
+		return;
+	}
+	if (headers + m->tso_segsz > adj->mtu) {
+		if (p->flags & PKT_DF) {
+			slow_drop(w, in, m, p, DROP_packet_too_big, adj->mtu);
+			return;
+		}
+		m->tso_segsz = (uint16_t)(adj->mtu - headers);
+	}
+	rte_pktmbuf_adj(m, p->l2_len);
+	m->l2_len = 0;
+	if (whole) {
+		m->l2_len = adj->header_len & 0x7fu;
+		worker_emit(w, m, p, p->ip_len, adj);
+		return;
+	}
+	n = offload_segment(m, w->pool, out, CUT_MAX);
+	if (n == 0) {
+		worker_drop(w, m, offload_segment_count(m) == 0 ? DROP_offload_failed : DROP_no_buffer);
+		return;
+	}
+	counter_add(&w->counters->events[EVENT_segmented], 1);
+	emit_all(w, out, n, p, adj);
+}
+
+void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
+	const struct adjacency *adj)
+{
+	const struct port *port = port_get(adj->port);
+	/* No port here computes checksums inside a tunnel, so only plain Ethernet output may stay unfinished. */
+	uint8_t offloads = port != NULL && adj->type == ADJ_REWRITE ? port->offloads : 0;
+	struct rte_mbuf *out[CUT_MAX];
+	enum drop_reason reason = DROP_no_buffer;
+	uint16_t n;
+
+	m->l2_len = p->l2_len & 0x7fu; /* a held packet has lost its frame header since the driver said */
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) {
+		output_large(w, in, m, p, adj, offloads & PORT_TX_TSO);
+		return;
+	}
+	if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) && (!(offloads & PORT_TX_CSUM) || p->ip_len > adj->mtu)) {
+		if (!offload_complete_checksum(m)) {
+			worker_drop(w, m, DROP_offload_failed);
+			return;
+		}
+		counter_add(&w->counters->events[EVENT_checksummed], 1);
+	}
+	if (p->ip_len <= adj->mtu) {
+		rte_pktmbuf_adj(m, p->l2_len);
+		m->l2_len = adj->header_len & 0x7fu;
+		worker_emit(w, m, p, p->ip_len, adj);
+		return;
+	}
+	if (p->flags & (PKT_DF | PKT_V6)) {
+		slow_drop(w, in, m, p, DROP_packet_too_big, adj->mtu);
+		return;
+	}
+	rte_pktmbuf_adj(m, p->l2_len);
+	n = fragment_cut(m, adj->mtu, w->pool, out, CUT_MAX, &reason);
+	if (n == 0) {
+		worker_drop(w, m, reason);
+		return;
+	}
+	counter_add(&w->counters->events[EVENT_fragmented], 1);
+	emit_all(w, out, n, p, adj);
+}
+
+void slow_injected(struct worker *w)
+{
+	struct rte_mbuf *pkts[32];
+	unsigned n = inject_receive(w->id, pkts, RTE_DIM(pkts));
+
+	for (unsigned i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		const struct pkt_note *note = pkt_note(m);
+		uint16_t was = m->port;
+		struct parsed parsed;
+		struct pkt p;
+
+		counter_add(&w->counters->events[EVENT_injected], 1);
+		if (note->kind == INJECT_FRAME) {
+			pkt_note(m)->trace = 0;
+			worker_output(w, note->port, m);
+			continue;
+		}
+		parsed = pkt_parse_ip(m, &p, PORT_NONE, rte_pktmbuf_mtod(m, const uint8_t *)[0] >> 4, 0);
+		if (parsed.class == PKT_DROP) {
+			worker_drop(w, m, parsed.reason);
+			continue;
+		}
+		p.m = m;
+		p.flags |= PKT_GENERATED; /* its TTL is already lowered */
+		p.hash = (uint64_t)note->hash << 32;
+		worker_forward(w, port_get(was), m, &p, adjacency_get(note->adjacency));
+	}
+}

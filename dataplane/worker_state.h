@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** One worker's private state, and the small inline things its stages share. Included by worker.c, slowpath.c and
+ * dataplane.c only. Everything here belongs to one worker thread unless a field says otherwise.
+ */
+#ifndef DATAPLANE_WORKER_STATE_H
+#define DATAPLANE_WORKER_STATE_H
+
+#include "dataplane/counters.h"
+#include "dataplane/flow.h"
+#include "dataplane/fragment.h"
+#include "dataplane/observe.h"
+#include "dataplane/punt.h"
+#include "dataplane/rcu.h"
+#include "dataplane/settings.h"
+#include "dataplane/tunnel.h"
+
+#define VECTOR_SIZE 128 /* packets taken from one queue at a time; 64 to 256 measure alike, see perf/RESULTS.md */
+#define TX_BATCH    64
+
+/** What a worker polls. Immutable, replaced by control. */
+struct rx_list {
+	uint64_t serial; /* tells two lists at one address apart */
+	uint16_t count;
+	bool wakeable; /* every queue has an rx_fd: sleep until one is ready instead of by the clock */
+	struct rx_queue {
+		struct port *port;
+		uint16_t queue;
+		int fd;
+	} queues[];
+};
+
+struct tx_buffer {
+	uint16_t count;
+	struct rte_mbuf *pkts[TX_BATCH];
+};
+
+/** The packets of one pass through the stages, by family. Lists point into an array of struct pkt; pkt.m is the packet. */
+struct vector {
+	struct pkt *flow4[VECTOR_SIZE], *flow6[VECTOR_SIZE];
+	uint16_t n4, n6;
+};
+
+struct worker {
+	/* Set for each burst. */
+	const struct tables *tables;
+	struct observer *observer; /* NULL = nobody watches */
+	struct counters *counters;
+	struct flow_table *flows;
+	uint32_t epoch;
+	uint32_t now_ms;
+	uint32_t icmp_tokens;
+	uint32_t icmp_tokens_scaled; /* thousandths of a message */
+	uint32_t expire_budget;    /* flow buckets a millisecond */
+	uint16_t ip_id;            /* of outer IPv4 headers without DF */
+	unsigned id;
+	struct rte_mempool *pool;
+	struct fragment_table *fragments;
+	struct reassembly *reassembly;
+	/* Output, collected over a burst. */
+	uint16_t tx_dirty_count;
+	uint16_t tx_dirty[PORT_MAX];
+	struct tx_buffer *tx;      /* [PORT_MAX] */
+	/* Scratch of the stages. */
+	struct rte_mbuf *pkts[VECTOR_SIZE];
+	struct pkt meta[VECTOR_SIZE];
+	struct vector vector;
+	struct flow *found[VECTOR_SIZE];
+	/* Loop. */
+	int cpu;
+	int wake_fd;               /* eventfd; written by control */
+	int epoll_fd;
+	uint64_t next_ms_tsc, tsc_per_ms, last_busy_tsc;
+	_Atomic bool sleeping;     /* readers: control, to know whether wake_fd needs a write */
+	_Atomic bool stop;         /* writer: control */
+	_Atomic(struct rx_list *) rx_list; /* writer: control */
+	_Atomic uint64_t sleeps;   /* readers: control */
+	_Atomic uint32_t clock_ms; /* copy of now_ms; readers: control */
+	uint64_t epoll_serial;     /* of the list that epoll_fd watches */
+	pthread_t thread;
+	bool borrowed;             /* the thread has been joined: see loop.h */
+} __rte_cache_aligned;
+
+/* --- output ------------------------------------------------------------------------------------------------- */
+
+/** Send what is collected for one port. */
+void worker_flush_port(struct worker *w, uint16_t port);
+void worker_flush(struct worker *w);
+
+/** Queue a complete frame for a port. */
+static inline void worker_output(struct worker *w, uint16_t port, struct rte_mbuf *m)
+{
+	struct tx_buffer *tx = &w->tx[port];
+
+	if (tx->count == 0)
+		w->tx_dirty[w->tx_dirty_count++] = port;
+	tx->pkts[tx->count++] = m;
+	if (unlikely(tx->count == TX_BATCH)) {
+		worker_flush_port(w, port);
+	}
+}
+
+/** Count and free a packet that ends here. */
+void worker_drop(struct worker *w, struct rte_mbuf *m, enum drop_reason reason);
+
+/* --- slow path (slowpath.c): what most packets never need -------------------------------------------------- */
+
+/** Drop with the ICMP error RFC 1812 or 4443 asks for. `in` may be NULL. */
+void slow_drop(struct worker *w, const struct port *in, struct rte_mbuf *m, const struct pkt *p,
+	enum drop_reason reason, uint16_t mtu);
+/** The adjacency of a packet whose flow is unknown; makes the flow entries of both directions. */
+uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6);
+/** The adjacency of a flow last checked before the current epoch: still true, or decided again. */
+uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, bool v6);
+/** A fragment: put together (for this node), or given the ports of its first fragment and sent through the stages.
+ * @return class PKT_FRAG when nothing is left to do, otherwise what *p, whole again, is. */
+struct parsed slow_fragment(struct worker *w, const struct port *in, struct pkt *p);
+/** ARP and neighbour discovery. */
+void slow_neighbour(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p, bool arp);
+/** A packet for this node itself. */
+void slow_local(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p);
+/** A packet that does not simply fit or whose offloads the port lacks: cut, segment, complete, or refuse. The packet
+ * has its L2 header still on and its TTL already lowered. */
+void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
+	const struct adjacency *adj);
+/** Hold for the control thread: next hop unresolved or unknown. TTL already lowered. */
+void slow_hold(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct adjacency *adj);
+/** Packets the control thread sends. */
+void slow_injected(struct worker *w);
+
+/** Set once, before workers start. */
+void worker_set_tunnels(const struct tunnel_ops *const *types);
+
+/* --- shared by both ----------------------------------------------------------------------------------------- */
+
+/** Forward an IP packet (header at p->l2_len) through an adjacency: TTL, size, header, output. */
+void worker_forward(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
+	const struct adjacency *adj);
+/** Prepend the adjacency's header to a packet that starts at its IP header and queue it. */
+void worker_emit(struct worker *w, struct rte_mbuf *m, const struct pkt *p, uint16_t ip_len,
+	const struct adjacency *adj);
+/** The stages after parsing, for packets whose keys are complete. */
+void worker_flows(struct worker *w, const struct port *in, struct vector *v);
+/** One burst of w->pkts from one queue. */
+void worker_burst(struct worker *w, struct port *in, uint16_t n);
+
+static inline uint16_t worker_zone_port(const struct port *in)
+{
+	return in != NULL ? in->id : PORT_NONE;
+}
+
+#define WORKER_TRACE(w, m, stage, ...)                                                             \
+	do {                                                                                       \
+		if (unlikely((w)->observer != NULL))                                               \
+			trace_step((w)->observer, pkt_note(m)->trace, (stage), __VA_ARGS__);       \
+	} while (0)
+
+#endif
