@@ -10,15 +10,15 @@
 /* What a set learns while it is read: its edits against the present model, in apply order. Behind a pointer, since
  * reading does not change what the set means. */
 struct edits {
-	struct change *items;       /* by position; both NULL = vanished */
+	struct change *items; /* by position; both NULL = vanished */
 	struct name_index index;
 	uint32_t used, room;
-	uint64_t version;           /* of the model that `before` was taken from */
-	struct change *list;        /* apply order */
+	uint64_t version;    /* of the model that `before` was taken from */
+	struct change *list; /* apply order */
 	size_t list_count;
 	long added[OBJECT_TYPE_COUNT];
 	bool listed;
-	bool applied;               /* the edits have become the model: they stay as they were */
+	bool applied; /* the edits have become the model: they stay as they were */
 };
 
 struct changeset {
@@ -150,7 +150,8 @@ static int edit_add(struct edits *edits, struct change change)
 	if (name_index_reserve(&edits->index, 1) < 0)
 		goto unref;
 	edits->items[edits->used] = change;
-	name_index_add(&edits->index, edit_hash(change_type(&change), change_name(&change)), edits->used++);
+	name_index_add(&edits->index, edit_hash(change_type(&change), change_name(&change)),
+		edits->used++);
 	return 0;
 unref:
 	object_unref(change.before);
@@ -185,7 +186,8 @@ int changeset_put(struct changeset *set, struct object *obj, struct error *err)
 	return 0;
 }
 
-int changeset_delete(struct changeset *set, enum object_type type, const char *name, struct error *err)
+int changeset_delete(
+	struct changeset *set, enum object_type type, const char *name, struct error *err)
 {
 	const struct object_schema *schema = &object_schemas[type];
 	struct edits *edits = set->edits;
@@ -200,7 +202,8 @@ int changeset_delete(struct changeset *set, enum object_type type, const char *n
 		object_unref(change.before);
 		message_text(name, shown);
 		snprintf(path, sizeof(path), "%s/%s", schema->plural, shown);
-		return error_set(err, ENOENT, path, "there is no %s %s to delete", schema->name, shown);
+		return error_set(
+			err, ENOENT, path, "there is no %s %s to delete", schema->name, shown);
 	}
 	edits->listed = false;
 	if (at != NAME_INDEX_NONE)
@@ -216,7 +219,8 @@ static struct object *find_node(const struct changeset *set)
 	struct object *node = model_find(set->base, OBJECT_NODE, NULL);
 	uint32_t cursor = 0, at;
 
-	while ((at = name_index_next(&edits->index, edit_hash(OBJECT_NODE, NULL), &cursor)) != NAME_INDEX_NONE) {
+	while ((at = name_index_next(&edits->index, edit_hash(OBJECT_NODE, NULL), &cursor)) !=
+		NAME_INDEX_NONE) {
 		const struct change *change = &edits->items[at];
 
 		if (change_type(change) != OBJECT_NODE)
@@ -237,7 +241,8 @@ struct object *changeset_find(const struct changeset *set, enum object_type type
 	if (name == NULL)
 		return find_node(set);
 	at = edit_find(set->edits, type, name);
-	return at != NAME_INDEX_NONE ? set->edits->items[at].after : model_find(set->base, type, name);
+	return at != NAME_INDEX_NONE ? set->edits->items[at].after
+				     : model_find(set->base, type, name);
 }
 
 static int removal_rank(const struct change *change)
@@ -247,7 +252,8 @@ static int removal_rank(const struct change *change)
 
 static int edit_rank(const struct change *change)
 {
-	return change->after == NULL ? removal_rank(change) : OBJECT_TYPE_COUNT + (int)change_type(change);
+	return change->after == NULL ? removal_rank(change)
+				     : OBJECT_TYPE_COUNT + (int)change_type(change);
 }
 
 /* A counting sort by rank, so that edits of a kind stay in the order they were made. */
@@ -264,7 +270,8 @@ static void edits_list(struct edits *edits)
 		if (change->before == NULL && change->after == NULL)
 			continue;
 		at[edit_rank(change) + 1]++;
-		edits->added[change_type(change)] += (change->after != NULL) - (change->before != NULL);
+		edits->added[change_type(change)] +=
+			(change->after != NULL) - (change->before != NULL);
 	}
 	for (size_t rank = 1; rank <= 2 * OBJECT_TYPE_COUNT; rank++)
 		at[rank] += at[rank - 1];

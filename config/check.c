@@ -33,18 +33,19 @@ int node_check(struct object *obj, struct error *err)
 
 	if (needed_mb > node->memory_mb)
 		return object_error(obj, err, "memory_mb",
-			"%u buffers need about %ju MiB: raise memory_mb from %u or lower buffers", node->buffers,
-			(uintmax_t)needed_mb, node->memory_mb);
+			"%u buffers need about %ju MiB: raise memory_mb from %u or lower buffers",
+			node->buffers, (uintmax_t)needed_mb, node->memory_mb);
 	for (size_t i = 0; i < node->worker_cpus.count; i++) {
 		if (node->worker_cpus.items[i] == node->control_cpu)
 			return object_error(obj, err, "control_cpu",
-				"CPU %u is also in worker_cpus: a worker needs a CPU of its own, choose another",
+				"CPU %u is also in worker_cpus: a worker needs a CPU of its own, "
+				"choose another",
 				node->control_cpu);
 	}
 	if (node->host_interface[0] == '\0' && node->host_addresses.count > 0)
 		return object_error(obj, err, "host_addresses",
-			"host_interface is empty, so there is nothing to carry host_addresses: name an interface or "
-			"remove them");
+			"host_interface is empty, so there is nothing to carry host_addresses: "
+			"name an interface or remove them");
 	for (size_t i = 0; i < node->host_addresses.count; i++) {
 		const struct ip_addr *addr = &node->host_addresses.items[i];
 		char text[IP_TEXT_MAX];
@@ -63,7 +64,8 @@ static bool is_pci_address(const char *text)
 	int used = 0;
 
 	return strlen(text) == 12 &&
-		sscanf(text, "%4x:%2x:%2x.%1u%n", &domain, &bus, &device, &function, &used) == 4 && used == 12;
+	       sscanf(text, "%4x:%2x:%2x.%1u%n", &domain, &bus, &device, &function, &used) == 4 &&
+	       used == 12;
 }
 
 static bool is_interface_name(const char *text)
@@ -84,21 +86,24 @@ int uplink_check(struct object *obj, struct error *err)
 	case UPLINK_AF_XDP:
 		if (!is_interface_name(uplink->device))
 			return object_error(obj, err, "device",
-				"\"%s\" is not the name of a network interface: write one of at most 15 bytes such "
-				"as \"eth0\"",
+				"\"%s\" is not the name of a network interface: write one of at "
+				"most 15 bytes such as \"eth0\"",
 				shown);
 		break;
 	case UPLINK_PCI:
 		if (!is_pci_address(uplink->device))
 			return object_error(obj, err, "device",
-				"\"%s\" is not a PCI address: write one such as \"0000:01:00.0\"", shown);
+				"\"%s\" is not a PCI address: write one such as \"0000:01:00.0\"",
+				shown);
 		break;
 	case UPLINK_ETHDEV:
 		break;
 	}
 	if (uplink->mtu < IPV6_MTU_MIN && prefixes_have(&uplink->addresses, IP_V6))
-		return object_error(obj, err, "mtu", "%u is too small for IPv6: write at least %u or remove the IPv6 "
-			"addresses", uplink->mtu, IPV6_MTU_MIN);
+		return object_error(obj, err, "mtu",
+			"mtu %u is too small for IPv6: write at least %u or remove the IPv6 "
+			"addresses",
+			uplink->mtu, IPV6_MTU_MIN);
 	return 0;
 }
 
@@ -111,13 +116,15 @@ int pool_check(struct object *obj, struct error *err)
 	ip_prefix_format(cidr, text);
 	if (ip_addr_is_link_local(&cidr->addr))
 		return object_error(obj, err, "cidr",
-			"%s is link-local, which is not routed: write a prefix that peers can reach", text);
-	if (cidr->len > longest)
-		return object_error(obj, err, "cidr", "%s has no room for pods: write a length of at most %u", text,
-			longest);
-	if (cidr->len < 8)
-		return object_error(obj, err, "cidr", "%s is too much for one node: write a length of at least 8",
+			"%s is link-local, which is not routed: write a prefix that peers can "
+			"reach",
 			text);
+	if (cidr->len > longest)
+		return object_error(obj, err, "cidr",
+			"%s has no room for pods: write a length of at most %u", text, longest);
+	if (cidr->len < 8)
+		return object_error(obj, err, "cidr",
+			"%s is too much for one node: write a length of at least 8", text);
 	return 0;
 }
 
@@ -125,37 +132,46 @@ int peer_check(struct object *obj, struct error *err)
 {
 	const struct peer *peer = &obj->peer;
 	const char *encap = schema_field(&object_schemas[OBJECT_PEER], "encap")->names[peer->encap];
-	bool ipv6 = addresses_have(&peer->underlay, IP_V6) || prefixes_have(&peer->pod_cidrs, IP_V6);
+	bool ipv6 =
+		addresses_have(&peer->underlay, IP_V6) || prefixes_have(&peer->pod_cidrs, IP_V6);
 
 	if (peer->encap == ENCAP_WIREGUARD)
 		return object_error(obj, err, "encap",
-			"wireguard is not available in this version: use auto, vxlan, ipip or direct");
-	if (peer->underlay.count == 2 && peer->underlay.items[0].family == peer->underlay.items[1].family)
-		return object_error(obj, err, "underlay", "has two IPv%u addresses: keep one a family",
+			"wireguard is not available in this version: use auto, vxlan, ipip or "
+			"direct");
+	if (peer->underlay.count == 2 &&
+		peer->underlay.items[0].family == peer->underlay.items[1].family)
+		return object_error(obj, err, "underlay",
+			"underlay has two IPv%u addresses: keep one a family",
 			peer->underlay.items[0].family);
 	for (size_t i = 0; i < peer->underlay.count; i++) {
 		if (ip_addr_is_link_local(&peer->underlay.items[i]))
 			return object_error(obj, err, "underlay",
-				"a link-local address cannot end a tunnel: write a routable one");
+				"underlay has a link-local address, which cannot end a tunnel: "
+				"write a routable one");
 	}
 	if (mac_addr_is_zero(&peer->vtep_mac)) {
 		if (peer->encap == ENCAP_VXLAN)
-			return object_error(obj, err, "vtep_mac", "vtep_mac is missing: encap \"%s\" needs it", encap);
+			return object_error(obj, err, "vtep_mac",
+				"vtep_mac is missing: encap \"%s\" needs it", encap);
 		if (peer->encap == ENCAP_AUTO)
 			return object_error(obj, err, "vtep_mac",
-				"vtep_mac is missing: encap \"auto\" may choose vxlan and needs it; write it, or set "
-				"encap to ipip or direct");
+				"vtep_mac is missing: encap \"auto\" may choose vxlan and needs "
+				"it; write it, or set encap to ipip or direct");
 	}
 	if (peer->encap == ENCAP_IPIP || peer->encap == ENCAP_DIRECT) {
 		const char *extra = peer->vni != 0 ? "vni" : peer->port != 0 ? "port" : NULL;
 
 		if (extra != NULL)
-			return object_error(obj, err, extra, "%s is for VXLAN, but encap is \"%s\": remove one of them",
-				extra, encap);
+			return object_error(obj, err, extra,
+				"%s is for VXLAN, but encap is \"%s\": remove one of them", extra,
+				encap);
 	}
 	if (peer->mtu != 0 && peer->mtu < IPV6_MTU_MIN && ipv6)
-		return object_error(obj, err, "mtu", "%u is too small for IPv6: write at least %u or remove the IPv6 "
-			"addresses", peer->mtu, IPV6_MTU_MIN);
+		return object_error(obj, err, "mtu",
+			"mtu %u is too small for IPv6: write at least %u or remove the IPv6 "
+			"addresses",
+			peer->mtu, IPV6_MTU_MIN);
 	for (size_t i = 0; i < peer->pod_cidrs.count; i++) {
 		char text[PREFIX_TEXT_MAX], field[40];
 
@@ -163,10 +179,14 @@ int peer_check(struct object *obj, struct error *err)
 		ip_prefix_format(&peer->pod_cidrs.items[i], text);
 		if (peer->pod_cidrs.items[i].len == 0)
 			return object_error(obj, err, field,
-				"%s sends everything to one peer: use a route via the peer for that", text);
+				"%s sends everything to one peer: use a route via the peer for "
+				"that",
+				text);
 		if (ip_addr_is_link_local(&peer->pod_cidrs.items[i].addr))
 			return object_error(obj, err, field,
-				"%s is link-local, which is not routed: write the peer's pod addresses", text);
+				"%s is link-local, which is not routed: write the peer's pod "
+				"addresses",
+				text);
 	}
 	return 0;
 }
@@ -175,16 +195,18 @@ static int tap_check(const struct object *obj, struct error *err)
 {
 	const struct pod *pod = &obj->pod;
 	const struct pod *fresh = &object_default(OBJECT_POD)->pod;
-	const char *extra = pod->socket[0] != '\0' ? "socket" :
-		pod->secret[0] != '\0'              ? "secret" :
-		pod->memif_id != fresh->memif_id    ? "memif_id" :
-		pod->ring_size != fresh->ring_size  ? "ring_size" :
-						      NULL;
+	const char *extra = pod->socket[0] != '\0'		 ? "socket"
+			    : pod->secret[0] != '\0'		 ? "secret"
+			    : pod->memif_id != fresh->memif_id	 ? "memif_id"
+			    : pod->ring_size != fresh->ring_size ? "ring_size"
+								 : NULL;
 
 	if (pod->netns[0] == '\0')
-		return object_error(obj, err, "netns", "netns is missing: a tap pod needs its network namespace");
+		return object_error(obj, err, "netns",
+			"netns is missing: a tap pod needs its network namespace");
 	if (extra != NULL)
-		return object_error(obj, err, extra, "%s is for memif pods: remove it or set kind to memif", extra);
+		return object_error(obj, err, extra,
+			"%s is for memif pods: remove it or set kind to memif", extra);
 	return 0;
 }
 
@@ -192,16 +214,19 @@ static int memif_check(const struct object *obj, struct error *err)
 {
 	const struct pod *pod = &obj->pod;
 	const char *fresh = object_default(OBJECT_POD)->pod.interface;
-	const char *extra = pod->netns[0] != '\0' ? "netns" :
-		strcmp(pod->interface, fresh) != 0 ? "interface" :
-						     NULL;
+	const char *extra = pod->netns[0] != '\0'		 ? "netns"
+			    : strcmp(pod->interface, fresh) != 0 ? "interface"
+								 : NULL;
 
 	if (pod->socket[0] == '\0')
-		return object_error(obj, err, "socket", "socket is missing: a memif pod connects to it");
+		return object_error(
+			obj, err, "socket", "socket is missing: a memif pod connects to it");
 	if (extra != NULL)
-		return object_error(obj, err, extra, "%s is for tap pods: remove it or set kind to tap", extra);
+		return object_error(
+			obj, err, extra, "%s is for tap pods: remove it or set kind to tap", extra);
 	if ((pod->ring_size & (pod->ring_size - 1)) != 0)
-		return object_error(obj, err, "ring_size", "%u is not a power of two: write 512, 1024 or 2048",
+		return object_error(obj, err, "ring_size",
+			"ring_size %u is not a power of two: write 512, 1024 or 2048",
 			pod->ring_size);
 	return 0;
 }
@@ -214,68 +239,80 @@ int pod_check(struct object *obj, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (pod->mtu != 0 && pod->mtu < IPV6_MTU_MIN && addresses_have(&pod->addresses, IP_V6))
-		return object_error(obj, err, "mtu", "%u is too small for IPv6: write at least %u or remove the IPv6 "
-			"addresses", pod->mtu, IPV6_MTU_MIN);
+		return object_error(obj, err, "mtu",
+			"mtu %u is too small for IPv6: write at least %u or remove the IPv6 "
+			"addresses",
+			pod->mtu, IPV6_MTU_MIN);
 	return 0;
 }
 
 static int via_check(const struct object *obj, size_t i, struct error *err)
 {
 	const struct route_via *via = &obj->route.via[i];
-	bool address = via->address.family != IP_NONE, peer = via->peer[0] != '\0', pod = via->pod[0] != '\0';
+	bool address = via->address.family != IP_NONE, peer = via->peer[0] != '\0',
+	     pod = via->pod[0] != '\0';
 	bool uplink = via->uplink[0] != '\0';
 	char field[40], text[IP_TEXT_MAX];
 
 	snprintf(field, sizeof(field), "via/%zu", i);
 	if (address + peer + pod > 1)
 		return object_error(obj, err, field,
-			"names %s: one next hop is an address, a peer or a pod, so make them several entries",
-			address && peer && pod ? "an address, a peer and a pod" :
-			address && peer        ? "an address and a peer" :
-			address                ? "an address and a pod" :
-						 "a peer and a pod");
+			"%s names %s: a next hop is one of an address, a peer and a pod, so write "
+			"several",
+			field,
+			address && peer && pod ? "an address, a peer and a pod"
+			: address && peer      ? "an address and a peer"
+			: address	       ? "an address and a pod"
+					       : "a peer and a pod");
 	if (address + peer + pod == 0)
 		return object_error(obj, err, field,
-			uplink ? "names only an uplink: add the address of the next hop on it" :
-				 "is empty: give it an address, a peer or a pod");
+			uplink ? "%s names only an uplink: add the address of the next hop on it"
+			       : "%s is empty: give it an address, a peer or a pod",
+			field);
 	if (uplink && !address) {
 		snprintf(field, sizeof(field), "via/%zu/uplink", i);
-		return object_error(obj, err, field, "uplink goes with an address only: remove it");
+		return object_error(
+			obj, err, field, "%s goes with an address only: remove it", field);
 	}
 	if (!address)
 		return 0;
 	snprintf(field, sizeof(field), "via/%zu/address", i);
 	ip_addr_format(&via->address, text);
 	if (via->address.family != obj->route.prefix.addr.family)
-		return object_error(obj, err, field, "%s is IPv%u: an IPv%u route needs an IPv%u next hop", text,
-			via->address.family, obj->route.prefix.addr.family, obj->route.prefix.addr.family);
+		return object_error(obj, err, field,
+			"%s is IPv%u: an IPv%u route needs an IPv%u next hop", text,
+			via->address.family, obj->route.prefix.addr.family,
+			obj->route.prefix.addr.family);
 	if (!uplink && ip_addr_is_link_local(&via->address))
-		return object_error(obj, err, field, "%s is link-local: add the uplink it is on", text);
+		return object_error(
+			obj, err, field, "%s is link-local: add the uplink it is on", text);
 	return 0;
 }
 
 static bool via_same(const struct route_via *a, const struct route_via *b)
 {
 	return ip_addr_equal(&a->address, &b->address) && strcmp(a->peer, b->peer) == 0 &&
-		strcmp(a->pod, b->pod) == 0 && strcmp(a->uplink, b->uplink) == 0;
+	       strcmp(a->pod, b->pod) == 0 && strcmp(a->uplink, b->uplink) == 0;
 }
 
 int route_check(struct object *obj, struct error *err)
 {
 	const struct route *route = &obj->route;
-	const char *action = schema_field(&object_schemas[OBJECT_ROUTE], "action")->names[route->action];
+	const char *action =
+		schema_field(&object_schemas[OBJECT_ROUTE], "action")->names[route->action];
 	char field[40];
 	int ret;
 
 	if (route->action != ROUTE_FORWARD && route->via_count > 0)
-		return object_error(obj, err, "via", "action \"%s\" drops packets: remove via or set action to forward",
-			action);
+		return object_error(obj, err, "via",
+			"action \"%s\" drops packets: remove via or set action to forward", action);
 	if (route->action == ROUTE_FORWARD && route->via_count == 0)
 		return object_error(obj, err, "via",
-			"via is missing: action \"forward\" needs a next hop, for example ( { address = "
-			"\"192.0.2.254\"; } )");
+			"via is missing: action \"forward\" needs a next hop, for example ( { "
+			"address = \"192.0.2.254\"; } )");
 	if (ip_addr_is_link_local(&route->prefix.addr) && route->prefix.len >= 10)
-		return object_error(obj, err, "prefix", "link-local destinations are not routed: remove the route");
+		return object_error(obj, err, "prefix",
+			"link-local destinations are not routed: remove the route");
 	for (size_t i = 0; i < route->via_count; i++) {
 		ret = via_check(obj, i, err);
 		if (ret < 0)
@@ -285,7 +322,9 @@ int route_check(struct object *obj, struct error *err)
 				continue;
 			snprintf(field, sizeof(field), "via/%zu", i);
 			return object_error(obj, err, field,
-				"is the same next hop as via/%zu: raise the weight of one instead", j);
+				"%s is the same next hop as via/%zu: raise the weight of one "
+				"instead",
+				field, j);
 		}
 	}
 	return 0;

@@ -7,7 +7,8 @@
 
 /* --- text keys ------------------------------------------------------------------------------------------------ */
 
-static uint32_t key_find(const struct key_table *table, const char *key, uint32_t hash, const struct object *owner)
+static uint32_t key_find(
+	const struct key_table *table, const char *key, uint32_t hash, const struct object *owner)
 {
 	uint32_t cursor = 0, at;
 
@@ -32,7 +33,8 @@ static void key_add(struct key_table *table, const char *key, const struct objec
 	} else {
 		if (table->used == table->room) {
 			table->room = table->room == 0 ? 16 : table->room * 2;
-			table->entries = must_realloc(table->entries, table->room * sizeof(*table->entries));
+			table->entries =
+				must_realloc(table->entries, table->room * sizeof(*table->entries));
 		}
 		at = table->used++;
 	}
@@ -95,7 +97,8 @@ static bool outside_key(const struct object *obj, char *key)
 		return true;
 	case OBJECT_POD:
 		if (obj->pod.kind == POD_MEMIF)
-			snprintf(key, CLAIM_KEY_MAX, "memif %u %s", obj->pod.memif_id, obj->pod.socket);
+			snprintf(key, CLAIM_KEY_MAX, "memif %u %s", obj->pod.memif_id,
+				obj->pod.socket);
 		else
 			netns_key(key, obj->pod.netns, obj->pod.interface);
 		return true;
@@ -142,8 +145,8 @@ uint32_t claims_references(const struct claims *claims, enum object_type type, c
 /* --- prefixes ------------------------------------------------------------------------------------------------- */
 
 /* The two directions of an edit share every function below. */
-static void claim_prefix(struct claims *claims, const struct ip_prefix *prefix, enum claim_kind kind,
-	const struct object *owner, bool add)
+static void claim_prefix(struct claims *claims, const struct ip_prefix *prefix,
+	enum claim_kind kind, const struct object *owner, bool add)
 {
 	struct claim *claim;
 
@@ -171,7 +174,8 @@ static void claim_next_hop(struct claims *claims, const struct route_via *via, b
 	struct ip_prefix prefix = { via->address, (uint8_t)ip_family_bits(via->address.family) };
 	struct claim *claim = prefix_map_get(&claims->map, &prefix);
 
-	while (claim != NULL && (claim->kind != CLAIM_NEXT_HOP || strcmp(claim->uplink, via->uplink) != 0))
+	while (claim != NULL &&
+		(claim->kind != CLAIM_NEXT_HOP || strcmp(claim->uplink, via->uplink) != 0))
 		claim = claim->next;
 	if (claim == NULL) {
 		claim = prefix_map_add(&claims->map, &prefix, CLAIM_NEXT_HOP, NULL);
@@ -182,7 +186,8 @@ static void claim_next_hop(struct claims *claims, const struct route_via *via, b
 		prefix_map_remove(&claims->map, &prefix, claim);
 }
 
-static void claim_reference(struct claims *claims, enum object_type type, const char *name, bool add)
+static void claim_reference(
+	struct claims *claims, enum object_type type, const char *name, bool add)
 {
 	char key[CLAIM_KEY_MAX];
 
@@ -212,7 +217,8 @@ static void claim_vxlan_port(struct claims *claims, uint32_t port, bool add)
 	while (i < claims->n_vxlan_ports && claims->vxlan_ports[i].port != port)
 		i++;
 	if (i == claims->n_vxlan_ports) {
-		claims->vxlan_ports = must_realloc(claims->vxlan_ports, (i + 1) * sizeof(claims->vxlan_ports[0]));
+		claims->vxlan_ports =
+			must_realloc(claims->vxlan_ports, (i + 1) * sizeof(claims->vxlan_ports[0]));
 		claims->vxlan_ports[i].port = port;
 		claims->vxlan_ports[i].count = 0;
 		claims->n_vxlan_ports++;
@@ -245,7 +251,8 @@ static void claim_uplink(struct claims *claims, const struct object *obj, bool a
 		claim_prefix(claims, &subnet, CLAIM_SUBNET, obj, add);
 		claims->local_addresses += add ? 1 : UINT32_MAX;
 		if (!ip_addr_is_link_local(&item->addr) || item->addr.family == IP_V4)
-			claims->uplink_addresses[item->addr.family == IP_V6] += add ? 1 : UINT32_MAX;
+			claims->uplink_addresses[item->addr.family == IP_V6] +=
+				add ? 1 : UINT32_MAX;
 	}
 }
 
@@ -294,6 +301,8 @@ static void claim_object(struct claims *claims, const struct object *obj, bool a
 		claim_peer(claims, obj, add);
 		break;
 	case OBJECT_POD:
+		if (obj->pod.addresses.count == 0)
+			claims->pods_without_address += add ? 1 : UINT32_MAX;
 		for (size_t i = 0; i < obj->pod.addresses.count; i++)
 			claim_address(claims, &obj->pod.addresses.items[i], CLAIM_POD, obj, add);
 		break;

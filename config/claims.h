@@ -16,23 +16,24 @@
 struct key_table {
 	struct name_index index;
 	struct key_entry {
-		char *key;                  /* NULL = free */
+		char *key;		    /* NULL = free */
 		const struct object *owner; /* NULL: counted */
 		uint32_t count;
 		uint32_t next_free;
-	} *entries;
+	} * entries;
 	uint32_t used, room, free;
 };
 
 struct claims {
 	struct prefix_map map;
 	struct key_table keys;
-	uint32_t uplink_addresses[2];   /* IPv4, IPv6; without link-local ones */
-	uint32_t local_addresses;       /* all of the uplinks */
-	uint32_t peers[4];              /* by the families of their underlay: bit 0 IPv4, bit 1 IPv6 */
+	uint32_t uplink_addresses[2]; /* IPv4, IPv6; without link-local ones */
+	uint32_t local_addresses;     /* all of the uplinks */
+	uint32_t pods_without_address;
+	uint32_t peers[4]; /* by the families of their underlay: bit 0 IPv4, bit 1 IPv6 */
 	struct {
 		uint32_t port, count;
-	} *vxlan_ports;                 /* besides 4789 and 8472 */
+	} * vxlan_ports; /* besides 4789 and 8472 */
 	uint32_t n_vxlan_ports;
 };
 

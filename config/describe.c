@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_PATTERN      "^[A-Za-z0-9._-]+$"
+#define NAME_PATTERN	  "^[A-Za-z0-9._-]+$"
 #define INTERFACE_PATTERN "^[^/:\\s]+$"
-#define MAC_PATTERN       "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"
-#define PREFIX_PATTERN    "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"
-#define LISTEN_PATTERN    "^([0-9.]+:[0-9]{1,5}|\\[[0-9A-Fa-f:.]+\\]:[0-9]{1,5})$"
-#define ADDRESS_PATTERN   "^[0-9A-Fa-f:.]+$"
+#define MAC_PATTERN	  "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"
+#define PREFIX_PATTERN	  "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"
+#define LISTEN_PATTERN	  "^([0-9.]+:[0-9]{1,5}|\\[[0-9A-Fa-f:.]+\\]:[0-9]{1,5})$"
+#define ADDRESS_PATTERN	  "^[0-9A-Fa-f:.]+$"
 
 /* --- OpenAPI -------------------------------------------------------------------------------------------------- */
 
@@ -32,8 +32,11 @@ static void add_pattern(json_t *json, const struct field *field, const char *pat
 
 static void describe_string(json_t *json, const struct field *field)
 {
-	static const char *const patterns[] = { [TEXT_NAME] = NAME_PATTERN, [TEXT_INTERFACE] = INTERFACE_PATTERN,
-		[TEXT_NETNS] = "^([^/]+|/.+)$", [TEXT_SOCKET] = "^/.*[^/]$", [TEXT_LISTEN] = LISTEN_PATTERN };
+	static const char *const patterns[] = { [TEXT_NAME] = NAME_PATTERN,
+		[TEXT_INTERFACE] = INTERFACE_PATTERN,
+		[TEXT_NETNS] = "^([^/]+|/.+)$",
+		[TEXT_SOCKET] = "^/.*[^/]$",
+		[TEXT_LISTEN] = LISTEN_PATTERN };
 
 	if (field->min > 0)
 		json_object_set_new(json, "minLength", json_integer(field->min));
@@ -63,8 +66,8 @@ static void describe_number(json_t *json, const struct field *field)
 		return;
 	}
 	json_object_set_new(json, "anyOf",
-		json_pack("[{s:I}, {s:I, s:I}]", "const", fallback, "minimum", (json_int_t)field->min, "maximum",
-			(json_int_t)field->max));
+		json_pack("[{s:I}, {s:I, s:I}]", "const", fallback, "minimum",
+			(json_int_t)field->min, "maximum", (json_int_t)field->max));
 }
 
 static void describe_list(json_t *json, const struct field *field)
@@ -74,7 +77,8 @@ static void describe_list(json_t *json, const struct field *field)
 	if (field->kind == FIELD_VIA)
 		items = schema_of_fields(route_via_fields, route_via_field_count, "One next hop.");
 	else if (field->kind == FIELD_UINTS)
-		items = json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum", CPU_NUMBER_MAX);
+		items = json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum",
+			CPU_NUMBER_MAX);
 	else
 		items = json_pack("{s:s, s:s}", "type", "string", "pattern",
 			field->kind == FIELD_ADDRESSES ? ADDRESS_PATTERN : PREFIX_PATTERN);
@@ -107,10 +111,17 @@ static json_t *default_json(const struct field *field)
 
 static json_t *schema_of_field(const struct field *field)
 {
-	static const char *const types[] = { [FIELD_STRING] = "string", [FIELD_UINT] = "integer",
-		[FIELD_BOOL] = "boolean", [FIELD_ENUM] = "string", [FIELD_ADDRESS] = "string",
-		[FIELD_PREFIX] = "string", [FIELD_MAC] = "string", [FIELD_ADDRESSES] = "array",
-		[FIELD_PREFIXES] = "array", [FIELD_INTERFACE_ADDRESSES] = "array", [FIELD_UINTS] = "array",
+	static const char *const types[] = { [FIELD_STRING] = "string",
+		[FIELD_UINT] = "integer",
+		[FIELD_BOOL] = "boolean",
+		[FIELD_ENUM] = "string",
+		[FIELD_ADDRESS] = "string",
+		[FIELD_PREFIX] = "string",
+		[FIELD_MAC] = "string",
+		[FIELD_ADDRESSES] = "array",
+		[FIELD_PREFIXES] = "array",
+		[FIELD_INTERFACE_ADDRESSES] = "array",
+		[FIELD_UINTS] = "array",
 		[FIELD_VIA] = "array" };
 	json_t *json = json_object();
 
@@ -134,7 +145,8 @@ static json_t *schema_of_field(const struct field *field)
 		json_object_set_new(json, "pattern", json_string(PREFIX_PATTERN));
 	} else if (field->kind == FIELD_ADDRESS) {
 		if (field->flags & (FIELD_V4 | FIELD_V6))
-			json_object_set_new(json, "format", json_string(field->flags & FIELD_V4 ? "ipv4" : "ipv6"));
+			json_object_set_new(json, "format",
+				json_string(field->flags & FIELD_V4 ? "ipv4" : "ipv6"));
 		json_object_set_new(json, "pattern", json_string(ADDRESS_PATTERN));
 	}
 	if (field->kind >= FIELD_ADDRESSES)
@@ -185,7 +197,8 @@ static void put_value(FILE *out, const struct field *field)
 	switch ((enum field_kind)field->kind) {
 	case FIELD_STRING:
 		if (field->names == NULL) {
-			snprintf(range, sizeof(range), ", %s%u bytes", field->min > 0 ? "1 to " : "up to ", field->max);
+			snprintf(range, sizeof(range), ", %s%u bytes",
+				field->min > 0 ? "1 to " : "up to ", field->max);
 			fprintf(out, "string%s", range);
 			return;
 		}
@@ -203,7 +216,9 @@ static void put_value(FILE *out, const struct field *field)
 		fputs("true or false", out);
 		return;
 	case FIELD_ADDRESS:
-		fputs(field->flags & FIELD_V4 ? "IPv4 address" : field->flags & FIELD_V6 ? "IPv6 address" : "address",
+		fputs(field->flags & FIELD_V4	  ? "IPv4 address"
+			: field->flags & FIELD_V6 ? "IPv6 address"
+						  : "address",
 			out);
 		return;
 	case FIELD_PREFIX:
@@ -246,7 +261,8 @@ static void put_default(FILE *out, const struct field *field)
 	else if (field->kind == FIELD_UINT || field->kind == FIELD_BOOL)
 		fprintf(out, "`%s`", field->default_text != NULL ? field->default_text : "0");
 	else
-		fprintf(out, "`\"%s\"`", field->default_text != NULL ? field->default_text : field->names[0]);
+		fprintf(out, "`\"%s\"`",
+			field->default_text != NULL ? field->default_text : field->names[0]);
 }
 
 static void put_example(FILE *out, const struct field *field)
@@ -267,7 +283,8 @@ static void put_fields(FILE *out, const struct field *fields, size_t count)
 {
 	fputs("| field | value | default | example | meaning |\n|---|---|---|---|---|\n", out);
 	for (size_t i = 0; i < count; i++) {
-		fprintf(out, "| `%s`%s | ", fields[i].name, fields[i].flags & FIELD_START ? " (start)" : "");
+		fprintf(out, "| `%s`%s | ", fields[i].name,
+			fields[i].flags & FIELD_START ? " (start)" : "");
 		put_value(out, &fields[i]);
 		fputs(" | ", out);
 		put_default(out, &fields[i]);
@@ -286,11 +303,15 @@ char *schema_markdown(void)
 	if (out == NULL)
 		return NULL;
 	fputs("# Objects\n\n"
-	      "What a node can be told, in the configuration file and over the API alike. This page is generated from\n"
+	      "What a node can be told, in the configuration file and over the API alike. This "
+	      "page is generated from\n"
 	      "`config/schema.c`: change that, then run `meson compile docs`.\n\n"
-	      "In the file, `node` is a group and every other type is a list under its plural name; `config/podlane.conf`\n"
-	      "is an annotated sample. Over the API the same fields are JSON; `null`, or leaving a field out, means its\n"
-	      "default. Fields marked (start) are read when the daemon starts: a change to a running node is refused.\n"
+	      "In the file, `node` is a group and every other type is a list under its plural "
+	      "name; `config/podlane.conf`\n"
+	      "is an annotated sample. Over the API the same fields are JSON; `null`, or leaving a "
+	      "field out, means its\n"
+	      "default. Fields marked (start) are read when the daemon starts: a change to a "
+	      "running node is refused.\n"
 	      "A list of one may be written without its brackets.\n\n"
 	      "Names have letters, digits, `.`, `_` and `-`, up to 63 of them.\n",
 		out);
@@ -298,10 +319,11 @@ char *schema_markdown(void)
 		const struct object_schema *schema = &object_schemas[type];
 
 		if (schema->singleton)
-			fprintf(out, "\n## %s\n\n%s In the file: `%s: { ... };`\n\n", schema->name, schema->doc, schema->name);
+			fprintf(out, "\n## %s\n\n%s In the file: `%s: { ... };`\n\n", schema->name,
+				schema->doc, schema->name);
 		else
-			fprintf(out, "\n## %s\n\n%s In the file: `%s: ( { ... }, ... );`\n\n", schema->name, schema->doc,
-				schema->plural);
+			fprintf(out, "\n## %s\n\n%s In the file: `%s: ( { ... }, ... );`\n\n",
+				schema->name, schema->doc, schema->plural);
 		put_fields(out, schema->fields, schema->field_count);
 		if (type == OBJECT_ROUTE) {
 			fputs("\nA next hop in `via` is an address, a peer or a pod:\n\n", out);

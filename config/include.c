@@ -22,7 +22,8 @@ struct source {
 
 static int source_copy(struct source *src);
 
-static int fail(const struct source *src, int errnum, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int fail(const struct source *src, int errnum, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static int fail(const struct source *src, int errnum, const char *fmt, ...)
 {
 	char message[256];
@@ -114,7 +115,11 @@ static int read_whole(FILE *in, char **content, size_t *size)
 /* Copy a file; errors about the file itself blame the line of `by`. */
 static int copy_file(struct source *by, const char *path)
 {
-	struct source src = { .out = by->out, .err = by->err, .line = 1, .depth = by->depth + 1, .may_include = true };
+	struct source src = { .out = by->out,
+		.err = by->err,
+		.line = 1,
+		.depth = by->depth + 1,
+		.may_include = true };
 	char *content = NULL;
 	struct stat st;
 	size_t size = 0;
@@ -124,7 +129,9 @@ static int copy_file(struct source *by, const char *path)
 	in = fopen(path, "re");
 	if (in == NULL)
 		return fail(by, errno, "cannot read %.200s: %s", path, strerror(errno));
-	ret = fstat(fileno(in), &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? -EISDIR : read_whole(in, &content, &size);
+	ret = fstat(fileno(in), &st) < 0 ? -errno
+	      : S_ISDIR(st.st_mode)	 ? -EISDIR
+					 : read_whole(in, &content, &size);
 	fclose(in);
 	if (ret < 0) {
 		ret = fail(by, -ret, "cannot read %.200s: %s", path, strerror(-ret));
@@ -148,7 +155,8 @@ static int copy_string(struct source *src)
 	for (; src->at < src->end && *src->at != '"'; src->at++) {
 		if (*src->at == '\n')
 			break;
-		if (*src->at == '\0' || (src->end - src->at >= 4 && strncmp(src->at, "\\x00", 4) == 0))
+		if (*src->at == '\0' ||
+			(src->end - src->at >= 4 && strncmp(src->at, "\\x00", 4) == 0))
 			return fail(src, EINVAL, "there is a zero byte in a string: remove it");
 		if (*src->at == '\\' && src->at + 1 < src->end && src->at[1] != '\n')
 			src->at++;
@@ -179,7 +187,8 @@ static int copy_comment(struct source *src)
 		}
 	}
 	if (src->end - src->at < 2)
-		return fail(&at_begin, EINVAL, "the comment that begins on this line has no end: add */");
+		return fail(&at_begin, EINVAL,
+			"the comment that begins on this line has no end: add */");
 	src->at += 2;
 	return put(src, " ", 1);
 }
@@ -199,7 +208,8 @@ static int copy_number(struct source *src)
 	while (src->at < src->end - 1 && *src->at == '0' && isxdigit((unsigned char)src->at[1]))
 		src->at++;
 	digits = src->at;
-	while (src->at < src->end && (hex ? isxdigit((unsigned char)*src->at) : isdigit((unsigned char)*src->at)))
+	while (src->at < src->end &&
+		(hex ? isxdigit((unsigned char)*src->at) : isdigit((unsigned char)*src->at)))
 		src->at++;
 	end = src->at;
 	count = (size_t)(end - digits);
@@ -211,7 +221,8 @@ static int copy_number(struct source *src)
 	if (fraction)
 		return put(src, begin, (size_t)(src->at - begin));
 	if (count > (hex ? 15 : 18))
-		return fail(src, EINVAL, "the number %.40s... is too large: no field takes one like it", digits);
+		return fail(src, EINVAL, "the number %.*s is too large: no field takes one like it",
+			(int)(count < 40 ? count : 40), digits);
 	marked = src->at > end && *end == 'L';
 	if (put(src, begin, (size_t)(src->at - begin)) < 0)
 		return -ENOMEM;
@@ -231,23 +242,29 @@ static int copy_include(struct source *src)
 		src->at++;
 	begin = src->at + 1;
 	if (src->at >= src->end || *src->at != '"')
-		return fail(src, EINVAL, "@include needs a file name in quotes: write @include \"uplinks.conf\"");
+		return fail(src, EINVAL,
+			"@include needs a file name in quotes: write @include \"uplinks.conf\"");
 	for (src->at++; src->at < src->end && *src->at != '"' && *src->at != '\n'; src->at++)
 		;
-	if (src->at >= src->end || *src->at != '"' || memchr(begin, '\0', (size_t)(src->at - begin)) != NULL)
+	if (src->at >= src->end || *src->at != '"' ||
+		memchr(begin, '\0', (size_t)(src->at - begin)) != NULL)
 		return fail(src, EINVAL, "a string on this line has no end: add the closing quote");
 	if ((size_t)(src->at - begin) >= sizeof(name) || src->at == begin)
-		return fail(src, EINVAL, "@include needs a file name of 1 to %zu bytes", sizeof(name) - 1);
+		return fail(src, EINVAL, "@include needs a file name of 1 to %zu bytes",
+			sizeof(name) - 1);
 	snprintf(name, sizeof(name), "%.*s", (int)(src->at - begin), begin);
 	src->at++;
 	if (!src->may_include)
-		return fail(src, EINVAL, "@include works in files only: put the content of %.100s here", name);
+		return fail(src, EINVAL,
+			"@include works in files only: put the content of %.100s here", name);
 	if (src->depth >= INCLUDE_DEPTH_MAX)
-		return fail(src, EINVAL, "includes are nested more than %d deep: does a file include itself?",
+		return fail(src, EINVAL,
+			"includes are nested more than %d deep: does a file include itself?",
 			INCLUDE_DEPTH_MAX);
 	dir = name[0] == '/' || slash == NULL ? 0 : (int)(slash + 1 - src->file);
 	if (snprintf(path, sizeof(path), "%.*s%s", dir, src->file, name) >= (int)sizeof(path))
-		return fail(src, ENAMETOOLONG, "the path of the included file %.100s is too long", name);
+		return fail(src, ENAMETOOLONG, "the path of the included file %.100s is too long",
+			name);
 	/* Both files' lines begin on lines of their own. */
 	src->out->lines++;
 	if (put(src, "\n", 1) < 0)
@@ -290,15 +307,17 @@ static int source_copy(struct source *src)
 			ret = copy_string(src);
 		} else if (c == '#' || (c == '/' && (next == '/' || next == '*'))) {
 			ret = copy_comment(src);
-		} else if (isdigit((unsigned char)c) || ((c == '-' || c == '+') && isdigit((unsigned char)next))) {
+		} else if (isdigit((unsigned char)c) ||
+			   ((c == '-' || c == '+') && isdigit((unsigned char)next))) {
 			ret = copy_number(src);
 		} else if (isalpha((unsigned char)c) || c == '*') {
 			ret = copy_name(src);
 		} else if (was_start && (size_t)(src->end - src->at) >= sizeof(word) - 1 &&
-			strncmp(src->at, word, sizeof(word) - 1) == 0) {
+			   strncmp(src->at, word, sizeof(word) - 1) == 0) {
 			ret = copy_include(src);
 		} else if (c == '\0') {
-			ret = fail(src, EINVAL, "there is a zero byte on this line: is this a text file?");
+			ret = fail(src, EINVAL,
+				"there is a zero byte on this line: is this a text file?");
 		} else {
 			ret = put(src, src->at++, 1);
 			src->line += c == '\n';
@@ -319,9 +338,14 @@ int config_text_file(struct config_text *text, const char *path, struct error *e
 	return copy_file(&nobody, path);
 }
 
-int config_text_memory(struct config_text *text, const char *content, const char *name, struct error *err)
+int config_text_memory(
+	struct config_text *text, const char *content, const char *name, struct error *err)
 {
-	struct source src = { .out = text, .err = err, .file = name, .line = 1, .at = content,
+	struct source src = { .out = text,
+		.err = err,
+		.file = name,
+		.line = 1,
+		.at = content,
 		.end = content + strlen(content) };
 
 	*text = (struct config_text){ 0 };

@@ -14,14 +14,14 @@
 #define INCLUDE_DEPTH_MAX 10
 
 struct config_text {
-	char *text;               /* zero-terminated */
+	char *text; /* zero-terminated */
 	size_t size, room;
-	unsigned lines;           /* complete so far */
+	unsigned lines; /* complete so far */
 	struct text_run {
-		unsigned first;   /* line of text, from 0, where the run begins */
+		unsigned first;	  /* line of text, from 0, where the run begins */
 		const char *file; /* one of files */
-		unsigned line;    /* in file, from 1 */
-	} *runs;
+		unsigned line;	  /* in file, from 1 */
+	} * runs;
 	size_t n_runs;
 	char **files;
 	size_t n_files;
@@ -30,7 +30,8 @@ struct config_text {
 /** Read a file and what it includes. @return 0, -EINVAL, -ENOMEM or the errno of a file; text is to be freed always. */
 int config_text_file(struct config_text *text, const char *path, struct error *err);
 /** Take text as it is; @include is refused. `name` stands in for the file name. */
-int config_text_memory(struct config_text *text, const char *content, const char *name, struct error *err);
+int config_text_memory(
+	struct config_text *text, const char *content, const char *name, struct error *err);
 /** Where a line of text (from 1, as libconfig counts) came from: fill file and line of err. */
 void config_text_locate(const struct config_text *text, unsigned line, struct error *err);
 void config_text_free(struct config_text *text);

@@ -6,16 +6,20 @@
 
 #include <errno.h>
 #include <libconfig.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SETTING_DEPTH_MAX 8
+/* libconfig takes some 15 bytes a byte of text; of a text this large the C library should give them back. */
+#define TRIM_SIZE (16u << 20)
 
 struct loader {
 	struct config_text text;
 	config_t config;
-	struct object_table tables[OBJECT_TYPE_COUNT]; /* what was read, in order; the set sees it when all is well */
+	struct object_table tables
+		[OBJECT_TYPE_COUNT]; /* what was read, in order; the set sees it when all is well */
 	struct error *err;
 };
 
@@ -33,13 +37,15 @@ static int fail_syntax(struct loader *l)
 	int ret;
 
 	if (strcmp(text, "duplicate setting name") == 0)
-		ret = error_set(l->err, EINVAL, "", "a key on this line is given twice in its group: remove one");
+		ret = error_set(l->err, EINVAL, "",
+			"a key on this line is given twice in its group: remove one");
 	else if (strcmp(text, "mismatched element type in array") == 0)
-		ret = error_set(l->err, EINVAL, "", "a [ ] on this line mixes kinds of values: write all as the first one");
+		ret = error_set(l->err, EINVAL, "",
+			"a [ ] on this line mixes kinds of values: write all as the first one");
 	else
 		ret = error_set(l->err, EINVAL, "",
-			"syntax error: look on this line and the one before for a missing bracket or value, or a comma "
-			"after a last element");
+			"syntax error: look on this line and the one before for a missing bracket "
+			"or value, or a comma after a last element");
 	config_text_locate(&l->text, (unsigned)config_error_line(&l->config), l->err);
 	return ret;
 }
@@ -71,8 +77,9 @@ static const config_setting_t *setting_find(const config_setting_t *setting, con
 		const config_setting_t *next;
 
 		snprintf(segment, sizeof(segment), "%.*s", (int)len, where);
-		next = config_setting_is_group(setting) ? config_setting_get_member(setting, segment) :
-							  config_setting_get_elem(setting, (unsigned)atoi(segment));
+		next = config_setting_is_group(setting)
+			       ? config_setting_get_member(setting, segment)
+			       : config_setting_get_elem(setting, (unsigned)atoi(segment));
 		if (next == NULL)
 			break;
 		setting = next;
@@ -93,7 +100,9 @@ static json_t *setting_json(struct loader *l, const config_setting_t *setting, u
 	case CONFIG_TYPE_STRING:
 		json = json_string(config_setting_get_string(setting));
 		if (json == NULL)
-			fail_at(l, setting, error_set(l->err, EINVAL, "", "a string on this line is not UTF-8: rewrite it"));
+			fail_at(l, setting,
+				error_set(l->err, EINVAL, "",
+					"a string on this line is not UTF-8: rewrite it"));
 		return json;
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64:
@@ -106,8 +115,10 @@ static json_t *setting_json(struct loader *l, const config_setting_t *setting, u
 		break;
 	}
 	if (depth == SETTING_DEPTH_MAX) {
-		fail_at(l, setting, error_set(l->err, EINVAL, "", "groups and lists are nested too deep here: no field has "
-			"so many levels"));
+		fail_at(l, setting,
+			error_set(l->err, EINVAL, "",
+				"groups and lists are nested too deep here: no field has so many "
+				"levels"));
 		return NULL;
 	}
 	json = group ? json_object() : json_array();
@@ -115,8 +126,9 @@ static json_t *setting_json(struct loader *l, const config_setting_t *setting, u
 		const config_setting_t *member = config_setting_get_elem(setting, (unsigned)i);
 
 		item = setting_json(l, member, depth + 1);
-		if (item == NULL || (group ? json_object_set_new_nocheck(json, config_setting_name(member), item) :
-					     json_array_append_new(json, item)) < 0) {
+		if (item == NULL || (group ? json_object_set_new_nocheck(
+						     json, config_setting_name(member), item)
+					   : json_array_append_new(json, item)) < 0) {
 			json_decref(json);
 			return NULL;
 		}
@@ -139,7 +151,8 @@ static int load_object(struct loader *l, enum object_type type, const config_set
 	l->err->text[0] = '\0';
 	json = setting_json(l, setting, 0);
 	if (json == NULL && l->err->text[0] == '\0')
-		return error_set(l->err, ENOMEM, "", "out of memory while reading the configuration");
+		return error_set(
+			l->err, ENOMEM, "", "out of memory while reading the configuration");
 	if (json == NULL)
 		return -EINVAL;
 	ret = object_read(type, json, &obj, l->err, where);
@@ -150,8 +163,10 @@ static int load_object(struct loader *l, enum object_type type, const config_set
 	ret = object_set_source(obj, ORIGIN_FILE, place.file, place.line);
 	first = table_find(table, obj->name);
 	if (ret == 0 && first != NULL)
-		ret = fail_at(l, setting, error_set(l->err, EINVAL, object_path(obj, NULL, path, sizeof(path)),
-			"%s: is defined twice: remove one; the first is at %s:%u", path, first->file, first->line));
+		ret = fail_at(l, setting,
+			error_set(l->err, EINVAL, object_path(obj, NULL, path, sizeof(path)),
+				"%s: is defined twice: remove one; the first is at %s:%u", path,
+				first->file, first->line));
 	if (ret == 0)
 		table_put(table, obj);
 	object_unref(obj);
@@ -165,8 +180,11 @@ static int load_objects(struct loader *l, enum object_type type, const config_se
 
 	if (!config_setting_is_list(setting) &&
 		!(config_setting_is_array(setting) && config_setting_length(setting) == 0))
-		return fail_at(l, setting, error_set(l->err, EINVAL, name, "%s: expected a list such as ( { name = \"a\"; } ), "
-			"found %s", name, config_setting_is_array(setting) ? "an array [ ]" : setting_text(setting)));
+		return fail_at(l, setting,
+			error_set(l->err, EINVAL, name,
+				"%s: expected a list such as ( { name = \"a\"; } ), found %s", name,
+				config_setting_is_array(setting) ? "an array [ ]"
+								 : setting_text(setting)));
 	for (int i = 0; i < config_setting_length(setting) && ret == 0; i++)
 		ret = load_object(l, type, config_setting_get_elem(setting, (unsigned)i));
 	return ret;
@@ -190,16 +208,19 @@ static int load_setting(struct loader *l, const config_setting_t *setting)
 	for (size_t type = 0; type < OBJECT_TYPE_COUNT; type++) {
 		if (strcmp(name, file_key(&object_schemas[type])) != 0)
 			continue;
-		return object_schemas[type].singleton ? load_object(l, (enum object_type)type, setting) :
-							load_objects(l, (enum object_type)type, setting);
+		return object_schemas[type].singleton
+			       ? load_object(l, (enum object_type)type, setting)
+			       : load_objects(l, (enum object_type)type, setting);
 	}
 	nearest = nearest_name(name, file_key_at, object_schemas, OBJECT_TYPE_COUNT);
 	message_text(name, shown);
 	if (nearest != NULL)
-		error_set(l->err, EINVAL, shown, "%s: unknown key: did you mean \"%s\"?", shown, nearest);
+		error_set(l->err, EINVAL, shown, "%s: unknown key: did you mean \"%s\"?", shown,
+			nearest);
 	else
 		error_set(l->err, EINVAL, shown,
-			"%s: unknown key: a file has node, uplinks, pools, peers, pods and routes", shown);
+			"%s: unknown key: a file has node, uplinks, pools, peers, pods and routes",
+			shown);
 	return fail_at(l, setting, -EINVAL);
 }
 
@@ -235,6 +256,8 @@ static int load_text(struct config_text text, struct changeset *set, struct erro
 	config_destroy(&l.config);
 	for (size_t type = 0; type < OBJECT_TYPE_COUNT; type++)
 		table_free(&l.tables[type]);
+	if (l.text.size > TRIM_SIZE)
+		malloc_trim(0);
 	config_text_free(&l.text);
 	return ret;
 }
@@ -250,7 +273,8 @@ int config_load_file(const char *path, struct changeset *set, struct error *err)
 	return ret;
 }
 
-int config_load_text(const char *content, const char *name, struct changeset *set, struct error *err)
+int config_load_text(
+	const char *content, const char *name, struct changeset *set, struct error *err)
 {
 	struct config_text text;
 	int ret = config_text_memory(&text, content, name, err);

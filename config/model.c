@@ -40,8 +40,10 @@ void table_put(struct object_table *table, struct object *obj)
 	} else {
 		if (table->used == table->room) {
 			table->room = table->room == 0 ? 16 : table->room * 2;
-			table->objects = must_realloc(table->objects, table->room * sizeof(*table->objects));
-			table->order = must_realloc(table->order, table->room * sizeof(*table->order));
+			table->objects =
+				must_realloc(table->objects, table->room * sizeof(*table->objects));
+			table->order =
+				must_realloc(table->order, table->room * sizeof(*table->order));
 		}
 		at = table->used++;
 	}
@@ -58,7 +60,8 @@ static void table_compact(struct object_table *table)
 {
 	uint32_t kept = 0, sorted = 0;
 
-	table->vacant = must_realloc(table->vacant, (table->n_vacant + table->dead) * sizeof(*table->vacant));
+	table->vacant = must_realloc(
+		table->vacant, (table->n_vacant + table->dead) * sizeof(*table->vacant));
 	for (uint32_t i = 0; i < table->ordered; i++) {
 		if (i == table->sorted)
 			sorted = kept;
@@ -169,7 +172,8 @@ static void table_sort(struct object_table *table)
 	free(keys);
 }
 
-int table_each(struct object_table *table, int (*visit)(const struct object *obj, void *arg), void *arg)
+int table_each(
+	struct object_table *table, int (*visit)(const struct object *obj, void *arg), void *arg)
 {
 	int ret = 0;
 
@@ -220,7 +224,8 @@ static struct object *only_object(const struct object_table *table)
 
 struct object *model_find(const struct model *model, enum object_type type, const char *name)
 {
-	return name != NULL ? table_find(&model->tables[type], name) : only_object(&model->tables[OBJECT_NODE]);
+	return name != NULL ? table_find(&model->tables[type], name)
+			    : only_object(&model->tables[OBJECT_NODE]);
 }
 
 size_t model_count(const struct model *model, enum object_type type)

@@ -28,7 +28,8 @@ static void place(struct name_slot *slots, uint32_t mask, uint32_t hash, uint32_
 
 int name_index_reserve(struct name_index *index, size_t more)
 {
-	size_t needed = index->count + more, slots = index->slots != NULL ? index->mask + (size_t)1 : 0;
+	size_t needed = index->count + more,
+	       slots = index->slots != NULL ? index->mask + (size_t)1 : 0;
 	struct name_slot *grown;
 
 	if (needed * 4 <= slots * 3)
@@ -45,7 +46,8 @@ int name_index_reserve(struct name_index *index, size_t more)
 	memset(grown, 0xff, slots * sizeof(*grown));
 	for (size_t i = 0; index->slots != NULL && i <= index->mask; i++) {
 		if (index->slots[i].position != NAME_INDEX_NONE)
-			place(grown, (uint32_t)(slots - 1), index->slots[i].hash, index->slots[i].position);
+			place(grown, (uint32_t)(slots - 1), index->slots[i].hash,
+				index->slots[i].position);
 	}
 	free(index->slots);
 	index->slots = grown;
@@ -81,7 +83,8 @@ void name_index_remove(struct name_index *index, uint32_t hash, uint32_t positio
 	while (index->slots[hole].position != position || index->slots[hole].hash != hash)
 		hole = (hole + 1) & mask;
 	/* Move back what could not have been placed behind the hole otherwise: no tombstones. */
-	for (i = (hole + 1) & mask; index->slots[i].position != NAME_INDEX_NONE; i = (i + 1) & mask) {
+	for (i = (hole + 1) & mask; index->slots[i].position != NAME_INDEX_NONE;
+		i = (i + 1) & mask) {
 		uint32_t home = index->slots[i].hash & mask;
 
 		if (((i - home) & mask) >= ((i - hole) & mask)) {

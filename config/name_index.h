@@ -15,8 +15,8 @@ struct name_index {
 	struct name_slot {
 		uint32_t hash;
 		uint32_t position; /* NAME_INDEX_NONE = free */
-	} *slots;
-	uint32_t mask;  /* slots - 1, or 0 while there are none */
+	} * slots;
+	uint32_t mask; /* slots - 1, or 0 while there are none */
 	uint32_t count;
 };
 

@@ -127,7 +127,8 @@ static void pack_via(struct packer *packer, const struct route *from, struct rou
 
 	if (from->via_count == 0)
 		return;
-	via = pack_bytes(packer, from->via, from->via_count * sizeof(*via), _Alignof(struct route_via));
+	via = pack_bytes(
+		packer, from->via, from->via_count * sizeof(*via), _Alignof(struct route_via));
 	for (size_t i = 0; i < from->via_count; i++) {
 		char *peer = pack_string(packer, from->via[i].peer);
 		char *uplink = pack_string(packer, from->via[i].uplink);
@@ -144,7 +145,8 @@ static void pack_via(struct packer *packer, const struct route *from, struct rou
 }
 
 /* to is NULL when counting; otherwise it is a plain copy of from, whose pointers are replaced. */
-static void pack_fields(struct packer *packer, const struct object_schema *schema, const void *from, void *to)
+static void pack_fields(
+	struct packer *packer, const struct object_schema *schema, const void *from, void *to)
 {
 	for (size_t i = 0; i < schema->field_count; i++) {
 		const struct field *field = &schema->fields[i];
@@ -163,8 +165,8 @@ static void pack_fields(struct packer *packer, const struct object_schema *schem
 		case FIELD_INTERFACE_ADDRESSES:
 		case FIELD_UINTS:
 			copy = list->count > 0 ? pack_bytes(packer, list->items,
-							 list->count * element_size(field->kind), 4) :
-						 NULL;
+							 list->count * element_size(field->kind), 4)
+					       : NULL;
 			if (to != NULL)
 				((struct addr_list *)FIELD_AT(to, field))->items = copy;
 			break;
@@ -221,12 +223,13 @@ void object_unref(struct object *obj)
 		free(obj);
 }
 
-int object_set_source(struct object *obj, enum object_origin origin, const char *file, unsigned line)
+int object_set_source(
+	struct object *obj, enum object_origin origin, const char *file, unsigned line)
 {
 	static struct source {
 		struct source *next;
 		char name[];
-	} *sources;
+	} * sources;
 	struct source *source = sources;
 
 	obj->origin = origin;
@@ -264,7 +267,8 @@ static bool via_equal(const struct route *a, const struct route *b)
 }
 
 /* Elements are compared whole: addresses and prefixes have no padding. */
-static_assert(sizeof(struct ip_prefix) == 18 && sizeof(struct ip_addr) == 17, "memcmp compares prefixes");
+static_assert(
+	sizeof(struct ip_prefix) == 18 && sizeof(struct ip_addr) == 17, "memcmp compares prefixes");
 
 bool field_equal(const struct field *field, const void *body_a, const void *body_b)
 {
@@ -290,8 +294,9 @@ bool field_equal(const struct field *field, const void *body_a, const void *body
 	case FIELD_INTERFACE_ADDRESSES:
 	case FIELD_UINTS:
 		return list_a->count == list_b->count &&
-			(list_a->count == 0 || memcmp(list_a->items, list_b->items,
-							list_a->count * element_size(field->kind)) == 0);
+		       (list_a->count == 0 ||
+			       memcmp(list_a->items, list_b->items,
+				       list_a->count * element_size(field->kind)) == 0);
 	case FIELD_VIA:
 		return via_equal(body_a, body_b);
 	}
@@ -367,7 +372,8 @@ const char *object_path(const struct object *obj, const char *field, char *buf, 
 	return buf;
 }
 
-int object_error(const struct object *obj, struct error *err, const char *field, const char *fmt, ...)
+int object_error(
+	const struct object *obj, struct error *err, const char *field, const char *fmt, ...)
 {
 	char path[sizeof(err->path)], text[sizeof(err->text)];
 	va_list ap;
@@ -376,7 +382,8 @@ int object_error(const struct object *obj, struct error *err, const char *field,
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	object_path(obj, field, path, sizeof(path));
-	error_set(err, EINVAL, path, "%s %s: %.230s", object_schemas[obj->type].name, obj->name, text);
+	error_set(err, EINVAL, path, "%s %s: %.230s", object_schemas[obj->type].name, obj->name,
+		text);
 	if (err != NULL) {
 		snprintf(err->file, sizeof(err->file), "%s", obj->file != NULL ? obj->file : "");
 		err->line = obj->line;
@@ -386,46 +393,52 @@ int object_error(const struct object *obj, struct error *err, const char *field,
 
 #define DISTANCE_MAX 64
 
-/* Levenshtein distance, cut off above `most`. */
+/* Insertions, deletions, replacements and swaps of neighbours that lead from a to b; more than `most` is not told
+ * apart. */
 static unsigned distance(const char *a, const char *b, unsigned most)
 {
-	unsigned row[DISTANCE_MAX];
+	unsigned rows[3][DISTANCE_MAX];
 	size_t la = strlen(a), lb = strlen(b);
 
 	if (la >= DISTANCE_MAX || lb >= DISTANCE_MAX || (la > lb ? la - lb : lb - la) > most)
 		return most + 1;
 	for (unsigned j = 0; j <= lb; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (unsigned i = 1; i <= la; i++) {
-		unsigned diagonal = row[0];
+		unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3],
+			 *above2 = rows[(i + 1) % 3];
 
 		row[0] = i;
 		for (unsigned j = 1; j <= lb; j++) {
-			unsigned above = row[j], cost = diagonal + (a[i - 1] != b[j - 1]);
+			unsigned cost = above[j - 1] + (a[i - 1] != b[j - 1]);
 
-			if (above + 1 < cost)
-				cost = above + 1;
+			if (above[j] + 1 < cost)
+				cost = above[j] + 1;
 			if (row[j - 1] + 1 < cost)
 				cost = row[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+				above2[j - 2] + 1 < cost)
+				cost = above2[j - 2] + 1;
 			row[j] = cost;
-			diagonal = above;
 		}
 	}
-	return row[lb];
+	return rows[la % 3][lb];
 }
 
-const char *nearest_name(const char *text, const char *(*get)(const void *list, size_t i), const void *list, size_t n)
+const char *nearest_name(const char *text, const char *(*get)(const void *list, size_t i),
+	const void *list, size_t n)
 {
-	unsigned best = strlen(text) < 4 ? 2 : 4; /* 1 typing error in a short word, 3 in a long one */
+	unsigned best =
+		strlen(text) < 4 ? 2 : 4; /* 1 typing error in a short word, 3 in a long one */
 	const char *nearest = NULL;
 
 	for (size_t i = 0; i < n; i++) {
 		const char *name = get(list, i);
 		unsigned d = distance(text, name, best);
 
-		/* "vtep" for "vtep_mac": the beginning of a name is as good as two errors. */
-		if (d > 2 && strlen(text) >= 3 && strncmp(name, text, strlen(text)) == 0)
-			d = 2;
+		/* "vtep" for "vtep_mac": the beginning of a name says as much as one error. */
+		if (d > 1 && strlen(text) >= 3 && strncmp(name, text, strlen(text)) == 0)
+			d = 1;
 		if (d < best) {
 			best = d;
 			nearest = name;

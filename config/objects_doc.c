@@ -21,7 +21,10 @@ static int check(const char *path, const char *want)
 	fclose(in);
 	if (have == EOF && *want == '\0')
 		return EXIT_SUCCESS;
-	fprintf(stderr, "%s:%u: differs from config/schema.c: run `meson compile docs` and commit the file\n", path, line);
+	fprintf(stderr,
+		"%s:%u: differs from config/schema.c: run `meson compile docs` and commit the "
+		"file\n",
+		path, line);
 	return EXIT_FAILURE;
 }
 
@@ -31,7 +34,8 @@ int main(int argc, char **argv)
 	int ret = EXIT_SUCCESS;
 	FILE *out;
 
-	if (text == NULL || argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[1], "--check") != 0)) {
+	if (text == NULL || argc < 2 || argc > 3 ||
+		(argc == 3 && strcmp(argv[1], "--check") != 0)) {
 		fprintf(stderr, "usage: objects-doc [--check] FILE\n");
 		free(text);
 		return EXIT_FAILURE;

@@ -54,7 +54,8 @@ static bool covers(const struct ip_prefix *outer, const struct ip_prefix *inner)
 
 	if (outer->len > inner->len || memcmp(outer->addr.bytes, inner->addr.bytes, full) != 0)
 		return false;
-	return rest == 0 || ((outer->addr.bytes[full] ^ inner->addr.bytes[full]) >> (8 - rest)) == 0;
+	return rest == 0 ||
+	       ((outer->addr.bytes[full] ^ inner->addr.bytes[full]) >> (8 - rest)) == 0;
 }
 
 static unsigned common_bits(const struct ip_prefix *a, const struct ip_prefix *b)
@@ -96,7 +97,8 @@ static struct prefix_node *node_ensure(struct prefix_map *map, const struct ip_p
 	struct prefix_node **link = &map->root[prefix->addr.family == IP_V6], *node, *fork;
 	unsigned common;
 
-	while (*link != NULL && (*link)->prefix.len < prefix->len && covers(&(*link)->prefix, prefix))
+	while (*link != NULL && (*link)->prefix.len < prefix->len &&
+		covers(&(*link)->prefix, prefix))
 		link = &(*link)->child[bit_at(prefix, (*link)->prefix.len)];
 	node = *link;
 	if (node != NULL && ip_prefix_equal(&node->prefix, prefix))
@@ -117,8 +119,8 @@ static struct prefix_node *node_ensure(struct prefix_map *map, const struct ip_p
 	return node;
 }
 
-struct claim *prefix_map_add(struct prefix_map *map, const struct ip_prefix *prefix, enum claim_kind kind,
-	const struct object *owner)
+struct claim *prefix_map_add(struct prefix_map *map, const struct ip_prefix *prefix,
+	enum claim_kind kind, const struct object *owner)
 {
 	struct prefix_node *node = node_ensure(map, prefix);
 	struct claim *claim = must_alloc(sizeof(*claim));
@@ -173,7 +175,8 @@ static int visit_claims(const struct prefix_node *node, prefix_visit *visit, voi
 	return 0;
 }
 
-int prefix_map_above(const struct prefix_map *map, const struct ip_prefix *prefix, prefix_visit *visit, void *arg)
+int prefix_map_above(const struct prefix_map *map, const struct ip_prefix *prefix,
+	prefix_visit *visit, void *arg)
 {
 	const struct prefix_node *node = root_of(map, prefix);
 
@@ -199,7 +202,8 @@ static int visit_tree(const struct prefix_node *node, prefix_visit *visit, void 
 	return ret != 0 ? ret : visit_tree(node->child[1], visit, arg);
 }
 
-int prefix_map_below(const struct prefix_map *map, const struct ip_prefix *prefix, prefix_visit *visit, void *arg)
+int prefix_map_below(const struct prefix_map *map, const struct ip_prefix *prefix,
+	prefix_visit *visit, void *arg)
 {
 	const struct prefix_node *node = root_of(map, prefix);
 	int ret;

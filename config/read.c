@@ -14,7 +14,7 @@ struct arena {
 	struct spill {
 		struct spill *next;
 		max_align_t data[];
-	} *spills;
+	} * spills;
 	_Alignas(max_align_t) char room[2048];
 };
 
@@ -51,7 +51,7 @@ struct reader {
 	/* Where the reader stands, for errors only. */
 	const char *label; /* key of the object, or NULL while unknown */
 	const char *field; /* or NULL */
-	ssize_t index;     /* in a list, -1 = not in one */
+	ssize_t index;	   /* in a list, -1 = not in one */
 	const char *sub;   /* field of a next hop, or NULL */
 	char *where;
 	struct arena arena;
@@ -62,7 +62,8 @@ struct reader {
 static int fail(struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static int fail(struct reader *r, const char *fmt, ...)
 {
-	char path[sizeof(r->err->path)], text[sizeof(r->err->text)], shown[LABEL_MAX], index[24] = "";
+	char path[sizeof(r->err->path)], text[sizeof(r->err->text)], shown[LABEL_MAX],
+		index[24] = "";
 	const char *what = r->schema->singleton ? r->schema->name : r->schema->plural;
 	va_list ap;
 
@@ -70,7 +71,8 @@ static int fail(struct reader *r, const char *fmt, ...)
 		snprintf(index, sizeof(index), "/%zd", r->index);
 	snprintf(r->where, FIELD_PATH_MAX, "%s%s%s%s", r->field != NULL ? r->field : "", index,
 		r->sub != NULL ? "/" : "", r->sub != NULL ? r->sub : "");
-	snprintf(path, sizeof(path), "%s%s%s%s%s", what, r->label != NULL && !r->schema->singleton ? "/" : "",
+	snprintf(path, sizeof(path), "%s%s%s%s%s", what,
+		r->label != NULL && !r->schema->singleton ? "/" : "",
 		r->label != NULL && !r->schema->singleton ? message_text(r->label, shown) : "",
 		r->field != NULL ? "/" : "", r->where);
 	va_start(ap, fmt);
@@ -120,8 +122,11 @@ static const char *wanted_text(const struct field *field, bool element, char *bu
 		break;
 	case FIELD_UINT:
 		/* A default outside the range has a meaning of its own. */
-		snprintf(buf, size, "%sa number from %u to %u", field->min > 1 &&
-			field->default_text != NULL && strcmp(field->default_text, "0") == 0 ? "0 or " : "",
+		snprintf(buf, size, "%sa number from %u to %u",
+			field->min > 1 && field->default_text != NULL &&
+					strcmp(field->default_text, "0") == 0
+				? "0 or "
+				: "",
 			field->min, field->max);
 		break;
 	case FIELD_BOOL:
@@ -136,10 +141,13 @@ static const char *wanted_text(const struct field *field, bool element, char *bu
 	case FIELD_ADDRESSES:
 	case FIELD_PREFIXES:
 	case FIELD_INTERFACE_ADDRESSES:
-		snprintf(buf, size, element ? "a string such as \"%s\"" : "a list such as [ \"%s\" ]", field->example);
+		snprintf(buf, size,
+			element ? "a string such as \"%s\"" : "a list such as [ \"%s\" ]",
+			field->example);
 		break;
 	case FIELD_VIA:
-		snprintf(buf, size, element ? "a group such as %s" : "a list such as ( %s )", field->example);
+		snprintf(buf, size, element ? "a group such as %s" : "a list such as ( %s )",
+			field->example);
 		break;
 	}
 	return buf;
@@ -158,7 +166,8 @@ static const char *field_name_at(const void *fields, size_t i)
 	return ((const struct field *)fields)[i].name;
 }
 
-static int fail_unknown(struct reader *r, const char *key, const struct field *fields, size_t n, const char *owner)
+static int fail_unknown(
+	struct reader *r, const char *key, const struct field *fields, size_t n, const char *owner)
 {
 	const char *nearest = nearest_name(key, field_name_at, fields, n);
 	char all[160];
@@ -167,15 +176,18 @@ static int fail_unknown(struct reader *r, const char *key, const struct field *f
 	if (nearest != NULL)
 		return fail(r, "unknown key: did you mean \"%s\"?", nearest);
 	for (size_t i = 0; i < n && used < sizeof(all); i++)
-		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i > 0 ? ", " : "", fields[i].name);
+		used += (size_t)snprintf(
+			all + used, sizeof(all) - used, "%s%s", i > 0 ? ", " : "", fields[i].name);
 	if (used >= sizeof(all))
-		return fail(r, "unknown key: remove it; docs/objects.md lists what a %s has", owner);
+		return fail(
+			r, "unknown key: remove it; docs/objects.md lists what a %s has", owner);
 	return fail(r, "unknown key: a %s has %s", owner, all);
 }
 
 /* --- values --------------------------------------------------------------------------------------------------- */
 
-static int read_uint(struct reader *r, const struct field *field, const json_t *json, uint32_t *value)
+static int read_uint(
+	struct reader *r, const struct field *field, const json_t *json, uint32_t *value)
 {
 	json_int_t n;
 
@@ -183,14 +195,16 @@ static int read_uint(struct reader *r, const struct field *field, const json_t *
 		return fail_type(r, field, false, json);
 	n = json_integer_value(json);
 	if ((n < field->min || n > field->max) &&
-		!(field->default_text != NULL && n == (json_int_t)strtoul(field->default_text, NULL, 10)))
+		!(field->default_text != NULL &&
+			n == (json_int_t)strtoul(field->default_text, NULL, 10)))
 		return fail_type(r, field, false, json);
 	*value = (uint32_t)n;
 	return 0;
 }
 
 /* The text of a JSON string, or NULL after a refusal. */
-static const char *read_text(struct reader *r, const struct field *field, bool element, const json_t *json)
+static const char *read_text(
+	struct reader *r, const struct field *field, bool element, const json_t *json)
 {
 	const char *text = json_string_value(json);
 
@@ -244,20 +258,24 @@ static int read_scalar(struct reader *r, const struct field *field, const json_t
 	if (ret < 0)
 		return fail(r, "%s", why.text);
 	if ((field->flags & FIELD_SECRET) && strcmp(text, SECRET_MASK) == 0)
-		return fail(r, "\"***\" hides a secret and is none: write the secret, or PATCH without this key");
+		return fail(r, "\"***\" hides a secret and is none: write the secret, or PATCH "
+			       "without this key");
 	return 0;
 }
 
-static bool prefix_seen(const struct ip_prefix *items, size_t count, const struct ip_prefix *item, bool whole)
+static bool prefix_seen(
+	const struct ip_prefix *items, size_t count, const struct ip_prefix *item, bool whole)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (whole ? ip_prefix_equal(&items[i], item) : ip_addr_equal(&items[i].addr, &item->addr))
+		if (whole ? ip_prefix_equal(&items[i], item)
+			  : ip_addr_equal(&items[i].addr, &item->addr))
 			return true;
 	}
 	return false;
 }
 
-static int read_prefixes(struct reader *r, const struct field *field, const json_t *json, struct prefix_list *list)
+static int read_prefixes(
+	struct reader *r, const struct field *field, const json_t *json, struct prefix_list *list)
 {
 	bool cidrs = field->kind == FIELD_PREFIXES;
 	struct field_reason why;
@@ -278,7 +296,8 @@ static int read_prefixes(struct reader *r, const struct field *field, const json
 	return 0;
 }
 
-static int read_addresses(struct reader *r, const struct field *field, const json_t *json, struct addr_list *list)
+static int read_addresses(
+	struct reader *r, const struct field *field, const json_t *json, struct addr_list *list)
 {
 	struct field_reason why;
 
@@ -299,7 +318,8 @@ static int read_addresses(struct reader *r, const struct field *field, const jso
 	return 0;
 }
 
-static int read_uints(struct reader *r, const struct field *field, const json_t *json, struct uint_list *list)
+static int read_uints(
+	struct reader *r, const struct field *field, const json_t *json, struct uint_list *list)
 {
 	for (size_t i = 0; i < json_array_size(json); i++) {
 		const json_t *item = json_array_get(json, i);
@@ -319,8 +339,9 @@ static int read_uints(struct reader *r, const struct field *field, const json_t 
 
 static int read_via(struct reader *r, const json_t *json, struct route *route)
 {
-	static const struct route_via fresh = { .peer = (char *)"", .uplink = (char *)"", .pod = (char *)"",
-		.weight = 1 };
+	static const struct route_via fresh = {
+		.peer = (char *)"", .uplink = (char *)"", .pod = (char *)"", .weight = 1
+	};
 	const char *key;
 	json_t *value;
 
@@ -332,15 +353,17 @@ static int read_via(struct reader *r, const json_t *json, struct route *route)
 		if (!json_is_object(item))
 			return fail_type(r, schema_field(r->schema, "via"), true, item);
 		*via = fresh;
-		json_object_foreach(item, key, value) {
+		json_object_foreach (item, key, value) {
 			size_t f = 0;
 			int ret;
 
-			while (f < route_via_field_count && strcmp(route_via_fields[f].name, key) != 0)
+			while (f < route_via_field_count &&
+				strcmp(route_via_fields[f].name, key) != 0)
 				f++;
 			r->sub = key;
 			if (f == route_via_field_count)
-				return fail_unknown(r, key, route_via_fields, route_via_field_count, "next hop");
+				return fail_unknown(r, key, route_via_fields, route_via_field_count,
+					"next hop");
 			if (json_is_null(value))
 				continue;
 			ret = read_scalar(r, &route_via_fields[f], value, via);
@@ -355,16 +378,18 @@ static int read_via(struct reader *r, const json_t *json, struct route *route)
 /* A list of one may be written without its brackets. */
 static bool is_single(const struct field *field, const json_t *json)
 {
-	return field->kind == FIELD_VIA ? json_is_object(json) :
-		field->kind == FIELD_UINTS ? json_is_integer(json) :
-					     json_is_string(json);
+	return field->kind == FIELD_VIA	    ? json_is_object(json)
+	       : field->kind == FIELD_UINTS ? json_is_integer(json)
+					    : json_is_string(json);
 }
 
 static int read_list(struct reader *r, const struct field *field, json_t *json, void *body)
 {
 	static const uint8_t sizes[] = { [FIELD_ADDRESSES] = sizeof(struct ip_addr),
-		[FIELD_PREFIXES] = sizeof(struct ip_prefix), [FIELD_INTERFACE_ADDRESSES] = sizeof(struct ip_prefix),
-		[FIELD_UINTS] = sizeof(uint32_t), [FIELD_VIA] = sizeof(struct route_via) };
+		[FIELD_PREFIXES] = sizeof(struct ip_prefix),
+		[FIELD_INTERFACE_ADDRESSES] = sizeof(struct ip_prefix),
+		[FIELD_UINTS] = sizeof(uint32_t),
+		[FIELD_VIA] = sizeof(struct route_via) };
 	struct addr_list *list = FIELD_AT(body, field); /* all lists are { items, count } */
 	struct route *route = body;
 	size_t count = json_array_size(json);
@@ -426,17 +451,18 @@ static int read_fields(struct reader *r, const json_t *json, struct object *loos
 	json_t *value;
 	int ret;
 
-	json_object_foreach((json_t *)json, key, value) {
+	json_object_foreach ((json_t *)json, key, value) {
 		const struct field *field = schema_field(schema, key);
 
 		r->field = key;
 		if (field == NULL)
-			return fail_unknown(r, key, schema->fields, schema->field_count, schema->name);
+			return fail_unknown(
+				r, key, schema->fields, schema->field_count, schema->name);
 		if (json_is_null(value))
 			continue;
 		given |= UINT64_C(1) << (field - schema->fields);
-		ret = field->kind >= FIELD_ADDRESSES ? read_list(r, field, value, body) :
-						       read_scalar(r, field, value, body);
+		ret = field->kind >= FIELD_ADDRESSES ? read_list(r, field, value, body)
+						     : read_scalar(r, field, value, body);
 		if (ret < 0)
 			return ret;
 	}
@@ -446,8 +472,10 @@ static int read_fields(struct reader *r, const json_t *json, struct object *loos
 
 		r->field = field->name;
 		if ((field->flags & FIELD_REQUIRED) && (given & UINT64_C(1) << i) == 0)
-			return fail(r, list ? "is missing: give it, for example [ \"%s\" ]" :
-					      "is missing: give it, for example \"%s\"", field->example);
+			return fail(r,
+				list ? "is missing: give it, for example [ \"%s\" ]"
+				     : "is missing: give it, for example \"%s\"",
+				field->example);
 	}
 	r->field = NULL;
 	return 0;
@@ -462,7 +490,8 @@ static const char *key_text(const struct object_schema *schema, const json_t *js
 	return NULL;
 }
 
-int object_read(enum object_type type, const json_t *json, struct object **out, struct error *err, char *where)
+int object_read(enum object_type type, const json_t *json, struct object **out, struct error *err,
+	char *where)
 {
 	struct reader r;
 	struct object loose = *object_default(type);
@@ -488,8 +517,9 @@ int object_read(enum object_type type, const json_t *json, struct object **out, 
 	r.label = key_text(r.schema, json);
 	ret = read_fields(&r, json, &loose);
 	if (ret == 0) {
-		loose.name = type == OBJECT_ROUTE ? (char *)ip_prefix_format(&loose.route.prefix, prefix) :
-						    *(char **)object_body(&loose);
+		loose.name = type == OBJECT_ROUTE
+				     ? (char *)ip_prefix_format(&loose.route.prefix, prefix)
+				     : *(char **)object_body(&loose);
 		ret = r.schema->check(&loose, err);
 		if (ret < 0 && err != NULL) {
 			/* The path ends with what object_error was given. */
@@ -509,14 +539,16 @@ int object_read(enum object_type type, const json_t *json, struct object **out, 
 	return ret;
 }
 
-int object_from_json(enum object_type type, const json_t *json, struct object **out, struct error *err)
+int object_from_json(
+	enum object_type type, const json_t *json, struct object **out, struct error *err)
 {
 	char where[FIELD_PATH_MAX];
 
 	return object_read(type, json, out, err, where);
 }
 
-int object_merge_json(const struct object *base, const json_t *patch, struct object **out, struct error *err)
+int object_merge_json(
+	const struct object *base, const json_t *patch, struct object **out, struct error *err)
 {
 	const struct object_schema *schema = &object_schemas[base->type];
 	json_t *merged, *value;
@@ -524,19 +556,23 @@ int object_merge_json(const struct object *base, const json_t *patch, struct obj
 	int ret;
 
 	if (!json_is_object(patch))
-		return object_error(base, err, NULL, "expected an object with the fields to change");
+		return object_error(
+			base, err, NULL, "expected an object with the fields to change");
 	merged = object_to_json(base, true);
 	if (merged == NULL)
-		return error_set(err, ENOMEM, NULL, "out of memory while changing a %s", schema->name);
-	json_object_foreach((json_t *)patch, key, value) {
+		return error_set(
+			err, ENOMEM, NULL, "out of memory while changing a %s", schema->name);
+	json_object_foreach ((json_t *)patch, key, value) {
 		const struct field *field = schema_field(schema, key);
-		bool masked = field != NULL && (field->flags & FIELD_SECRET) && json_is_string(value) &&
-			strcmp(json_string_value(value), SECRET_MASK) == 0;
+		bool masked = field != NULL && (field->flags & FIELD_SECRET) &&
+			      json_is_string(value) &&
+			      strcmp(json_string_value(value), SECRET_MASK) == 0;
 
 		/* No field is itself an object, so that the merge has one level; a null is the default. */
 		if (!masked && json_object_set(merged, key, value) < 0) {
 			json_decref(merged);
-			return error_set(err, ENOMEM, NULL, "out of memory while changing a %s", schema->name);
+			return error_set(err, ENOMEM, NULL, "out of memory while changing a %s",
+				schema->name);
 		}
 	}
 	ret = object_from_json(base->type, merged, out, err);

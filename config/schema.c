@@ -11,17 +11,18 @@ static const char *const log_level_names[] = { "error", "warning", "info", "debu
 static const char *const driver_names[] = { "ethdev", "af_packet", "af_xdp", "pci", NULL };
 static const char *const encap_names[] = { "auto", "vxlan", "ipip", "direct", "wireguard", NULL };
 static const char *const pod_kind_names[] = { "tap", "memif", NULL };
-static const char *const action_names[] = { "forward", "blackhole", "unreachable", "prohibit", NULL };
+static const char *const action_names[] = { "forward", "blackhole", "unreachable", "prohibit",
+	NULL };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* One line says where a field is; the rest of an entry reads as the documentation does. */
 #define AT(type, member) .name = #member, .offset = offsetof(struct type, member)
-#define NAME_FIELD(type, text_doc, text_example)                                                   \
-	{                                                                                          \
-		AT(type, name), .kind = FIELD_STRING, .flags = FIELD_KEY | FIELD_REQUIRED,         \
-		.text = TEXT_NAME, .min = 1, .max = OBJECT_NAME_MAX, .doc = (text_doc),            \
-		.example = (text_example)                                                          \
+#define NAME_FIELD(type, text_doc, text_example)                                           \
+	{                                                                                  \
+		AT(type, name), .kind = FIELD_STRING, .flags = FIELD_KEY | FIELD_REQUIRED, \
+				.text = TEXT_NAME, .min = 1, .max = OBJECT_NAME_MAX,       \
+				.doc = (text_doc), .example = (text_example)               \
 	}
 
 static const struct field node_fields[] = {
@@ -29,83 +30,104 @@ static const struct field node_fields[] = {
 		.text = TEXT_NAME, .min = 1, .max = OBJECT_NAME_MAX,
 		.doc = "Name of this node, as its peers know it.", .example = "node-a" },
 	{ AT(node, worker_cpus), .kind = FIELD_UINTS, .flags = FIELD_START, .max = NODE_WORKERS_MAX,
-		.doc = "CPUs for packet workers, one worker each; empty means one worker on the last CPU the "
-		       "process may use.",
+		.doc = "CPUs for packet workers, one worker each; empty means one worker on the "
+		       "last CPU the process may use.",
 		.example = "2, 3" },
-	{ AT(node, control_cpu), .kind = FIELD_UINT, .flags = FIELD_START | FIELD_OPTIONAL, .max = CPU_NUMBER_MAX,
-		.doc = "CPU of the control thread; left out means any CPU.", .example = "0" },
+	{ AT(node, control_cpu), .kind = FIELD_UINT, .flags = FIELD_START | FIELD_OPTIONAL,
+		.max = CPU_NUMBER_MAX, .doc = "CPU of the control thread; left out means any CPU.",
+		.example = "0" },
 	{ AT(node, hugepages), .kind = FIELD_ENUM, .flags = FIELD_START, .names = hugepages_names,
 		.default_text = "auto",
-		.doc = "Use 2 MiB pages when there are enough (auto), never (off), or refuse to start without "
-		       "(required).",
+		.doc = "Use 2 MiB pages when there are enough (auto), never (off), or refuse to "
+		       "start without (required).",
 		.example = "required" },
 	{ AT(node, memory_mb), .kind = FIELD_UINT, .flags = FIELD_START, .min = 64, .max = 1048576,
-		.default_text = "256", .doc = "Memory for packet buffers and device rings, MiB.", .example = "1024" },
+		.default_text = "256", .doc = "Memory for packet buffers and device rings, MiB.",
+		.example = "1024" },
 	{ AT(node, buffers), .kind = FIELD_UINT, .flags = FIELD_START, .min = 2048, .max = 16777216,
-		.default_text = "32768", .doc = "Packet buffers of 2 KiB; about 3 KiB of memory_mb each.",
+		.default_text = "32768",
+		.doc = "Packet buffers of 2 KiB; about 3 KiB of memory_mb each.",
 		.example = "131072" },
 	{ AT(node, latency), .kind = FIELD_ENUM, .names = latency_names, .default_text = "normal",
-		.doc = "With low, workers never sleep and use a whole CPU each.", .example = "low" },
+		.doc = "With low, workers never sleep and use a whole CPU each.",
+		.example = "low" },
 	{ AT(node, flows), .kind = FIELD_UINT, .flags = FIELD_START, .min = 1024, .max = 268435456,
-		.default_text = "1048576", .doc = "Entries of the IPv4 flow table, 64 bytes each when used.",
+		.default_text = "1048576",
+		.doc = "Entries of the IPv4 flow table, 64 bytes each when used.",
 		.example = "4194304" },
 	{ AT(node, flows6), .kind = FIELD_UINT, .flags = FIELD_START, .min = 1024, .max = 268435456,
-		.default_text = "524288", .doc = "Entries of the IPv6 flow table, 128 bytes each when used.",
+		.default_text = "524288",
+		.doc = "Entries of the IPv6 flow table, 128 bytes each when used.",
 		.example = "4194304" },
-	{ AT(node, neighbours), .kind = FIELD_UINT, .min = 16, .max = 1048576, .default_text = "16384",
-		.doc = "Most neighbours resolved or being resolved at a time.", .example = "65536" },
-	{ AT(node, flow_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "120",
+	{ AT(node, neighbours), .kind = FIELD_UINT, .min = 16, .max = 1048576,
+		.default_text = "16384",
+		.doc = "Most neighbours resolved or being resolved at a time.",
+		.example = "65536" },
+	{ AT(node, flow_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400,
+		.default_text = "120",
 		.doc = "Seconds without a packet after which a flow entry goes.", .example = "30" },
 	{ AT(node, vtep_mac), .kind = FIELD_MAC, .flags = FIELD_OPTIONAL,
-		.doc = "MAC address of this node inside VXLAN, which peers need as its vtep_mac; left out means one "
-		       "derived from the name.",
+		.doc = "MAC address of this node inside VXLAN, which peers need as its vtep_mac; "
+		       "left out means one derived from the name.",
 		.example = "02:00:c0:00:02:01" },
 	{ AT(node, vxlan_vni), .kind = FIELD_UINT, .min = 1, .max = 16777215, .default_text = "1",
-		.doc = "VXLAN network identifier of peers that name none: 1 for flannel, 4096 for Calico.",
+		.doc = "VXLAN network identifier of peers that name none: 1 for flannel, 4096 for "
+		       "Calico.",
 		.example = "4096" },
 	{ AT(node, vxlan_port), .kind = FIELD_UINT, .min = 1, .max = 65535, .default_text = "8472",
-		.doc = "UDP port of VXLAN for peers that name none: 8472 for flannel, 4789 for Calico. Both are "
-		       "always accepted on receive.",
+		.doc = "UDP port of VXLAN for peers that name none: 8472 for flannel, 4789 for "
+		       "Calico. Both are always accepted on receive.",
 		.example = "4789" },
 	{ AT(node, vxlan_udp6_checksum), .kind = FIELD_BOOL, .default_text = "false",
-		.doc = "Fill the outer UDP checksum of VXLAN over IPv6; false sends zero (RFC 6935).",
+		.doc = "Fill the outer UDP checksum of VXLAN over IPv6; false sends zero (RFC "
+		       "6935).",
 		.example = "true" },
 	{ AT(node, mss_clamp), .kind = FIELD_BOOL, .default_text = "true",
-		.doc = "Lower the MSS of TCP connections to what fits the path.", .example = "false" },
-	{ AT(node, gateway), .kind = FIELD_ADDRESS, .flags = FIELD_V4, .default_text = "169.254.1.1",
-		.doc = "IPv4 next hop that pods see.", .example = "169.254.1.1" },
+		.doc = "Lower the MSS of TCP connections to what fits the path.",
+		.example = "false" },
+	{ AT(node, gateway), .kind = FIELD_ADDRESS, .flags = FIELD_V4,
+		.default_text = "169.254.1.1", .doc = "IPv4 next hop that pods see.",
+		.example = "169.254.1.1" },
 	{ AT(node, gateway6), .kind = FIELD_ADDRESS, .flags = FIELD_V6, .default_text = "fe80::1",
 		.doc = "IPv6 next hop that pods see.", .example = "fe80::1" },
 	{ AT(node, gateway_mac), .kind = FIELD_MAC, .default_text = "02:70:6f:64:6c:01",
 		.doc = "MAC address answered for both gateways.", .example = "02:70:6f:64:6c:01" },
 	{ AT(node, host_interface), .kind = FIELD_STRING, .text = TEXT_INTERFACE, .max = 15,
 		.default_text = "podlane0",
-		.doc = "Interface that connects the node itself to its pods; empty means none.", .example = "podlane0" },
+		.doc = "Interface that connects the node itself to its pods; empty means none.",
+		.example = "podlane0" },
 	{ AT(node, host_addresses), .kind = FIELD_ADDRESSES, .max = 16,
 		.doc = "Addresses of the node on that interface.", .example = "10.244.1.1" },
 	{ AT(node, icmp_rate), .kind = FIELD_UINT, .max = 1000000, .default_text = "1000",
-		.doc = "ICMP errors a second that one worker may send; 0 sends none.", .example = "100" },
-	{ AT(node, log_level), .kind = FIELD_STRING, .names = log_level_names, .default_text = "info", .min = 1,
-		.max = 15, .doc = "Least severity that is logged.", .example = "debug" },
-	{ AT(node, metrics_listen), .kind = FIELD_STRING, .text = TEXT_LISTEN, .default_text = "127.0.0.1:9099",
-		.max = 63, .doc = "Address and TCP port of health and metrics; empty means off.",
+		.doc = "ICMP errors a second that one worker may send; 0 sends none.",
+		.example = "100" },
+	{ AT(node, log_level), .kind = FIELD_STRING, .names = log_level_names,
+		.default_text = "info", .min = 1, .max = 15,
+		.doc = "Least severity that is logged.", .example = "debug" },
+	{ AT(node, metrics_listen), .kind = FIELD_STRING, .text = TEXT_LISTEN,
+		.default_text = "127.0.0.1:9099", .max = 63,
+		.doc = "Address and TCP port of health and metrics; empty means off.",
 		.example = "[::1]:9099" },
 };
 
 static const struct field uplink_fields[] = {
 	NAME_FIELD(uplink, "Name of the uplink, often that of its interface.", "eth0"),
 	{ AT(uplink, driver), .kind = FIELD_ENUM, .flags = FIELD_REQUIRED, .names = driver_names,
-		.doc = "How the device is driven: af_packet and af_xdp share an interface of the kernel, pci takes a "
-		       "NIC whole, ethdev is any DPDK device string.",
+		.doc = "How the device is driven: af_packet and af_xdp share an interface of the "
+		       "kernel, pci takes a NIC whole, ethdev is any DPDK device string.",
 		.example = "af_packet" },
 	{ AT(uplink, device), .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .min = 1, .max = 255,
-		.doc = "Interface name (af_packet, af_xdp), PCI address (pci) or DPDK device string (ethdev).",
+		.doc = "Interface name (af_packet, af_xdp), PCI address (pci) or DPDK device "
+		       "string (ethdev).",
 		.example = "eth0" },
-	{ AT(uplink, addresses), .kind = FIELD_INTERFACE_ADDRESSES, .flags = FIELD_REQUIRED, .min = 1, .max = 16,
-		.doc = "Addresses of this node on that network, with the length of the network's prefix.",
+	{ AT(uplink, addresses), .kind = FIELD_INTERFACE_ADDRESSES, .flags = FIELD_REQUIRED,
+		.min = 1, .max = 16,
+		.doc = "Addresses of this node on that network, with the length of the network's "
+		       "prefix.",
 		.example = "192.0.2.1/24" },
 	{ AT(uplink, mac), .kind = FIELD_MAC, .flags = FIELD_OPTIONAL,
-		.doc = "MAC address to use; left out means the device's own.", .example = "02:00:c0:00:02:01" },
+		.doc = "MAC address to use; left out means the device's own.",
+		.example = "02:00:c0:00:02:01" },
 	{ AT(uplink, mtu), .kind = FIELD_UINT, .min = 576, .max = 9600, .default_text = "1500",
 		.doc = "Largest IP packet, bytes; at least 1280 with IPv6.", .example = "9000" },
 	{ AT(uplink, queues), .kind = FIELD_UINT, .max = 16, .default_text = "0",
@@ -121,45 +143,51 @@ static const struct field pool_fields[] = {
 static const struct field peer_fields[] = {
 	NAME_FIELD(peer, "Name of the peer node.", "node-b"),
 	{ AT(peer, underlay), .kind = FIELD_ADDRESSES, .flags = FIELD_REQUIRED, .min = 1, .max = 2,
-		.doc = "Address of the peer on the underlay, one a family.", .example = "192.0.2.2" },
+		.doc = "Address of the peer on the underlay, one a family.",
+		.example = "192.0.2.2" },
 	{ AT(peer, pod_cidrs), .kind = FIELD_PREFIXES, .max = 1024,
 		.doc = "Pod addresses that live behind the peer.", .example = "10.244.2.0/24" },
 	{ AT(peer, encap), .kind = FIELD_ENUM, .names = encap_names, .default_text = "auto",
-		.doc = "Encapsulation towards the peer; auto is direct where the peer shares a subnet with an uplink "
-		       "and vxlan otherwise. wireguard is not available in this version.",
+		.doc = "Encapsulation towards the peer; auto is direct where the peer shares a "
+		       "subnet with an uplink and vxlan otherwise. wireguard is not available in "
+		       "this version.",
 		.example = "vxlan" },
 	{ AT(peer, vtep_mac), .kind = FIELD_MAC, .flags = FIELD_OPTIONAL,
 		.doc = "MAC address of the peer inside VXLAN; needed with vxlan and auto.",
 		.example = "02:00:c0:00:02:02" },
 	{ AT(peer, vni), .kind = FIELD_UINT, .min = 1, .max = 16777215, .default_text = "0",
-		.doc = "VXLAN network identifier; 0 means vxlan_vni of the node.", .example = "4096" },
+		.doc = "VXLAN network identifier; 0 means vxlan_vni of the node.",
+		.example = "4096" },
 	{ AT(peer, port), .kind = FIELD_UINT, .min = 1, .max = 65535, .default_text = "0",
 		.doc = "UDP port of VXLAN; 0 means vxlan_port of the node.", .example = "4789" },
 	{ AT(peer, mtu), .kind = FIELD_UINT, .min = 576, .max = 9600, .default_text = "0",
-		.doc = "Largest IP packet on the path to the peer, bytes, at least 1280 with IPv6; 0 means the "
-		       "uplink's.",
+		.doc = "Largest IP packet on the path to the peer, bytes, at least 1280 with IPv6; "
+		       "0 means the uplink's.",
 		.example = "1400" },
 };
 
 static const struct field pod_fields[] = {
 	NAME_FIELD(pod, "Name of the pod.", "web-1"),
 	{ AT(pod, kind), .kind = FIELD_ENUM, .names = pod_kind_names, .default_text = "tap",
-		.doc = "tap is an interface in the pod's network namespace, memif is shared memory for DPDK and VPP "
-		       "pods.",
+		.doc = "tap is an interface in the pod's network namespace, memif is shared memory "
+		       "for DPDK and VPP pods.",
 		.example = "memif" },
 	{ AT(pod, addresses), .kind = FIELD_ADDRESSES, .max = 16,
 		.doc = "Addresses of the pod; empty means one from a pool of each family.",
 		.example = "10.244.1.5" },
 	{ AT(pod, mac), .kind = FIELD_MAC, .flags = FIELD_OPTIONAL,
-		.doc = "MAC address of the pod; left out means derived from the name (tap) or learned by ARP and "
-		       "neighbour discovery (memif).",
+		.doc = "MAC address of the pod; left out means derived from the name (tap) or "
+		       "learned by ARP and neighbour discovery (memif).",
 		.example = "02:00:0a:f4:01:05" },
 	{ AT(pod, netns), .kind = FIELD_STRING, .text = TEXT_NETNS, .max = 255,
-		.doc = "Network namespace of a tap pod: a name below /run/netns or a path.", .example = "web-1" },
+		.doc = "Network namespace of a tap pod: a name below /run/netns or a path.",
+		.example = "web-1" },
 	{ AT(pod, interface), .kind = FIELD_STRING, .text = TEXT_INTERFACE, .min = 1, .max = 15,
-		.default_text = "eth0", .doc = "Name of a tap pod's interface.", .example = "net1" },
+		.default_text = "eth0", .doc = "Name of a tap pod's interface.",
+		.example = "net1" },
 	{ AT(pod, socket), .kind = FIELD_STRING, .text = TEXT_SOCKET, .max = 107,
-		.doc = "Path of the socket a memif pod connects to.", .example = "/run/podlane/web-1.sock" },
+		.doc = "Path of the socket a memif pod connects to.",
+		.example = "/run/podlane/web-1.sock" },
 	{ AT(pod, memif_id), .kind = FIELD_UINT, .max = UINT32_MAX, .default_text = "0",
 		.doc = "Interface id of a memif pod on that socket.", .example = "1" },
 	{ AT(pod, queues), .kind = FIELD_UINT, .max = 16, .default_text = "0",
@@ -167,18 +195,21 @@ static const struct field pod_fields[] = {
 	{ AT(pod, ring_size), .kind = FIELD_UINT, .min = 32, .max = 16384, .default_text = "1024",
 		.doc = "Descriptors of a memif ring, a power of two.", .example = "2048" },
 	{ AT(pod, mtu), .kind = FIELD_UINT, .min = 576, .max = 9600, .default_text = "0",
-		.doc = "Largest IP packet of the pod, bytes, at least 1280 with IPv6; 0 means what fits every "
-		       "tunnel of the node.",
+		.doc = "Largest IP packet of the pod, bytes, at least 1280 with IPv6; 0 means what "
+		       "fits every tunnel of the node.",
 		.example = "1450" },
 	{ AT(pod, secret), .kind = FIELD_STRING, .flags = FIELD_SECRET, .max = 24,
-		.doc = "Shared secret of a memif pod; empty means none.", .example = "correct-horse" },
+		.doc = "Shared secret of a memif pod; empty means none.",
+		.example = "correct-horse" },
 };
 
 static const struct field route_fields[] = {
 	{ AT(route, prefix), .kind = FIELD_PREFIX, .flags = FIELD_KEY | FIELD_REQUIRED,
-		.doc = "Destinations; its text is the name of the route.", .example = "198.51.100.0/24" },
+		.doc = "Destinations; its text is the name of the route.",
+		.example = "198.51.100.0/24" },
 	{ AT(route, action), .kind = FIELD_ENUM, .names = action_names, .default_text = "forward",
-		.doc = "Forward, or drop silently (blackhole) or with an ICMP error (unreachable, prohibit).",
+		.doc = "Forward, or drop silently (blackhole) or with an ICMP error (unreachable, "
+		       "prohibit).",
 		.example = "blackhole" },
 	{ AT(route, via), .kind = FIELD_VIA, .max = ROUTE_VIA_MAX,
 		.doc = "Next hops of a forwarded route; several share the flows by weight.",
@@ -187,11 +218,13 @@ static const struct field route_fields[] = {
 
 const struct field route_via_fields[] = {
 	{ AT(route_via, address), .kind = FIELD_ADDRESS, .flags = FIELD_OPTIONAL,
-		.doc = "Address of the next hop, on the subnet of an uplink.", .example = "192.0.2.254" },
+		.doc = "Address of the next hop, on the subnet of an uplink.",
+		.example = "192.0.2.254" },
 	{ AT(route_via, peer), .kind = FIELD_STRING, .text = TEXT_NAME, .max = OBJECT_NAME_MAX,
 		.doc = "Name of a peer: its tunnel is the next hop.", .example = "node-b" },
 	{ AT(route_via, uplink), .kind = FIELD_STRING, .text = TEXT_NAME, .max = OBJECT_NAME_MAX,
-		.doc = "Name of the uplink of the address; needed with a link-local address.", .example = "eth0" },
+		.doc = "Name of the uplink of the address; needed with a link-local address.",
+		.example = "eth0" },
 	{ AT(route_via, pod), .kind = FIELD_STRING, .text = TEXT_NAME, .max = OBJECT_NAME_MAX,
 		.doc = "Name of a pod that routes these destinations.", .example = "gateway-1" },
 	{ AT(route_via, weight), .kind = FIELD_UINT, .min = 1, .max = 255, .default_text = "1",
@@ -199,29 +232,39 @@ const struct field route_via_fields[] = {
 };
 const size_t route_via_field_count = COUNT(route_via_fields);
 
-#define SCHEMA(upper, lower, many, text_doc)                                                       \
-	[OBJECT_##upper] = {                                                                       \
-		.type = OBJECT_##upper, .name = #lower, .plural = (many), .doc = (text_doc),       \
-		.fields = lower##_fields, .field_count = COUNT(lower##_fields),                    \
-		.size = sizeof(struct lower), .check = lower##_check                               \
-	}
+#define SCHEMA(upper, lower, many, text_doc)          \
+	[OBJECT_##upper] = { .type = OBJECT_##upper,  \
+		.name = #lower,                       \
+		.plural = (many),                     \
+		.doc = (text_doc),                    \
+		.fields = lower##_fields,             \
+		.field_count = COUNT(lower##_fields), \
+		.size = sizeof(struct lower),         \
+		.check = lower##_check }
 
 const struct object_schema object_schemas[OBJECT_TYPE_COUNT] = {
-	[OBJECT_NODE] = { .type = OBJECT_NODE, .name = "node", .plural = "nodes",
-		.doc = "The node itself: exactly one.", .fields = node_fields,
-		.field_count = COUNT(node_fields), .size = sizeof(struct node), .singleton = true,
+	[OBJECT_NODE] = { .type = OBJECT_NODE,
+		.name = "node",
+		.plural = "nodes",
+		.doc = "The node itself: exactly one.",
+		.fields = node_fields,
+		.field_count = COUNT(node_fields),
+		.size = sizeof(struct node),
+		.singleton = true,
 		.check = node_check },
 	SCHEMA(UPLINK, uplink, "uplinks", "A network device that leads out of the node."),
 	SCHEMA(POOL, pool, "pools", "Addresses for the pods of this node."),
 	SCHEMA(PEER, peer, "peers", "Another node, reached directly or through a tunnel."),
 	SCHEMA(POD, pod, "pods", "A pod attached to this node."),
-	SCHEMA(ROUTE, route, "routes", "A route, besides those that uplinks, pods and peers bring along."),
+	SCHEMA(ROUTE, route, "routes",
+		"A route, besides those that uplinks, pods and peers bring along."),
 };
 
 const struct object_schema *schema_by_name(const char *name)
 {
 	for (size_t i = 0; i < OBJECT_TYPE_COUNT; i++) {
-		if (strcmp(object_schemas[i].name, name) == 0 || strcmp(object_schemas[i].plural, name) == 0)
+		if (strcmp(object_schemas[i].name, name) == 0 ||
+			strcmp(object_schemas[i].plural, name) == 0)
 			return &object_schemas[i];
 	}
 	return NULL;

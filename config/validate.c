@@ -1,213 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What single objects cannot know. The edits are added to the model's claims, every edited object is held against the
  * result, and the edits are taken out again. */
+#include "config/conflict.h"
 #include "config/model_state.h"
-#include "config/object.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #define LOCAL_ADDRESSES_MAX 32 /* of this node, that tunnels may end at */
-#define VXLAN_PORTS_MAX     6  /* besides 4789 and 8472 */
-
-struct check {
-	const struct changeset *set;
-	const struct claims *claims;
-	const struct object *obj; /* the one being held against the others */
-	const char *field;
-	char element[40];         /* room for a field with an index */
-	struct error *err;
-};
-
-/* --- conflicts of addresses ----------------------------------------------------------------------------------- */
-
-static const struct {
-	const char *what, *field;
-} kinds[] = {
-	[CLAIM_POOL] = { "the cidr of", "cidr" },
-	[CLAIM_POD_CIDR] = { "a pod_cidr of", "pod_cidrs" },
-	[CLAIM_SUBNET] = { "a subnet of", "addresses" },
-	[CLAIM_UPLINK] = { "an address of", "addresses" },
-	[CLAIM_HOST] = { "a host address of", "host_addresses" },
-	[CLAIM_GATEWAY] = { "the gateway of", "gateway" },
-	[CLAIM_UNDERLAY] = { "the underlay address of", "underlay" },
-	[CLAIM_POD] = { "an address of", "addresses" },
-	[CLAIM_NEXT_HOP] = { "a next hop of", "via" },
-};
-
-static const char *owner_text(const struct object *owner, char *buf, size_t size)
-{
-	snprintf(buf, size, "%s %s", object_schemas[owner->type].name, owner->name);
-	return buf;
-}
-
-/* Blame what comes later in the same file: that is where a person looks for the mistake. */
-static bool comes_later(const struct object *a, const struct object *b)
-{
-	return a->file != NULL && a->file == b->file && a->line > b->line;
-}
-
-static int refuse_pair(const struct check *c, const char *text, enum claim_kind kind, const struct claim *other)
-{
-	const struct object *blamed = c->obj, *rival = other->owner;
-	const char *what = kinds[other->kind].what, *field = c->field;
-	char owner[LABEL_MAX];
-
-	if (comes_later(rival, blamed)) {
-		blamed = rival;
-		rival = c->obj;
-		what = kinds[kind].what;
-		field = kinds[other->kind].field;
-	}
-	return object_error(blamed, c->err, field, "%s is also %s %s: give each its own", text, what,
-		owner_text(rival, owner, sizeof(owner)));
-}
-
-/* Two claims of one address. */
-static int check_same_address(const struct check *c, const struct ip_addr *addr, enum claim_kind kind)
-{
-	struct ip_prefix prefix = { *addr, (uint8_t)ip_family_bits(addr->family) };
-	/* A link-local address is one on its own link only. */
-	bool own_link = addr->family == IP_V6 && ip_addr_is_link_local(addr);
-	char text[IP_TEXT_MAX];
-
-	ip_addr_format(addr, text);
-	for (const struct claim *other = prefix_map_get(&c->claims->map, &prefix); other != NULL;
-		other = other->next) {
-		if (other->owner == c->obj || other->kind < CLAIM_UPLINK)
-			continue;
-		if (own_link && other->kind != CLAIM_POD && kind != CLAIM_POD)
-			continue;
-		if (other->kind == CLAIM_NEXT_HOP) {
-			if (kind == CLAIM_UPLINK)
-				return object_error(c->obj, c->err, c->field,
-					"%s is the next hop of a route: choose another address, or change the route",
-					text);
-			continue;
-		}
-		return refuse_pair(c, text, kind, other);
-	}
-	return 0;
-}
-
-/* A route of exactly one address that a local thing has would never be used. */
-static int check_no_host_route(const struct check *c, const struct ip_addr *addr)
-{
-	struct ip_prefix prefix = { *addr, (uint8_t)ip_family_bits(addr->family) };
-	char text[PREFIX_TEXT_MAX], host[IP_TEXT_MAX];
-
-	ip_prefix_format(&prefix, text);
-	if (changeset_find(c->set, OBJECT_ROUTE, text) == NULL)
-		return 0;
-	return object_error(c->obj, c->err, c->field, "there is a route %s, which leads %s elsewhere: delete it, or choose "
-		"another address", text, ip_addr_format(addr, host));
-}
-
-struct container {
-	const struct check *check;
-	const struct ip_addr *addr;
-	enum claim_kind kind;
-};
-
-static int visit_container(const struct ip_prefix *at, const struct claim *claim, void *arg)
-{
-	const struct container *inner = arg;
-	char text[IP_TEXT_MAX], prefix[PREFIX_TEXT_MAX], owner[LABEL_MAX];
-	/* The host and the gateway may live among the node's own pods. */
-	bool bad = claim->kind == CLAIM_POD_CIDR ||
-		(claim->kind == CLAIM_POOL && (inner->kind == CLAIM_UPLINK || inner->kind == CLAIM_UNDERLAY));
-
-	if (!bad)
-		return 0;
-	return object_error(inner->check->obj, inner->check->err, inner->check->field,
-		"%s lies in %s, %s %s: choose an address outside of it", ip_addr_format(inner->addr, text),
-		ip_prefix_format(at, prefix), kinds[claim->kind].what, owner_text(claim->owner, owner, sizeof(owner)));
-}
-
-static int check_address(const struct check *c, const struct ip_addr *addr, enum claim_kind kind)
-{
-	struct ip_prefix prefix = { *addr, (uint8_t)ip_family_bits(addr->family) };
-	struct container inner = { c, addr, kind };
-	int ret = check_same_address(c, addr, kind);
-
-	if (ret == 0)
-		ret = prefix_map_above(&c->claims->map, &prefix, visit_container, &inner);
-	if (ret == 0 && kind != CLAIM_UNDERLAY)
-		ret = check_no_host_route(c, addr);
-	return ret;
-}
-
-/* --- conflicts of prefixes ------------------------------------------------------------------------------------ */
-
-struct overlap {
-	const struct check *check;
-	const struct ip_prefix *prefix;
-	enum claim_kind kind;
-};
-
-static int visit_overlap(const struct ip_prefix *at, const struct claim *claim, void *arg)
-{
-	const struct overlap *mine = arg;
-	const struct check *c = mine->check;
-	char text[PREFIX_TEXT_MAX], other[PREFIX_TEXT_MAX], owner[LABEL_MAX];
-	bool pods = claim->kind == CLAIM_POOL || claim->kind == CLAIM_POD_CIDR;
-	bool address = claim->kind == CLAIM_UPLINK || claim->kind == CLAIM_UNDERLAY ||
-		(mine->kind == CLAIM_POD_CIDR && (claim->kind == CLAIM_HOST || claim->kind == CLAIM_GATEWAY));
-
-	if ((!pods && !address) || (claim->owner == c->obj && ip_prefix_equal(at, mine->prefix)))
-		return 0;
-	ip_prefix_format(mine->prefix, text);
-	ip_prefix_format(at, other);
-	if (claim->owner == c->obj && pods)
-		return object_error(c->obj, c->err, c->field, "%s and %s overlap: remove the longer one", text, other);
-	owner_text(claim->owner, owner, sizeof(owner));
-	if (address) {
-		*strrchr(other, '/') = '\0';
-		return object_error(c->obj, c->err, c->field, "%s holds %s, %s %s: choose a prefix without it", text,
-			other, kinds[claim->kind].what, owner);
-	}
-	if (comes_later(claim->owner, c->obj)) {
-		char me[LABEL_MAX];
-
-		return object_error(claim->owner, c->err, kinds[claim->kind].field,
-			"%s overlaps %s, %s %s: each prefix has one owner", other, text, kinds[mine->kind].what,
-			owner_text(c->obj, me, sizeof(me)));
-	}
-	return object_error(c->obj, c->err, c->field, "%s overlaps %s, %s %s: each prefix has one owner", text, other,
-		kinds[claim->kind].what, owner);
-}
-
-static int check_prefix(const struct check *c, const struct ip_prefix *prefix, enum claim_kind kind)
-{
-	struct overlap mine = { c, prefix, kind };
-	int ret = prefix_map_above(&c->claims->map, prefix, visit_overlap, &mine);
-
-	return ret != 0 ? ret : prefix_map_below(&c->claims->map, prefix, visit_overlap, &mine);
-}
-
-/* Is there a claim of this kind above an address? */
-struct cover {
-	enum claim_kind kind;
-	const char *owner; /* name, or "" = any */
-};
-
-static int visit_cover(const struct ip_prefix *at, const struct claim *claim, void *arg)
-{
-	const struct cover *cover = arg;
-
-	(void)at;
-	return claim->kind == cover->kind &&
-		(cover->owner[0] == '\0' || strcmp(cover->owner, claim->owner->name) == 0);
-}
-
-static bool covered(const struct claims *claims, const struct ip_addr *addr, enum claim_kind kind, const char *owner)
-{
-	struct ip_prefix prefix = { *addr, (uint8_t)ip_family_bits(addr->family) };
-	struct cover cover = { kind, owner };
-
-	return prefix_map_above(&claims->map, &prefix, visit_cover, &cover) != 0;
-}
+#define VXLAN_PORTS_MAX	    6  /* besides 4789 and 8472 */
 
 /* --- one function a type: an object that will be there ---------------------------------------------------------- */
 
@@ -225,18 +27,20 @@ static int check_rival(struct check *c)
 	}
 	owner_text(other, owner, sizeof(owner));
 	if (blamed->type == OBJECT_NODE)
-		return object_error(blamed, c->err, "host_interface", "%s is also the device of %s: choose another name",
+		return object_error(blamed, c->err, "host_interface",
+			"host_interface %s is also the device of %s: choose another name",
 			blamed->node.host_interface, owner);
 	if (blamed->type == OBJECT_UPLINK)
-		return object_error(blamed, c->err, "device", "%s is also used by %s: give each its own device",
+		return object_error(blamed, c->err, "device",
+			"device %s is also used by %s: give each its own device",
 			blamed->uplink.device, owner);
 	if (blamed->pod.kind == POD_MEMIF)
 		return object_error(blamed, c->err, "memif_id",
-			"%u on %s is also that of %s: choose another memif_id or socket", blamed->pod.memif_id,
-			blamed->pod.socket, owner);
+			"memif_id %u on %s is also that of %s: choose another memif_id or socket",
+			blamed->pod.memif_id, blamed->pod.socket, owner);
 	return object_error(blamed, c->err, "interface",
-		"%s in %s is also that of %s: choose another interface or netns", blamed->pod.interface,
-		blamed->pod.netns, owner);
+		"interface %s in %s is also that of %s: choose another interface or netns",
+		blamed->pod.interface, blamed->pod.netns, owner);
 }
 
 static int check_ports(const struct check *c)
@@ -244,7 +48,8 @@ static int check_ports(const struct check *c)
 	if (c->claims->n_vxlan_ports <= VXLAN_PORTS_MAX)
 		return 0;
 	return object_error(c->obj, c->err, c->field,
-		"more than %d VXLAN ports besides 4789 and 8472 are in use: share one among peers", VXLAN_PORTS_MAX);
+		"more than %d VXLAN ports besides 4789 and 8472 are in use: share one among peers",
+		VXLAN_PORTS_MAX);
 }
 
 static int check_node(struct check *c)
@@ -291,15 +96,17 @@ static int check_pool(struct check *c)
 static int check_families(const struct check *c, const struct object *peer)
 {
 	unsigned families = peer_families(&peer->peer);
-	unsigned have = (c->claims->uplink_addresses[0] > 0 ? 1u : 0) | (c->claims->uplink_addresses[1] > 0 ? 2u : 0);
+	unsigned have = (c->claims->uplink_addresses[0] > 0 ? 1u : 0) |
+			(c->claims->uplink_addresses[1] > 0 ? 2u : 0);
 	char text[IP_TEXT_MAX];
 
 	if ((families & have) != 0)
 		return 0;
 	return object_error(peer, c->err, "underlay",
-		"%s is IPv%u, but no uplink has an IPv%u address: add one to the addresses of an uplink",
-		ip_addr_format(&peer->peer.underlay.items[0], text), peer->peer.underlay.items[0].family,
-		peer->peer.underlay.items[0].family);
+		"%s is IPv%u, but no uplink has an IPv%u address: add one to the addresses of an "
+		"uplink",
+		ip_addr_format(&peer->peer.underlay.items[0], text),
+		peer->peer.underlay.items[0].family, peer->peer.underlay.items[0].family);
 }
 
 static int check_peer(struct check *c)
@@ -339,7 +146,8 @@ static int check_pod(struct check *c)
 		snprintf(c->element, sizeof(c->element), "addresses/%zu", i);
 		if (!covered(c->claims, addr, CLAIM_POOL, ""))
 			return object_error(c->obj, c->err, c->field,
-				"%s is in none of the node's pools: choose an address of a pool, or add a pool",
+				"%s is in none of the node's pools: choose an address of a pool, "
+				"or add a pool",
 				ip_addr_format(addr, text));
 		ret = check_address(c, addr, CLAIM_POD);
 		if (ret < 0)
@@ -356,7 +164,8 @@ static int check_reference(const struct check *c, size_t i, enum object_type typ
 	if (name[0] == '\0' || changeset_find(c->set, type, name) != NULL)
 		return 0;
 	snprintf(field, sizeof(field), "via/%zu/%s", i, what);
-	return object_error(c->obj, c->err, field, "there is no %s %s: add it, or correct the name", what, name);
+	return object_error(c->obj, c->err, field, "there is no %s %s: add it, or correct the name",
+		what, name);
 }
 
 static int check_next_hop(const struct check *c, size_t i, const struct route_via *via)
@@ -373,21 +182,26 @@ static int check_next_hop(const struct check *c, size_t i, const struct route_vi
 	for (const struct claim *claim = prefix_map_get(&c->claims->map, &prefix); claim != NULL;
 		claim = claim->next) {
 		if (claim->kind == CLAIM_POD)
-			return object_error(c->obj, c->err, field, "%s is the address of a pod: write pod = \"%s\" instead",
-				text, claim->owner->name);
+			return object_error(c->obj, c->err, field,
+				"%s is the address of a pod: write pod = \"%s\" instead", text,
+				claim->owner->name);
 		if (claim->kind >= CLAIM_UPLINK && claim->kind <= CLAIM_GATEWAY)
 			return object_error(c->obj, c->err, field,
-				"%s is %s %s, which is this node: write the address of another", text,
-				kinds[claim->kind].what, owner_text(claim->owner, owner, sizeof(owner)));
+				"%s is %s %s, which is this node: write the address of another",
+				text, claim_text(claim->kind),
+				owner_text(claim->owner, owner, sizeof(owner)));
 	}
 	if (covered(c->claims, &via->address, CLAIM_SUBNET, via->uplink))
 		return 0;
 	if (via->uplink[0] != '\0')
 		return object_error(c->obj, c->err, field,
-			"%s is on no subnet of uplink %s: write an address there, or add the subnet to the uplink",
+			"%s is on no subnet of uplink %s: write an address there, or add the "
+			"subnet to the uplink",
 			text, via->uplink);
 	return object_error(c->obj, c->err, field,
-		"%s is on no uplink's subnet: write an address there, or add the subnet to an uplink", text);
+		"%s is on no uplink's subnet: write an address there, or add the subnet to an "
+		"uplink",
+		text);
 }
 
 /* What a host route leads elsewhere must not be here. */
@@ -400,12 +214,13 @@ static int check_route_target(const struct check *c, const struct ip_prefix *pre
 	for (const struct claim *claim = prefix_map_get(&c->claims->map, prefix); claim != NULL;
 		claim = claim->next) {
 		bool here = claim->kind == CLAIM_POD ||
-			(claim->kind >= CLAIM_UPLINK && claim->kind <= CLAIM_GATEWAY);
+			    (claim->kind >= CLAIM_UPLINK && claim->kind <= CLAIM_GATEWAY);
 
 		if (here)
 			return object_error(c->obj, c->err, "prefix",
-				"%s is %s %s, which is here: remove the route", ip_addr_format(&prefix->addr, text),
-				kinds[claim->kind].what, owner_text(claim->owner, owner, sizeof(owner)));
+				"%s is %s %s, which is here: remove the route",
+				ip_addr_format(&prefix->addr, text), claim_text(claim->kind),
+				owner_text(claim->owner, owner, sizeof(owner)));
 	}
 	return 0;
 }
@@ -469,9 +284,9 @@ static bool route_names(const struct search *search, const struct object *obj)
 {
 	for (size_t i = 0; i < obj->route.via_count; i++) {
 		const struct route_via *via = &obj->route.via[i];
-		const char *name = search->type == OBJECT_PEER ? via->peer :
-			search->type == OBJECT_POD             ? via->pod :
-								 via->uplink;
+		const char *name = search->type == OBJECT_PEER	? via->peer
+				   : search->type == OBJECT_POD ? via->pod
+								: via->uplink;
 
 		if (strcmp(name, search->what) == 0)
 			return true;
@@ -495,13 +310,16 @@ static bool peer_stranded(const struct search *search, const struct object *obj)
 
 static int check_unreferenced(const struct check *c)
 {
-	struct search search = { .check = c, .match = route_names, .what = c->obj->name, .type = c->obj->type };
+	struct search search = {
+		.check = c, .match = route_names, .what = c->obj->name, .type = c->obj->type
+	};
 	const struct object *route;
 
 	if (claims_references(c->claims, c->obj->type, c->obj->name) == 0)
 		return 0;
 	route = search_objects(&search, OBJECT_ROUTE);
-	return object_error(c->obj, c->err, NULL, "route %s goes via this %s: delete or change the route first",
+	return object_error(c->obj, c->err, NULL,
+		"route %s goes via this %s: delete or change the route first",
 		route != NULL ? route->name : "?", object_schemas[c->obj->type].name);
 }
 
@@ -512,18 +330,21 @@ static int visit_next_hop(const struct ip_prefix *at, const struct claim *claim,
 	const struct object *route;
 	char text[IP_TEXT_MAX];
 
-	if (claim->kind != CLAIM_NEXT_HOP || covered(c->claims, &at->addr, CLAIM_SUBNET, claim->uplink))
+	if (claim->kind != CLAIM_NEXT_HOP ||
+		covered(c->claims, &at->addr, CLAIM_SUBNET, claim->uplink))
 		return 0;
 	route = search_objects(&search, OBJECT_ROUTE);
 	return object_error(c->obj, c->err, "addresses",
-		"route %s has the next hop %s on this uplink's subnet: delete or change the route first",
+		"route %s has the next hop %s on this uplink's subnet: delete or change the route "
+		"first",
 		route != NULL ? route->name : "?", ip_addr_format(&at->addr, text));
 }
 
 static int check_uplink_gone(struct check *c, bool removed)
 {
 	const struct prefix_list *list = &c->obj->uplink.addresses;
-	unsigned have = (c->claims->uplink_addresses[0] > 0 ? 1u : 0) | (c->claims->uplink_addresses[1] > 0 ? 2u : 0);
+	unsigned have = (c->claims->uplink_addresses[0] > 0 ? 1u : 0) |
+			(c->claims->uplink_addresses[1] > 0 ? 2u : 0);
 	int ret = removed ? check_unreferenced(c) : 0;
 
 	for (size_t i = 0; i < list->count && ret == 0; i++) {
@@ -539,8 +360,8 @@ static int check_uplink_gone(struct check *c, bool removed)
 			continue;
 		peer = search_objects(&search, OBJECT_PEER);
 		ret = object_error(c->obj, c->err, "addresses",
-			"peer %s is reached over IPv%u, and this is the last uplink with such an address: change the "
-			"peer first",
+			"peer %s is reached over IPv%u, and this is the last uplink with such an "
+			"address: change the peer first",
 			peer != NULL ? peer->name : "?", families == 2 ? 6 : 4);
 	}
 	return ret;
@@ -553,8 +374,29 @@ static int visit_stray_pod(const struct ip_prefix *at, const struct claim *claim
 
 	if (claim->kind != CLAIM_POD || covered(c->claims, &at->addr, CLAIM_POOL, ""))
 		return 0;
-	return object_error(c->obj, c->err, "cidr", "pod %s has the address %s in this pool: delete the pod first",
-		claim->owner->name, ip_addr_format(&at->addr, text));
+	return object_error(c->obj, c->err, "cidr",
+		"pod %s has the address %s in this pool: delete the pod first", claim->owner->name,
+		ip_addr_format(&at->addr, text));
+}
+
+static bool pod_without_address(const struct search *search, const struct object *obj)
+{
+	(void)search;
+	return obj->pod.addresses.count == 0;
+}
+
+static int check_pool_gone(struct check *c)
+{
+	struct search search = { .check = c, .match = pod_without_address };
+	const struct object *pod;
+
+	if (c->claims->pods_without_address > 0 && changeset_count(c->set, OBJECT_POOL) == 0) {
+		pod = search_objects(&search, OBJECT_POD);
+		return object_error(c->obj, c->err, NULL,
+			"pod %s waits for an address of the last pool: delete the pod first",
+			pod != NULL ? pod->name : "?");
+	}
+	return prefix_map_below(&c->claims->map, &c->obj->pool.cidr, visit_stray_pod, c);
 }
 
 static int check_gone(struct check *c, bool removed)
@@ -563,7 +405,7 @@ static int check_gone(struct check *c, bool removed)
 	case OBJECT_UPLINK:
 		return check_uplink_gone(c, removed);
 	case OBJECT_POOL:
-		return prefix_map_below(&c->claims->map, &c->obj->pool.cidr, visit_stray_pod, c);
+		return check_pool_gone(c);
 	case OBJECT_PEER:
 	case OBJECT_POD:
 		return removed ? check_unreferenced(c) : 0;
@@ -583,29 +425,37 @@ static int check_one_node(const struct changeset *set, struct error *err)
 	size_t count = changeset_count(set, OBJECT_NODE);
 
 	if (count == 0 && before != NULL)
-		return object_error(before, err, NULL, "the node itself cannot be deleted: change its fields instead");
+		return object_error(before, err, NULL,
+			"the node itself cannot be deleted: change its fields instead");
 	if (count == 0)
-		return error_set(err, EINVAL, "node", "the node has no name: add node: { name = \"node-a\"; };");
+		return error_set(err, EINVAL, "node",
+			"the node has no name: add node: { name = \"node-a\"; };");
 	if (before == NULL)
-		return count == 1 ? 0 : object_error(after, err, NULL, "there is more than one node: keep this node only");
+		return count == 1 ? 0
+				  : object_error(after, err, NULL,
+					    "there is more than one node: keep this node only");
 	if (count > 1)
-		return object_error(after, err, "name", "name is read at start: restart podlaned to rename %s",
-			before->name);
+		return object_error(after, err, "name",
+			"name is read at start: restart podlaned to rename %s", before->name);
 	for (size_t i = 0; before != after && i < schema->field_count; i++) {
 		const struct field *field = &schema->fields[i];
 
-		if ((field->flags & FIELD_START) && !field_equal(field, &before->node, &after->node))
+		if ((field->flags & FIELD_START) &&
+			!field_equal(field, &before->node, &after->node))
 			return object_error(after, err, field->name,
-				"%s is read at start: put it into the file and restart podlaned", field->name);
+				"%s is read at start: put it into the file and restart podlaned",
+				field->name);
 	}
 	return 0;
 }
 
 static int check_change(const struct changeset *set, const struct change *change, struct error *err)
 {
-	static int (*const check_there[OBJECT_TYPE_COUNT])(struct check *) = { check_node, check_uplink, check_pool,
-		check_peer, check_pod, check_route };
-	struct check c = { .set = set, .claims = changeset_base(set)->claims, .obj = change->after, .err = err };
+	static int (*const check_there[OBJECT_TYPE_COUNT])(struct check *) = { check_node,
+		check_uplink, check_pool, check_peer, check_pod, check_route };
+	struct check c = {
+		.set = set, .claims = changeset_base(set)->claims, .obj = change->after, .err = err
+	};
 	int ret = 0;
 
 	if (change->after != NULL)
@@ -633,7 +483,8 @@ int changeset_validate(const struct changeset *set, struct error *err)
 		if (changes[i].after != NULL)
 			claims_add(claims, changes[i].after);
 	}
-	for (size_t i = 0; i < count && ret == 0; i++)
+	/* Backwards: of two objects at odds, the dependent or later one is to blame. */
+	for (size_t i = count; i-- > 0 && ret == 0;)
 		ret = check_change(set, &changes[i], err);
 	for (size_t i = 0; i < count; i++) {
 		if (changes[i].after != NULL)

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int refuse(struct field_reason *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int refuse(struct field_reason *why, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 static int refuse(struct field_reason *why, const char *fmt, ...)
 {
 	va_list ap;
@@ -32,15 +33,18 @@ static int refuse_choice(const struct field *field, const char *text, struct fie
 	size_t n = 0, used = 0;
 
 	for (; field->names[n] != NULL; n++)
-		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", n > 0 ? ", " : "", field->names[n]);
+		used += (size_t)snprintf(
+			all + used, sizeof(all) - used, "%s%s", n > 0 ? ", " : "", field->names[n]);
 	nearest = nearest_name(text, name_at, field->names, n);
 	message_text(text, shown);
 	if (nearest != NULL)
-		return refuse(why, "\"%s\" is not one of %s: did you mean \"%s\"?", shown, all, nearest);
+		return refuse(
+			why, "\"%s\" is not one of %s: did you mean \"%s\"?", shown, all, nearest);
 	return refuse(why, "\"%s\" is not one of %s: write one of these", shown, all);
 }
 
-int field_parse_enum(const struct field *field, const char *text, uint32_t *value, struct field_reason *why)
+int field_parse_enum(
+	const struct field *field, const char *text, uint32_t *value, struct field_reason *why)
 {
 	for (uint32_t i = 0; field->names[i] != NULL; i++) {
 		if (strcmp(field->names[i], text) == 0) {
@@ -60,8 +64,8 @@ static int check_name(const char *text, struct field_reason *why)
 	for (const char *p = text; *p != '\0'; p++) {
 		if (!isascii(*p) || (!isalnum((unsigned char)*p) && strchr("._-", *p) == NULL))
 			return refuse(why,
-				"\"%s\" has characters that names cannot have: use letters, digits, \".\", \"_\" and "
-				"\"-\"",
+				"\"%s\" has characters that names cannot have: use letters, "
+				"digits, \".\", \"_\" and \"-\"",
 				message_text(text, shown));
 	}
 	if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
@@ -76,7 +80,8 @@ static int check_interface(const char *text, struct field_reason *why)
 	for (const char *p = text; *p != '\0'; p++) {
 		if (*p == '/' || *p == ':' || isspace((unsigned char)*p))
 			return refuse(why,
-				"\"%s\" cannot name an interface: leave out \"/\", \":\" and blanks",
+				"\"%s\" cannot name an interface: leave out \"/\", \":\" and "
+				"blanks",
 				message_text(text, shown));
 	}
 	if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
@@ -90,7 +95,8 @@ static int check_netns(const char *text, struct field_reason *why)
 
 	if (text[0] != '\0' && text[0] != '/' && strchr(text, '/') != NULL)
 		return refuse(why,
-			"\"%s\" is a relative path: write a name below /run/netns or a path that begins with \"/\"",
+			"\"%s\" is a relative path: write a name below /run/netns or a path that "
+			"begins with \"/\"",
 			message_text(text, shown));
 	if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
 		return refuse(why, "\"%s\" means a directory: write a name below /run/netns", text);
@@ -102,9 +108,11 @@ static int check_socket(const char *text, struct field_reason *why)
 	char shown[LABEL_MAX];
 
 	if (text[0] != '\0' && text[0] != '/')
-		return refuse(why, "\"%s\" is a relative path: begin it with \"/\"", message_text(text, shown));
+		return refuse(why, "\"%s\" is a relative path: begin it with \"/\"",
+			message_text(text, shown));
 	if (text[0] != '\0' && text[strlen(text) - 1] == '/')
-		return refuse(why, "\"%s\" is a directory: name a socket in it", message_text(text, shown));
+		return refuse(why, "\"%s\" is a directory: name a socket in it",
+			message_text(text, shown));
 	return 0;
 }
 
@@ -122,7 +130,8 @@ static int check_listen(const char *text, struct field_reason *why)
 	if (colon != NULL && isdigit((unsigned char)colon[1]))
 		port = strtoul(colon + 1, &rest, 10);
 	if (port == 0 || port > 65535 || *rest != '\0')
-		return refuse(why, "\"%s\" has no port: write one such as 127.0.0.1:9099 or [::1]:9099",
+		return refuse(why,
+			"\"%s\" has no port: write one such as 127.0.0.1:9099 or [::1]:9099",
 			message_text(text, shown));
 	if (*begin == '[' && end[-1] == ']') {
 		begin++;
@@ -135,7 +144,8 @@ static int check_listen(const char *text, struct field_reason *why)
 		if (ip_addr_parse(host, &addr) == 0 && (addr.family == IP_V6) == (begin != text))
 			return 0;
 	}
-	return refuse(why, "\"%s\" has no IP address: write one such as 127.0.0.1:9099 or [::1]:9099",
+	return refuse(why,
+		"\"%s\" has no IP address: write one such as 127.0.0.1:9099 or [::1]:9099",
 		message_text(text, shown));
 }
 
@@ -184,14 +194,16 @@ static int check_unicast(const struct ip_addr *addr, struct field_reason *why)
 
 	ip_addr_format(addr, text);
 	if (addr->family == IP_V6 && memcmp(b, mapped, sizeof(mapped)) == 0)
-		return refuse(why, "%s is an IPv4 address in IPv6 form: write %u.%u.%u.%u", text, b[12], b[13], b[14],
-			b[15]);
+		return refuse(why, "%s is an IPv4 address in IPv6 form: write %u.%u.%u.%u", text,
+			b[12], b[13], b[14], b[15]);
 	if (ip_addr_is_multicast(addr))
-		return refuse(why, "%s is a multicast address: write the address of one host", text);
+		return refuse(
+			why, "%s is a multicast address: write the address of one host", text);
 	if (memcmp(b, zero, sizeof(zero)) == 0)
 		return refuse(why, "%s stands for no address: write the address of one host", text);
 	if (addr->family == IP_V4 ? b[0] == 127 : memcmp(b, zero, 15) == 0 && b[15] == 1)
-		return refuse(why, "%s is a loopback address: write one that other hosts can reach", text);
+		return refuse(why, "%s is a loopback address: write one that other hosts can reach",
+			text);
 	if (addr->family == IP_V4 && (b[0] == 0 || b[0] >= 240))
 		return refuse(why, "%s is a reserved address: write one that hosts can have", text);
 	return 0;
@@ -203,11 +215,16 @@ static int refuse_address(const char *text, bool prefix, struct field_reason *wh
 
 	message_text(text, shown);
 	if (prefix)
-		return refuse(why, "\"%s\" is not a prefix: write one such as 10.244.1.0/24 or fd00:244:1::/64", shown);
-	return refuse(why, "\"%s\" is not an IP address: write one such as 192.0.2.2 or 2001:db8::2", shown);
+		return refuse(why,
+			"\"%s\" is not a prefix: write one such as 10.244.1.0/24 or "
+			"fd00:244:1::/64",
+			shown);
+	return refuse(why,
+		"\"%s\" is not an IP address: write one such as 192.0.2.2 or 2001:db8::2", shown);
 }
 
-int field_parse_address(const struct field *field, const char *text, struct ip_addr *addr, struct field_reason *why)
+int field_parse_address(
+	const struct field *field, const char *text, struct ip_addr *addr, struct field_reason *why)
 {
 	struct ip_prefix prefix;
 	char shown[IP_TEXT_MAX];
@@ -237,13 +254,17 @@ static int check_interface_address(const struct ip_prefix *prefix, struct field_
 	if (prefix->len == 0)
 		return refuse(why, "%s has a prefix length of 0: write that of the network", text);
 	if (prefix->len + 1u >= bits)
-		return check_unicast(&prefix->addr, why); /* no network address there: RFC 3021, RFC 6164 */
+		return check_unicast(
+			&prefix->addr, why); /* no network address there: RFC 3021, RFC 6164 */
 	if (ip_addr_equal(&network.addr, &prefix->addr))
-		return refuse(why, "%s is the address of the network: write this node's address on it", text);
+		return refuse(why,
+			"%s is the address of the network: write this node's address on it", text);
 	for (unsigned bit = prefix->len; bit < bits; bit++)
 		ones = ones && (prefix->addr.bytes[bit / 8] & (0x80 >> bit % 8)) != 0;
 	if (ones && prefix->addr.family == IP_V4)
-		return refuse(why, "%s is the broadcast address: write this node's address on the network", text);
+		return refuse(why,
+			"%s is the broadcast address: write this node's address on the network",
+			text);
 	return check_unicast(&prefix->addr, why);
 }
 
@@ -256,30 +277,36 @@ int field_parse_prefix(const struct field *field, const char *text, struct ip_pr
 	if (ip_prefix_parse(text, prefix) < 0) {
 		if (field->kind != FIELD_INTERFACE_ADDRESSES)
 			return refuse_address(text, true, why);
-		return refuse(why, "\"%s\" is not an address with a prefix length: write one such as 192.0.2.1/24",
+		return refuse(why,
+			"\"%s\" is not an address with a prefix length: write one such as "
+			"192.0.2.1/24",
 			message_text(text, shown));
 	}
 	if (field->kind == FIELD_INTERFACE_ADDRESSES) {
 		if (strchr(text, '/') == NULL)
-			return refuse(why, "%s has no prefix length: add that of the network, such as %s/%u", text,
-				text, prefix->addr.family == IP_V4 ? 24 : 64);
+			return refuse(why,
+				"%s has no prefix length: add that of the network, such as %s/%u",
+				text, text, prefix->addr.family == IP_V4 ? 24 : 64);
 		return check_interface_address(prefix, why);
 	}
 	canonical = ip_prefix_canonical(prefix);
 	if (!ip_prefix_equal(&canonical, prefix))
-		return refuse(why, "%s has host bits set: write %s", text, ip_prefix_format(&canonical, shown));
+		return refuse(why, "%s has host bits set: write %s", text,
+			ip_prefix_format(&canonical, shown));
 	if (ip_addr_is_multicast(&prefix->addr))
-		return refuse(why, "%s is multicast, which is not routed: write a unicast prefix", text);
+		return refuse(
+			why, "%s is multicast, which is not routed: write a unicast prefix", text);
 	return 0;
 }
 
-int field_parse_mac(const struct field *field, const char *text, struct mac_addr *mac, struct field_reason *why)
+int field_parse_mac(
+	const struct field *field, const char *text, struct mac_addr *mac, struct field_reason *why)
 {
 	char shown[LABEL_MAX];
 
 	if (mac_addr_parse(text, mac) < 0)
-		return refuse(why, "\"%s\" is not a MAC address: write one such as %s", message_text(text, shown),
-			field->example);
+		return refuse(why, "\"%s\" is not a MAC address: write one such as %s",
+			message_text(text, shown), field->example);
 	if (!mac_addr_is_unicast(mac))
 		return refuse(why, "%s is %s: write the address of one host", text,
 			mac_addr_is_zero(mac) ? "no address" : "a multicast MAC address");

@@ -31,7 +31,8 @@ static json_t *json_via(const struct route_via *via)
 	for (size_t i = 0; i < route_via_field_count; i++) {
 		const struct field *field = &route_via_fields[i];
 
-		if (json_object_set_new_nocheck(json, field->name, value_to_json(field, via, true)) < 0) {
+		if (json_object_set_new_nocheck(
+			    json, field->name, value_to_json(field, via, true)) < 0) {
 			json_decref(json);
 			return NULL;
 		}
@@ -50,10 +51,10 @@ static json_t *list_to_json(const struct field *field, const void *body)
 	json_t *json = json_array();
 
 	for (size_t i = 0; i < count; i++) {
-		json_t *item = field->kind == FIELD_ADDRESSES ? json_address(&addresses->items[i]) :
-			field->kind == FIELD_UINTS            ? json_integer(uints->items[i]) :
-			field->kind == FIELD_VIA              ? json_via(&route->via[i]) :
-								json_prefix(&prefixes->items[i]);
+		json_t *item = field->kind == FIELD_ADDRESSES ? json_address(&addresses->items[i])
+			       : field->kind == FIELD_UINTS   ? json_integer(uints->items[i])
+			       : field->kind == FIELD_VIA     ? json_via(&route->via[i])
+							      : json_prefix(&prefixes->items[i]);
 
 		if (json_array_append_new(json, item) < 0) {
 			json_decref(json);
@@ -135,7 +136,8 @@ json_t *object_diff_json(const struct object *before, const struct object *after
 
 		if (field_equal(field, a, b))
 			continue;
-		pair = json_pack("[o, o]", before != NULL ? value_to_json(field, a, false) : json_null(),
+		pair = json_pack("[o, o]",
+			before != NULL ? value_to_json(field, a, false) : json_null(),
 			after != NULL ? value_to_json(field, b, false) : json_null());
 		if (json_object_set_new_nocheck(json, field->name, pair) < 0) {
 			json_decref(json);
@@ -191,18 +193,20 @@ static void put_scalar(FILE *out, const struct field *field, const void *body)
 	}
 }
 
-static void put_fields(FILE *out, const struct field *fields, size_t count, const void *body, const void *fresh,
-	const char *separator);
+static void put_fields(FILE *out, const struct field *fields, size_t count, const void *body,
+	const void *fresh, const char *separator);
 
 static void put_via(FILE *out, const struct route *route)
 {
-	static const struct route_via fresh = { .peer = (char *)"", .uplink = (char *)"", .pod = (char *)"",
-		.weight = 1 };
+	static const struct route_via fresh = {
+		.peer = (char *)"", .uplink = (char *)"", .pod = (char *)"", .weight = 1
+	};
 
 	fputs("( ", out);
 	for (size_t i = 0; i < route->via_count; i++) {
 		fputs(i > 0 ? ", { " : "{ ", out);
-		put_fields(out, route_via_fields, route_via_field_count, &route->via[i], &fresh, " ");
+		put_fields(
+			out, route_via_fields, route_via_field_count, &route->via[i], &fresh, " ");
 		fputs("}", out);
 	}
 	fputs(" )", out);
@@ -230,8 +234,8 @@ static void put_list(FILE *out, const struct field *field, const void *body)
 	fputs(" ]", out);
 }
 
-static void put_fields(FILE *out, const struct field *fields, size_t count, const void *body, const void *fresh,
-	const char *separator)
+static void put_fields(FILE *out, const struct field *fields, size_t count, const void *body,
+	const void *fresh, const char *separator)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct field *field = &fields[i];
@@ -277,7 +281,8 @@ char *object_to_text(const struct object *obj)
 
 	if (out == NULL)
 		return NULL;
-	fprintf(out, schema->singleton ? "%s: {\n\t" : "%s: ( {\n\t", schema->singleton ? schema->name : schema->plural);
+	fprintf(out, schema->singleton ? "%s: {\n\t" : "%s: ( {\n\t",
+		schema->singleton ? schema->name : schema->plural);
 	put_object(out, obj, "\n\t");
 	/* The last separator left a tab. */
 	fseek(out, -1, SEEK_CUR);

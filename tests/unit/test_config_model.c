@@ -26,8 +26,9 @@ static struct object *route_make(uint32_t addr, unsigned len, unsigned next_hop)
 {
 	char json[160];
 
-	snprintf(json, sizeof(json), "{\"prefix\":\"%u.%u.%u.%u/%u\",\"via\":[{\"address\":\"192.0.2.%u\"}]}", addr >> 24,
-		addr >> 16 & 255, addr >> 8 & 255, addr & 255, len, next_hop);
+	snprintf(json, sizeof(json),
+		"{\"prefix\":\"%u.%u.%u.%u/%u\",\"via\":[{\"address\":\"192.0.2.%u\"}]}",
+		addr >> 24, addr >> 16 & 255, addr >> 8 & 255, addr & 255, len, next_hop);
 	return from_text(OBJECT_ROUTE, json);
 }
 
@@ -39,8 +40,10 @@ static struct model *model_make(void)
 	struct error err;
 
 	changeset_put(set, from_text(OBJECT_NODE, "{\"name\":\"node-a\"}"), &err);
-	changeset_put(set, from_text(OBJECT_UPLINK, "{\"name\":\"eth0\",\"driver\":\"af_packet\",\"device\":\"eth0\","
-		"\"addresses\":[\"192.0.2.1/24\"]}"), &err);
+	changeset_put(set,
+		from_text(OBJECT_UPLINK, "{\"name\":\"eth0\",\"driver\":\"af_packet\",\"device\":"
+					 "\"eth0\",\"addresses\":[\"192.0.2.1/24\"]}"),
+		&err);
 	CU_ASSERT_EQUAL_FATAL(changeset_validate(set, &err), 0);
 	model_apply(model, set, NULL);
 	changeset_free(set);
@@ -60,7 +63,8 @@ static struct object *pool_make(unsigned name, unsigned value)
 {
 	char json[96];
 
-	snprintf(json, sizeof(json), "{\"name\":\"p%u\",\"cidr\":\"10.%u.%u.0/%u\"}", name, name / 250, name % 250, 23 + value);
+	snprintf(json, sizeof(json), "{\"name\":\"p%u\",\"cidr\":\"10.%u.%u.0/%u\"}", name,
+		name / 250, name % 250, 23 + value);
 	return from_text(OBJECT_POOL, json);
 }
 
@@ -81,7 +85,7 @@ static int walk_pool(const struct object *obj, void *arg)
 	struct walk *walk = arg;
 
 	walk->good = walk->good && strcmp(walk->last, obj->name) < 0 &&
-		walk->want->value[pool_name(obj)] == obj->pool.cidr.len - 23u;
+		     walk->want->value[pool_name(obj)] == obj->pool.cidr.len - 23u;
 	snprintf(walk->last, sizeof(walk->last), "%s", obj->name);
 	walk->count++;
 	return 0;
@@ -107,7 +111,8 @@ static bool model_is(const struct model *model, const struct reference *want)
 }
 
 /* Count what a set says it does, and whether its order is the promised one. */
-static bool changes_are(const struct changeset *set, const struct reference *before, const struct reference *after)
+static bool changes_are(
+	const struct changeset *set, const struct reference *before, const struct reference *after)
 {
 	size_t count, expected = 0;
 	const struct change *changes = changeset_changes(set, &count);
@@ -116,8 +121,10 @@ static bool changes_are(const struct changeset *set, const struct reference *bef
 	for (unsigned i = 0; i < NAMES; i++)
 		expected += before->value[i] != after->value[i];
 	for (size_t i = 0; i < count; i++) {
-		const struct object *one = changes[i].after != NULL ? changes[i].after : changes[i].before;
-		unsigned was = changes[i].before != NULL ? changes[i].before->pool.cidr.len - 23u : 0;
+		const struct object *one =
+			changes[i].after != NULL ? changes[i].after : changes[i].before;
+		unsigned was =
+			changes[i].before != NULL ? changes[i].before->pool.cidr.len - 23u : 0;
 		unsigned is = changes[i].after != NULL ? changes[i].after->pool.cidr.len - 23u : 0;
 
 		if (adding && changes[i].after == NULL)
@@ -155,9 +162,12 @@ static void random_edits(void)
 				next.value[name] = 0;
 			} else {
 				next.value[name] = 1 + (unsigned)rand() % 3;
-				CU_ASSERT_EQUAL(changeset_put(set, pool_make(name, next.value[name]), &err), 0);
+				CU_ASSERT_EQUAL(
+					changeset_put(set, pool_make(name, next.value[name]), &err),
+					0);
 			}
-			CU_ASSERT_EQUAL(changeset_find(set, OBJECT_POOL, text) != NULL, next.value[name] != 0);
+			CU_ASSERT_EQUAL(changeset_find(set, OBJECT_POOL, text) != NULL,
+				next.value[name] != 0);
 		}
 		CU_ASSERT_TRUE(model_is(model, &now));
 		CU_ASSERT_TRUE(changes_are(set, &now, &next));
@@ -204,7 +214,8 @@ static void stale_set(void)
 	changeset_changes(second, &count);
 	CU_ASSERT_EQUAL(count, 1);
 	model_apply(model, second, NULL);
-	CU_ASSERT_PTR_EQUAL(changeset_changes(second, &count)->after, model_find(model, OBJECT_POOL, "p1"));
+	CU_ASSERT_PTR_EQUAL(
+		changeset_changes(second, &count)->after, model_find(model, OBJECT_POOL, "p1"));
 	changeset_free(second);
 	want.value[1] = 2;
 	want.value[2] = 1;
@@ -224,7 +235,8 @@ static void order_of_changes(void)
 	size_t count;
 
 	changeset_put(set, route_make(0x0b000000, 8, 9), &err);
-	changeset_put(set, from_text(OBJECT_POOL, "{\"name\":\"pods\",\"cidr\":\"10.1.0.0/16\"}"), &err);
+	changeset_put(
+		set, from_text(OBJECT_POOL, "{\"name\":\"pods\",\"cidr\":\"10.1.0.0/16\"}"), &err);
 	changeset_delete(set, OBJECT_UPLINK, "eth0", &err);
 	changes = changeset_changes(set, &count);
 	CU_ASSERT_EQUAL_FATAL(count, 3);
@@ -268,7 +280,8 @@ static void million_routes(void)
 	struct model *model = model_make();
 	struct changeset *set = changeset_new(model), *undo;
 	struct object **objects = malloc(ROUTES * sizeof(*objects));
-	json_t *json = json_pack("{s:s, s:[{s:s}]}", "prefix", "x", "via", "address", "192.0.2.254");
+	json_t *json =
+		json_pack("{s:s, s:[{s:s}]}", "prefix", "x", "via", "address", "192.0.2.254");
 	double t[8];
 	struct error err;
 	size_t count = 0;
@@ -279,7 +292,8 @@ static void million_routes(void)
 		uint32_t addr = (i * 2654435761u & 0x00ffffff) << 8;
 		char prefix[32];
 
-		snprintf(prefix, sizeof(prefix), "%u.%u.%u.0/24", (addr >> 24) % 223 + 1, addr >> 16 & 255, addr >> 8 & 255);
+		snprintf(prefix, sizeof(prefix), "%u.%u.%u.0/24", (addr >> 24) % 223 + 1,
+			addr >> 16 & 255, addr >> 8 & 255);
 		json_string_set(json_object_get(json, "prefix"), prefix);
 		if (object_from_json(OBJECT_ROUTE, json, &objects[i], NULL) < 0)
 			objects[i] = NULL;
@@ -302,8 +316,9 @@ static void million_routes(void)
 	t[6] = seconds();
 	CU_ASSERT_EQUAL(count, model_count(model, OBJECT_ROUTE));
 	CU_ASSERT_TRUE(count > ROUTES * 9 / 10);
-	printf("\n%zu routes: objects %.2f s, put %.2f, validate %.2f, apply with undo %.2f, first walk %.2f\n", count,
-		t[1] - t[0], t[2] - t[1], t[3] - t[2], t[4] - t[3], t[6] - t[5]);
+	printf("\n%zu routes: objects %.2f s, put %.2f, validate %.2f, apply with undo %.2f, first "
+	       "walk %.2f\n",
+		count, t[1] - t[0], t[2] - t[1], t[3] - t[2], t[4] - t[3], t[6] - t[5]);
 	t[0] = seconds();
 	for (unsigned i = 0; i < 10000; i++) {
 		struct changeset *one = changeset_new(model);
@@ -316,8 +331,8 @@ static void million_routes(void)
 	t[1] = seconds();
 	model_each(model, OBJECT_ROUTE, walk_count, &count);
 	t[2] = seconds();
-	printf("single edits at that size: %.1f us each with JSON; walk after them %.3f s\n", (t[1] - t[0]) * 100,
-		t[2] - t[1]);
+	printf("single edits at that size: %.1f us each with JSON; walk after them %.3f s\n",
+		(t[1] - t[0]) * 100, t[2] - t[1]);
 	model_apply(model, undo, NULL);
 	changeset_free(undo);
 	CU_ASSERT_EQUAL(model_count(model, OBJECT_ROUTE), 10000);
