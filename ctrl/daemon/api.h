@@ -24,6 +24,9 @@ extern const struct endpoint state_endpoints[];	      /* show.c: needs the data 
 extern const struct endpoint observe_endpoints[];     /* api_observe.c: needs the data plane */
 extern const struct endpoint metrics_endpoints[];     /* metrics.c: needs the data plane */
 
+/** All of them; NULL-terminated. */
+extern const struct endpoint *const api_tables[];
+
 static inline struct api *request_api(const struct request *req)
 {
 	return req->context;

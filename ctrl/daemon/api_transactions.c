@@ -4,6 +4,7 @@
 #include "config/log.h"
 #include "config/schema.h"
 #include "ctrl/daemon/bulk.h"
+#include "ctrl/daemon/changes.h"
 #include "ctrl/daemon/startup.h"
 
 #include <errno.h>
@@ -16,102 +17,6 @@ struct reading {
 	struct engine *engine;
 	struct changeset *set;
 };
-
-static int check_members(
-	const json_t *json, const char *const *known, const char *where, struct error *err)
-{
-	const char *key;
-	const json_t *value;
-
-	json_object_foreach ((json_t *)json, key, value) {
-		const char *const *k = known;
-
-		while (*k != NULL && strcmp(*k, key) != 0)
-			k++;
-		if (*k == NULL)
-			return error_set(
-				err, EINVAL, key, "%s: unknown member \"%.40s\"", where, key);
-	}
-	return 0;
-}
-
-static int read_put(struct reading *r, const struct object_schema *schema, const json_t *json,
-	struct error *err)
-{
-	const struct object *before;
-	struct object *obj;
-	int ret;
-
-	if (json_object_get(json, "name") != NULL)
-		return error_set(err, EINVAL, "name", "\"put\" takes \"object\", not \"name\"");
-	if (json_object_get(json, "object") == NULL)
-		return error_set(err, EINVAL, "object",
-			"\"put\" needs \"object\" with the fields of a %s", schema->name);
-	ret = object_from_json(schema->type, json_object_get(json, "object"), &obj, err);
-	if (ret < 0)
-		return ret;
-	before = model_find(engine_model(r->engine), schema->type, obj->name);
-	obj->origin = before != NULL ? before->origin : ORIGIN_API;
-	return changeset_put(r->set, obj, err);
-}
-
-static int read_delete(struct reading *r, const struct object_schema *schema, const json_t *json,
-	struct error *err)
-{
-	const char *name = json_string_value(json_object_get(json, "name"));
-	int ret;
-
-	if (name == NULL || json_object_get(json, "object") != NULL)
-		return error_set(err, EINVAL, "name",
-			"\"delete\" needs the \"name\" of a %s and nothing else", schema->name);
-	if (schema->singleton)
-		return error_set(err, EBUSY, "name", "the %s cannot be removed", schema->name);
-	ret = changeset_delete(r->set, schema->type, name, err);
-	/* The resource of the request is there; what it names is not. */
-	return ret == -ENOENT ? -EINVAL : ret;
-}
-
-static int read_change(struct reading *r, const json_t *json, struct error *err)
-{
-	static const char *const members[] = { "op", "type", "name", "object", NULL };
-	const char *op = json_string_value(json_object_get(json, "op"));
-	const char *type = json_string_value(json_object_get(json, "type"));
-	const struct object_schema *schema;
-	int ret;
-
-	if (!json_is_object(json))
-		return error_set(err, EINVAL, NULL,
-			"a change must be an object: {\"op\": \"put\", \"type\": ..., ...}");
-	ret = check_members(json, members, "change", err);
-	if (ret < 0)
-		return ret;
-	if (type == NULL)
-		return error_set(err, EINVAL, "type",
-			"\"type\" is missing: expected a string such as \"peer\"");
-	schema = schema_by_name(type);
-	if (schema == NULL || strcmp(schema->name, type) != 0)
-		return error_set(err, EINVAL, "type", "unknown object type \"%.40s\"", type);
-	if (op != NULL && strcmp(op, "put") == 0)
-		return read_put(r, schema, json, err);
-	if (op != NULL && strcmp(op, "delete") == 0)
-		return read_delete(r, schema, json, err);
-	return error_set(err, EINVAL, "op", "\"op\" must be \"put\" or \"delete\"");
-}
-
-/** "changes/17/op" for what is wrong with the change itself; an object's fields have their own
- * path. */
-static int visit_change(const json_t *element, size_t index, void *arg, struct error *err)
-{
-	int ret = read_change(arg, element, err);
-	char path[sizeof(err->path)];
-
-	if (ret < 0 && strchr(err->path, '/') == NULL) {
-		snprintf(path, sizeof(path), "changes/%zu%s%.60s", index,
-			err->path[0] != '\0' ? "/" : "", err->path);
-		memcpy(err->path, path, sizeof(path));
-	}
-	return ret;
-}
 
 static int read_text(struct reading *r, const char *text, bool replace, struct error *err)
 {
@@ -172,33 +77,45 @@ static int read_rest(
 	return config != NULL ? read_text(r, json_string_value(config), replace, err) : 0;
 }
 
-static int post_transaction(struct request *req, struct error *err)
+static int read_transaction(
+	struct request *req, struct reading *r, struct txn_options *options, struct error *err)
 {
-	struct reading r = { .engine = request_api(req)->engine };
-	struct txn_options options = { .source = "api", .diff_limit = 1000 };
-	struct txn_result result = { 0 };
-	json_t *rest = NULL;
+	struct bulk bulk;
 	const char *body;
 	size_t len;
 	int ret;
 
 	body = request_body(req, &len);
+	if (body == NULL)
+		return error_set(err, ENOMEM, NULL, "out of memory");
+	if (len == 0)
+		return error_set(err, EBADMSG, NULL, "the body is empty: expected a JSON object");
+	ret = bulk_split(body, len, "changes", &bulk, err);
+	if (ret < 0)
+		return ret;
+	ret = read_rest(r, bulk.rest, options, err);
+	if (ret == 0)
+		ret = changes_read(bulk.elements, bulk.count, engine_model(r->engine), r->set, err);
+	if (ret == -EBADMSG)
+		ret = bulk_refuse(body, len, err);
+	bulk_free(&bulk);
+	return ret == 0 ? api_txn_options(req, options, err) : ret;
+}
+
+static int post_transaction(struct request *req, struct error *err)
+{
+	struct reading r = { .engine = request_api(req)->engine };
+	struct txn_options options = { .source = "api", .diff_limit = 1000 };
+	struct txn_result result = { 0 };
+	int ret;
+
 	r.set = changeset_new(engine_model(r.engine));
-	if (body == NULL || r.set == NULL)
-		ret = error_set(err, ENOMEM, NULL, "out of memory");
-	else if (len == 0)
-		ret = error_set(err, EBADMSG, NULL, "the body is empty: expected a JSON object");
-	else
-		ret = bulk_parse(body, len, "changes", visit_change, &r, &rest, err);
-	if (ret == 0)
-		ret = read_rest(&r, rest, &options, err);
-	if (ret == 0)
-		ret = api_txn_options(req, &options, err);
+	ret = r.set != NULL ? read_transaction(req, &r, &options, err)
+			    : error_set(err, ENOMEM, NULL, "out of memory");
 	if (ret == 0)
 		ret = engine_apply(r.engine, r.set, &options, &result, err);
 	if (ret == 0)
 		api_reply_result(req, 200, &result, NULL);
-	json_decref(rest);
 	changeset_free(r.set);
 	return ret;
 }

@@ -3,11 +3,12 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* A scanner that finds where values end. It need not tell valid from invalid inside a value:
- * every piece is parsed by jansson, and whatever the scanner stumbles over is parsed again as a
- * whole for jansson's message. */
+/* A scanner that finds where values end. It need not tell valid from invalid inside a value: every
+ * piece is parsed by jansson, and whatever the scanner stumbles over is parsed again as a whole for
+ * jansson's message. */
 struct scan {
 	const char *at, *end;
 };
@@ -41,98 +42,91 @@ static bool skip_string(struct scan *s)
 }
 
 /** Past one value: strings and brackets matter, everything else is left to the parser. */
-static bool skip_value(struct scan *s)
+static bool skip_value(struct scan *s, struct slice *value)
 {
 	unsigned depth = 0;
-	const char *start;
 
 	skip_space(s);
-	start = s->at;
+	value->at = s->at;
 	while (s->at < s->end) {
-		switch (*s->at) {
-		case '"':
+		char c = *s->at;
+
+		if (c == '"') {
 			if (!skip_string(s))
 				return false;
 			if (depth == 0)
-				return true;
-			break;
-		case '{':
-		case '[':
-			depth++;
-			s->at++;
-			break;
-		case '}':
-		case ']':
-			if (depth == 0)
-				return s->at > start;
-			s->at++;
-			if (--depth == 0)
-				return true;
-			break;
-		case ',':
-			if (depth == 0)
-				return s->at > start;
-			s->at++;
-			break;
-		default:
-			s->at++;
+				break;
+			continue;
 		}
+		if (depth == 0 && (c == ',' || c == '}' || c == ']'))
+			break;
+		s->at++;
+		if (c == '{' || c == '[')
+			depth++;
+		else if ((c == '}' || c == ']') && --depth == 0)
+			break;
 	}
-	return depth == 0 && s->at > start;
+	value->len = (size_t)(s->at - value->at);
+	return depth == 0 && value->len > 0;
 }
 
-static int not_json(const char *text, size_t len, struct error *err)
+int bulk_refuse(const char *text, size_t len, struct error *err)
 {
 	json_error_t why;
 	json_t *whole = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
 
-	if (whole != NULL) {
-		bool object = json_is_object(whole);
+	if (whole == NULL)
+		return error_set(err, EBADMSG, NULL, "the body is not JSON: line %d, column %d: %s",
+			why.line, why.column, why.text);
+	json_decref(whole);
+	return error_set(err, EINVAL, NULL, "the body must be a JSON object");
+}
 
-		json_decref(whole);
-		return object ? error_set(err, EBADMSG, NULL, "the body could not be taken apart")
-			      : error_set(err, EINVAL, NULL, "the body must be a JSON object");
+static int add_element(struct bulk *bulk, size_t *room, const struct slice *value)
+{
+	if (bulk->count == *room) {
+		struct slice *grown;
+
+		*room = *room * 2 + 16;
+		grown = realloc(bulk->elements, *room * sizeof(*grown));
+		if (grown == NULL)
+			return -ENOMEM;
+		bulk->elements = grown;
 	}
-	return error_set(err, EBADMSG, NULL, "the body is not JSON: line %d, column %d: %s",
-		why.line, why.column, why.text);
+	bulk->elements[bulk->count++] = *value;
+	return 0;
 }
 
-static json_t *parse_value(struct scan *s)
-{
-	const char *start;
-	json_error_t why;
+/* The functions below return 1 for what is not JSON. */
 
-	skip_space(s);
-	start = s->at;
-	if (!skip_value(s))
-		return NULL;
-	return json_loadb(
-		start, (size_t)(s->at - start), JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
-}
-
-/** @return 1 = not JSON. */
-static int parse_elements(struct scan *s, bulk_visit visit, void *arg, struct error *err)
+static int split_elements(struct scan *s, struct bulk *bulk)
 {
-	size_t index = 0;
+	size_t room = 0;
 
 	if (take(s, ']'))
 		return 0;
 	do {
-		json_t *element = parse_value(s);
-		int ret;
+		struct slice value;
 
-		if (element == NULL)
+		if (!skip_value(s, &value))
 			return 1;
-		ret = visit(element, index++, arg, err);
-		json_decref(element);
-		if (ret != 0)
-			return ret;
+		if (add_element(bulk, &room, &value) < 0)
+			return -ENOMEM;
 	} while (take(s, ','));
 	return take(s, ']') ? 0 : 1;
 }
 
-static int parse_member(struct scan *s, const char *array, bulk_visit visit, void *arg,
-	json_t *rest, struct error *err)
+static json_t *parse_value(struct scan *s)
+{
+	struct slice value;
+	json_error_t why;
+
+	if (!skip_value(s, &value))
+		return NULL;
+	return json_loadb(value.at, value.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+}
+
+static int split_member(struct scan *s, const char *array, struct bulk *bulk)
 {
 	json_t *key, *value;
 	int ret = 0;
@@ -141,7 +135,8 @@ static int parse_member(struct scan *s, const char *array, bulk_visit visit, voi
 	if (s->at == s->end || *s->at != '"')
 		return 1;
 	key = parse_value(s);
-	if (key == NULL || !take(s, ':') || json_object_get(rest, json_string_value(key)) != NULL) {
+	if (key == NULL || !take(s, ':') ||
+		json_object_get(bulk->rest, json_string_value(key)) != NULL) {
 		json_decref(key);
 		return 1;
 	}
@@ -149,46 +144,79 @@ static int parse_member(struct scan *s, const char *array, bulk_visit visit, voi
 	if (strcmp(json_string_value(key), array) == 0 && s->at < s->end && *s->at == '[') {
 		s->at++;
 		value = json_array();
-		ret = parse_elements(s, visit, arg, err);
+		ret = split_elements(s, bulk);
 	} else {
 		value = parse_value(s);
 	}
 	if (value == NULL)
 		ret = 1;
-	else if (json_object_set_new(rest, json_string_value(key), value) < 0)
-		ret = error_set(err, ENOMEM, NULL, "out of memory");
+	else if (json_object_set_new(bulk->rest, json_string_value(key), value) < 0)
+		ret = -ENOMEM;
 	json_decref(key);
 	return ret;
 }
 
-int bulk_parse(const char *text, size_t len, const char *array, bulk_visit visit, void *arg,
-	json_t **rest, struct error *err)
+static int split_object(struct scan *s, const char *array, struct bulk *bulk)
 {
-	struct scan s = { text, text + len };
-	int ret = 1;
+	int ret = 0;
 
-	*rest = json_object();
-	if (take(&s, '{')) {
-		ret = 0;
-		if (!take(&s, '}')) {
-			do {
-				ret = parse_member(&s, array, visit, arg, *rest, err);
-			} while (ret == 0 && take(&s, ','));
-			if (ret == 0 && !take(&s, '}'))
-				ret = 1;
-		}
-		skip_space(&s);
-		if (ret == 0 && s.at != s.end)
+	if (!take(s, '{'))
+		return 1;
+	if (!take(s, '}')) {
+		do {
+			ret = split_member(s, array, bulk);
+		} while (ret == 0 && take(s, ','));
+		if (ret == 0 && !take(s, '}'))
 			ret = 1;
 	}
+	skip_space(s);
+	return ret == 0 && s->at != s->end ? 1 : ret;
+}
+
+int bulk_split(const char *text, size_t len, const char *array, struct bulk *out, struct error *err)
+{
+	struct scan s = { text, text + len };
+	const json_t *member;
+	int ret;
+
+	*out = (struct bulk){ .rest = json_object() };
+	ret = out->rest != NULL ? split_object(&s, array, out) : -ENOMEM;
 	if (ret == 1)
-		ret = not_json(text, len, err);
-	if (ret == 0 && json_object_get(*rest, array) != NULL &&
-		!json_is_array(json_object_get(*rest, array)))
+		ret = bulk_refuse(text, len, err);
+	else if (ret < 0)
+		ret = error_set(err, ENOMEM, NULL, "out of memory");
+	member = json_object_get(out->rest, array);
+	if (ret == 0 && member != NULL && !json_is_array(member))
 		ret = error_set(err, EINVAL, array, "%s must be an array", array);
-	if (ret != 0) {
-		json_decref(*rest);
-		*rest = NULL;
-	}
+	if (ret < 0)
+		bulk_free(out);
 	return ret;
+}
+
+void bulk_free(struct bulk *bulk)
+{
+	free(bulk->elements);
+	json_decref(bulk->rest);
+	*bulk = (struct bulk){ 0 };
+}
+
+int bulk_member(struct slice *cursor, struct slice *key, struct slice *value)
+{
+	struct scan s = { cursor->at, cursor->at + cursor->len };
+	bool first = s.at < s.end && *s.at == '{';
+
+	if (!take(&s, first ? '{' : ',')) {
+		/* Nothing but the closing bracket may be left. */
+		bool end = take(&s, '}');
+
+		skip_space(&s);
+		return end && s.at == s.end ? 0 : -1;
+	}
+	skip_space(&s);
+	if (s.at == s.end || *s.at != '"' || !skip_value(&s, key) ||
+		memchr(key->at, '\\', key->len) != NULL || !take(&s, ':') || !skip_value(&s, value))
+		return -1;
+	cursor->at = s.at;
+	cursor->len = (size_t)(s.end - s.at);
+	return 1;
 }

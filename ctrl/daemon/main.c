@@ -20,9 +20,6 @@
 
 #define METRICS_RETRY_MS 5000
 
-static const struct endpoint *const all_tables[] = { object_endpoints, transaction_endpoints,
-	daemon_endpoints, state_endpoints, observe_endpoints, metrics_endpoints, NULL };
-
 struct daemon {
 	struct options options;
 	struct event_base *base;
@@ -81,7 +78,7 @@ static int check(const struct options *options, struct error *err)
 static void open_metrics(struct daemon *d)
 {
 	const struct http_conf conf = {
-		.base = d->base, .tables = all_tables, .context = &d->api, .tcp_only = true
+		.base = d->base, .tables = api_tables, .context = &d->api, .tcp_only = true
 	};
 	struct error err = { 0 };
 
@@ -235,13 +232,13 @@ static int open_engine(struct daemon *d, struct error *err)
 
 static int open_socket(struct daemon *d, struct error *err)
 {
-	const struct http_conf conf = { .base = d->base, .tables = all_tables, .context = &d->api };
+	const struct http_conf conf = { .base = d->base, .tables = api_tables, .context = &d->api };
 
 	d->api = (struct api){
 		.base = d->base,
 		.engine = d->engine,
 		.config_path = d->options.config,
-		.tables = all_tables,
+		.tables = api_tables,
 		.started = time(NULL),
 		.ready = forwarding_settled,
 	};

@@ -6,6 +6,7 @@
 #include "ctrl/daemon/encode.h"
 #include "ctrl/daemon/store_file.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -107,45 +108,77 @@ static int write_undo(
 	return step(store, store->put_undo, change->after->name, err);
 }
 
-static int by_key(const void *a, const void *b)
-{
-	const struct change *const *x = a, *const *y = b;
-	const struct object *ox = (*x)->after != NULL ? (*x)->after : (*x)->before;
-	const struct object *oy = (*y)->after != NULL ? (*y)->after : (*y)->before;
-	int order = strcmp(object_schemas[ox->type].name, object_schemas[oy->type].name);
+/* In key order a B-tree is appended to instead of searched: a third of the time for large batches. */
+struct sort_key {
+	uint64_t head
+		[2]; /* first bytes of the name, comparable as numbers; most names differ there */
+	const struct change *change;
+	uint8_t rank; /* of the type's name among the types */
+};
 
-	return order != 0 ? order : strcmp(ox->name, oy->name);
+static const struct object *either(const struct change *change)
+{
+	return change->after != NULL ? change->after : change->before;
 }
 
-/** In key order a B-tree is appended to instead of searched: a third of the time for large
- * batches. */
-static const struct change **sorted(const struct change *changes, size_t count)
+static int by_key(const void *a, const void *b)
 {
-	const struct change **list = malloc((count + 1) * sizeof(const struct change *));
+	const struct sort_key *x = a, *y = b;
+
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	for (size_t i = 0; i < 2; i++) {
+		if (x->head[i] != y->head[i])
+			return x->head[i] < y->head[i] ? -1 : 1;
+	}
+	return strcmp(either(x->change)->name, either(y->change)->name);
+}
+
+static void make_key(const struct change *change, struct sort_key *key)
+{
+	const struct object *obj = either(change);
+	char head[16] = { 0 };
+
+	memcpy(head, obj->name, strnlen(obj->name, sizeof(head)));
+	for (size_t i = 0; i < 2; i++) {
+		memcpy(&key->head[i], head + i * 8, 8);
+		key->head[i] = be64toh(key->head[i]);
+	}
+	key->change = change;
+	key->rank = 0;
+	for (size_t t = 0; t < OBJECT_TYPE_COUNT; t++) {
+		if (strcmp(object_schemas[t].name, object_schemas[obj->type].name) < 0)
+			key->rank++;
+	}
+}
+
+static struct sort_key *sorted(const struct change *changes, size_t count)
+{
+	struct sort_key *list = malloc((count + 1) * sizeof(*list));
 
 	if (list == NULL)
 		return NULL;
 	for (size_t i = 0; i < count; i++)
-		list[i] = &changes[i];
-	qsort(list, count, sizeof(const struct change *), by_key);
+		make_key(&changes[i], &list[i]);
+	qsort(list, count, sizeof(*list), by_key);
 	return list;
 }
 
 static int write_changes(struct store *store, const struct store_write *write, struct error *err)
 {
-	const struct change **list = sorted(write->changes, write->count);
+	struct sort_key *list = sorted(write->changes, write->count);
 	struct text text = { 0 };
 	int ret = list != NULL ? 0 : error_set(err, ENOMEM, NULL, "out of memory");
 
 	for (size_t i = 0; ret == 0 && i < write->count; i++) {
-		if (list[i]->after != NULL) {
-			ret = write_object(store, store->put, list[i]->after, &text, err);
+		if (list[i].change->after != NULL) {
+			ret = write_object(store, store->put, list[i].change->after, &text, err);
 		} else {
-			bind_key(store->delete, list[i]->before);
-			ret = step(store, store->delete, list[i]->before->name, err);
+			bind_key(store->delete, list[i].change->before);
+			ret = step(store, store->delete, list[i].change->before->name, err);
 		}
 		if (ret == 0 && write->keep_undo)
-			ret = write_undo(store, list[i], &text, err);
+			ret = write_undo(store, list[i].change, &text, err);
 	}
 	text_free(&text);
 	free(list);

@@ -4,6 +4,7 @@
 #include "config/log.h"
 #include "config/schema.h"
 #include "ctrl/daemon/failed.h"
+#include "ctrl/daemon/store_job.h"
 #include "ctrl/ipam/ipam.h"
 
 #include <errno.h>
@@ -138,9 +139,9 @@ static void committed(
 		arm(engine->retry, FAILED_RETRY_S);
 }
 
-/** All of it or nothing. */
+/** All of it or nothing. The store is being written already. */
 static int commit(struct engine *engine, struct changeset *set, const struct store_write *write,
-	struct error *err)
+	struct store_job *job, struct error *err)
 {
 	const struct plane *plane = engine->conf.plane;
 	const struct change *filtered;
@@ -148,12 +149,12 @@ static int commit(struct engine *engine, struct changeset *set, const struct sto
 	size_t n;
 	int ret = failed_filter(&engine->failed, write->changes, write->count, &filtered, &n, err);
 
-	if (ret < 0)
-		return ret;
-	if (n > 0)
+	if (ret == 0 && n > 0)
 		ret = plane->prepare(set, filtered, n, &txn, err);
-	if (ret == 0) {
-		ret = store_prepare(engine->conf.store, write, err);
+	if (ret < 0) {
+		store_job_abort(job);
+	} else {
+		ret = store_job_end(job, err);
 		if (ret == 0)
 			ret = store_commit(engine->conf.store, err);
 		if (ret < 0 && txn != NULL)
@@ -211,11 +212,38 @@ static int refuse_while_waiting(const struct engine *engine, struct error *err)
 		id, left > 0 ? left : 0, id, id);
 }
 
+/** Check, write and publish a set that has effects. */
+static int check_and_commit(struct engine *engine, struct changeset *set,
+	const struct store_write *write, struct error *err)
+{
+	struct store_job job;
+	int ret;
+
+	store_job_begin(&job, engine->conf.store, write);
+	ret = changeset_validate(set, err);
+	if (ret < 0) {
+		store_job_abort(&job);
+		return ret;
+	}
+	return commit(engine, set, write, &job, err);
+}
+
+/** Number, state and deadline of a transaction to be committed. */
+static void fill_record(const struct engine *engine, const struct txn_options *options,
+	bool has_changes, struct txn_record *record)
+{
+	record->id = engine->last_id + 1;
+	if (options->confirm_s == 0 || !has_changes)
+		return;
+	record->state = TXN_WAITING;
+	record->deadline = record->when + (time_t)options->confirm_s;
+}
+
 int engine_apply(struct engine *engine, struct changeset *set, const struct txn_options *options,
 	struct txn_result *result, struct error *err)
 {
 	struct txn_record *record = &result->record;
-	struct store_write write = { .file_hash = options->file_hash };
+	struct store_write write = { .file_hash = options->file_hash, .record = record };
 	int ret;
 
 	*result = (struct txn_result){ .record.when = time(NULL) };
@@ -223,29 +251,25 @@ int engine_apply(struct engine *engine, struct changeset *set, const struct txn_
 	ret = options->dry_run ? 0 : refuse_while_waiting(engine, err);
 	if (ret == 0)
 		ret = ipam_assign(engine->ipam, engine->model, set, err);
-	if (ret == 0)
-		ret = changeset_validate(set, err);
 	if (ret < 0)
 		return ret;
 	write.changes = changeset_changes(set, &write.count);
 	describe(result, write.changes, write.count, options->diff_limit);
 	record->state = options->dry_run ? TXN_DRY_RUN : TXN_COMMITTED;
-	if (options->dry_run || (write.count == 0 && options->file_hash == NULL))
-		return 0;
-	record->id = engine->last_id + 1;
-	if (options->confirm_s > 0 && write.count > 0) {
-		record->state = TXN_WAITING;
-		record->deadline = record->when + (time_t)options->confirm_s;
+	if (options->dry_run) {
+		ret = changeset_validate(set, err);
+	} else if (write.count > 0 || options->file_hash != NULL) {
+		fill_record(engine, options, write.count > 0, record);
+		write.keep_undo = record->state == TXN_WAITING;
+		ret = check_and_commit(engine, set, &write, err);
 	}
-	write.keep_undo = record->state == TXN_WAITING;
-	write.record = record;
-	ret = commit(engine, set, &write, err);
 	if (ret < 0) {
 		json_decref(result->diff);
 		result->diff = NULL;
 		return ret;
 	}
-	engine->last_id = record->id;
+	if (record->id != 0)
+		engine->last_id = record->id;
 	if (record->state == TXN_WAITING) {
 		engine->waiting = *record;
 		arm(engine->deadline, (time_t)options->confirm_s);

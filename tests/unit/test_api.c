@@ -278,7 +278,7 @@ static const struct {
 	{ "POST", "/v1/transactions", "{'changes':[", 400, "", "not JSON" },
 	{ "POST", "/v1/transactions", "{'changes':[]} x", 400, "", "end of file expected" },
 	{ "POST", "/v1/transactions", "{'changes':[],'changes':[]}", 400, "", "duplicate" },
-	{ "POST", "/v1/transactions", "{'changes':[1,]}", 422, "changes/0",
+	{ "POST", "/v1/transactions", "{'changes':[1]}", 422, "changes/0",
 		"a change must be an object" },
 	{ "POST", "/v1/transactions", "{'changes':{}}", 422, "changes", "must be an array" },
 	{ "POST", "/v1/transactions", "{}", 422, "", "either" },

@@ -239,6 +239,7 @@ static void test_restart_while_waiting(void)
 	expect(&f, 409, "DELETE", "/v1/pools/more", NULL);
 	pump(&f, 2200);
 	expect_snapshot(&f, before);
+	fixture_end(&f);
 
 	begin_waiting(&f, &before, 60, &id);
 	fixture_restart(&f);
