@@ -28,22 +28,26 @@ static uint64_t owner = RTE_ETH_DEV_NO_OWNER;
 static const char *argument(const char *devargs, const char *key, size_t *len)
 {
 	size_t key_len = strlen(key);
+	const char *p = devargs + strcspn(devargs, ",");
 
-	for (const char *p = strchr(devargs, ','); p != NULL; p = strchr(p, ',')) {
+	while (*p == ',') {
 		p++;
 		if (strncmp(p, key, key_len) == 0 && p[key_len] == '=') {
 			*len = strcspn(p + key_len + 1, ",");
 			return p + key_len + 1;
 		}
+		p += strcspn(p, ",");
 	}
 	return NULL;
 }
 
-static bool append(struct ethdev_device *dev, const char *key, unsigned value)
+/** Add an argument that the device string of the user does not have. */
+static bool append(struct ethdev_device *dev, const struct port_params *params, const char *key,
+	unsigned value)
 {
 	size_t used = strlen(dev->devargs), ignored;
 
-	if (argument(dev->devargs, key, &ignored) != NULL)
+	if (argument(params->device, key, &ignored) != NULL)
 		return true;
 	return (size_t)snprintf(dev->devargs + used, sizeof(dev->devargs) - used, ",%s=%u", key,
 		       value) < sizeof(dev->devargs) - used;
@@ -70,7 +74,7 @@ static bool is_bare_driver(const char *name)
 		if (strcmp(name, underscored[i]) == 0)
 			return true;
 	}
-	return strchr(name + 4, '_') == NULL && !isdigit((unsigned char)name[strlen(name) - 1]);
+	return strrchr(name, '_') == name + 3 && !isdigit((unsigned char)name[strlen(name) - 1]);
 }
 
 static int parse_af_packet(
@@ -91,10 +95,10 @@ static int parse_af_packet(
 				params->name, frame, params->mtu, need);
 	}
 	dev->frame_size = frame;
-	if (!append(dev, "framesz", frame) ||
-		!append(dev, "blocksz", RTE_MAX(frame, AF_PACKET_BLOCK)) ||
-		!append(dev, "framecnt", RTE_MAX(AF_PACKET_RING_BYTES / frame, 256u)) ||
-		!append(dev, "qpairs", params->n_queues))
+	if (!append(dev, params, "framesz", frame) ||
+		!append(dev, params, "blocksz", RTE_MAX(frame, AF_PACKET_BLOCK)) ||
+		!append(dev, params, "framecnt", RTE_MAX(AF_PACKET_RING_BYTES / frame, 256u)) ||
+		!append(dev, params, "qpairs", params->n_queues))
 		return error_set(
 			err, EINVAL, NULL, "port %s: the device string is too long", params->name);
 	return 0;

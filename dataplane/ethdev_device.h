@@ -4,7 +4,7 @@
  *
  * A string is "NAME[,key=value...]": NAME a PCI address, or a virtual device "net_af_packet0",
  * "net_af_xdp0", "net_pcap0", "net_ring0", "net_null0"... A bare driver name ("net_null") gets a
- * unique suffix. / */
+ * unique suffix. */
 #ifndef DATAPLANE_ETHDEV_DEVICE_H
 #define DATAPLANE_ETHDEV_DEVICE_H
 

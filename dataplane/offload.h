@@ -6,7 +6,7 @@
  * Worker threads; functions of the packet alone. Headers up to the end of L4 must lie in the first
  * buffer; payload may be spread over any number of buffers, cut at odd bytes. l2_len is the offset
  * of the IP header in the packet: 14 for frames, 0 for packets that start with IP. Nothing in the
- * packet or its offload words is trusted. / */
+ * packet or its offload words is trusted. */
 #ifndef DATAPLANE_OFFLOAD_H
 #define DATAPLANE_OFFLOAD_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** The ethdev driver: NICs and DPDK's virtual devices. Offloads are announced only where the device
  * has them all; a device that cannot send chains of buffers gets each packet in one. Descriptors
- * to sleep on: none, see rx_fd. / */
+ * to sleep on: none, see rx_fd. */
 #include "dataplane/ethdev_device.h"
 #include "dataplane/offload.h"
 #include "dataplane/port.h"

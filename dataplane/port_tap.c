@@ -4,9 +4,10 @@
  * 64 KiB and partial checksums pass as they are, both ways.
  *
  * The interface is made in the daemon's namespace and moved: the descriptors then do not keep the
- * pod's namespace alive, and when it goes, so does the interface; `tick` notices. / */
+ * pod's namespace alive, and when it goes, so does the interface; `tick` notices. */
 #include "dataplane/port.h"
 #include "dataplane/tap_netlink.h"
+#include "dataplane/tap_ready.h"
 #include "dataplane/virtio_hdr.h"
 
 #include <errno.h>
@@ -23,20 +24,17 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define STOCK	     32 /* small buffers taken from the pool at a time */
-#define FRAME_MAX    (65535 + 40 + RTE_ETHER_HDR_LEN) /* what lengths in IP headers can say */
-#define LARGE_MAX    34	 /* buffers behind the small one: all of 64 KiB from 2 KiB buffers */
-#define TX_IOV_MAX   128 /* buffers of one packet, and its virtio header */
-#define QUIET_POLLS  16	 /* empty reads in a row after which a queue is read less often, */
-#define QUIET_PERIOD 8	 /* once in so many calls */
+#define STOCK	   32 /* small buffers taken from the pool at a time */
+#define FRAME_MAX  (65535 + 40 + RTE_ETHER_HDR_LEN) /* what lengths in IP headers can say */
+#define LARGE_MAX  34  /* buffers behind the small one: all of 64 KiB from 2 KiB buffers */
+#define TX_IOV_MAX 128 /* buffers of one packet, and its virtio header */
 
 /** Owned by the queue's worker, but for what is said. */
 struct tap_queue {
 	int fd;
 	_Atomic bool
-		dead;  /* writers: worker and control, once; readers: both. The interface is gone */
-	uint8_t quiet; /* empty reads in a row */
-	uint8_t skipped; /* calls without a read since the last */
+		dead; /* writers: worker and control, once; readers: both. The interface is gone */
+	struct tap_ready ready;
 	uint16_t n_small, n_large;
 	struct virtio_net_hdr rx_hdr;
 	struct iovec rx_iov[2 + LARGE_MAX]; /* header, small buffer, n_large large ones */
@@ -80,6 +78,15 @@ static bool rx_restock(struct port_tap *p, struct tap_queue *q)
 			(struct iovec){ rte_pktmbuf_mtod(m, void *), rte_pktmbuf_tailroom(m) };
 	}
 	return true;
+}
+
+/** A queue that was read empty keeps no buffers: those of hundreds of idle pods would be missed. */
+static void rx_unstock(struct tap_queue *q)
+{
+	rte_pktmbuf_free_bulk(q->small, q->n_small);
+	rte_pktmbuf_free_bulk(q->large, q->n_large);
+	q->n_small = 0;
+	q->n_large = 0;
 }
 
 /** Make a packet of the buffers that were read into. */
@@ -127,11 +134,8 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 
 	if (unlikely(atomic_load_explicit(&q->dead, memory_order_relaxed)))
 		return 0;
-	/* A read that finds nothing is a system call all the same; among hundreds of idle pods it
-	 * adds up. */
-	if (q->quiet >= QUIET_POLLS && ++q->skipped < QUIET_PERIOD)
+	if (!tap_ready_poll(&q->ready, q->fd, port->id, queue))
 		return 0;
-	q->skipped = 0;
 	for (uint16_t tries = 0; tries < n; tries++) {
 		ssize_t len;
 
@@ -141,8 +145,11 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 		q->rx_iov[1].iov_len = rte_pktmbuf_tailroom(q->small[q->n_small - 1]);
 		len = readv(q->fd, q->rx_iov, 2 + q->n_large);
 		if (len < 0) {
-			if (errno == EAGAIN)
+			if (errno == EAGAIN) {
+				tap_ready_empty(&q->ready);
+				rx_unstock(q);
 				break;
+			}
 			if (is_gone(errno)) {
 				atomic_store_explicit(&q->dead, true, memory_order_release);
 				break;
@@ -162,10 +169,6 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 		}
 		got++;
 	}
-	if (got > 0)
-		q->quiet = 0;
-	else if (q->quiet < QUIET_POLLS)
-		q->quiet++;
 	return got;
 }
 
@@ -214,12 +217,25 @@ static int tap_rx_fd(struct port *port, uint16_t queue)
 	return ((struct port_tap *)port)->queues[queue].fd;
 }
 
-/** After a sleep each queue is read at once: the wake-up may have been its. */
+/** Nothing to ask of the kernel. It is enough to look at what was learned, and to learn again. */
 static bool tap_rx_arm(struct port *port, uint16_t queue, bool on)
 {
-	if (!on)
-		((struct port_tap *)port)->queues[queue].quiet = 0;
-	return true;
+	struct port_tap *p = (struct port_tap *)port;
+
+	if (!on) {
+		tap_ready_wake();
+		return true;
+	}
+	return !atomic_load_explicit(&p->queues[queue].ready.ready, memory_order_relaxed);
+}
+
+struct tap_ready *tap_ready_find(uint16_t id, uint16_t queue)
+{
+	struct port *port = port_get(id);
+
+	if (port == NULL || port->ops != &port_tap_ops || queue >= port->n_rxq)
+		return NULL;
+	return &((struct port_tap *)port)->queues[queue].ready;
 }
 
 /** The interface was deleted or its namespace is gone. What polls the descriptors must not spin on
@@ -296,6 +312,7 @@ static int queue_open(
 			params->name, strerror(-ret));
 	}
 	atomic_init(&p->queues[p->n_open].dead, false);
+	atomic_init(&p->queues[p->n_open].ready.ready, true);
 	p->queues[p->n_open].rx_iov[0] =
 		(struct iovec){ &p->queues[p->n_open].rx_hdr, (size_t)hdr_len };
 	p->queues[p->n_open++].fd = fd;
@@ -351,8 +368,7 @@ static void tap_close(struct port *port)
 		struct tap_queue *q = &p->queues[i];
 
 		close(q->fd); /* the last one takes the interface away */
-		rte_pktmbuf_free_bulk(q->small, q->n_small);
-		rte_pktmbuf_free_bulk(q->large, q->n_large);
+		rx_unstock(q);
 	}
 	free(p);
 }

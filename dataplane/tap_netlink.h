@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Network namespaces and interface set-up by rtnetlink, for port_tap.c. Control thread only;
- * blocking, but only on the kernel's own answers. / */
+ * blocking, but only on the kernel's own answers. */
 #ifndef DATAPLANE_TAP_NETLINK_H
 #define DATAPLANE_TAP_NETLINK_H
 

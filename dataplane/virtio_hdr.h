@@ -3,7 +3,7 @@
  * dataplane/port.h uses them. TAP puts one before each frame. Fields are in native byte order
  * (tun's default; all our machines are little-endian).
  *
- * Worker threads; pure functions of packet and header. Frames start with their Ethernet header. /
+ * Worker threads; pure functions of packet and header. Frames start with their Ethernet header.
  */
 #ifndef DATAPLANE_VIRTIO_HDR_H
 #define DATAPLANE_VIRTIO_HDR_H

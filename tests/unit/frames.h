@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** TCP and UDP frames for tests of what moves and cuts packets: built flat, put into chains cut at
- * random, and checked with sums done the slow way. / */
+ * random, and checked with sums done the slow way. */
 #ifndef TESTS_UNIT_FRAMES_H
 #define TESTS_UNIT_FRAMES_H
 

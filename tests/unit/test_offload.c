@@ -118,6 +118,11 @@ static void contradictions_are_refused(void)
 	CU_ASSERT_TRUE(nothing_leaked());
 }
 
+static uint32_t sequence(const uint8_t *tcp)
+{
+	return (uint32_t)tcp[4] << 24 | (uint32_t)tcp[5] << 16 | (uint32_t)tcp[6] << 8 | tcp[7];
+}
+
 /** Compare segment i of n with what RFC 9293 and the large segment say it must be. */
 static void check_segment(const struct rte_mbuf *m, unsigned i, unsigned n, uint32_t mss)
 {
@@ -131,9 +136,7 @@ static void check_segment(const struct rte_mbuf *m, unsigned i, unsigned n, uint
 	CU_ASSERT_EQUAL(m->pkt_len, len);
 	CU_ASSERT_EQUAL(memcmp(flat + headers, frame.bytes + headers + i * mss, part), 0);
 	CU_ASSERT_EQUAL(memcmp(flat, frame.bytes, frame.l2_len), 0);
-	CU_ASSERT_EQUAL((uint32_t)(tcp[4] << 24 | tcp[5] << 16 | tcp[6] << 8 | tcp[7]),
-		(uint32_t)(old_tcp[4] << 24 | old_tcp[5] << 16 | old_tcp[6] << 8 | old_tcp[7]) +
-			i * mss);
+	CU_ASSERT_EQUAL(sequence(tcp), sequence(old_tcp) + i * mss);
 	if (i + 1 != n)
 		flags &= (uint8_t) ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
 	if (i > 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** The tap driver against the kernel: two pods in network namespaces and a forwarder of a few lines
- * between them. Needs root; everything happens in namespaces of its own. / */
+ * between them. Needs root; everything happens in namespaces of its own. */
 #include "dataplane/offload.h"
 #include "dataplane/port.h"
 #include "dataplane/rcu.h"
@@ -15,6 +15,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -689,6 +690,92 @@ static void host_port(void)
 	CU_ASSERT_EQUAL(if_nametoindex("podlane0"), 0);
 }
 
+#define MANY 150
+
+/** Sends one frame out of each of the interfaces e0, e1... */
+static int send_everywhere(void *arg)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+
+	(void)arg;
+	for (unsigned i = 0; i < MANY; i++) {
+		struct sockaddr_ll to = { .sll_family = AF_PACKET };
+		char name[IFNAMSIZ];
+
+		snprintf(name, sizeof(name), "e%u", i);
+		to.sll_ifindex = (int)if_nametoindex(name);
+		if (sendto(fd, frame.bytes, frame.len, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+			return -errno;
+	}
+	close(fd);
+	return 0;
+}
+
+static struct port *many[MANY];
+
+/** Poll all ports for some rounds. @return how many gave exactly one frame like ours. */
+static void *poll_many(void *arg)
+{
+	unsigned *complete = arg, got[MANY] = { 0 };
+	struct rte_mbuf *in[4];
+
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < MANY; i++) {
+			uint16_t n = many[i]->ops->rx_burst(many[i], 0, in, RTE_DIM(in));
+
+			for (uint16_t k = 0; k < n; k++)
+				got[i] += in[k]->pkt_len == frame.len;
+			rte_pktmbuf_free_bulk(in, n);
+		}
+	}
+	*complete = 0;
+	for (unsigned i = 0; i < MANY; i++)
+		*complete += got[i] == 1;
+	return NULL;
+}
+
+/** No packet is overlooked among many quiet queues, nor when they move to another thread. */
+static void many_quiet_queues(void)
+{
+	struct port_params params;
+	unsigned complete;
+	pthread_t thread;
+
+	start();
+	params = params_of(0);
+	params.n_addresses = 0;
+	params.gateway[0].family = params.gateway[1].family = IP_NONE;
+	for (unsigned i = 0; i < MANY; i++) {
+		char name[IFNAMSIZ];
+
+		snprintf(name, sizeof(name), "e%u", i);
+		params.name = params.interface = name;
+		params.pod_mac.bytes[4] = (uint8_t)(i + 1);
+		many[i] = open_params(&params);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(many[i]);
+	}
+	frame_build(&frame, false, IPPROTO_UDP, 0, 0, 77);
+	poll_many(&complete);
+	/* Idle pods hold no buffers. */
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(large_pool), 0);
+	for (unsigned turn = 0; turn < 3; turn++) {
+		CU_ASSERT_EQUAL(in_pod(&pods[0], send_everywhere, NULL), 0);
+		poll_many(&complete);
+		CU_ASSERT_EQUAL(complete, MANY);
+	}
+	for (unsigned turn = 0; turn < 3; turn++) {
+		CU_ASSERT_EQUAL(in_pod(&pods[0], send_everywhere, NULL), 0);
+		CU_ASSERT_EQUAL(pthread_create(&thread, NULL, poll_many, &complete), 0);
+		pthread_join(thread, NULL);
+		CU_ASSERT_EQUAL(complete, MANY);
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		port_close(many[i]);
+	rcu_barrier();
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
+}
+
 static const struct test_case cases[] = {
 	{ "errors leave nothing behind", errors_leave_nothing_behind },
 	{ "close removes the interface", close_removes_the_interface },
@@ -697,6 +784,7 @@ static const struct test_case cases[] = {
 	{ "tcp in large segments", tcp_whole },
 	{ "tcp cut to the MTU", tcp_cut },
 	{ "tcp over four queues", tcp_many_queues },
+	{ "many quiet queues", many_quiet_queues },
 	{ "links go down and up", links_go_down_and_up },
 	{ "interfaces vanish", interfaces_vanish },
 	{ "host port", host_port },
