@@ -92,14 +92,10 @@ struct packer {
 
 static void *pack_bytes(struct packer *packer, const void *from, size_t size, size_t align)
 {
-	void *to;
+	size_t at = (packer->used + align - 1) & ~(align - 1);
 
-	packer->used = (packer->used + align - 1) & ~(align - 1);
-	to = packer->base + packer->used;
-	if (packer->base != NULL)
-		memcpy(to, from, size);
-	packer->used += size;
-	return packer->base != NULL ? to : NULL;
+	packer->used = at + size;
+	return packer->base != NULL ? memcpy(packer->base + at, from, size) : NULL;
 }
 
 static char *pack_string(struct packer *packer, const char *text)

@@ -164,16 +164,13 @@ static void put_scalar(FILE *out, const struct field *field, const void *body)
 {
 	const void *at = FIELD_AT_CONST(body, field);
 	char text[PREFIX_TEXT_MAX];
-	uint32_t n;
 
 	switch ((enum field_kind)field->kind) {
 	case FIELD_STRING:
 		put_string(out, *(char *const *)at);
 		break;
 	case FIELD_UINT:
-		n = *(const uint32_t *)at;
-		/* Beyond 31 bits libconfig wants a mark. */
-		fprintf(out, "%u%s", n, n > INT32_MAX ? "L" : "");
+		fprintf(out, "%u", *(const uint32_t *)at);
 		break;
 	case FIELD_BOOL:
 		fputs(*(const bool *)at ? "true" : "false", out);

@@ -209,9 +209,13 @@ static void stale_set(void)
 	changeset_put(first, pool_make(2, 1), &err);
 	changeset_put(second, pool_make(1, 2), &err);
 	changeset_put(second, pool_make(2, 1), &err);
+	/* Listed before the commit, it has two additions; after it, one change. */
+	CU_ASSERT_PTR_NULL(changeset_changes(second, &count)->before);
+	CU_ASSERT_EQUAL(count, 2);
 	model_apply(model, first, &undo);
 	changeset_free(first);
-	changeset_changes(second, &count);
+	CU_ASSERT_PTR_EQUAL(
+		changeset_changes(second, &count)->before, model_find(model, OBJECT_POOL, "p1"));
 	CU_ASSERT_EQUAL(count, 1);
 	model_apply(model, second, NULL);
 	CU_ASSERT_PTR_EQUAL(

@@ -351,6 +351,21 @@ static void includes(void)
 	CU_ASSERT_EQUAL(system(command), 0);
 }
 
+/* config/podlane.conf is where people begin. */
+static void sample(void)
+{
+	struct model *model = model_new();
+	struct changeset *set = changeset_new(model);
+	struct error err = { 0 };
+
+	CU_ASSERT_EQUAL(config_load_file(SAMPLE_CONF, set, &err), 0);
+	CU_ASSERT_EQUAL(changeset_validate(set, &err), 0);
+	for (size_t type = 0; type < OBJECT_TYPE_COUNT; type++)
+		CU_ASSERT_TRUE(changeset_count(set, (enum object_type)type) > 0);
+	changeset_free(set);
+	model_free(model);
+}
+
 /* --- documentation -------------------------------------------------------------------------------------------- */
 
 static void every_field_is_described(void)
@@ -386,8 +401,8 @@ static void examples_are_values(void)
 {
 	static const char *const frames[OBJECT_TYPE_COUNT] = {
 		"{\"name\":\"a\",\"memory_mb\":1024}",
-		"{\"name\":\"a\",\"driver\":\"af_packet\",\"device\":\"eth0\",\"addresses\":\"192."
-		"0.2.1/24\"}",
+		("{\"name\":\"a\",\"driver\":\"af_packet\",\"device\":\"eth0\","
+		 "\"addresses\":\"192.0.2.1/24\"}"),
 		"{\"name\":\"a\",\"cidr\":\"10.0.0.0/8\"}",
 		"{\"name\":\"a\",\"underlay\":\"192.0.2.2\",\"vtep_mac\":\"02:00:00:00:00:01\"}",
 		"{\"name\":\"a\",\"netns\":\"a\"}",
@@ -441,6 +456,7 @@ static const struct test_case cases[] = {
 	{ "defaults", defaults },
 	{ "merges and differences", merges },
 	{ "includes", includes },
+	{ "the annotated sample", sample },
 	{ "OpenAPI describes every field", every_field_is_described },
 	{ "examples are values", examples_are_values },
 };
