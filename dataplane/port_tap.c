@@ -220,13 +220,15 @@ static int tap_rx_fd(struct port *port, uint16_t queue)
 /** Nothing to ask of the kernel. It is enough to look at what was learned, and to learn again. */
 static bool tap_rx_arm(struct port *port, uint16_t queue, bool on)
 {
-	struct port_tap *p = (struct port_tap *)port;
+	struct tap_queue *q = &((struct port_tap *)port)->queues[queue];
 
 	if (!on) {
 		tap_ready_wake();
 		return true;
 	}
-	return !atomic_load_explicit(&p->queues[queue].ready.ready, memory_order_relaxed);
+	/* What is gone is never ready, whatever its last event said. */
+	return atomic_load_explicit(&q->dead, memory_order_relaxed) ||
+	       !atomic_load_explicit(&q->ready.ready, memory_order_relaxed);
 }
 
 struct tap_ready *tap_ready_find(uint16_t id, uint16_t queue)

@@ -24,7 +24,7 @@ struct tap_ready {
  * touched. @return NULL when it is no open tap queue. */
 struct tap_ready *tap_ready_find(uint16_t port, uint16_t queue);
 
-/** Worker, at each poll of a queue: watch it, ask the kernel once a round, and say whether to read. */
+/** Worker, at each poll of a queue: watch it, ask the kernel once a round, say whether to read. */
 bool tap_ready_poll(struct tap_ready *r, int fd, uint16_t port, uint16_t queue);
 
 /** Worker, after a sleep: ask at the next poll. */

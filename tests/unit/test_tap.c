@@ -579,7 +579,7 @@ static bool is_quiet(struct port *port)
 	for (uint16_t q = 0; q < port->n_rxq; q++) {
 		struct pollfd pfd = { .fd = port->ops->rx_fd(port, q), .events = POLLIN };
 
-		if (poll(&pfd, 1, 0) != 0)
+		if (poll(&pfd, 1, 0) != 0 || !port->ops->rx_arm(port, q, true))
 			return false;
 	}
 	return true;
