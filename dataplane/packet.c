@@ -149,7 +149,8 @@ static bool fragment_sane(uint32_t offset, bool more, uint32_t len, uint32_t bef
 
 /* --- IPv4 ------------------------------------------------------------------------------------------------- */
 
-/** The header's sum is 0xffff when its checksum is right. */
+/** RFC 1071: the ones-complement sum of a right header is 0xffff. Folding keeps a sum's residue modulo 0xffff, and no header
+ * sums to zero, so the unfolded sum need only be a multiple of it: one multiplication. */
 static inline bool ip4_checksum_good(const uint8_t *h, uint32_t len)
 {
 	uint64_t sum = 0;
@@ -165,10 +166,7 @@ static inline bool ip4_checksum_good(const uint8_t *h, uint32_t len)
 			sum += word;
 		}
 	}
-	sum = (sum & 0xffffffffu) + (sum >> 32);
-	sum = (sum & 0xffffu) + (sum >> 16 & 0xffffu) + (sum >> 32);
-	sum = (sum & 0xffffu) + (sum >> 16);
-	return (uint16_t)((sum & 0xffffu) + (sum >> 16)) == 0xffffu;
+	return sum % 0xffffu == 0;
 }
 
 /** RFC 791 section 3.1: every option fits. Source routes are refused (RFC 7126 section 4.3, 4.4). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/tunnel.h"
 
+#include <rte_branch_prediction.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,20 +16,45 @@
 
 /* --- table ------------------------------------------------------------------------------------------------ */
 
-static inline size_t address_len(uint8_t family)
+/** Whether an address of that family (constant at the call) is `bytes`: inline words instead of a call. */
+static __rte_always_inline bool address_is(const struct ip_addr *addr, bool v6, const uint8_t *bytes)
 {
-	return family == IP_V4 ? 4 : 16;
+	if (addr->family != (v6 ? IP_V6 : IP_V4))
+		return false;
+	return memcmp(addr->bytes, bytes, v6 ? 16 : 4) == 0;
 }
 
 /** The slot where the search for an address begins. Chains are as long as configured peers make them, whatever comes
  * from outside, so that the hash needs no secret. */
-static inline uint32_t peer_slot(const struct tunnel_table *table, uint8_t family, const uint8_t *addr)
+static __rte_always_inline uint32_t peer_slot(const struct tunnel_table *table, bool v6, const uint8_t *addr)
 {
-	uint64_t word[2] = { 0, family };
+	uint64_t word[2] = { 0, 0 };
 
-	memcpy(word, addr, address_len(family));
+	memcpy(word, addr, v6 ? 16 : 4);
 	word[0] = (word[0] ^ (word[1] >> 29) ^ (word[1] << 31)) * 0x9e3779b97f4a7c15u;
 	return (uint32_t)(word[0] >> 32) & table->mask;
+}
+
+static __rte_always_inline const struct tunnel_peer *peer_find(const struct tunnel_table *table, bool v6,
+	const uint8_t *addr)
+{
+	for (uint32_t slot = peer_slot(table, v6, addr);; slot = (slot + 1) & table->mask) {
+		const struct tunnel_peer *peer = &table->slots[slot];
+
+		if (likely(address_is(&peer->underlay, v6, addr)))
+			return peer;
+		if (peer->underlay.family == IP_NONE)
+			return NULL;
+	}
+}
+
+static __rte_always_inline bool is_local(const struct tunnel_table *table, bool v6, const uint8_t *addr)
+{
+	for (unsigned i = 0; i < table->n_local; i++) {
+		if (address_is(&table->local[i], v6, addr))
+			return true;
+	}
+	return false;
 }
 
 struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uint16_t *ports, size_t n_ports,
@@ -43,13 +69,13 @@ struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uin
 	if (table == NULL)
 		return NULL;
 	table->vtep_mac = *vtep_mac;
-	table->n_vxlan_ports = (uint8_t)RTE_MIN(n_ports, RTE_DIM(table->vxlan_ports));
-	memcpy(table->vxlan_ports, ports, table->n_vxlan_ports * sizeof(ports[0]));
-	table->n_local = (uint8_t)RTE_MIN(n_local, RTE_DIM(table->local));
-	memcpy(table->local, local, table->n_local * sizeof(local[0]));
+	for (size_t i = 0; i < n_ports && i < RTE_DIM(table->vxlan_ports); i++)
+		table->vxlan_ports[table->n_vxlan_ports++] = ports[i];
+	for (size_t i = 0; i < n_local && i < RTE_DIM(table->local); i++)
+		table->local[table->n_local++] = local[i];
 	table->mask = slots - 1;
 	for (size_t i = 0; i < n_peers; i++) {
-		uint32_t slot = peer_slot(table, peers[i].underlay.family, peers[i].underlay.bytes);
+		uint32_t slot = peer_slot(table, peers[i].underlay.family == IP_V6, peers[i].underlay.bytes);
 
 		while (table->slots[slot].underlay.family != IP_NONE)
 			slot = (slot + 1) & table->mask;
@@ -65,26 +91,12 @@ void tunnel_table_free(void *table)
 
 const struct tunnel_peer *tunnel_peer_find(const struct tunnel_table *table, uint8_t family, const uint8_t *addr)
 {
-	uint32_t slot = peer_slot(table, family, addr);
-
-	for (;; slot = (slot + 1) & table->mask) {
-		const struct tunnel_peer *peer = &table->slots[slot];
-
-		if (peer->underlay.family == IP_NONE)
-			return NULL;
-		if (peer->underlay.family == family && memcmp(peer->underlay.bytes, addr, address_len(family)) == 0)
-			return peer;
-	}
+	return family == IP_V6 ? peer_find(table, true, addr) : peer_find(table, false, addr);
 }
 
 bool tunnel_is_local(const struct tunnel_table *table, uint8_t family, const uint8_t *addr)
 {
-	for (unsigned i = 0; i < table->n_local; i++) {
-		if (table->local[i].family == family &&
-			memcmp(table->local[i].bytes, addr, address_len(family)) == 0)
-			return true;
-	}
-	return false;
+	return family == IP_V6 ? is_local(table, true, addr) : is_local(table, false, addr);
 }
 
 /* --- the end of every decapsulation ----------------------------------------------------------------------- */
