@@ -2,9 +2,11 @@
 #include "ctrl/daemon/api.h"
 
 #include "config/schema.h"
+#include "ctrl/daemon/encode.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CONFIRM_TEXT "confirm_seconds"
@@ -84,13 +86,29 @@ static int not_found(const struct object_schema *schema, const char *name, struc
 		schema->name, name, schema->plural);
 }
 
-/* Listing. */
+/* Listing. A million routes are text of more than 100 MB; as a tree of JSON they would be 2 GB. */
 
 struct listing {
-	json_t *list;
+	struct evbuffer *out;
+	struct text text; /* of one object, used again and again */
 	const char *after;
-	uint64_t limit;
+	uint64_t limit, count;
+	bool pretty;
 };
+
+static void add_pretty(struct listing *l, const struct object *obj)
+{
+	json_t *json = object_to_json(obj, false);
+	char *text = json_dumps(json, JSON_INDENT(2));
+
+	/* One level deeper than jansson thinks. */
+	for (const char *line = text; line != NULL && *line != '\0'; line += strcspn(line, "\n")) {
+		line += *line == '\n';
+		evbuffer_add_printf(l->out, "\n  %.*s", (int)strcspn(line, "\n"), line);
+	}
+	free(text);
+	json_decref(json);
+}
 
 static int list_object(const struct object *obj, void *arg)
 {
@@ -98,23 +116,39 @@ static int list_object(const struct object *obj, void *arg)
 
 	if (l->after != NULL && strcmp(obj->name, l->after) <= 0)
 		return 0;
-	if (l->limit > 0 && json_array_size(l->list) == l->limit)
+	if (l->limit > 0 && l->count == l->limit)
 		return 1;
-	return json_array_append_new(l->list, object_to_json(obj, false)) < 0 ? -ENOMEM : 0;
+	evbuffer_add(l->out, l->count == 0 ? "[" : ",", 1);
+	l->count++;
+	if (l->pretty) {
+		add_pretty(l, obj);
+		return 0;
+	}
+	l->text.len = 0;
+	object_encode(obj, ENCODE_SHOW, &l->text);
+	return l->text.failed ? -ENOMEM : evbuffer_add(l->out, l->text.data, l->text.len);
 }
 
 static int list_objects(struct request *req, struct error *err)
 {
-	const struct object_schema *schema = path_schema(req);
-	struct listing l = { .after = request_query(req, "after") };
+	const struct model *model = engine_model(request_api(req)->engine);
+	struct listing l = { .after = request_query(req, "after"), .pretty = req->pretty };
 	int ret = request_query_uint(req, "limit", UINT32_MAX, &l.limit, err);
 
 	if (ret < 0)
 		return ret;
-	l.list = json_array();
-	model_each(engine_model(request_api(req)->engine), schema->type, list_object, &l);
-	reply_json(req, 200, l.list);
-	return 0;
+	l.out = evbuffer_new();
+	if (l.out == NULL || model_each(model, path_schema(req)->type, list_object, &l) < 0) {
+		ret = error_set(err, ENOMEM, NULL, "out of memory");
+	} else {
+		evbuffer_add_printf(l.out, "%s%s]\n", l.count == 0 ? "[" : "",
+			l.count > 0 && l.pretty ? "\n" : "");
+		reply_buffer(req, 200, "application/json", l.out);
+	}
+	text_free(&l.text);
+	if (l.out != NULL)
+		evbuffer_free(l.out);
+	return ret;
 }
 
 static int get_object(struct request *req, struct error *err)

@@ -6,11 +6,9 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CHUNK	     256   /* elements a thread takes at a time */
 #define PARALLEL_MIN 20000 /* fewer are read sooner than a thread starts */
@@ -167,8 +165,6 @@ struct reading {
 	const struct slice *elements;
 	struct edit *edits;
 	size_t count;
-	_Atomic size_t next;  /* first element nobody has taken */
-	_Atomic bool failed;  /* stop taking more */
 	pthread_mutex_t lock; /* of the rest: the wrong element nearest to the beginning */
 	size_t wrong;
 	int ret;
@@ -197,61 +193,17 @@ static void note_wrong(struct reading *r, size_t index, int ret, const struct er
 		locate(&r->err, index);
 	}
 	pthread_mutex_unlock(&r->lock);
-	/* Chunks are taken in order, so everything before this one is being read already. */
-	atomic_store_explicit(&r->failed, true, memory_order_relaxed);
 }
 
-static void *read_chunks(void *arg)
+static bool read_one(size_t i, void *arg)
 {
 	struct reading *r = arg;
+	struct error err = { 0 };
+	int ret = read_element(&r->elements[i], &r->edits[i], &err);
 
-	while (!atomic_load_explicit(&r->failed, memory_order_relaxed)) {
-		size_t begin = atomic_fetch_add_explicit(&r->next, CHUNK, memory_order_relaxed);
-
-		for (size_t i = begin; i < begin + CHUNK && i < r->count; i++) {
-			struct error err = { 0 };
-			int ret = read_element(&r->elements[i], &r->edits[i], &err);
-
-			if (ret < 0) {
-				note_wrong(r, i, ret, &err);
-				break;
-			}
-		}
-		if (begin + CHUNK >= r->count)
-			break;
-	}
-	return NULL;
-}
-
-/** What the readers make on first use is no business of several threads: make it before. */
-static void prepare_readers(void)
-{
-	json_t *empty = json_object();
-
-	json_object_seed(0);
-	for (int type = 0; type < OBJECT_TYPE_COUNT; type++) {
-		struct object *obj = NULL;
-
-		if (object_from_json((enum object_type)type, empty, &obj, NULL) == 0)
-			object_unref(obj);
-	}
-	json_decref(empty);
-}
-
-static void read_all(struct reading *r)
-{
-	pthread_t helpers[HELPERS_MAX];
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t n = 0;
-
-	if (r->count >= PARALLEL_MIN)
-		prepare_readers();
-	while (r->count >= PARALLEL_MIN && n < HELPERS_MAX && (long)n + 1 < cpus &&
-		helper_start(&helpers[n], read_chunks, r))
-		n++;
-	read_chunks(r);
-	while (n > 0)
-		helper_join(helpers[--n]);
+	if (ret < 0)
+		note_wrong(r, i, ret, &err);
+	return ret == 0;
 }
 
 static int put_edits(
@@ -291,7 +243,7 @@ int changes_read(const struct slice *elements, size_t count, const struct model 
 	if (r.edits == NULL)
 		return error_set(err, ENOMEM, NULL, "out of memory");
 	pthread_mutex_init(&r.lock, NULL);
-	read_all(&r);
+	helper_each(count, read_one, &r);
 	pthread_mutex_destroy(&r.lock);
 	ret = r.ret;
 	if (ret < 0)

@@ -3,6 +3,8 @@
 
 #include "config/schema.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +89,11 @@ static void add_uint(struct text *text, uint32_t value)
 	text_add(text, digits + at, sizeof(digits) - at);
 }
 
+/* All lists are a pointer and a count, those of next hops too. */
+static_assert(offsetof(struct route, via_count) - offsetof(struct route, via) ==
+		      offsetof(struct addr_list, count),
+	"a list like any other");
+
 /** Without quotes. IPv4 by hand: the C library's way goes through printf, which a million routes
  * notice. */
 static void add_bare_address(struct text *text, const struct ip_addr *addr)
@@ -118,102 +125,88 @@ static void add_prefix(struct text *text, const struct ip_prefix *prefix)
 	text_add(text, "\"", 1);
 }
 
-static void add_via(struct text *text, const struct route *route)
-{
-	text_add(text, "[", 1);
-	for (size_t i = 0; i < route->via_count; i++) {
-		const struct route_via *via = &route->via[i];
-		const struct {
-			const char *name;
-			const char *value;
-		} names[] = { { "peer", via->peer }, { "uplink", via->uplink },
-			{ "pod", via->pod } };
-
-		/* First what every next hop has, so that the others may begin with a comma. */
-		add(text, i > 0 ? ",{\"weight\":" : "{\"weight\":");
-		add_uint(text, via->weight);
-		if (via->address.family != IP_NONE) {
-			add(text, ",\"address\":");
-			add_address(text, &via->address);
-		}
-		for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
-			if (names[n].value == NULL || names[n].value[0] == '\0')
-				continue;
-			add(text, ",\"");
-			add(text, names[n].name);
-			add(text, "\":");
-			add_string(text, names[n].value);
-		}
-		add(text, "}");
-	}
-	text_add(text, "]", 1);
-}
-
 /** Reading gives the field this value when it is left out. */
-static bool is_absent(const struct field *field, const void *value)
+static bool is_default(const struct field *field, const void *value)
 {
-	const struct ip_addr *addr = value;
-	char *const *string = value;
+	const char *text = field->default_text != NULL ? field->default_text : "";
 
-	if ((field->flags & FIELD_REQUIRED) != 0)
-		return false;
-	if (field->default_text != NULL)
-		return field->kind == FIELD_ENUM &&
-		       strcmp(field->names[*(const uint32_t *)value], field->default_text) == 0;
 	switch ((enum field_kind)field->kind) {
 	case FIELD_STRING:
-		return *string == NULL || (*string)[0] == '\0';
+		return strcmp(*(char *const *)value, text) == 0;
 	case FIELD_UINT:
-		return *(const uint32_t *)value ==
-		       ((field->flags & FIELD_OPTIONAL) != 0 ? UINT32_MAX : 0);
+		/* Unset optional numbers have no default to compare with. */
+		return (field->flags & FIELD_OPTIONAL) == 0 &&
+		       *(const uint32_t *)value == strtoul(text, NULL, 10);
 	case FIELD_ENUM:
-		return *(const uint32_t *)value == 0;
+		return strcmp(field->names[*(const uint32_t *)value], text) == 0;
 	case FIELD_BOOL:
-		return !*(const bool *)value;
-	case FIELD_ADDRESS:
-	case FIELD_PREFIX: /* starts with its address */
-		return addr->family == IP_NONE;
-	case FIELD_MAC:
-		return mac_addr_is_zero(value);
+		return *(const bool *)value == (strcmp(text, "true") == 0);
 	case FIELD_ADDRESSES:
 	case FIELD_PREFIXES:
 	case FIELD_INTERFACE_ADDRESSES:
 	case FIELD_UINTS:
 	case FIELD_VIA: /* the lists are all a pointer and a count */
 		return ((const struct addr_list *)value)->count == 0;
+	case FIELD_ADDRESS:
+	case FIELD_PREFIX:
+	case FIELD_MAC:
+		return false; /* written as they are */
 	}
 	return false;
 }
 
-static void add_list(struct text *text, const struct field *field, const void *value)
+/** An optional value that is not given. */
+static bool is_unset(const struct field *field, const void *value)
 {
-	const struct addr_list *addresses = value;
-	const struct prefix_list *prefixes = value;
-	const struct uint_list *numbers = value;
-
-	text_add(text, "[", 1);
-	for (size_t i = 0; i < addresses->count; i++) {
-		if (i > 0)
-			text_add(text, ",", 1);
-		if (field->kind == FIELD_ADDRESSES)
-			add_address(text, &addresses->items[i]);
-		else if (field->kind == FIELD_UINTS)
-			add_uint(text, numbers->items[i]);
-		else
-			add_prefix(text, &prefixes->items[i]);
+	if ((field->flags & FIELD_OPTIONAL) == 0)
+		return false;
+	switch ((enum field_kind)field->kind) {
+	case FIELD_UINT:
+		return *(const uint32_t *)value == UINT32_MAX;
+	case FIELD_ADDRESS:
+		return ((const struct ip_addr *)value)->family == IP_NONE;
+	case FIELD_MAC:
+		return mac_addr_is_zero(value);
+	default:
+		return false;
 	}
-	text_add(text, "]", 1);
+}
+
+static void add_fields(struct text *text, const struct field *fields, size_t count,
+	const void *body, enum encode_mode mode);
+
+static void add_item(struct text *text, const struct field *field, const void *value, size_t i,
+	enum encode_mode mode)
+{
+	switch ((enum field_kind)field->kind) {
+	case FIELD_ADDRESSES:
+		add_address(text, &((const struct addr_list *)value)->items[i]);
+		break;
+	case FIELD_UINTS:
+		add_uint(text, ((const struct uint_list *)value)->items[i]);
+		break;
+	case FIELD_VIA:
+		/* via and via_count lie like any list. */
+		add_fields(text, route_via_fields, route_via_field_count,
+			*(struct route_via *const *)value + i, mode);
+		break;
+	default:
+		add_prefix(text, &((const struct prefix_list *)value)->items[i]);
+	}
 }
 
 static void add_value(
-	struct text *text, const struct object *obj, const struct field *field, const void *value)
+	struct text *text, const struct field *field, const void *value, enum encode_mode mode)
 {
 	char mac[MAC_TEXT_MAX];
-	char *const *string = value;
+	const char *string;
 
 	switch ((enum field_kind)field->kind) {
 	case FIELD_STRING:
-		add_string(text, *string != NULL ? *string : "");
+		string = *(char *const *)value;
+		if ((field->flags & FIELD_SECRET) != 0 && mode == ENCODE_SHOW && string[0] != '\0')
+			string = "***";
+		add_string(text, string);
 		break;
 	case FIELD_UINT:
 		add_uint(text, *(const uint32_t *)value);
@@ -233,35 +226,51 @@ static void add_value(
 	case FIELD_MAC:
 		add_string(text, mac_addr_format(value, mac));
 		break;
-	case FIELD_VIA:
-		add_via(text, &obj->route);
-		break;
 	case FIELD_ADDRESSES:
 	case FIELD_PREFIXES:
 	case FIELD_INTERFACE_ADDRESSES:
 	case FIELD_UINTS:
-		add_list(text, field, value);
+	case FIELD_VIA:
+		text_add(text, "[", 1);
+		for (size_t i = 0; i < ((const struct addr_list *)value)->count; i++) {
+			if (i > 0)
+				text_add(text, ",", 1);
+			add_item(text, field, value, i, mode);
+		}
+		text_add(text, "]", 1);
 		break;
 	}
 }
 
-void object_encode(const struct object *obj, struct text *out)
+static void add_fields(struct text *text, const struct field *fields, size_t count,
+	const void *body, enum encode_mode mode)
 {
-	const struct object_schema *schema = &object_schemas[obj->type];
 	bool first = true;
 
-	text_add(out, "{", 1);
-	for (size_t i = 0; i < schema->field_count; i++) {
-		const struct field *field = &schema->fields[i];
-		const void *value = (const char *)&obj->node + field->offset;
+	text_add(text, "{", 1);
+	for (size_t i = 0; i < count; i++) {
+		const struct field *field = &fields[i];
+		const void *value = (const char *)body + field->offset;
+		bool unset = is_unset(field, value);
 
-		if (is_absent(field, value))
+		if (mode == ENCODE_STORE && (field->flags & FIELD_REQUIRED) == 0 &&
+			(unset || is_default(field, value)))
 			continue;
-		add(out, first ? "\"" : ",\"");
+		add(text, first ? "\"" : ",\"");
 		first = false;
-		add(out, field->name);
-		add(out, "\":");
-		add_value(out, obj, field, value);
+		add(text, field->name);
+		add(text, "\":");
+		if (unset)
+			add(text, "null");
+		else
+			add_value(text, field, value, mode);
 	}
-	text_add(out, "}", 1);
+	text_add(text, "}", 1);
+}
+
+void object_encode(const struct object *obj, enum encode_mode mode, struct text *out)
+{
+	const struct object_schema *schema = &object_schemas[obj->type];
+
+	add_fields(out, schema->fields, schema->field_count, &obj->node, mode);
 }

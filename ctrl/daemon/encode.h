@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Objects as compact JSON text, written straight from the field table: what the store keeps.
- * Fields that are absent or (most) at their default are left out. Reads back through
- * object_from_json to an equal object. About ten times faster than building a JSON tree, which a
- * million routes notice.
- *
- * Pure apart from allocation; any thread that may read the object.
+/** Objects as compact JSON text, written straight from the field table: about ten times faster than
+ * building a JSON tree, which a million routes notice. Pure apart from allocation; any thread that may
+ * read the object.
  */
 #ifndef CTRL_DAEMON_ENCODE_H
 #define CTRL_DAEMON_ENCODE_H
@@ -24,7 +21,10 @@ struct text {
 void text_add(struct text *text, const char *bytes, size_t len);
 void text_free(struct text *text);
 
-/** Append the object, secrets included. */
-void object_encode(const struct object *obj, struct text *out);
+enum encode_mode {
+	ENCODE_STORE, /* what object_from_json needs for an equal object: no defaults, secrets in full */
+	ENCODE_SHOW, /* as object_to_json: every field, secrets masked */
+};
+void object_encode(const struct object *obj, enum encode_mode mode, struct text *out);
 
 #endif

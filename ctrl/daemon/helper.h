@@ -1,30 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Threads that help the control thread with large transactions. They get only time nobody else wants,
- * because the other CPUs are the workers', until the control thread has nothing to do but wait for them.
+/** Threads that help the control thread with large amounts of objects. They get only time nobody else
+ * wants, because the other CPUs are the workers', until the control thread has nothing to do but wait
+ * for them. Control thread only.
  */
 #ifndef CTRL_DAEMON_HELPER_H
 #define CTRL_DAEMON_HELPER_H
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdbool.h>
+#include <stddef.h>
 
-static inline bool helper_start(pthread_t *thread, void *(*run)(void *arg), void *arg)
-{
-	const struct sched_param param = { 0 };
+#define HELPER_WORTH 20000 /* objects; fewer are done sooner than a thread starts */
 
-	if (pthread_create(thread, NULL, run, arg) != 0)
-		return false;
-	pthread_setschedparam(*thread, SCHED_IDLE, &param);
-	return true;
-}
+bool helper_start(pthread_t *thread, void *(*run)(void *arg), void *arg);
+void helper_join(pthread_t thread);
 
-static inline void helper_join(pthread_t thread)
-{
-	const struct sched_param param = { 0 };
-
-	pthread_setschedparam(thread, SCHED_OTHER, &param);
-	pthread_join(thread, NULL);
-}
+/** Call run(i, arg) for every i below count, from several threads when that is worth it. When one
+ * returns false no new indices are begun, but all below it are still run. Waits for the end. */
+void helper_each(size_t count, bool (*run)(size_t i, void *arg), void *arg);
 
 #endif

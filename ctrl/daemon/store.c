@@ -36,7 +36,7 @@ static enum txn_state state_parse(const char *name)
 	return TXN_COMMITTED;
 }
 
-static int store_error(const struct store *store, const char *what, struct error *err)
+int store_error(const struct store *store, const char *what, struct error *err)
 {
 	int errnum = sqlite3_errcode(store->db) == SQLITE_FULL ? ENOSPC : EIO;
 
@@ -59,7 +59,7 @@ static int step(struct store *store, sqlite3_stmt *stmt, const char *what, struc
 	return ret;
 }
 
-static sqlite3_stmt *query(const struct store *store, const char *sql)
+sqlite3_stmt *store_query(const struct store *store, const char *sql)
 {
 	sqlite3_stmt *stmt = NULL;
 
@@ -68,7 +68,7 @@ static sqlite3_stmt *query(const struct store *store, const char *sql)
 	return stmt;
 }
 
-static const char *column(sqlite3_stmt *stmt, int i)
+const char *store_column(sqlite3_stmt *stmt, int i)
 {
 	const char *text = (const char *)sqlite3_column_text(stmt, i);
 
@@ -87,7 +87,7 @@ static int write_object(struct store *store, sqlite3_stmt *stmt, const struct ob
 	struct text *text, struct error *err)
 {
 	text->len = 0;
-	object_encode(obj, text);
+	object_encode(obj, ENCODE_STORE, text);
 	if (text->failed)
 		return error_set(err, ENOMEM, NULL, "out of memory");
 	bind_key(stmt, obj);
@@ -280,81 +280,19 @@ int store_rollback(struct store *store, const struct txn_record *record, struct 
 
 /* Reading. */
 
-static int load_row(sqlite3_stmt *stmt, struct changeset *set, struct error *err)
-{
-	const char *type = column(stmt, 0), *name = column(stmt, 1), *text = column(stmt, 3);
-	const struct object_schema *schema = schema_by_name(type);
-	struct object *obj;
-	json_error_t why;
-	json_t *json;
-	int ret;
-
-	if (schema == NULL)
-		return error_set(err, EPROTONOSUPPORT, NULL,
-			"state store: unknown object type \"%.40s\"", type);
-	if (sqlite3_column_type(stmt, 3) == SQLITE_NULL)
-		return changeset_delete(set, schema->type, name, err);
-	json = json_loadb(text, (size_t)sqlite3_column_bytes(stmt, 3), 0, &why);
-	if (json == NULL)
-		return error_set(
-			err, EBADMSG, NULL, "state store: %s %.64s: %s", type, name, why.text);
-	ret = object_from_json(schema->type, json, &obj, err);
-	json_decref(json);
-	if (ret < 0)
-		return ret;
-	obj->origin = sqlite3_column_int(stmt, 2) == ORIGIN_FILE ? ORIGIN_FILE : ORIGIN_API;
-	return changeset_put(set, obj, err);
-}
-
-static int load(struct store *store, const char *sql, struct changeset *set, size_t *rows,
-	struct error *err)
-{
-	sqlite3_stmt *stmt = query(store, sql);
-	int ret = 0, rc = SQLITE_DONE;
-
-	*rows = 0;
-	if (stmt == NULL)
-		return store_error(store, "read", err);
-	while (ret == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		ret = load_row(stmt, set, err);
-		++*rows;
-	}
-	if (ret == 0 && rc != SQLITE_DONE)
-		ret = store_error(store, "read", err);
-	sqlite3_finalize(stmt);
-	return ret;
-}
-
-int store_load(struct store *store, struct changeset *set, struct error *err)
-{
-	size_t rows;
-
-	return load(store, "SELECT type, name, origin, json FROM object", set, &rows, err);
-}
-
-int store_load_undo(struct store *store, struct changeset *set, struct error *err)
-{
-	size_t rows;
-	int ret = load(store, "SELECT type, name, origin, json FROM undo", set, &rows, err);
-
-	if (ret == 0 && rows == 0)
-		return error_set(err, ENOENT, NULL, "no transaction waits for its confirmation");
-	return ret;
-}
-
 static void read_record(sqlite3_stmt *stmt, struct txn_record *r)
 {
 	*r = (struct txn_record){
 		.id = (uint64_t)sqlite3_column_int64(stmt, 0),
 		.when = sqlite3_column_int64(stmt, 1),
 		.deadline = sqlite3_column_int64(stmt, 2),
-		.state = state_parse(column(stmt, 3)),
+		.state = state_parse(store_column(stmt, 3)),
 		.added = (uint32_t)sqlite3_column_int64(stmt, 4),
 		.changed = (uint32_t)sqlite3_column_int64(stmt, 5),
 		.removed = (uint32_t)sqlite3_column_int64(stmt, 6),
 	};
-	snprintf(r->source, sizeof(r->source), "%s", column(stmt, 7));
-	snprintf(r->note, sizeof(r->note), "%s", column(stmt, 8));
+	snprintf(r->source, sizeof(r->source), "%s", store_column(stmt, 7));
+	snprintf(r->note, sizeof(r->note), "%s", store_column(stmt, 8));
 }
 
 #define RECORD_COLUMNS \
@@ -363,7 +301,7 @@ static void read_record(sqlite3_stmt *stmt, struct txn_record *r)
 int store_history(struct store *store, size_t limit,
 	int (*visit)(const struct txn_record *record, void *arg), void *arg)
 {
-	sqlite3_stmt *stmt = query(store, RECORD_COLUMNS "ORDER BY id DESC LIMIT ?1");
+	sqlite3_stmt *stmt = store_query(store, RECORD_COLUMNS "ORDER BY id DESC LIMIT ?1");
 	int ret = 0;
 
 	if (stmt == NULL)
@@ -382,7 +320,7 @@ int store_history(struct store *store, size_t limit,
 static bool find_record(
 	struct store *store, const char *sql, uint64_t id, struct txn_record *record)
 {
-	sqlite3_stmt *stmt = query(store, sql);
+	sqlite3_stmt *stmt = store_query(store, sql);
 	bool found = false;
 
 	if (stmt == NULL)
@@ -409,7 +347,7 @@ bool store_waiting(struct store *store, struct txn_record *record)
 
 static sqlite3_int64 number(const struct store *store, const char *sql)
 {
-	sqlite3_stmt *stmt = query(store, sql);
+	sqlite3_stmt *stmt = store_query(store, sql);
 	sqlite3_int64 value = 0;
 
 	if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW)
@@ -430,11 +368,11 @@ bool store_is_empty(const struct store *store)
 
 char *store_file_hash(struct store *store)
 {
-	sqlite3_stmt *stmt = query(store, "SELECT value FROM meta WHERE key = 'file_hash'");
+	sqlite3_stmt *stmt = store_query(store, "SELECT value FROM meta WHERE key = 'file_hash'");
 	char *hash = NULL;
 
 	if (stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW)
-		hash = strdup(column(stmt, 0));
+		hash = strdup(store_column(stmt, 0));
 	sqlite3_finalize(stmt);
 	return hash;
 }

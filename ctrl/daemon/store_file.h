@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Between store.c (rows) and store_file.c (the database file, its lock and its recovery). Not for
+/** Between store.c (rows), store_load.c (objects) and store_file.c (the database file, its lock and its
+ * recovery). Not for
  * others. */
 #ifndef CTRL_DAEMON_STORE_FILE_H
 #define CTRL_DAEMON_STORE_FILE_H
@@ -15,5 +16,12 @@ struct store {
 	char *path;
 	char recovered[320];
 };
+
+/** Fill err with SQLite's message. @return -EIO, -ENOSPC. */
+int store_error(const struct store *store, const char *what, struct error *err);
+/** A statement to step and finalize, or NULL (logged). */
+sqlite3_stmt *store_query(const struct store *store, const char *sql);
+/** Text of a column, "" for NULL. */
+const char *store_column(sqlite3_stmt *stmt, int i);
 
 #endif

@@ -14,7 +14,7 @@ static void *run(void *arg)
 void store_job_begin(struct store_job *job, struct store *store, const struct store_write *write)
 {
 	*job = (struct store_job){ .store = store, .write = write };
-	if (write->count < STORE_JOB_MIN)
+	if (write->count < HELPER_WORTH)
 		return;
 	job->running = helper_start(&job->thread, run, job);
 }

@@ -10,8 +10,6 @@
 
 #include <pthread.h>
 
-#define STORE_JOB_MIN 20000 /* changes; fewer are written sooner than a thread starts */
-
 struct store_job {
 	struct store *store;
 	const struct store_write *write;

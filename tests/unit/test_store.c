@@ -62,13 +62,21 @@ static void test_encode(void)
 	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
 		struct object *obj = object_of(samples[i].type, samples[i].json), *back;
 		struct text text = { 0 };
+		json_t *shown, *encoded;
 
-		object_encode(obj, &text);
+		object_encode(obj, ENCODE_STORE, &text);
 		text_add(&text, "", 1);
 		CU_ASSERT_FALSE(text.failed);
 		back = object_of(samples[i].type, text.data);
 		CU_ASSERT_TRUE(object_equal(obj, back));
 		CU_ASSERT_STRING_EQUAL(obj->name, back->name);
+		text_free(&text);
+		shown = object_to_json(obj, false);
+		object_encode(obj, ENCODE_SHOW, &text);
+		encoded = json_loadb(text.data, text.len, 0, NULL);
+		CU_ASSERT_TRUE(json_equal(shown, encoded));
+		json_decref(shown);
+		json_decref(encoded);
 		text_free(&text);
 		object_unref(obj);
 		object_unref(back);
@@ -79,7 +87,7 @@ static void test_encode(void)
 			"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\"}]}");
 		struct text text = { 0 };
 
-		object_encode(obj, &text);
+		object_encode(obj, ENCODE_STORE, &text);
 		CU_ASSERT(text.len < 100);
 		text_free(&text);
 		object_unref(obj);
