@@ -5,7 +5,8 @@
 
 #define OPTION_COPIED 0x80 /* RFC 791 section 3.1: the option goes into all fragments */
 
-/** Write the header that later fragments have: options without the copied flag left out. @return its length. */
+/** Write the header that later fragments have: options without the copied flag left out. @return
+ * its length. */
 static uint16_t later_header(const uint8_t *from, uint16_t len, uint8_t *to)
 {
 	uint16_t i = sizeof(struct rte_ipv4_hdr), n = sizeof(struct rte_ipv4_hdr);
@@ -27,9 +28,10 @@ static uint16_t later_header(const uint8_t *from, uint16_t len, uint8_t *to)
 	return n;
 }
 
-/** Append `len` bytes from `off` of a packet to a packet, taking more buffers from the pool as they are needed. */
-static bool append_bytes(struct rte_mbuf *to, const struct rte_mbuf *from, uint32_t off, uint32_t len,
-	struct rte_mempool *pool)
+/** Append `len` bytes from `off` of a packet to a packet, taking more buffers from the pool as
+ * they are needed. */
+static bool append_bytes(struct rte_mbuf *to, const struct rte_mbuf *from, uint32_t off,
+	uint32_t len, struct rte_mempool *pool)
 {
 	struct rte_mbuf *last = rte_pktmbuf_lastseg(to);
 
@@ -67,14 +69,15 @@ static void header_finish(struct rte_mbuf *m, uint32_t offset, bool more)
 	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, struct rte_ipv4_hdr *);
 
 	ip->total_length = rte_cpu_to_be_16((uint16_t)rte_pktmbuf_pkt_len(m));
-	ip->fragment_offset = rte_cpu_to_be_16((uint16_t)(offset / 8 | (more ? RTE_IPV4_HDR_MF_FLAG : 0)));
+	ip->fragment_offset =
+		rte_cpu_to_be_16((uint16_t)(offset / 8 | (more ? RTE_IPV4_HDR_MF_FLAG : 0)));
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, (ip->version_ihl & 15u) * 4);
 }
 
 /** One fragment but the first, as copies: `len` bytes of payload from `off`. */
-static struct rte_mbuf *later_make(const struct rte_mbuf *m, const uint8_t *header, uint16_t header_len, uint32_t off,
-	uint32_t len, struct rte_mempool *pool)
+static struct rte_mbuf *later_make(const struct rte_mbuf *m, const uint8_t *header,
+	uint16_t header_len, uint32_t off, uint32_t len, struct rte_mempool *pool)
 {
 	struct rte_mbuf *f = rte_pktmbuf_alloc(pool);
 	void *to;
@@ -95,8 +98,8 @@ fail:
 	return NULL;
 }
 
-uint16_t fragment_cut(struct rte_mbuf *m, uint16_t mtu, struct rte_mempool *pool, struct rte_mbuf **out, uint16_t max,
-	enum drop_reason *reason)
+uint16_t fragment_cut(struct rte_mbuf *m, uint16_t mtu, struct rte_mempool *pool,
+	struct rte_mbuf **out, uint16_t max, enum drop_reason *reason)
 {
 	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod(m, const struct rte_ipv4_hdr *);
 	const uint16_t header_len = (uint16_t)((ip->version_ihl & 15) * 4);
@@ -110,7 +113,8 @@ uint16_t fragment_cut(struct rte_mbuf *m, uint16_t mtu, struct rte_mempool *pool
 	*reason = DROP_packet_too_big;
 	if (mtu < header_len + 8)
 		return 0;
-	first = RTE_MIN(payload, rte_pktmbuf_pkt_len(m) <= mtu ? payload : (mtu - header_len) & ~7u);
+	first = RTE_MIN(
+		payload, rte_pktmbuf_pkt_len(m) <= mtu ? payload : (mtu - header_len) & ~7u);
 	later = (mtu - later_len) & ~7u;
 	count = 1 + (payload - first + later - 1) / later;
 	if (count > max)

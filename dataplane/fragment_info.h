@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Where a fragment belongs: read from its headers, which pkt_parse_* has checked. Private to the fragment files; pure
- * functions, any thread.
+/** Where a fragment belongs: read from its headers, which pkt_parse_* has checked. Private to
+ * the fragment files; pure functions, any thread.
  */
 #ifndef DATAPLANE_FRAGMENT_INFO_H
 #define DATAPLANE_FRAGMENT_INFO_H
@@ -14,27 +14,30 @@
 #define FRAGMENT_TIMEOUT4_MS 30000u /* RFC 791 section 3.2, RFC 1122 section 3.3.2 */
 #define FRAGMENT_TIMEOUT6_MS 60000u /* RFC 8200 section 4.5 */
 
-/** What all fragments of a packet have in common. Compared as bytes. The protocol counts for IPv4 only. */
+/** What all fragments of a packet have in common. Compared as bytes. The protocol counts for
+ * IPv4 only. */
 struct fragment_key {
 	uint8_t src[16], dst[16];
-	uint32_t id;        /* network order */
+	uint32_t id; /* network order */
 	uint32_t zone;
-	uint8_t family;     /* 4 or 6 */
-	uint8_t proto;      /* IPv4; else 0 */
+	uint8_t family; /* 4 or 6 */
+	uint8_t proto;	/* IPv4; else 0 */
 	uint8_t reserved[2];
 };
 static_assert(sizeof(struct fragment_key) == 44, "no padding");
 
 struct fragment_info {
-	uint32_t start, end; /* of the fragment's part, bytes of the whole packet's payload; end is exclusive */
-	uint32_t header;     /* from the mbuf's data to that part: L2, IP and, for IPv6, fragment header */
-	uint32_t next_at;    /* IPv6: offset of the "next header" byte that says "fragment" */
+	/* The fragment's part in bytes of the whole packet's payload; end is exclusive. */
+	uint32_t start, end;
+	uint32_t header;  /* from the mbuf's data to that part: L2, IP, IPv6 fragment header */
+	uint32_t next_at; /* IPv6: offset of the "next header" byte that says "fragment" */
 	bool more;
 };
 
-/** Fill key and info of a packet with PKT_FRAGMENT. @return false when its headers are not as they were parsed. */
-static inline bool fragment_info_get(const struct rte_mbuf *m, const struct pkt *p, struct fragment_key *key,
-	struct fragment_info *info)
+/** Fill key and info of a packet with PKT_FRAGMENT. @return false when its headers are not as
+ * they were parsed. */
+static inline bool fragment_info_get(const struct rte_mbuf *m, const struct pkt *p,
+	struct fragment_key *key, struct fragment_info *info)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l2_len);
 	uint32_t off = sizeof(struct rte_ipv6_hdr), next_at = offsetof(struct rte_ipv6_hdr, proto);

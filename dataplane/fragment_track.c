@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The tracker of forwarded fragmented packets. A set-associative table: what does not fit its bucket is refused, so
- * that a flood costs its own and a few neighbours only. */
+/** The tracker of forwarded fragmented packets. A set-associative table: what does not fit its
+ * bucket is refused, so that a flood costs its own and a few neighbours only. */
 #include "dataplane/fragment.h"
 #include "dataplane/fragment_info.h"
 
@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#define WAYS          8u
-#define RANGES_MAX    32u /* disjoint parts of one packet; touching ones are merged when they fill up */
+#define WAYS	      8u
+#define RANGES_MAX    32u /* disjoint parts of a packet; those that touch are merged when full */
 #define HELD_MAX      16u /* fragments of one packet */
 #define EXPIRE_SLICE  64u /* buckets a call of fragment_expire */
 #define TOTAL_UNKNOWN UINT32_MAX
@@ -21,19 +21,20 @@ struct held {
 	struct pkt p; /* p.m is the fragment */
 };
 
+/* In units of 8 bytes, end rounded up: only the last fragment is no multiple. */
 struct range {
-	uint16_t start, end; /* in units of 8 bytes, end rounded up: only the last fragment is no multiple */
+	uint16_t start, end;
 };
 
 struct tracked {
 	struct fragment_key key; /* family 0: free */
-	uint32_t deadline;       /* ms */
-	uint32_t total;          /* payload bytes of the whole packet, known from the last fragment */
-	uint32_t seen;           /* payload bytes */
-	uint16_t sport, dport;   /* of the first fragment, as in flow keys */
-	uint8_t proto;           /* likewise */
-	bool first;              /* it came */
-	bool refused;            /* fragments overlapped: the rest goes too */
+	uint32_t deadline;	 /* ms */
+	uint32_t total;	       /* payload bytes of the whole packet, known from the last fragment */
+	uint32_t seen;	       /* payload bytes */
+	uint16_t sport, dport; /* of the first fragment, as in flow keys */
+	uint8_t proto;	       /* likewise */
+	bool first;	       /* it came */
+	bool refused;	       /* fragments overlapped: the rest goes too */
 	uint8_t n_held, n_ranges;
 	struct range ranges[RANGES_MAX];
 	struct held *head, **tail; /* in order of arrival */
@@ -44,7 +45,8 @@ struct bucket {
 	struct tracked ways[WAYS];
 } __rte_cache_aligned;
 
-/* Buckets are written under their locks, the pool of held fragments under its own; both by any worker. */
+/* Buckets are written under their locks, the pool of held fragments under its own; both by any
+ * worker. */
 struct fragment_table {
 	uint32_t mask; /* buckets - 1 */
 	uint32_t seed;
@@ -100,9 +102,10 @@ void fragment_table_free(struct fragment_table *t)
 	free(t);
 }
 
-/* --- one packet; the bucket is locked ----------------------------------------------------------------------- */
+/* --- one packet; the bucket is locked --- */
 
-static bool hold(struct fragment_table *t, struct tracked *e, struct rte_mbuf *m, const struct pkt *p)
+static bool hold(
+	struct fragment_table *t, struct tracked *e, struct rte_mbuf *m, const struct pkt *p)
 {
 	struct held *h;
 
@@ -220,15 +223,17 @@ static enum fit range_add(struct tracked *e, const struct fragment_info *f)
 		return fit;
 	if (e->n_ranges == RANGES_MAX && !ranges_merge(e))
 		return FIT_NO_ROOM;
-	e->ranges[e->n_ranges++] = (struct range){ (uint16_t)(f->start / 8), (uint16_t)((f->end + 7) / 8) };
+	e->ranges[e->n_ranges++] =
+		(struct range){ (uint16_t)(f->start / 8), (uint16_t)((f->end + 7) / 8) };
 	e->seen += f->end - f->start;
 	if (!f->more)
 		e->total = f->end;
 	return FIT_NEW;
 }
 
-static enum drop_reason tracked_add(struct fragment_table *t, struct tracked *e, struct rte_mbuf *m, struct pkt *p,
-	const struct fragment_info *f, struct fragment_release *out, bool *held, struct fragment_release *dropped)
+static enum drop_reason tracked_add(struct fragment_table *t, struct tracked *e, struct rte_mbuf *m,
+	struct pkt *p, const struct fragment_info *f, struct fragment_release *out, bool *held,
+	struct fragment_release *dropped)
 {
 	const bool later = p->flags & PKT_FRAGMENT_LATER;
 
@@ -266,7 +271,8 @@ static enum drop_reason tracked_add(struct fragment_table *t, struct tracked *e,
 	} else if (hold(t, e, m, p)) {
 		*held = true;
 	} else {
-		/* The packet can't become whole: forget the part, which no copy may then overlap. */
+		/* The packet can't become whole: forget the part, which no copy may then
+		 * overlap. */
 		e->n_ranges--;
 		e->seen -= f->end - f->start;
 		if (!f->more)
@@ -278,7 +284,7 @@ static enum drop_reason tracked_add(struct fragment_table *t, struct tracked *e,
 	return DROP_NONE;
 }
 
-/* --- table -------------------------------------------------------------------------------------------------- */
+/* --- table --- */
 
 static bool tracked_expired(const struct tracked *e, uint32_t now_ms)
 {
@@ -286,14 +292,16 @@ static bool tracked_expired(const struct tracked *e, uint32_t now_ms)
 }
 
 /** The entry of a packet, a new one if need be; NULL when the bucket is full. */
-static struct tracked *tracked_find(struct bucket *b, const struct fragment_key *key, uint32_t now_ms)
+static struct tracked *tracked_find(
+	struct bucket *b, const struct fragment_key *key, uint32_t now_ms)
 {
 	struct tracked *room = NULL;
 
 	for (unsigned i = 0; i < WAYS; i++) {
 		struct tracked *e = &b->ways[i];
 		/* What holds fragments is left to fragment_expire, which can return them. */
-		const bool over = e->key.family == 0 || (tracked_expired(e, now_ms) && e->n_held == 0);
+		const bool over =
+			e->key.family == 0 || (tracked_expired(e, now_ms) && e->n_held == 0);
 
 		if (!over && memcmp(&e->key, key, sizeof(*key)) == 0)
 			return e;
@@ -308,8 +316,8 @@ static struct tracked *tracked_find(struct bucket *b, const struct fragment_key 
 	return room;
 }
 
-enum drop_reason fragment_track(struct fragment_table *t, struct rte_mbuf *m, struct pkt *p, uint32_t now_ms,
-	struct fragment_release *out, bool *held, struct fragment_release *dropped)
+enum drop_reason fragment_track(struct fragment_table *t, struct rte_mbuf *m, struct pkt *p,
+	uint32_t now_ms, struct fragment_release *out, bool *held, struct fragment_release *dropped)
 {
 	struct fragment_key key;
 	struct fragment_info info;

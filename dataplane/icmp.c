@@ -4,15 +4,20 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#define OWN_TTL        64
-#define ERROR_TOS      0xc0 /* internetwork control: RFC 1812 section 4.3.2.5 */
-#define ERROR_MAX4     576u /* RFC 1812 section 4.3.2.3, bytes in all */
+#define OWN_TTL	       64
+#define ERROR_TOS      0xc0  /* internetwork control: RFC 1812 section 4.3.2.5 */
+#define ERROR_MAX4     576u  /* RFC 1812 section 4.3.2.3, bytes in all */
 #define ERROR_MAX6     1280u /* RFC 4443 section 2.4(c) */
 #define ICMP_HEADER    ((uint16_t)sizeof(struct rte_icmp_hdr))
 #define ICMP6_REDIRECT 137
 #define TCP_OPTION_MSS 2
 
-enum icmp4_type { ICMP4_ECHO_REPLY = 0, ICMP4_UNREACHABLE = 3, ICMP4_ECHO = 8, ICMP4_TIME_EXCEEDED = 11 };
+enum icmp4_type {
+	ICMP4_ECHO_REPLY = 0,
+	ICMP4_UNREACHABLE = 3,
+	ICMP4_ECHO = 8,
+	ICMP4_TIME_EXCEEDED = 11
+};
 enum icmp6_type {
 	ICMP6_UNREACHABLE = 1,
 	ICMP6_TOO_BIG = 2,
@@ -43,14 +48,17 @@ static const struct error_row error_rows[DROP_REASON_COUNT] = {
 
 struct icmp_error icmp_error_for(enum drop_reason reason, bool v6)
 {
-	const struct error_row *row = &error_rows[(unsigned)reason < DROP_REASON_COUNT ? reason : DROP_NONE];
+	const struct error_row *row =
+		&error_rows[(unsigned)reason < DROP_REASON_COUNT ? reason : DROP_NONE];
 
-	return (struct icmp_error){ .type = v6 ? row->type6 : row->type4, .code = v6 ? row->code6 : row->code4 };
+	return (struct icmp_error){ .type = v6 ? row->type6 : row->type4,
+		.code = v6 ? row->code6 : row->code4 };
 }
 
-/* --- errors ----------------------------------------------------------------------------------------------- */
+/* --- errors --- */
 
-/** Only messages that ask or answer something may be answered by an error (RFC 1122 section 3.2.2, RFC 4443 2.4(e)). */
+/** Only messages that ask or answer something may be answered by an error (RFC 1122 section
+ * 3.2.2, RFC 4443 2.4(e)). */
 static bool icmp_is_query(uint8_t type, bool v6)
 {
 	if (v6)
@@ -62,7 +70,8 @@ static bool error_is_due(const struct rte_mbuf *m, const struct pkt *p)
 {
 	const bool v6 = p->flags & PKT_V6;
 	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l2_len);
-	const uint8_t *src = ip + (v6 ? offsetof(struct rte_ipv6_hdr, src_addr) : offsetof(struct rte_ipv4_hdr, src_addr));
+	const uint8_t *src = ip + (v6 ? offsetof(struct rte_ipv6_hdr, src_addr)
+				      : offsetof(struct rte_ipv4_hdr, src_addr));
 	const uint8_t *dst = src + (v6 ? 16 : 4);
 	const uint8_t *type;
 	static const uint8_t zero[16];
@@ -70,7 +79,8 @@ static bool error_is_due(const struct rte_mbuf *m, const struct pkt *p)
 	if (p->flags & (PKT_GENERATED | PKT_FRAGMENT_LATER))
 		return false;
 	if (p->l2_len == sizeof(struct rte_ether_hdr) &&
-		rte_is_multicast_ether_addr(&rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->dst_addr))
+		rte_is_multicast_ether_addr(
+			&rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->dst_addr))
 		return false;
 	if (v6 ? src[0] == 0xff || dst[0] == 0xff : src[0] >= 224 || dst[0] >= 224)
 		return false;
@@ -82,12 +92,14 @@ static bool error_is_due(const struct rte_mbuf *m, const struct pkt *p)
 	return type != NULL && icmp_is_query(*type, v6);
 }
 
-/** "Port unreachable" is for protocols that have ports; for others it is the protocol that nobody takes. */
+/** "Port unreachable" is for protocols that have ports; for others it is the protocol that
+ * nobody takes. */
 static struct icmp_error error_refine(struct icmp_error error, const struct pkt *p)
 {
 	const bool v6 = p->flags & PKT_V6;
 
-	if (error.type != (v6 ? ICMP6_UNREACHABLE : ICMP4_UNREACHABLE) || error.code != (v6 ? PORT6 : PORT4))
+	if (error.type != (v6 ? ICMP6_UNREACHABLE : ICMP4_UNREACHABLE) ||
+		error.code != (v6 ? PORT6 : PORT4))
 		return error;
 	if (p->proto == IPPROTO_TCP || p->proto == IPPROTO_UDP || p->proto == IPPROTO_SCTP)
 		return error;
@@ -118,7 +130,8 @@ static void quote(uint8_t *to, const struct rte_mbuf *m, uint32_t off, uint32_t 
 	}
 }
 
-static void error_header4(uint8_t *h, const struct icmp_error *error, const uint8_t *to, uint16_t len)
+static void error_header4(
+	uint8_t *h, const struct icmp_error *error, const uint8_t *to, uint16_t len)
 {
 	struct rte_ipv4_hdr ip = { .version_ihl = RTE_IPV4_VHL_DEF,
 		.type_of_service = ERROR_TOS,
@@ -133,7 +146,8 @@ static void error_header4(uint8_t *h, const struct icmp_error *error, const uint
 	memcpy(h, &ip, sizeof(ip));
 }
 
-static uint32_t error_header6(uint8_t *h, const struct icmp_error *error, const uint8_t *to, uint16_t len)
+static uint32_t error_header6(
+	uint8_t *h, const struct icmp_error *error, const uint8_t *to, uint16_t len)
 {
 	struct rte_ipv6_hdr ip = { .vtc_flow = RTE_BE32(0x60000000),
 		.payload_len = rte_cpu_to_be_16(len),
@@ -146,8 +160,8 @@ static uint32_t error_header6(uint8_t *h, const struct icmp_error *error, const 
 	return rte_ipv6_phdr_cksum(&ip, 0);
 }
 
-struct rte_mbuf *icmp_error_make(struct rte_mempool *pool, const struct rte_mbuf *m, const struct pkt *p,
-	const struct icmp_error *asked)
+struct rte_mbuf *icmp_error_make(struct rte_mempool *pool, const struct rte_mbuf *m,
+	const struct pkt *p, const struct icmp_error *asked)
 {
 	const bool v6 = p->flags & PKT_V6;
 	const uint16_t l3 = v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
@@ -173,13 +187,15 @@ struct rte_mbuf *icmp_error_make(struct rte_mempool *pool, const struct rte_mbuf
 		return NULL;
 	}
 	src = rte_pktmbuf_mtod_offset(m, const uint8_t *,
-		p->l2_len + (v6 ? offsetof(struct rte_ipv6_hdr, src_addr) : offsetof(struct rte_ipv4_hdr, src_addr)));
+		p->l2_len + (v6 ? offsetof(struct rte_ipv6_hdr, src_addr)
+				: offsetof(struct rte_ipv4_hdr, src_addr)));
 	if (v6)
 		pseudo = error_header6(h, &error, src, len);
 	else
 		error_header4(h, &error, src, len);
 	h += l3;
-	info = rte_cpu_to_be_32(error.info); /* IPv4: 16 unused bits, then the MTU (RFC 1191 section 4) */
+	/* IPv4: 16 unused bits, then the MTU (RFC 1191 section 4). */
+	info = rte_cpu_to_be_32(error.info);
 	h[0] = error.type;
 	h[1] = error.code;
 	memset(h + 2, 0, 2);
@@ -191,7 +207,7 @@ struct rte_mbuf *icmp_error_make(struct rte_mempool *pool, const struct rte_mbuf
 	return e;
 }
 
-/* --- echo ------------------------------------------------------------------------------------------------- */
+/* --- echo --- */
 
 /** RFC 1624 equation 3: the checksum after one word of what it covers changed. */
 static uint16_t checksum_adjust(uint16_t sum, uint16_t from, uint16_t to)
@@ -228,8 +244,8 @@ static void echo_swap4(struct rte_ipv4_hdr *ip)
 	ip->hdr_checksum = checksum_adjust(ip->hdr_checksum, from, to);
 }
 
-/** The reply has no use for the request's extension headers (a routing header must not be turned round: RFC 8200
- * section 4.4): move what precedes them up. */
+/** The reply has no use for the request's extension headers (a routing header must not be turned
+ * round: RFC 8200 section 4.4): move what precedes them up. */
 static void extensions_strip(struct rte_mbuf *m, struct pkt *p)
 {
 	const uint16_t extra = (uint16_t)(p->l3_len - sizeof(struct rte_ipv6_hdr));
@@ -251,24 +267,27 @@ enum drop_reason icmp_echo_reply(struct rte_mbuf *m, struct pkt *p)
 	const bool v6 = p->flags & PKT_V6;
 	const uint32_t off = (uint32_t)p->l2_len + p->l3_len, len = (uint32_t)p->ip_len - p->l3_len;
 	const uint16_t request = rte_cpu_to_be_16((uint16_t)((v6 ? ICMP6_ECHO : ICMP4_ECHO) << 8));
-	const uint16_t reply = rte_cpu_to_be_16((uint16_t)((v6 ? ICMP6_ECHO_REPLY : ICMP4_ECHO_REPLY) << 8));
+	const uint16_t reply =
+		rte_cpu_to_be_16((uint16_t)((v6 ? ICMP6_ECHO_REPLY : ICMP4_ECHO_REPLY) << 8));
 	uint32_t pseudo = 0;
 	uint16_t type_code;
 	uint8_t *icmp;
 
 	if (p->proto != (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) || (p->flags & PKT_FRAGMENT))
 		return DROP_no_local_listener;
-	if (len < ICMP_HEADER || off + len > rte_pktmbuf_pkt_len(m) || off + ICMP_HEADER > rte_pktmbuf_data_len(m))
+	if (len < ICMP_HEADER || off + len > rte_pktmbuf_pkt_len(m) ||
+		off + ICMP_HEADER > rte_pktmbuf_data_len(m))
 		return DROP_l4_truncated;
 	icmp = rte_pktmbuf_mtod_offset(m, uint8_t *, off);
 	memcpy(&type_code, icmp, sizeof(type_code));
 	if (type_code != request)
 		return DROP_no_local_listener;
 	if (v6) {
-		const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod_offset(m, const struct rte_ipv6_hdr *, p->l2_len);
+		const struct rte_ipv6_hdr *ip =
+			rte_pktmbuf_mtod_offset(m, const struct rte_ipv6_hdr *, p->l2_len);
 
-		pseudo = (uint32_t)rte_raw_cksum(ip->src_addr, 32) + rte_cpu_to_be_16((uint16_t)len) +
-			RTE_BE16(IPPROTO_ICMPV6);
+		pseudo = (uint32_t)rte_raw_cksum(ip->src_addr, 32) +
+			 rte_cpu_to_be_16((uint16_t)len) + RTE_BE16(IPPROTO_ICMPV6);
 	}
 	if (pkt_checksum(m, off, len, pseudo) != 0xffff)
 		return DROP_icmp_bad_checksum;
@@ -289,7 +308,7 @@ enum drop_reason icmp_echo_reply(struct rte_mbuf *m, struct pkt *p)
 	return DROP_NONE;
 }
 
-/* --- TCP MSS ---------------------------------------------------------------------------------------------- */
+/* --- TCP MSS --- */
 
 /** The offset of a whole MSS option in the options of a TCP header, 0 when there is none. */
 static uint32_t mss_find(const uint8_t *tcp, uint32_t len)
@@ -332,7 +351,7 @@ bool tcp_mss_clamp(struct rte_mbuf *m, const struct pkt *p, uint16_t mss)
 	memcpy(tcp + at + 2, &to, sizeof(to));
 	/* A partial checksum covers the pseudo header only. */
 	if ((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_L4_MASK)) == 0)
-		checksum_adjust_at(tcp + offsetof(struct rte_tcp_hdr, cksum), at % 2 == 0 ? from : rte_bswap16(from),
-			at % 2 == 0 ? to : rte_bswap16(to));
+		checksum_adjust_at(tcp + offsetof(struct rte_tcp_hdr, cksum),
+			at % 2 == 0 ? from : rte_bswap16(from), at % 2 == 0 ? to : rte_bswap16(to));
 	return true;
 }

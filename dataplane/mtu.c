@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/mtu.h"
 
-#define HEADER4   20u
-#define HEADER6   40u
-#define TCP       20u
-#define VXLAN     (8u + 8u + 14u) /* UDP, VXLAN, inner Ethernet: RFC 7348 section 5 */
+#define HEADER4	  20u
+#define HEADER6	  40u
+#define TCP	  20u
+#define VXLAN	  (8u + 8u + 14u)  /* UDP, VXLAN, inner Ethernet: RFC 7348 section 5 */
 #define WIREGUARD (8u + 16u + 16u) /* UDP, data header, tag */
 
 uint16_t mtu_overhead(enum encap encap, uint8_t underlay_family)
@@ -32,7 +32,8 @@ uint16_t mtu_inner(enum encap encap, uint8_t underlay_family, uint16_t underlay_
 	return (uint16_t)(inner > MTU_MIN6 ? inner : MTU_MIN6);
 }
 
-uint16_t mtu_for_pods(uint16_t underlay_mtu, const enum encap *encaps, const uint8_t *families, unsigned n)
+uint16_t mtu_for_pods(
+	uint16_t underlay_mtu, const enum encap *encaps, const uint8_t *families, unsigned n)
 {
 	uint16_t mtu = mtu_inner(ENCAP_DIRECT, IP_V4, underlay_mtu);
 

@@ -4,8 +4,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* The first segment is made to hold this much behind the L2 header: the longest IP header struct pkt can describe and
- * the longest TCP header. */
+/* The first segment is made to hold this much behind the L2 header: the longest IP header struct
+ * pkt can describe and the longest TCP header. */
 #define CONTIGUOUS     (UINT8_MAX + 60)
 #define EXTENSIONS_MAX 8 /* more than any sender needs; bounds what one packet may cost */
 #define IP6_FIXED      ((uint32_t)sizeof(struct rte_ipv6_hdr))
@@ -15,7 +15,7 @@ static inline struct parsed dropped(enum drop_reason reason)
 	return (struct parsed){ PKT_DROP, reason };
 }
 
-/* --- segments --------------------------------------------------------------------------------------------- */
+/* --- segments --- */
 
 bool pkt_pull_segments(struct rte_mbuf *m, uint32_t len)
 {
@@ -80,7 +80,8 @@ uint16_t pkt_checksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint
 		uint32_t n = RTE_MIN(len, rte_pktmbuf_data_len(m) - off);
 		uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(m, const void *, off), n);
 
-		/* A segment that starts at an odd byte of the sum has its bytes in the other halves of the words. */
+		/* A segment that starts at an odd byte of the sum has its bytes in the other
+		 * halves of the words. */
 		sum += odd ? rte_bswap16(part) : part;
 		odd ^= (n & 1) != 0;
 		len -= n;
@@ -88,11 +89,12 @@ uint16_t pkt_checksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint
 	return __rte_raw_cksum_reduce(sum);
 }
 
-/* --- layer 4 ---------------------------------------------------------------------------------------------- */
+/* --- layer 4 --- */
 
-/** Check the L4 header (`len` bytes of payload are there and contiguous as far as headers go) and take its ports. */
-static __rte_always_inline enum drop_reason parse_l4(const uint8_t *l4, uint32_t len, uint8_t proto, bool v6,
-	bool fragment, uint16_t *ports, uint8_t *flags)
+/** Check the L4 header (`len` bytes of payload are there and contiguous as far as headers go)
+ * and take its ports. */
+static __rte_always_inline enum drop_reason parse_l4(const uint8_t *l4, uint32_t len, uint8_t proto,
+	bool v6, bool fragment, uint16_t *ports, uint8_t *flags)
 {
 	uint32_t n;
 
@@ -137,9 +139,9 @@ static __rte_always_inline enum drop_reason parse_l4(const uint8_t *l4, uint32_t
 	}
 }
 
-/** What every fragment must be: not empty, a multiple of 8 unless it is the last, within 64 KiB; and no TCP header cut
- * in the middle (RFC 1858 section 3.2, RFC 3128). `offset` in bytes, `len` bytes of payload behind `before` bytes that
- * the whole packet's length counts too. */
+/** What every fragment must be: not empty, a multiple of 8 unless it is the last, within 64 KiB;
+ * and no TCP header cut in the middle (RFC 1858 section 3.2, RFC 3128). `offset` in bytes, `len`
+ * bytes of payload behind `before` bytes that the whole packet's length counts too. */
 static bool fragment_sane(uint32_t offset, bool more, uint32_t len, uint32_t before, uint8_t proto)
 {
 	if (len == 0 || (more && len % 8 != 0) || before + offset + len > UINT16_MAX)
@@ -147,10 +149,11 @@ static bool fragment_sane(uint32_t offset, bool more, uint32_t len, uint32_t bef
 	return proto != IPPROTO_TCP || offset == 0 || offset >= sizeof(struct rte_tcp_hdr);
 }
 
-/* --- IPv4 ------------------------------------------------------------------------------------------------- */
+/* --- IPv4 --- */
 
-/** RFC 1071: the ones-complement sum of a right header is 0xffff. Folding keeps a sum's residue modulo 0xffff, and no header
- * sums to zero, so the unfolded sum need only be a multiple of it: one multiplication. */
+/** RFC 1071: the ones-complement sum of a right header is 0xffff. Folding keeps a sum's residue
+ * modulo 0xffff, and no header sums to zero, so the unfolded sum need only be a multiple of it:
+ * one multiplication. */
 static inline bool ip4_checksum_good(const uint8_t *h, uint32_t len)
 {
 	uint64_t sum = 0;
@@ -169,7 +172,8 @@ static inline bool ip4_checksum_good(const uint8_t *h, uint32_t len)
 	return sum % 0xffffu == 0;
 }
 
-/** RFC 791 section 3.1: every option fits. Source routes are refused (RFC 7126 section 4.3, 4.4). */
+/** RFC 791 section 3.1: every option fits. Source routes are refused (RFC 7126 section 4.3,
+ * 4.4). */
 static __rte_noinline bool ip4_options_good(const uint8_t *h, uint32_t len)
 {
 	uint32_t i = sizeof(struct rte_ipv4_hdr);
@@ -196,7 +200,8 @@ static __rte_noinline enum drop_reason ip4_addresses(const uint8_t *src, const u
 	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
 	bool group = (dst[0] & 0xf0) == 0xe0 || memcmp(dst, broadcast, sizeof(broadcast)) == 0;
 
-	if (src[0] == 127 || src[0] >= 224 || (!group && (dst[0] == 0 || dst[0] == 127 || dst[0] >= 240)))
+	if (src[0] == 127 || src[0] >= 224 ||
+		(!group && (dst[0] == 0 || dst[0] == 127 || dst[0] >= 240)))
 		return DROP_ip4_bad_address;
 	if (group)
 		return DROP_multicast_unsupported;
@@ -225,13 +230,16 @@ static __rte_noinline struct parsed ip4_fragment(struct pkt *p, const struct rte
 		p->key4.sport = p->key4.dport = 0;
 		return (struct parsed){ PKT_FRAG, DROP_NONE };
 	}
-	reason = parse_l4((const uint8_t *)ip + p->l3_len, len, p->proto, false, true, &p->key4.sport, &p->flags);
+	reason = parse_l4((const uint8_t *)ip + p->l3_len, len, p->proto, false, true,
+		&p->key4.sport, &p->flags);
 	return reason != DROP_NONE ? dropped(reason) : (struct parsed){ PKT_FRAG, DROP_NONE };
 }
 
-static __rte_always_inline struct parsed parse4(struct rte_mbuf *m, struct pkt *p, uint32_t zone, uint32_t l2_len)
+static __rte_always_inline struct parsed parse4(
+	struct rte_mbuf *m, struct pkt *p, uint32_t zone, uint32_t l2_len)
 {
-	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, l2_len);
+	const struct rte_ipv4_hdr *ip =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, l2_len);
 	const uint32_t avail = rte_pktmbuf_pkt_len(m) - l2_len;
 	enum drop_reason reason;
 	uint8_t flags = 0;
@@ -267,23 +275,27 @@ static __rte_always_inline struct parsed parse4(struct rte_mbuf *m, struct pkt *
 	p->tos = ip->type_of_service;
 	p->flags = flags;
 	if (unlikely(ip4_address_odd(&p->key4.src) || ip4_address_odd(&p->key4.dst))) {
-		reason = ip4_addresses((const uint8_t *)&ip->src_addr, (const uint8_t *)&ip->dst_addr);
+		reason = ip4_addresses(
+			(const uint8_t *)&ip->src_addr, (const uint8_t *)&ip->dst_addr);
 		if (reason != DROP_NONE)
 			return dropped(reason);
 	}
-	if (unlikely(ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)))
+	if (unlikely(ip->fragment_offset &
+		     RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)))
 		return ip4_fragment(p, ip);
-	reason = parse_l4((const uint8_t *)ip + hl, len - hl, p->proto, false, false, &p->key4.sport, &p->flags);
+	reason = parse_l4((const uint8_t *)ip + hl, len - hl, p->proto, false, false,
+		&p->key4.sport, &p->flags);
 	if (unlikely(reason != DROP_NONE))
 		return dropped(reason);
 	return (struct parsed){ PKT_FLOW4, DROP_NONE };
 }
 
-/* --- IPv6 ------------------------------------------------------------------------------------------------- */
+/* --- IPv6 --- */
 
-/** Walk the extension headers (RFC 8200 section 4) from the fixed header's end; fills p->proto, l3_len and the fragment
- * flags. `len` is the whole packet's. */
-static __rte_noinline enum drop_reason ip6_extensions(const uint8_t *h, uint32_t len, uint8_t next, struct pkt *p)
+/** Walk the extension headers (RFC 8200 section 4) from the fixed header's end; fills p->proto,
+ * l3_len and the fragment flags. `len` is the whole packet's. */
+static __rte_noinline enum drop_reason ip6_extensions(
+	const uint8_t *h, uint32_t len, uint8_t next, struct pkt *p)
 {
 	uint32_t off = IP6_FIXED;
 	bool fragment = false;
@@ -300,21 +312,28 @@ static __rte_noinline enum drop_reason ip6_extensions(const uint8_t *h, uint32_t
 		}
 		if (len - off < 8)
 			return DROP_ip6_bad_extension;
-		x_len = next == IPPROTO_AH ? (x[1] + 2u) * 4 : next == IPPROTO_FRAGMENT ? 8 : (x[1] + 1u) * 8;
+		x_len = next == IPPROTO_AH	   ? (x[1] + 2u) * 4
+			: next == IPPROTO_FRAGMENT ? 8
+						   : (x[1] + 1u) * 8;
 		if (x_len > len - off || off + x_len > UINT8_MAX)
 			return DROP_ip6_bad_extension;
-		if ((next == IPPROTO_HOPOPTS && off != IP6_FIXED) || (next == IPPROTO_ROUTING && x[2] == 0) ||
+		/* RFC 8200 section 4.1, RFC 5095, one fragment header. */
+		if ((next == IPPROTO_HOPOPTS && off != IP6_FIXED) ||
+			(next == IPPROTO_ROUTING && x[2] == 0) ||
 			(next == IPPROTO_FRAGMENT && fragment))
-			return DROP_ip6_bad_extension; /* RFC 8200 section 4.1, RFC 5095, one fragment header */
+			return DROP_ip6_bad_extension;
 		off += x_len;
 		p->flags |= PKT_OPTIONS;
 		if (next == IPPROTO_FRAGMENT) {
 			fragment = true;
 			frag = (uint32_t)x[2] << 8 | x[3];
 			if ((frag & 0xfff9) != 0) {
-				if (!fragment_sane(frag & 0xfff8, frag & 1, len - off, off - x_len, x[0]))
+				if (!fragment_sane(
+					    frag & 0xfff8, frag & 1, len - off, off - x_len, x[0]))
 					return DROP_fragment_malformed;
-				p->flags |= (uint8_t)(PKT_FRAGMENT | ((frag & 0xfff8) != 0 ? PKT_FRAGMENT_LATER : 0));
+				p->flags |=
+					(uint8_t)(PKT_FRAGMENT |
+						  ((frag & 0xfff8) != 0 ? PKT_FRAGMENT_LATER : 0));
 			}
 		}
 		next = x[0];
@@ -328,13 +347,16 @@ static __rte_noinline enum drop_reason ip6_extensions(const uint8_t *h, uint32_t
 }
 
 /** Addresses whose first byte is out of the ordinary. RFC 4291 section 2.5, 2.7. */
-static __rte_noinline enum drop_reason ip6_addresses(const uint8_t *src, const uint8_t *dst, bool nd)
+static __rte_noinline enum drop_reason ip6_addresses(
+	const uint8_t *src, const uint8_t *dst, bool nd)
 {
-	static const uint8_t zero[16], loopback[16] = { [15] = 1 }, mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const uint8_t zero[16], loopback[16] = { [15] = 1 },
+				       mapped[12] = { [10] = 0xff, [11] = 0xff };
 	const uint8_t *both[2] = { src, dst };
 
 	for (int i = 0; i < 2; i++) {
-		if (memcmp(both[i], loopback, 16) == 0 || memcmp(both[i], mapped, sizeof(mapped)) == 0)
+		if (memcmp(both[i], loopback, 16) == 0 ||
+			memcmp(both[i], mapped, sizeof(mapped)) == 0)
 			return DROP_ip6_bad_address;
 	}
 	if (src[0] == 0xff || memcmp(dst, zero, 16) == 0)
@@ -351,9 +373,11 @@ static inline bool ip6_address_odd(const uint8_t *a)
 	return (uint8_t)(a[0] - 1) >= 0xfe;
 }
 
-static __rte_always_inline struct parsed parse6(struct rte_mbuf *m, struct pkt *p, uint32_t zone, uint32_t l2_len)
+static __rte_always_inline struct parsed parse6(
+	struct rte_mbuf *m, struct pkt *p, uint32_t zone, uint32_t l2_len)
 {
-	const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod_offset(m, const struct rte_ipv6_hdr *, l2_len);
+	const struct rte_ipv6_hdr *ip =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv6_hdr *, l2_len);
 	const uint32_t avail = rte_pktmbuf_pkt_len(m) - l2_len;
 	const uint8_t *l4;
 	enum drop_reason reason, odd = DROP_NONE;
@@ -389,10 +413,10 @@ static __rte_always_inline struct parsed parse6(struct rte_mbuf *m, struct pkt *
 		nd = false;
 	} else {
 		l4 = (const uint8_t *)ip + p->l3_len;
-		reason = parse_l4(l4, len - p->l3_len, p->proto, true, p->flags & PKT_FRAGMENT, &p->key6.sport,
-			&p->flags);
-		nd = p->proto == IPPROTO_ICMPV6 && reason == DROP_NONE && !(p->flags & PKT_FRAGMENT) && l4[0] >= 133 &&
-			l4[0] <= 137;
+		reason = parse_l4(l4, len - p->l3_len, p->proto, true, p->flags & PKT_FRAGMENT,
+			&p->key6.sport, &p->flags);
+		nd = p->proto == IPPROTO_ICMPV6 && reason == DROP_NONE &&
+		     !(p->flags & PKT_FRAGMENT) && l4[0] >= 133 && l4[0] <= 137;
 	}
 	if (unlikely(ip6_address_odd(p->key6.src) || ip6_address_odd(p->key6.dst)))
 		odd = ip6_addresses(p->key6.src, p->key6.dst, nd);
@@ -405,11 +429,12 @@ static __rte_always_inline struct parsed parse6(struct rte_mbuf *m, struct pkt *
 	return (struct parsed){ nd ? PKT_ND : PKT_FLOW6, DROP_NONE };
 }
 
-/* --- entry ------------------------------------------------------------------------------------------------ */
+/* --- entry --- */
 
 static inline bool headers_contiguous(struct rte_mbuf *m, uint32_t l2_len)
 {
-	return likely(m->nb_segs == 1) || pkt_pull(m, RTE_MIN(rte_pktmbuf_pkt_len(m), l2_len + CONTIGUOUS));
+	return likely(m->nb_segs == 1) ||
+	       pkt_pull(m, RTE_MIN(rte_pktmbuf_pkt_len(m), l2_len + CONTIGUOUS));
 }
 
 struct parsed pkt_parse_ether(struct rte_mbuf *m, struct pkt *p, uint32_t zone)
@@ -431,13 +456,16 @@ struct parsed pkt_parse_ether(struct rte_mbuf *m, struct pkt *p, uint32_t zone)
 		return parse6(m, p, zone, sizeof(*eth));
 	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_ARP))
 		return (struct parsed){ PKT_ARP, DROP_NONE };
-	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) || eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ))
-		return dropped(rte_pktmbuf_pkt_len(m) < sizeof(*eth) + sizeof(struct rte_vlan_hdr) ?
-				DROP_l2_truncated : DROP_vlan_unexpected);
+	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN) ||
+		eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ))
+		return dropped(rte_pktmbuf_pkt_len(m) < sizeof(*eth) + sizeof(struct rte_vlan_hdr)
+				       ? DROP_l2_truncated
+				       : DROP_vlan_unexpected);
 	return dropped(DROP_ethertype_unknown);
 }
 
-struct parsed pkt_parse_ip(struct rte_mbuf *m, struct pkt *p, uint32_t zone, unsigned version, uint8_t l2_len)
+struct parsed pkt_parse_ip(
+	struct rte_mbuf *m, struct pkt *p, uint32_t zone, unsigned version, uint8_t l2_len)
 {
 	p->flags = version == 6 ? PKT_V6 : 0;
 	p->l2_len = l2_len;
@@ -448,10 +476,12 @@ struct parsed pkt_parse_ip(struct rte_mbuf *m, struct pkt *p, uint32_t zone, uns
 	return version == 6 ? parse6(m, p, zone, l2_len) : parse4(m, p, zone, l2_len);
 }
 
-/** The dport of the opposite direction's echo message: request and reply swap types, the code stays. */
+/** The dport of the opposite direction's echo message: request and reply swap types, the code
+ * stays. */
 static uint16_t icmp_mirror(uint16_t dport, bool v6)
 {
-	uint16_t type = (uint16_t)(rte_be_to_cpu_16(dport) >> 8), code = (uint16_t)(rte_be_to_cpu_16(dport) & 0xff);
+	uint16_t type = (uint16_t)(rte_be_to_cpu_16(dport) >> 8),
+		 code = (uint16_t)(rte_be_to_cpu_16(dport) & 0xff);
 
 	if (v6 && (type == 128 || type == 129))
 		type ^= 1;
@@ -465,7 +495,8 @@ void pkt_reverse_key4(const struct flow_key4 *key, uint32_t zone, struct flow_ke
 	const uint8_t proto = (uint8_t)key->zone_proto;
 	const bool icmp = proto == IPPROTO_ICMP;
 
-	*out = (struct flow_key4){ .src = key->dst, .dst = key->src,
+	*out = (struct flow_key4){ .src = key->dst,
+		.dst = key->src,
 		.sport = icmp ? key->sport : key->dport,
 		.dport = icmp ? icmp_mirror(key->dport, false) : key->sport,
 		.zone_proto = zone << 8 | proto };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Whole packets from the fragments addressed to this node. One table a worker, no locks. When there is no room, the
- * oldest packet of the bucket goes: whoever floods loses first. */
+/** Whole packets from the fragments addressed to this node. One table a worker, no locks. When
+ * there is no room, the oldest packet of the bucket goes: whoever floods loses first. */
 #include "dataplane/fragment.h"
 #include "dataplane/fragment_info.h"
 
@@ -9,13 +9,13 @@
 #include <rte_malloc.h>
 #include <sys/random.h>
 
-#define WAYS            4u
-#define PARTS_MAX       64u /* 64 KiB at an MTU of 1280 is 54 */
-#define HELD_PER_WAY    8u /* average, so that no flood takes all packet buffers */
-#define ECN_MASK        3u
-#define ECN_CE          3u
-#define TOTAL_UNKNOWN   UINT32_MAX
-#define IP6_FIXED       ((uint32_t)sizeof(struct rte_ipv6_hdr))
+#define WAYS		4u
+#define PARTS_MAX	64u /* 64 KiB at an MTU of 1280 is 54 */
+#define HELD_PER_WAY	8u  /* average, so that no flood takes all packet buffers */
+#define ECN_MASK	3u
+#define ECN_CE		3u
+#define TOTAL_UNKNOWN	UINT32_MAX
+#define IP6_FIXED	((uint32_t)sizeof(struct rte_ipv6_hdr))
 #define FRAGMENT_HEADER 8u
 
 struct part {
@@ -26,12 +26,12 @@ struct part {
 
 struct assembly {
 	struct fragment_key key; /* family 0: free */
-	uint64_t deadline;       /* TSC */
-	uint32_t total;          /* payload bytes, known from the last fragment */
+	uint64_t deadline;	 /* TSC */
+	uint32_t total;		 /* payload bytes, known from the last fragment */
 	uint32_t seen;
-	uint32_t next_at;        /* of the first fragment, see fragment_info.h */
-	uint8_t ecn_seen;        /* 1 << ECN field of every fragment */
-	uint8_t l2_len;          /* of the first fragment */
+	uint32_t next_at; /* of the first fragment, see fragment_info.h */
+	uint8_t ecn_seen; /* 1 << ECN field of every fragment */
+	uint8_t l2_len;	  /* of the first fragment */
 	uint8_t n;
 	struct part parts[PARTS_MAX]; /* sorted by start */
 };
@@ -52,8 +52,8 @@ struct reassembly *reassembly_new(unsigned max_packets, int socket_id)
 
 	while (buckets * WAYS < max_packets)
 		buckets *= 2;
-	r = rte_zmalloc_socket("reassembly", sizeof(*r) + buckets * WAYS * sizeof(r->assemblies[0]), RTE_CACHE_LINE_SIZE,
-		socket_id);
+	r = rte_zmalloc_socket("reassembly", sizeof(*r) + buckets * WAYS * sizeof(r->assemblies[0]),
+		RTE_CACHE_LINE_SIZE, socket_id);
 	if (r == NULL)
 		return NULL;
 	if (getrandom(&r->seed, sizeof(r->seed), 0) != (ssize_t)sizeof(r->seed)) {
@@ -109,10 +109,11 @@ unsigned reassembly_expire(struct reassembly *r, uint64_t now_tsc, unsigned buck
 }
 
 /** The entry of a packet, made at the cost of the oldest of its bucket if need be. */
-static struct assembly *assembly_find(struct reassembly *r, const struct fragment_key *key, uint64_t now_tsc,
-	unsigned *n_freed)
+static struct assembly *assembly_find(
+	struct reassembly *r, const struct fragment_key *key, uint64_t now_tsc, unsigned *n_freed)
 {
-	struct assembly *bucket = &r->assemblies[(fragment_key_hash(key, r->seed) & r->mask) * WAYS];
+	struct assembly *bucket =
+		&r->assemblies[(fragment_key_hash(key, r->seed) & r->mask) * WAYS];
 	struct assembly *room = &bucket[0];
 
 	for (unsigned i = 0; i < WAYS; i++) {
@@ -127,7 +128,8 @@ static struct assembly *assembly_find(struct reassembly *r, const struct fragmen
 	}
 	*n_freed += assembly_free(r, room);
 	room->key = *key;
-	room->deadline = now_tsc + r->tsc_per_ms * (key->family == 4 ? FRAGMENT_TIMEOUT4_MS : FRAGMENT_TIMEOUT6_MS);
+	room->deadline = now_tsc + r->tsc_per_ms * (key->family == 4 ? FRAGMENT_TIMEOUT4_MS
+								     : FRAGMENT_TIMEOUT6_MS);
 	room->total = TOTAL_UNKNOWN;
 	room->seen = 0;
 	room->ecn_seen = 0;
@@ -136,21 +138,26 @@ static struct assembly *assembly_find(struct reassembly *r, const struct fragmen
 
 enum fit { FIT_NEW, FIT_DUPLICATE, FIT_REFUSED };
 
-/** Put a part in its place. FIT_REFUSED: overlaps, two ends, too many, too long: RFC 5722, the whole packet goes. */
+/** Put a part in its place. FIT_REFUSED: overlaps, two ends, too many, too long: RFC 5722, the
+ * whole packet goes. */
 static enum fit part_insert(struct assembly *a, struct rte_mbuf *m, const struct fragment_info *f)
 {
 	unsigned at = a->n;
 
 	while (at > 0 && a->parts[at - 1].start >= f->start)
 		at--;
-	if (at < a->n && a->parts[at].start == f->start && a->parts[at].end == f->end && f->more == (a->total != f->end))
+	if (at < a->n && a->parts[at].start == f->start && a->parts[at].end == f->end &&
+		f->more == (a->total != f->end))
 		return FIT_DUPLICATE;
-	if ((at > 0 && a->parts[at - 1].end > f->start) || (at < a->n && a->parts[at].start < f->end) || a->n == PARTS_MAX)
+	if ((at > 0 && a->parts[at - 1].end > f->start) ||
+		(at < a->n && a->parts[at].start < f->end) || a->n == PARTS_MAX)
 		return FIT_REFUSED;
-	if (f->more ? a->total != TOTAL_UNKNOWN && f->end >= a->total : a->total != TOTAL_UNKNOWN || at < a->n)
+	if (f->more ? a->total != TOTAL_UNKNOWN && f->end >= a->total
+		    : a->total != TOTAL_UNKNOWN || at < a->n)
 		return FIT_REFUSED;
 	memmove(&a->parts[at + 1], &a->parts[at], (a->n - at) * sizeof(a->parts[0]));
-	a->parts[at] = (struct part){ .m = m, .start = f->start, .end = f->end, .header = f->header };
+	a->parts[at] =
+		(struct part){ .m = m, .start = f->start, .end = f->end, .header = f->header };
 	a->n++;
 	a->seen += f->end - f->start;
 	if (!f->more)
@@ -160,8 +167,8 @@ static enum fit part_insert(struct assembly *a, struct rte_mbuf *m, const struct
 	return FIT_NEW;
 }
 
-/** RFC 3168 section 5.3: congestion seen by any fragment was seen by the packet. @return false when fragments disagree
- * whether they are capable of it. */
+/** RFC 3168 section 5.3: congestion seen by any fragment was seen by the packet. @return false
+ * when fragments disagree whether they are capable of it. */
 static bool ecn_merge(const struct assembly *a, uint8_t *tos)
 {
 	if (!(a->ecn_seen & (1u << ECN_CE)))
@@ -196,7 +203,8 @@ static bool header6_finish(const struct assembly *a, struct rte_mbuf *m)
 
 	if (payload + IP6_FIXED > UINT16_MAX || !ecn_merge(a, &tos))
 		return false;
-	ip->vtc_flow = rte_cpu_to_be_32((vtc_flow & ~RTE_IPV6_HDR_TC_MASK) | (uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT);
+	ip->vtc_flow = rte_cpu_to_be_32(
+		(vtc_flow & ~RTE_IPV6_HDR_TC_MASK) | (uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT);
 	ip->payload_len = rte_cpu_to_be_16((uint16_t)payload);
 	frame[a->next_at] = frame[frag_at];
 	memmove(frame + FRAGMENT_HEADER, frame, frag_at);
@@ -221,7 +229,8 @@ static struct rte_mbuf *part_strip(const struct part *part)
 	return m;
 }
 
-/** Chain all parts behind the first, whose headers become the packet's. NULL: they don't make a packet. */
+/** Chain all parts behind the first, whose headers become the packet's. NULL: they don't make a
+ * packet. */
 static struct rte_mbuf *assembly_join(struct assembly *a)
 {
 	struct rte_mbuf *m = a->parts[0].m, *last;
@@ -241,8 +250,8 @@ static struct rte_mbuf *assembly_join(struct assembly *a)
 	return m;
 }
 
-struct rte_mbuf *reassembly_add(struct reassembly *r, struct rte_mbuf *m, struct pkt *p, uint64_t now_tsc,
-	unsigned *n_freed, unsigned *n_merged)
+struct rte_mbuf *reassembly_add(struct reassembly *r, struct rte_mbuf *m, struct pkt *p,
+	uint64_t now_tsc, unsigned *n_freed, unsigned *n_merged)
 {
 	struct fragment_key key;
 	struct fragment_info info;
@@ -253,7 +262,8 @@ struct rte_mbuf *reassembly_add(struct reassembly *r, struct rte_mbuf *m, struct
 	*n_freed = reassembly_expire(r, now_tsc, 1);
 	if (unlikely(!(p->flags & PKT_FRAGMENT) || !fragment_info_get(m, p, &key, &info)))
 		goto refuse;
-	while (r->held >= r->held_max) /* the expiry of single buckets above was not enough: make room */
+	while (r->held >=
+		r->held_max) /* the expiry of single buckets above was not enough: make room */
 		*n_freed += reassembly_expire(r, UINT64_MAX, 1);
 	a = assembly_find(r, &key, now_tsc, n_freed);
 	switch (part_insert(a, m, &info)) {

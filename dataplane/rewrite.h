@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Prepend an adjacency's header to a packet and patch what differs a packet: lengths, TOS, DF, source port, flow label,
- * checksums, and the ethertype or protocol that names the packet's family, so that one adjacency carries both.
- * Worker threads; pure but for the packet. Formats: RFC 7348 (VXLAN), RFC 2003 / 2473 / 4213 (IP in IP), RFC 6040 (ECN),
- * RFC 6935 (zero UDP checksum over IPv6), RFC 6438 (flow label).
+/** Prepend an adjacency's header to a packet and patch what differs a packet: lengths, TOS, DF,
+ * source port, flow label, checksums, and the ethertype or protocol that names the packet's family,
+ * so that one adjacency carries both. Worker threads; pure but for the packet. Formats: RFC 7348
+ * (VXLAN), RFC 2003 / 2473 / 4213 (IP in IP), RFC 6040 (ECN), RFC 6935 (zero UDP checksum over
+ * IPv6), RFC 6438 (flow label).
  *
  * What a template must be, for those who build one:
  * - ADJ_REWRITE: an Ethernet header. Its ethertype is written here.
  * - ADJ_TUNNEL with ADJ_UDP: ends with an inner Ethernet header, whose ethertype is written here.
- * - ADJ_TUNNEL without ADJ_UDP: ends with the outer IP header, whose protocol (next header) is zero and written here.
- * - Outer IPv4: length, TOS, identification and checksum zero; fragment_offset is DF or zero. outer_sum is
- *   ip_header_sum of the header with fragment_offset taken as zero.
+ * - ADJ_TUNNEL without ADJ_UDP: ends with the outer IP header, whose protocol (next header) is zero
+ *   and written here.
+ * - Outer IPv4: length, TOS, identification and checksum zero; fragment_offset is DF or zero.
+ *   outer_sum is ip_header_sum of the header with fragment_offset taken as zero.
  * - Outer IPv6: payload length zero; the first word is written here.
  */
 #ifndef DATAPLANE_REWRITE_H
@@ -50,7 +52,8 @@ static inline uint32_t ip_header_sum(const struct rte_ipv4_hdr *ip)
 
 static __rte_always_inline void rewrite_copy(uint8_t *to, const uint8_t *from, uint8_t len)
 {
-	/* Constant lengths become a few vector moves: Ethernet, VXLAN and IP-in-IP over either family. */
+	/* Constant lengths become a few vector moves: Ethernet, VXLAN and IP-in-IP over either
+	 * family. */
 	if (likely(len == 14))
 		memcpy(to, from, 14);
 	else if (likely(len == 64))
@@ -65,8 +68,8 @@ static __rte_always_inline void rewrite_copy(uint8_t *to, const uint8_t *from, u
 		memcpy(to, from, len);
 }
 
-static inline void rewrite_outer4(struct rte_ipv4_hdr *ip, const struct adjacency *adj, const struct pkt *p,
-	uint16_t outer_len, uint16_t outer_id, uint8_t proto)
+static inline void rewrite_outer4(struct rte_ipv4_hdr *ip, const struct adjacency *adj,
+	const struct pkt *p, uint16_t outer_len, uint16_t outer_id, uint8_t proto)
 {
 	const uint16_t df = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
 	uint16_t len = rte_cpu_to_be_16(outer_len);
@@ -81,24 +84,26 @@ static inline void rewrite_outer4(struct rte_ipv4_hdr *ip, const struct adjacenc
 	ip->total_length = len;
 	ip->fragment_offset = frag;
 	ip->packet_id = frag & df ? 0 : outer_id; /* RFC 6864: atomic datagrams need none */
-	ip->hdr_checksum = ip_sum_fold(adj->outer_sum + len + rte_cpu_to_be_16(tos) + frag + ip->packet_id +
-		rte_cpu_to_be_16(proto));
+	ip->hdr_checksum = ip_sum_fold(adj->outer_sum + len + rte_cpu_to_be_16(tos) + frag +
+				       ip->packet_id + rte_cpu_to_be_16(proto));
 }
 
-static inline void rewrite_outer6(struct rte_ipv6_hdr *ip, const struct adjacency *adj, const struct pkt *p,
-	uint16_t outer_len, uint8_t proto)
+static inline void rewrite_outer6(struct rte_ipv6_hdr *ip, const struct adjacency *adj,
+	const struct pkt *p, uint16_t outer_len, uint8_t proto)
 {
 	uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
 
-	/* The label comes from the half of the hash that travels with punted packets, so that a flow keeps it. */
-	ip->vtc_flow = rte_cpu_to_be_32(0x60000000u | (uint32_t)tos << 20 | (uint32_t)(p->hash >> 32 & 0xfffffu));
+	/* The label comes from the half of the hash that travels with punted packets, so that a
+	 * flow keeps it. */
+	ip->vtc_flow = rte_cpu_to_be_32(
+		0x60000000u | (uint32_t)tos << 20 | (uint32_t)(p->hash >> 32 & 0xfffffu));
 	ip->payload_len = rte_cpu_to_be_16((uint16_t)(outer_len - sizeof(*ip)));
 	if (proto != 0)
 		ip->proto = proto;
 }
 
-static inline void rewrite_udp(struct rte_mbuf *m, uint8_t *h, const struct adjacency *adj, const struct pkt *p,
-	uint16_t outer_len)
+static inline void rewrite_udp(struct rte_mbuf *m, uint8_t *h, const struct adjacency *adj,
+	const struct pkt *p, uint16_t outer_len)
 {
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(h + adj->outer_udp_off);
 	uint16_t len = (uint16_t)(outer_len - (adj->outer_udp_off - adj->outer_ip_off));
@@ -110,17 +115,19 @@ static inline void rewrite_udp(struct rte_mbuf *m, uint8_t *h, const struct adja
 		uint16_t pseudo, sum;
 
 		udp->dgram_cksum = 0;
-		pseudo = adj->flags & ADJ_OUTER_V4 ? rte_ipv4_phdr_cksum(ip, 0) : rte_ipv6_phdr_cksum(ip, 0);
+		pseudo = adj->flags & ADJ_OUTER_V4 ? rte_ipv4_phdr_cksum(ip, 0)
+						   : rte_ipv6_phdr_cksum(ip, 0);
 		sum = (uint16_t)~pkt_checksum(m, adj->outer_udp_off, len, pseudo);
 		udp->dgram_cksum = sum == 0 ? 0xffff : sum;
 	}
 }
 
-/** Prepend adj->header to a packet that starts at its IP header and has `ip_len` bytes. `p` describes that packet: flags,
- * tos, hash. With adj->mtu respected the outer length fits 16 bits. `outer_id` is the IPv4 identification for packets that
- * may be fragmented on the way. @return false when there is no headroom (DROP_no_buffer). */
-static inline bool rewrite_prepend(struct rte_mbuf *m, const struct adjacency *adj, const struct pkt *p,
-	uint16_t ip_len, uint16_t outer_id)
+/** Prepend adj->header to a packet that starts at its IP header and has `ip_len` bytes. `p`
+ * describes that packet: flags, tos, hash. With adj->mtu respected the outer length fits 16
+ * bits. `outer_id` is the IPv4 identification for packets that may be fragmented on the way.
+ * @return false when there is no headroom (DROP_no_buffer). */
+static inline bool rewrite_prepend(struct rte_mbuf *m, const struct adjacency *adj,
+	const struct pkt *p, uint16_t ip_len, uint16_t outer_id)
 {
 	const bool v6 = p->flags & PKT_V6;
 	const bool udp = adj->flags & ADJ_UDP;
@@ -132,7 +139,8 @@ static inline bool rewrite_prepend(struct rte_mbuf *m, const struct adjacency *a
 		return false;
 	rewrite_copy(h, adj->header, adj->header_len);
 	if (adj->type == ADJ_REWRITE || udp) {
-		const uint16_t type = v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
+		const uint16_t type =
+			v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
 
 		memcpy(h + adj->header_len - sizeof(type), &type, sizeof(type));
 		if (adj->type == ADJ_REWRITE)
@@ -140,9 +148,11 @@ static inline bool rewrite_prepend(struct rte_mbuf *m, const struct adjacency *a
 	}
 	proto = udp ? 0 : v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 	if (adj->flags & ADJ_OUTER_V4)
-		rewrite_outer4((struct rte_ipv4_hdr *)(h + adj->outer_ip_off), adj, p, outer_len, outer_id, proto);
+		rewrite_outer4((struct rte_ipv4_hdr *)(h + adj->outer_ip_off), adj, p, outer_len,
+			outer_id, proto);
 	else
-		rewrite_outer6((struct rte_ipv6_hdr *)(h + adj->outer_ip_off), adj, p, outer_len, proto);
+		rewrite_outer6(
+			(struct rte_ipv6_hdr *)(h + adj->outer_ip_off), adj, p, outer_len, proto);
 	if (udp)
 		rewrite_udp(m, h, adj, p, outer_len);
 	return true;

@@ -9,24 +9,27 @@
 #define SLOT_MIN 16u
 
 /* What receive offloads said about outer headers, and what senders asked to be done to them. */
-#define OUTER_OL_FLAGS                                                                             \
-	(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_TX_L4_MASK |       \
-		RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 |              \
+#define OUTER_OL_FLAGS                                                                       \
+	(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_TX_L4_MASK | \
+		RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 |        \
 		RTE_MBUF_F_TX_IPV6)
 
-/* --- table ------------------------------------------------------------------------------------------------ */
+/* --- table --- */
 
-/** Whether an address of that family (constant at the call) is `bytes`: inline words instead of a call. */
-static __rte_always_inline bool address_is(const struct ip_addr *addr, bool v6, const uint8_t *bytes)
+/** Whether an address of that family (constant at the call) is `bytes`: inline words instead of
+ * a call. */
+static __rte_always_inline bool address_is(
+	const struct ip_addr *addr, bool v6, const uint8_t *bytes)
 {
 	if (addr->family != (v6 ? IP_V6 : IP_V4))
 		return false;
 	return memcmp(addr->bytes, bytes, v6 ? 16 : 4) == 0;
 }
 
-/** The slot where the search for an address begins. Chains are as long as configured peers make them, whatever comes
- * from outside, so that the hash needs no secret. */
-static __rte_always_inline uint32_t peer_slot(const struct tunnel_table *table, bool v6, const uint8_t *addr)
+/** The slot where the search for an address begins. Chains are as long as configured peers make
+ * them, whatever comes from outside, so that the hash needs no secret. */
+static __rte_always_inline uint32_t peer_slot(
+	const struct tunnel_table *table, bool v6, const uint8_t *addr)
 {
 	uint64_t word[2] = { 0, 0 };
 
@@ -35,8 +38,8 @@ static __rte_always_inline uint32_t peer_slot(const struct tunnel_table *table, 
 	return (uint32_t)(word[0] >> 32) & table->mask;
 }
 
-static __rte_always_inline const struct tunnel_peer *peer_find(const struct tunnel_table *table, bool v6,
-	const uint8_t *addr)
+static __rte_always_inline const struct tunnel_peer *peer_find(
+	const struct tunnel_table *table, bool v6, const uint8_t *addr)
 {
 	for (uint32_t slot = peer_slot(table, v6, addr);; slot = (slot + 1) & table->mask) {
 		const struct tunnel_peer *peer = &table->slots[slot];
@@ -48,7 +51,8 @@ static __rte_always_inline const struct tunnel_peer *peer_find(const struct tunn
 	}
 }
 
-static __rte_always_inline bool is_local(const struct tunnel_table *table, bool v6, const uint8_t *addr)
+static __rte_always_inline bool is_local(
+	const struct tunnel_table *table, bool v6, const uint8_t *addr)
 {
 	for (unsigned i = 0; i < table->n_local; i++) {
 		if (address_is(&table->local[i], v6, addr))
@@ -57,8 +61,9 @@ static __rte_always_inline bool is_local(const struct tunnel_table *table, bool 
 	return false;
 }
 
-struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uint16_t *ports, size_t n_ports,
-	const struct ip_addr *local, size_t n_local, const struct tunnel_peer *peers, size_t n_peers)
+struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uint16_t *ports,
+	size_t n_ports, const struct ip_addr *local, size_t n_local,
+	const struct tunnel_peer *peers, size_t n_peers)
 {
 	struct tunnel_table *table;
 	uint32_t slots = SLOT_MIN;
@@ -75,7 +80,8 @@ struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uin
 		table->local[table->n_local++] = local[i];
 	table->mask = slots - 1;
 	for (size_t i = 0; i < n_peers; i++) {
-		uint32_t slot = peer_slot(table, peers[i].underlay.family == IP_V6, peers[i].underlay.bytes);
+		uint32_t slot = peer_slot(
+			table, peers[i].underlay.family == IP_V6, peers[i].underlay.bytes);
 
 		while (table->slots[slot].underlay.family != IP_NONE)
 			slot = (slot + 1) & table->mask;
@@ -89,7 +95,8 @@ void tunnel_table_free(void *table)
 	free(table);
 }
 
-const struct tunnel_peer *tunnel_peer_find(const struct tunnel_table *table, uint8_t family, const uint8_t *addr)
+const struct tunnel_peer *tunnel_peer_find(
+	const struct tunnel_table *table, uint8_t family, const uint8_t *addr)
 {
 	return family == IP_V6 ? peer_find(table, true, addr) : peer_find(table, false, addr);
 }
@@ -99,7 +106,7 @@ bool tunnel_is_local(const struct tunnel_table *table, uint8_t family, const uin
 	return family == IP_V6 ? is_local(table, true, addr) : is_local(table, false, addr);
 }
 
-/* --- the end of every decapsulation ----------------------------------------------------------------------- */
+/* --- the end of every decapsulation --- */
 
 int tunnel_ecn_merge(uint8_t outer, uint8_t inner)
 {
@@ -118,12 +125,14 @@ int tunnel_ecn_merge(uint8_t outer, uint8_t inner)
 static void tos_set(struct rte_mbuf *m, struct pkt *p, uint8_t tos)
 {
 	if (p->flags & PKT_V6) {
-		struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *, p->l2_len);
+		struct rte_ipv6_hdr *ip =
+			rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *, p->l2_len);
 
 		ip->vtc_flow = (ip->vtc_flow & ~RTE_BE32(RTE_IPV6_HDR_TC_MASK)) |
-			rte_cpu_to_be_32((uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT);
+			       rte_cpu_to_be_32((uint32_t)tos << RTE_IPV6_HDR_TC_SHIFT);
 	} else {
-		struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, p->l2_len);
+		struct rte_ipv4_hdr *ip =
+			rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, p->l2_len);
 		uint32_t sum = (uint16_t)~ip->hdr_checksum;
 
 		sum += (uint16_t)~rte_cpu_to_be_16(ip->type_of_service);
@@ -144,7 +153,8 @@ struct parsed tunnel_inner(struct rte_mbuf *m, struct pkt *p, uint32_t off, unsi
 		return (struct parsed){ PKT_DROP, DROP_tunnel_malformed };
 	m->ol_flags &= ~OUTER_OL_FLAGS;
 	m->packet_type = 0;
-	parsed = version == 0 ? pkt_parse_ether(m, p, ZONE_TUNNEL) : pkt_parse_ip(m, p, ZONE_TUNNEL, version, 0);
+	parsed = version == 0 ? pkt_parse_ether(m, p, ZONE_TUNNEL)
+			      : pkt_parse_ip(m, p, ZONE_TUNNEL, version, 0);
 	if (unlikely(parsed.class == PKT_ARP))
 		return (struct parsed){ PKT_DROP, DROP_arp_ignored };
 	if (unlikely(parsed.class == PKT_ND))

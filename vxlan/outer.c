@@ -11,7 +11,9 @@
 
 static void outer4(const struct tunnel_endpoint *endpoint, uint8_t proto, struct adjacency *adj)
 {
-	struct rte_ipv4_hdr ip = { .version_ihl = RTE_IPV4_VHL_DEF, .time_to_live = OUTER_TTL, .next_proto_id = proto };
+	struct rte_ipv4_hdr ip = {
+		.version_ihl = RTE_IPV4_VHL_DEF, .time_to_live = OUTER_TTL, .next_proto_id = proto
+	};
 
 	memcpy(&ip.src_addr, endpoint->local.bytes, sizeof(ip.src_addr));
 	memcpy(&ip.dst_addr, endpoint->remote.bytes, sizeof(ip.dst_addr));
@@ -23,7 +25,9 @@ static void outer4(const struct tunnel_endpoint *endpoint, uint8_t proto, struct
 
 static void outer6(const struct tunnel_endpoint *endpoint, uint8_t proto, struct adjacency *adj)
 {
-	struct rte_ipv6_hdr ip = { .vtc_flow = RTE_BE32(0x60000000), .proto = proto, .hop_limits = OUTER_TTL };
+	struct rte_ipv6_hdr ip = {
+		.vtc_flow = RTE_BE32(0x60000000), .proto = proto, .hop_limits = OUTER_TTL
+	};
 
 	memcpy(ip.src_addr, endpoint->local.bytes, sizeof(ip.src_addr));
 	memcpy(ip.dst_addr, endpoint->remote.bytes, sizeof(ip.dst_addr));
@@ -32,17 +36,21 @@ static void outer6(const struct tunnel_endpoint *endpoint, uint8_t proto, struct
 	adj->flags |= ADJ_OUTER_V6;
 }
 
-int tunnel_outer_build(const struct tunnel_endpoint *endpoint, uint8_t proto, struct adjacency *adj, struct error *err)
+int tunnel_outer_build(const struct tunnel_endpoint *endpoint, uint8_t proto, struct adjacency *adj,
+	struct error *err)
 {
 	const bool v6 = endpoint->remote.family == IP_V6;
-	struct rte_ether_hdr eth = { .ether_type = v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4) };
+	struct rte_ether_hdr eth = { .ether_type = v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6)
+						      : RTE_BE16(RTE_ETHER_TYPE_IPV4) };
 	char text[IP_TEXT_MAX];
 
 	if (endpoint->remote.family == IP_NONE || endpoint->local.family != endpoint->remote.family)
-		return error_set(err, EINVAL, "", "tunnel to %s: no local underlay address of that family",
+		return error_set(err, EINVAL, "",
+			"tunnel to %s: no local underlay address of that family",
 			ip_addr_format(&endpoint->remote, text));
 	if (ip_addr_is_multicast(&endpoint->remote) || ip_addr_is_multicast(&endpoint->local))
-		return error_set(err, EINVAL, "", "tunnel to %s: both ends must be unicast addresses",
+		return error_set(err, EINVAL, "",
+			"tunnel to %s: both ends must be unicast addresses",
 			ip_addr_format(&endpoint->remote, text));
 	adj->type = ADJ_TUNNEL;
 	adj->flags = ADJ_ECN;
@@ -61,7 +69,8 @@ int tunnel_outer_build(const struct tunnel_endpoint *endpoint, uint8_t proto, st
 	return 0;
 }
 
-void tunnel_outer_finish(const struct tunnel_endpoint *endpoint, enum encap encap, struct adjacency *adj)
+void tunnel_outer_finish(
+	const struct tunnel_endpoint *endpoint, enum encap encap, struct adjacency *adj)
 {
 	adj->outer_len = (uint16_t)(adj->header_len - adj->outer_ip_off);
 	adj->mtu = mtu_inner(encap, endpoint->remote.family, endpoint->underlay_mtu);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** VXLAN in its routed form: the inner frame goes from this node's VTEP MAC to the peer's and carries one IP packet. No
- * learning, no flooding. */
+/** VXLAN in its routed form: the inner frame goes from this node's VTEP MAC to the peer's and
+ * carries one IP packet. No learning, no flooding. */
 #include "vxlan/tunnel.h"
 
 #include "dataplane/mtu.h"
@@ -10,7 +10,7 @@
 #include <rte_vxlan.h>
 #include <string.h>
 
-#define VNI_MAX  0xffffffu
+#define VNI_MAX	 0xffffffu
 #define FLAG_VNI RTE_BE32(0x08000000) /* "I": the VNI is valid; all other bits are reserved */
 
 static uint16_t vxlan_overhead(uint8_t underlay_family)
@@ -18,10 +18,12 @@ static uint16_t vxlan_overhead(uint8_t underlay_family)
 	return mtu_overhead(ENCAP_VXLAN, underlay_family);
 }
 
-static int vxlan_build(const struct tunnel_endpoint *endpoint, struct adjacency *adj, struct error *err)
+static int vxlan_build(
+	const struct tunnel_endpoint *endpoint, struct adjacency *adj, struct error *err)
 {
 	struct rte_udp_hdr udp = { .dst_port = rte_cpu_to_be_16(endpoint->udp_port) };
-	struct rte_vxlan_hdr vxlan = { .vx_flags = FLAG_VNI, .vx_vni = rte_cpu_to_be_32(endpoint->vni << 8) };
+	struct rte_vxlan_hdr vxlan = { .vx_flags = FLAG_VNI,
+		.vx_vni = rte_cpu_to_be_32(endpoint->vni << 8) };
 	struct rte_ether_hdr inner = { .ether_type = RTE_BE16(RTE_ETHER_TYPE_IPV4) };
 	char text[IP_TEXT_MAX];
 	uint8_t *h;
@@ -29,11 +31,13 @@ static int vxlan_build(const struct tunnel_endpoint *endpoint, struct adjacency 
 
 	ip_addr_format(&endpoint->remote, text);
 	if (endpoint->vni > VNI_MAX)
-		return error_set(err, EINVAL, "", "VXLAN to %s: VNI %u does not fit 24 bits", text, endpoint->vni);
+		return error_set(err, EINVAL, "", "VXLAN to %s: VNI %u does not fit 24 bits", text,
+			endpoint->vni);
 	if (endpoint->udp_port == 0)
 		return error_set(err, EINVAL, "", "VXLAN to %s: the UDP port is missing", text);
 	if (!mac_addr_is_unicast(&endpoint->vtep_dst) || !mac_addr_is_unicast(&endpoint->vtep_src))
-		return error_set(err, EINVAL, "", "VXLAN to %s: the VTEP MAC address is missing or not unicast", text);
+		return error_set(err, EINVAL, "",
+			"VXLAN to %s: the VTEP MAC address is missing or not unicast", text);
 	ret = tunnel_outer_build(endpoint, IPPROTO_UDP, adj, err);
 	if (ret < 0)
 		return ret;
@@ -54,7 +58,8 @@ static int vxlan_build(const struct tunnel_endpoint *endpoint, struct adjacency 
 
 static bool vxlan_claims(const struct tunnel_table *table, const struct pkt *outer)
 {
-	const uint16_t port = rte_be_to_cpu_16(outer->flags & PKT_V6 ? outer->key6.dport : outer->key4.dport);
+	const uint16_t port =
+		rte_be_to_cpu_16(outer->flags & PKT_V6 ? outer->key6.dport : outer->key4.dport);
 
 	if (outer->proto != IPPROTO_UDP || (outer->flags & PKT_FRAGMENT))
 		return false;
@@ -65,9 +70,10 @@ static bool vxlan_claims(const struct tunnel_table *table, const struct pkt *out
 	return false;
 }
 
-/** A zero checksum is accepted on both families (RFC 7348 section 5, RFC 6935 and 6936), any other must be right. */
-static bool vxlan_checksum_good(const struct rte_mbuf *m, const struct pkt *p, const struct rte_udp_hdr *udp,
-	uint32_t off)
+/** A zero checksum is accepted on both families (RFC 7348 section 5, RFC 6935 and 6936), any
+ * other must be right. */
+static bool vxlan_checksum_good(
+	const struct rte_mbuf *m, const struct pkt *p, const struct rte_udp_hdr *udp, uint32_t off)
 {
 	const void *ip = rte_pktmbuf_mtod_offset(m, const void *, p->l2_len);
 	uint32_t len = rte_be_to_cpu_16(udp->dgram_len), pseudo;
@@ -77,20 +83,24 @@ static bool vxlan_checksum_good(const struct rte_mbuf *m, const struct pkt *p, c
 		return true;
 	if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM)
 		return true; /* from this machine's own kernel, which left the sum to the device */
-	/* The pseudo header takes the UDP length, not the packet's: they differ behind extension headers. */
-	pseudo = rte_raw_cksum(p->flags & PKT_V6 ? (const uint8_t *)ip + offsetof(struct rte_ipv6_hdr, src_addr)
-						 : (const uint8_t *)ip + offsetof(struct rte_ipv4_hdr, src_addr),
+	/* The pseudo header takes the UDP length, not the packet's: they differ behind extension
+	 * headers. */
+	pseudo = rte_raw_cksum(
+		p->flags & PKT_V6 ? (const uint8_t *)ip + offsetof(struct rte_ipv6_hdr, src_addr)
+				  : (const uint8_t *)ip + offsetof(struct rte_ipv4_hdr, src_addr),
 		p->flags & PKT_V6 ? 32 : 8);
 	pseudo += RTE_BE16(IPPROTO_UDP) + udp->dgram_len;
 	return pkt_checksum(m, off, len, pseudo) == 0xffff;
 }
 
-static struct parsed vxlan_decap(const struct tunnel_table *table, struct rte_mbuf *m, struct pkt *p)
+static struct parsed vxlan_decap(
+	const struct tunnel_table *table, struct rte_mbuf *m, struct pkt *p)
 {
 	const uint32_t off = (uint32_t)p->l2_len + p->l3_len;
 	const uint32_t inner = off + sizeof(struct rte_udp_hdr) + sizeof(struct rte_vxlan_hdr);
 	const struct rte_udp_hdr *udp = pkt_hdr(m, off, const struct rte_udp_hdr);
-	const struct rte_vxlan_hdr *vxlan = pkt_hdr(m, off + sizeof(*udp), const struct rte_vxlan_hdr);
+	const struct rte_vxlan_hdr *vxlan =
+		pkt_hdr(m, off + sizeof(*udp), const struct rte_vxlan_hdr);
 	const struct tunnel_peer *peer;
 	uint32_t len;
 
@@ -98,7 +108,7 @@ static struct parsed vxlan_decap(const struct tunnel_table *table, struct rte_mb
 		return (struct parsed){ PKT_DROP, DROP_tunnel_malformed };
 	len = rte_be_to_cpu_16(udp->dgram_len);
 	if (unlikely(len < sizeof(*udp) + sizeof(*vxlan) || off + len > rte_pktmbuf_pkt_len(m) ||
-		    (vxlan->vx_flags & FLAG_VNI) == 0))
+		     (vxlan->vx_flags & FLAG_VNI) == 0))
 		return (struct parsed){ PKT_DROP, DROP_tunnel_malformed };
 	peer = p->flags & PKT_V6 ? tunnel_peer_find(table, IP_V6, p->key6.src)
 				 : tunnel_peer_find(table, IP_V4, (const uint8_t *)&p->key4.src);
@@ -112,8 +122,8 @@ static struct parsed vxlan_decap(const struct tunnel_table *table, struct rte_mb
 		pkt_trim(m, off + len);
 	if (unlikely(!pkt_pull(m, inner + sizeof(struct rte_ether_hdr))))
 		return (struct parsed){ PKT_DROP, DROP_l2_truncated };
-	if (unlikely(memcmp(rte_pktmbuf_mtod_offset(m, const uint8_t *, inner), table->vtep_mac.bytes,
-			    sizeof(table->vtep_mac)) != 0))
+	if (unlikely(memcmp(rte_pktmbuf_mtod_offset(m, const uint8_t *, inner),
+			     table->vtep_mac.bytes, sizeof(table->vtep_mac)) != 0))
 		return (struct parsed){ PKT_DROP, DROP_l2_not_for_us };
 	return tunnel_inner(m, p, inner, 0);
 }

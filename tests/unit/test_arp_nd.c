@@ -36,8 +36,8 @@ static bool ip_is(const struct ip_addr *addr, const char *text)
 }
 
 /** The named frame, parsed as far as pkt_parse_ether goes and then here. */
-static enum drop_reason parse(const char *name, uint32_t segment, struct rte_mbuf **m, struct pkt *p,
-	struct neighbour_info *info)
+static enum drop_reason parse(const char *name, uint32_t segment, struct rte_mbuf **m,
+	struct pkt *p, struct neighbour_info *info)
 {
 	const struct vector_bytes *v = vector(name);
 	struct parsed parsed;
@@ -80,7 +80,9 @@ static void messages(void)
 			CU_ASSERT_EQUAL(info.kind, rows[i].kind);
 			CU_ASSERT_TRUE(ip_is(&info.sender, rows[i].sender));
 			CU_ASSERT_TRUE(ip_is(&info.target, rows[i].target));
-			CU_ASSERT_EQUAL(memcmp(&info.sender_mac, rows[i].flags & NO_MAC ? &no_mac : &pod_mac, 6), 0);
+			CU_ASSERT_EQUAL(memcmp(&info.sender_mac,
+						rows[i].flags & NO_MAC ? &no_mac : &pod_mac, 6),
+				0);
 			CU_ASSERT_EQUAL(info.unicast, !!(rows[i].flags & UNICAST));
 			CU_ASSERT_EQUAL(info.solicited, !!(rows[i].flags & S));
 			CU_ASSERT_EQUAL(info.override, !!(rows[i].flags & O));
@@ -88,11 +90,13 @@ static void messages(void)
 		}
 	}
 	CU_ASSERT_EQUAL(parse("na", 0, &m, &p, &info), DROP_NONE);
-	CU_ASSERT_TRUE(info.kind == NEIGHBOUR_REPLY && info.router && info.solicited && info.override && info.unicast);
+	CU_ASSERT_TRUE(info.kind == NEIGHBOUR_REPLY && info.router && info.solicited &&
+		       info.override && info.unicast);
 	CU_ASSERT_EQUAL(memcmp(&info.sender_mac, &gateway_mac, 6), 0);
 	rte_pktmbuf_free(m);
 	CU_ASSERT_EQUAL(parse("na_plain", 0, &m, &p, &info), DROP_NONE);
-	CU_ASSERT_TRUE(!info.router && info.solicited && !info.override && mac_addr_is_zero(&info.sender_mac));
+	CU_ASSERT_TRUE(!info.router && info.solicited && !info.override &&
+		       mac_addr_is_zero(&info.sender_mac));
 	rte_pktmbuf_free(m);
 	CU_ASSERT_EQUAL(parse("na_to_all", 0, &m, &p, &info), DROP_NONE);
 	CU_ASSERT_TRUE(!info.solicited && info.override && !info.unicast);
@@ -181,7 +185,9 @@ static void cut_anywhere(void)
 			CU_ASSERT_EQUAL_FATAL(parsed.class, i == 0 ? PKT_ARP : PKT_ND);
 			fine = i > 0 && len == 78; /* without its option */
 			CU_ASSERT_EQUAL(neighbour_parse(m, &p, i == 0, &info),
-				fine ? DROP_NONE : i == 0 ? DROP_arp_malformed : DROP_nd_malformed);
+				fine	 ? DROP_NONE
+				: i == 0 ? DROP_arp_malformed
+					 : DROP_nd_malformed);
 			rte_pktmbuf_free(m);
 		}
 	}
@@ -191,7 +197,7 @@ static bool frame_is(struct rte_mbuf *m, const char *name)
 {
 	const struct vector_bytes *want = vector(name);
 	bool same = m != NULL && rte_pktmbuf_pkt_len(m) == want->len && m->nb_segs == 1 &&
-		memcmp(rte_pktmbuf_mtod(m, void *), want->bytes, want->len) == 0;
+		    memcmp(rte_pktmbuf_mtod(m, void *), want->bytes, want->len) == 0;
 
 	rte_pktmbuf_free(m);
 	return same;
@@ -207,25 +213,39 @@ static void made(void)
 	gw4 = ip("169.254.1.1");
 	gw6 = ip("fe80::1");
 	none = ip(NULL);
-	CU_ASSERT_TRUE(frame_is(neighbour_request_make(pool, &pod4, &gw4, &gateway_mac, &no_mac), "arp_made"));
-	CU_ASSERT_TRUE(frame_is(neighbour_request_make(pool, &pod4, &gw4, &gateway_mac, &pod_mac), "arp_made_unicast"));
-	CU_ASSERT_TRUE(frame_is(neighbour_request_make(pool, &pod4, &none, &gateway_mac, &no_mac), "arp_made_probe"));
-	CU_ASSERT_TRUE(frame_is(neighbour_request_make(pool, &pod6, &gw6, &gateway_mac, &no_mac), "ns_made"));
-	CU_ASSERT_TRUE(frame_is(neighbour_request_make(pool, &pod6, &gw6, &gateway_mac, &pod_mac), "ns_made_unicast"));
-	CU_ASSERT_TRUE(frame_is(neighbour_request_make(pool, &pod6, &none, &gateway_mac, &no_mac), "ns_made_probe"));
-	CU_ASSERT_TRUE(frame_is(neighbour_reply_make(pool, &gw4, &gateway_mac, &pod4, &pod_mac, false, true, true),
+	CU_ASSERT_TRUE(frame_is(
+		neighbour_request_make(pool, &pod4, &gw4, &gateway_mac, &no_mac), "arp_made"));
+	CU_ASSERT_TRUE(frame_is(neighbour_request_make(pool, &pod4, &gw4, &gateway_mac, &pod_mac),
+		"arp_made_unicast"));
+	CU_ASSERT_TRUE(frame_is(neighbour_request_make(pool, &pod4, &none, &gateway_mac, &no_mac),
+		"arp_made_probe"));
+	CU_ASSERT_TRUE(frame_is(
+		neighbour_request_make(pool, &pod6, &gw6, &gateway_mac, &no_mac), "ns_made"));
+	CU_ASSERT_TRUE(frame_is(neighbour_request_make(pool, &pod6, &gw6, &gateway_mac, &pod_mac),
+		"ns_made_unicast"));
+	CU_ASSERT_TRUE(frame_is(neighbour_request_make(pool, &pod6, &none, &gateway_mac, &no_mac),
+		"ns_made_probe"));
+	CU_ASSERT_TRUE(frame_is(
+		neighbour_reply_make(pool, &gw4, &gateway_mac, &pod4, &pod_mac, false, true, true),
 		"arp_request.out"));
-	CU_ASSERT_TRUE(frame_is(neighbour_reply_make(pool, &gw4, &gateway_mac, &none, &no_mac, false, false, true),
+	CU_ASSERT_TRUE(frame_is(
+		neighbour_reply_make(pool, &gw4, &gateway_mac, &none, &no_mac, false, false, true),
 		"arp_announce"));
-	CU_ASSERT_TRUE(frame_is(neighbour_reply_make(pool, &gw6, &gateway_mac, &pod6, &pod_mac, true, true, true), "na"));
-	CU_ASSERT_TRUE(frame_is(neighbour_reply_make(pool, &gw6, &gateway_mac, &none, &no_mac, true, true, true), "na_to_all"));
+	CU_ASSERT_TRUE(frame_is(
+		neighbour_reply_make(pool, &gw6, &gateway_mac, &pod6, &pod_mac, true, true, true),
+		"na"));
+	CU_ASSERT_TRUE(frame_is(
+		neighbour_reply_make(pool, &gw6, &gateway_mac, &none, &no_mac, true, true, true),
+		"na_to_all"));
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
 }
 
 static void proxy(void)
 {
-	static const char *const answered[] = { "arp_request", "ns", "ns_unicast", "ns_more_options" };
-	static const char *const ignored[] = { "arp_own", "arp_probe", "arp_gratuitous", "arp_reply", "ns_own", "ns_dad", "na" };
+	static const char *const answered[] = { "arp_request", "ns", "ns_unicast",
+		"ns_more_options" };
+	static const char *const ignored[] = { "arp_own", "arp_probe", "arp_gratuitous",
+		"arp_reply", "ns_own", "ns_dad", "na" };
 	struct ip_prefix own[2];
 	struct neighbour_info info;
 	struct rte_mbuf *m;
@@ -238,7 +258,8 @@ static void proxy(void)
 	for (unsigned i = 0; i < RTE_DIM(answered); i++) {
 		for (uint32_t segment = 0; segment < 60; segment += 29) {
 			CU_ASSERT_EQUAL(parse(answered[i], segment, &m, &p, &info), DROP_NONE);
-			CU_ASSERT_EQUAL(neighbour_proxy_reply(m, &p, &info, &gateway_mac, own, 2), DROP_NONE);
+			CU_ASSERT_EQUAL(neighbour_proxy_reply(m, &p, &info, &gateway_mac, own, 2),
+				DROP_NONE);
 			snprintf(out, sizeof(out), "%s.out", answered[i]);
 			CU_ASSERT_TRUE(frame_is(m, out));
 		}

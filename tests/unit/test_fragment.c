@@ -7,22 +7,26 @@
 
 static struct whole whole;
 
-/* --- cutting ---------------------------------------------------------------------------------------------- */
+/* --- cutting --- */
 
 /** An IPv4 packet of `len` bytes with `options` bytes of options, random contents. */
-static void ip4_make(uint8_t *ip, uint16_t len, const uint8_t *options, uint8_t n_options, uint16_t fragment_field)
+static void ip4_make(uint8_t *ip, uint16_t len, const uint8_t *options, uint8_t n_options,
+	uint16_t fragment_field)
 {
 	for (unsigned i = 0; i < len; i++)
 		ip[i] = (uint8_t)rand();
-	memcpy(ip, (const uint8_t[]){ (uint8_t)(0x45 + n_options / 4), 0x28, 0, 0, 0x12, 0x34, (uint8_t)(fragment_field >> 8),
-			   (uint8_t)fragment_field, 61, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2 }, 20);
+	memcpy(ip,
+		(const uint8_t[]){ (uint8_t)(0x45 + n_options / 4), 0x28, 0, 0, 0x12, 0x34,
+			(uint8_t)(fragment_field >> 8), (uint8_t)fragment_field, 61, 17, 0, 0, 10,
+			0, 0, 1, 10, 0, 0, 2 },
+		20);
 	memcpy(ip + 20, options, n_options);
 	ip4_finish(ip, len);
 }
 
 /** Check the fragments of `ip` and put them together without looking at any code of ours. */
-static void check_fragments(const uint8_t *ip, uint16_t len, uint16_t mtu, struct rte_mbuf **out, uint16_t n,
-	const uint8_t *later_options, uint8_t n_later)
+static void check_fragments(const uint8_t *ip, uint16_t len, uint16_t mtu, struct rte_mbuf **out,
+	uint16_t n, const uint8_t *later_options, uint8_t n_later)
 {
 	static uint8_t joined[65536], bytes[65536];
 	const uint32_t header = (ip[0] & 15u) * 4, base = ((ip[6] & 0x1fu) << 8 | ip[7]) * 8;
@@ -67,10 +71,15 @@ static void cut_and_join(void)
 	fragment_setup();
 	for (unsigned round = 0; round < 400; round++) {
 		const unsigned kind = round % 3;
-		const uint8_t n_options = kind == 0 ? 0 : kind == 1 ? sizeof(options) : sizeof(only_first);
-		const uint16_t len = (uint16_t)(20 + n_options + 1 + rand() % (round % 10 == 0 ? 20000 : 3000));
+		const uint8_t n_options = kind == 0   ? 0
+					  : kind == 1 ? sizeof(options)
+						      : sizeof(only_first);
+		const uint16_t len =
+			(uint16_t)(20 + n_options + 1 + rand() % (round % 10 == 0 ? 20000 : 3000));
 		const uint16_t mtu = (uint16_t)(len / CUT_MAX + 128 + rand() % 1500);
-		const uint16_t field = (uint16_t)(round % 4 == 0 ? 0x2000 | 17 : round % 4 == 1 ? 33 : 0);
+		const uint16_t field = (uint16_t)(round % 4 == 0   ? 0x2000 | 17
+						  : round % 4 == 1 ? 33
+								   : 0);
 		struct rte_mbuf *out[CUT_MAX], *m;
 		enum drop_reason reason;
 		uint16_t n;
@@ -116,11 +125,12 @@ static void cut_refused(void)
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
 }
 
-/* --- tracking --------------------------------------------------------------------------------------------- */
+/* --- tracking --- */
 
 struct tally {
-	unsigned passed, held, dropped, wrong; /* wrong: passed with another key than the first fragment's */
-	uint32_t first_start;                  /* of what passed last: whether the order is kept */
+	unsigned passed, held, dropped,
+		wrong;	      /* wrong: passed with another key than the first fragment's */
+	uint32_t first_start; /* of what passed last: whether the order is kept */
 };
 
 static bool key_is_whole(const struct pkt *p, bool v6, uint32_t zone)
@@ -129,13 +139,15 @@ static bool key_is_whole(const struct pkt *p, bool v6, uint32_t zone)
 
 	if (p->proto != IPPROTO_UDP)
 		return false;
-	return v6 ? p->key6.sport == sport && p->key6.dport == dport && p->key6.zone_proto == (zone << 8 | IPPROTO_UDP) &&
-			p->key6.dst[15] == 2 :
-		    p->key4.sport == sport && p->key4.dport == dport && p->key4.zone_proto == (zone << 8 | IPPROTO_UDP);
+	return v6 ? p->key6.sport == sport && p->key6.dport == dport &&
+			       p->key6.zone_proto == (zone << 8 | IPPROTO_UDP) &&
+			       p->key6.dst[15] == 2
+		  : p->key4.sport == sport && p->key4.dport == dport &&
+			       p->key4.zone_proto == (zone << 8 | IPPROTO_UDP);
 }
 
-static enum drop_reason track(struct fragment_table *t, uint32_t start, uint32_t len, bool more, uint32_t now,
-	struct tally *tally)
+static enum drop_reason track(struct fragment_table *t, uint32_t start, uint32_t len, bool more,
+	uint32_t now, struct tally *tally)
 {
 	struct fragment_release out, dropped;
 	enum drop_reason reason;
@@ -185,10 +197,12 @@ static void any_order(void)
 			const uint32_t start = order[i] * size;
 			const bool more = order[i] + 1 < parts;
 
-			CU_ASSERT_EQUAL(track(t, start, more ? size : whole_parts(&whole) - start, more, 1000, &tally),
+			CU_ASSERT_EQUAL(track(t, start, more ? size : whole_parts(&whole) - start,
+						more, 1000, &tally),
 				DROP_NONE);
 		}
-		CU_ASSERT_TRUE(tally.passed == parts && tally.held == 0 && tally.wrong == 0 && tally.dropped == 0);
+		CU_ASSERT_TRUE(tally.passed == parts && tally.held == 0 && tally.wrong == 0 &&
+			       tally.dropped == 0);
 		/* The identification is free again at once. */
 		CU_ASSERT_EQUAL(track(t, 0, size, true, 1001, &tally), DROP_NONE);
 		CU_ASSERT_EQUAL(track(t, size, size, true, 1001, &tally), DROP_NONE);
@@ -204,14 +218,14 @@ static void overlaps(void)
 		uint32_t start, len;
 		bool more;
 	} bad[] = {
-		{ 64, 128, true },   /* begins inside */
-		{ 128, 128, true },  /* ends inside */
-		{ 136, 40, true },   /* within */
-		{ 0, 512, true },    /* around */
-		{ 128, 64, false },  /* another end */
-		{ 384, 64, true },   /* behind the end */
-		{ 320, 64, true },   /* reaches the end but says more */
-		{ 192, 64, false },  /* ends before what is known */
+		{ 64, 128, true },  /* begins inside */
+		{ 128, 128, true }, /* ends inside */
+		{ 136, 40, true },  /* within */
+		{ 0, 512, true },   /* around */
+		{ 128, 64, false }, /* another end */
+		{ 384, 64, true },  /* behind the end */
+		{ 320, 64, true },  /* reaches the end but says more */
+		{ 192, 64, false }, /* ends before what is known */
 	};
 
 	fragment_setup();
@@ -224,7 +238,8 @@ static void overlaps(void)
 		CU_ASSERT_EQUAL(track(t, 128, 64, true, 0, &tally), DROP_NONE);
 		CU_ASSERT_EQUAL(track(t, 320, 64, false, 0, &tally), DROP_NONE);
 		CU_ASSERT_EQUAL(tally.held, 2);
-		CU_ASSERT_EQUAL(track(t, bad[k].start, bad[k].len, bad[k].more, 0, &tally), DROP_fragment_malformed);
+		CU_ASSERT_EQUAL(track(t, bad[k].start, bad[k].len, bad[k].more, 0, &tally),
+			DROP_fragment_malformed);
 		CU_ASSERT_TRUE(tally.held == 0 && tally.dropped == 3);
 		/* The rest goes the same way, until the time is over. */
 		CU_ASSERT_EQUAL(track(t, 0, 64, true, 0, &tally), DROP_fragment_malformed);
@@ -248,7 +263,8 @@ static void duplicates(void)
 	CU_ASSERT_EQUAL(track(t, 128, 33, false, 0, &tally), DROP_NONE);
 	CU_ASSERT_EQUAL(track(t, 128, 33, false, 0, &tally), DROP_fragment_malformed);
 	CU_ASSERT_EQUAL(track(t, 0, 64, true, 0, &tally), DROP_NONE);
-	CU_ASSERT_TRUE(tally.passed == 3 && tally.held == 0 && tally.dropped == 2 && tally.wrong == 0);
+	CU_ASSERT_TRUE(
+		tally.passed == 3 && tally.held == 0 && tally.dropped == 2 && tally.wrong == 0);
 	fragment_table_free(t);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
 }
@@ -267,9 +283,11 @@ static void bounds(void)
 	CU_ASSERT_EQUAL(track(t, 17 * 64, 64, true, 0, &tally), DROP_fragment_table_full);
 	CU_ASSERT_EQUAL(track(t, 0, 64, true, 0, &tally), DROP_NONE);
 	CU_ASSERT_TRUE(tally.passed == 17 && tally.held == 0 && tally.wrong == 0);
-	CU_ASSERT_EQUAL(track(t, 17 * 64, 64, true, 0, &tally), DROP_NONE); /* comes again, and is not a second copy */
+	CU_ASSERT_EQUAL(track(t, 17 * 64, 64, true, 0, &tally),
+		DROP_NONE); /* comes again, and is not a second copy */
 	fragment_table_free(t);
-	/* Many parts that touch nothing, then all others: ranges are merged and the packet becomes whole. */
+	/* Many parts that touch nothing, then all others: ranges are merged and the packet
+	 * becomes whole. */
 	t = fragment_table_new(64, 64);
 	tally = (struct tally){ 0 };
 	whole_make(&whole, false, 1, 60 * 64 - 8);
@@ -284,21 +302,24 @@ static void bounds(void)
 	tally = (struct tally){ 0 };
 	for (uint32_t i = 0; i < 32; i++)
 		CU_ASSERT_EQUAL(track(t, i * 128, 64, true, 0, &tally), DROP_NONE);
-	CU_ASSERT_EQUAL(track(t, 32 * 64, 64, true, 0, &tally), DROP_fragment_malformed); /* an overlap with i = 16: same */
+	CU_ASSERT_EQUAL(track(t, 32 * 64, 64, true, 0, &tally),
+		DROP_fragment_malformed); /* an overlap with i = 16: same */
 	fragment_table_free(t);
 	t = fragment_table_new(64, 64);
 	tally = (struct tally){ 0 };
 	whole_make(&whole, false, 1, 8000);
 	for (uint32_t i = 0; i < 32; i++)
 		CU_ASSERT_EQUAL(track(t, i * 128, 64, true, 0, &tally), DROP_NONE);
-	CU_ASSERT_EQUAL(track(t, 4096 + 64, 64, true, 0, &tally), DROP_fragment_table_full); /* 33 holes */
+	CU_ASSERT_EQUAL(
+		track(t, 4096 + 64, 64, true, 0, &tally), DROP_fragment_table_full); /* 33 holes */
 	fragment_table_free(t);
 	/* Held fragments in all. */
 	t = fragment_table_new(64, 3);
 	tally = (struct tally){ 0 };
 	for (uint32_t id = 0; id < 4; id++) {
 		whole_make(&whole, false, id, 1000);
-		CU_ASSERT_EQUAL(track(t, 64, 64, true, 0, &tally), id < 3 ? DROP_NONE : DROP_fragment_table_full);
+		CU_ASSERT_EQUAL(track(t, 64, 64, true, 0, &tally),
+			id < 3 ? DROP_NONE : DROP_fragment_table_full);
 	}
 	whole_make(&whole, false, 0, 1000);
 	CU_ASSERT_EQUAL(track(t, 0, 64, true, 0, &tally), DROP_NONE);
@@ -311,9 +332,11 @@ static void bounds(void)
 	tally = (struct tally){ 0 };
 	for (uint32_t id = 0; id < 9; id++) {
 		whole_make(&whole, true, id, 1000);
-		CU_ASSERT_EQUAL(track(t, 0, 64, true, 100, &tally), id < 8 ? DROP_NONE : DROP_fragment_table_full);
+		CU_ASSERT_EQUAL(track(t, 0, 64, true, 100, &tally),
+			id < 8 ? DROP_NONE : DROP_fragment_table_full);
 	}
-	CU_ASSERT_EQUAL(track(t, 0, 64, true, 100 + 60000, &tally), DROP_NONE); /* room again without any expiry */
+	CU_ASSERT_EQUAL(track(t, 0, 64, true, 100 + 60000, &tally),
+		DROP_NONE); /* room again without any expiry */
 	fragment_table_free(t);
 	fragment_table_free(NULL);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
@@ -334,7 +357,8 @@ static void zones_and_families_are_apart(void)
 	CU_ASSERT_EQUAL(fragment_track(t, m, &p, 0, &out, &held, &dropped), DROP_NONE);
 	CU_ASSERT_EQUAL(out.count, 1);
 	rte_pktmbuf_free(m);
-	m = part_parsed(&whole, 64, 64, true, 0, 2, &p); /* another zone: kept, whatever zone 1 said */
+	m = part_parsed(
+		&whole, 64, 64, true, 0, 2, &p); /* another zone: kept, whatever zone 1 said */
 	CU_ASSERT_EQUAL(fragment_track(t, m, &p, 0, &out, &held, &dropped), DROP_NONE);
 	CU_ASSERT_TRUE(held && out.count == 0);
 	m = part_parsed(&whole, 64, 64, true, 0, 1, &p);
@@ -343,7 +367,8 @@ static void zones_and_families_are_apart(void)
 	rte_pktmbuf_free(m);
 	p.flags = 0;
 	m = part_make(&whole, 64, 64, true, 0);
-	CU_ASSERT_EQUAL(fragment_track(t, m, &p, 0, &out, &held, &dropped), DROP_fragment_malformed);
+	CU_ASSERT_EQUAL(
+		fragment_track(t, m, &p, 0, &out, &held, &dropped), DROP_fragment_malformed);
 	rte_pktmbuf_free(m);
 	fragment_table_free(t); /* frees what is held */
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);

@@ -31,7 +31,8 @@ static bool is_v6(const struct vector_bytes *v)
 }
 
 /** The named vector behind an Ethernet header, parsed. */
-static struct rte_mbuf *frame_of(const char *name, uint32_t segment, struct pkt *p, struct parsed *parsed)
+static struct rte_mbuf *frame_of(
+	const char *name, uint32_t segment, struct pkt *p, struct parsed *parsed)
 {
 	const struct vector_bytes *v = vector(name);
 	uint8_t bytes[2100] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0 };
@@ -49,12 +50,15 @@ static bool bytes_are(const struct rte_mbuf *m, uint32_t off, const struct vecto
 {
 	uint8_t bytes[2100];
 
-	if (mbuf_bytes(m, bytes) == off + want->len && memcmp(bytes + off, want->bytes, want->len) == 0)
+	if (mbuf_bytes(m, bytes) == off + want->len &&
+		memcmp(bytes + off, want->bytes, want->len) == 0)
 		return true;
-	fprintf(stderr, "%s: %u bytes, want %u\n", want->name, mbuf_bytes(m, bytes) - off, want->len);
+	fprintf(stderr, "%s: %u bytes, want %u\n", want->name, mbuf_bytes(m, bytes) - off,
+		want->len);
 	for (unsigned i = 0; i < want->len; i++) {
 		if (bytes[off + i] != want->bytes[i]) {
-			fprintf(stderr, "  byte %u: %02x, want %02x\n", i, bytes[off + i], want->bytes[i]);
+			fprintf(stderr, "  byte %u: %02x, want %02x\n", i, bytes[off + i],
+				want->bytes[i]);
 			break;
 		}
 	}
@@ -63,8 +67,8 @@ static bool bytes_are(const struct rte_mbuf *m, uint32_t off, const struct vecto
 
 static void echo_replies(void)
 {
-	static const char *const names[] = { "echo4_0", "echo4_1", "echo4_48", "echo4_1200", "echo6_0", "echo6_1", "echo6_48",
-		"echo6_1200", "echo4_rr", "echo6_ext" };
+	static const char *const names[] = { "echo4_0", "echo4_1", "echo4_48", "echo4_1200",
+		"echo6_0", "echo6_1", "echo6_48", "echo6_1200", "echo4_rr", "echo6_ext" };
 	static const uint32_t segments[] = { 0, 47, 333 };
 
 	setup();
@@ -77,7 +81,8 @@ static void echo_replies(void)
 			CU_ASSERT_EQUAL(icmp_echo_reply(m, &p), DROP_NONE);
 			CU_ASSERT_TRUE(bytes_are(m, 14, vector_out(names[i])));
 			CU_ASSERT_EQUAL(p.ip_len, vector_out(names[i])->len);
-			CU_ASSERT_EQUAL(rte_pktmbuf_mtod(m, uint8_t *)[5], 1); /* the Ethernet header is still there */
+			CU_ASSERT_EQUAL(rte_pktmbuf_mtod(m, uint8_t *)[5],
+				1); /* the Ethernet header is still there */
 			rte_pktmbuf_free(m);
 		}
 	}
@@ -111,7 +116,8 @@ static void no_echo(void)
 	}
 }
 
-static struct rte_mbuf *error_about(const char *name, uint32_t segment, enum drop_reason reason, uint16_t mtu, uint8_t flags)
+static struct rte_mbuf *error_about(
+	const char *name, uint32_t segment, enum drop_reason reason, uint16_t mtu, uint8_t flags)
 {
 	struct icmp_error error;
 	struct rte_mbuf *m, *e;
@@ -123,7 +129,8 @@ static struct rte_mbuf *error_about(const char *name, uint32_t segment, enum dro
 	p.flags |= flags;
 	error = icmp_error_for(reason, p.flags & PKT_V6);
 	error.info = mtu;
-	inet_pton(p.flags & PKT_V6 ? AF_INET6 : AF_INET, p.flags & PKT_V6 ? "2001:db8::fe" : "192.0.2.254", error.source);
+	inet_pton(p.flags & PKT_V6 ? AF_INET6 : AF_INET,
+		p.flags & PKT_V6 ? "2001:db8::fe" : "192.0.2.254", error.source);
 	e = icmp_error_make(pool, m, &p, &error);
 	CU_ASSERT_EQUAL(rte_pktmbuf_pkt_len(m), 14u + vector(name)->len);
 	rte_pktmbuf_free(m);
@@ -137,11 +144,21 @@ static void errors(void)
 		enum drop_reason reason;
 		uint16_t mtu;
 	} rows[] = {
-		{ "expired4_0", DROP_ttl_expired }, { "expired4_100", DROP_ttl_expired }, { "expired4_519", DROP_ttl_expired },
-		{ "expired4_521", DROP_ttl_expired }, { "expired4_1180", DROP_ttl_expired }, { "expired4_1300", DROP_ttl_expired },
-		{ "expired6_0", DROP_ttl_expired }, { "expired6_100", DROP_ttl_expired }, { "expired6_1180", DROP_ttl_expired },
-		{ "expired6_1300", DROP_ttl_expired }, { "big4", DROP_packet_too_big, 1410 }, { "big6", DROP_packet_too_big, 1410 },
-		{ "proto4", DROP_no_local_listener }, { "proto6", DROP_no_local_listener }, { "port4", DROP_no_local_listener },
+		{ "expired4_0", DROP_ttl_expired },
+		{ "expired4_100", DROP_ttl_expired },
+		{ "expired4_519", DROP_ttl_expired },
+		{ "expired4_521", DROP_ttl_expired },
+		{ "expired4_1180", DROP_ttl_expired },
+		{ "expired4_1300", DROP_ttl_expired },
+		{ "expired6_0", DROP_ttl_expired },
+		{ "expired6_100", DROP_ttl_expired },
+		{ "expired6_1180", DROP_ttl_expired },
+		{ "expired6_1300", DROP_ttl_expired },
+		{ "big4", DROP_packet_too_big, 1410 },
+		{ "big6", DROP_packet_too_big, 1410 },
+		{ "proto4", DROP_no_local_listener },
+		{ "proto6", DROP_no_local_listener },
+		{ "port4", DROP_no_local_listener },
 		{ "port6", DROP_no_local_listener },
 	};
 	static const uint32_t segments[] = { 0, 40, 501 };
@@ -149,7 +166,8 @@ static void errors(void)
 	setup();
 	for (unsigned i = 0; i < RTE_DIM(rows); i++) {
 		for (unsigned s = 0; s < RTE_DIM(segments); s++) {
-			struct rte_mbuf *e = error_about(rows[i].name, segments[s], rows[i].reason, rows[i].mtu, 0);
+			struct rte_mbuf *e = error_about(
+				rows[i].name, segments[s], rows[i].reason, rows[i].mtu, 0);
 
 			CU_ASSERT_PTR_NOT_NULL_FATAL(e);
 			CU_ASSERT_TRUE(bytes_are(e, 0, vector_out(rows[i].name)));
@@ -164,10 +182,11 @@ static void errors(void)
 
 static void silence(void)
 {
-	static const char *const silent[] = { "about_error4_3", "about_error4_4", "about_error4_5", "about_error4_11",
-		"about_error4_12", "about_error6_1", "about_error6_2", "about_error6_3", "later4" };
-	static const char *const due[] = { "about_query4_0", "about_query4_8", "about_query4_13", "about_query6_128",
-		"first4" };
+	static const char *const silent[] = { "about_error4_3", "about_error4_4", "about_error4_5",
+		"about_error4_11", "about_error4_12", "about_error6_1", "about_error6_2",
+		"about_error6_3", "later4" };
+	static const char *const due[] = { "about_query4_0", "about_query4_8", "about_query4_13",
+		"about_query6_128", "first4" };
 	struct icmp_error error = { .type = 3 };
 	struct parsed parsed;
 	struct rte_mbuf *m, *e;
@@ -183,9 +202,14 @@ static void silence(void)
 	}
 	CU_ASSERT_PTR_NULL(error_about("port4", 0, DROP_no_route, 0, PKT_GENERATED));
 	CU_ASSERT_PTR_NULL(error_about("port4", 0, DROP_policy_denied, 0, 0));
-	for (unsigned i = 0; i < 4; i++) { /* multicast frame, multicast and unspecified addresses */
+	for (unsigned i = 0; i < 4;
+		i++) { /* multicast frame, multicast and unspecified addresses */
 		m = frame_of("port4", 0, &p, &parsed);
-		rte_pktmbuf_mtod(m, uint8_t *)[i == 0 ? 0 : i == 1 ? 14 + 12 : 14 + 16] = i == 0 ? 3 : i == 3 ? 255 : 224;
+		rte_pktmbuf_mtod(m, uint8_t *)[i == 0	? 0
+					       : i == 1 ? 14 + 12
+							: 14 + 16] = i == 0   ? 3
+								     : i == 3 ? 255
+									      : 224;
 		CU_ASSERT_PTR_NULL(icmp_error_make(pool, m, &p, &error));
 		rte_pktmbuf_free(m);
 		m = frame_of("port6", 0, &p, &parsed);
@@ -220,7 +244,8 @@ static void numbers(void)
 	};
 
 	for (unsigned i = 0; i < RTE_DIM(rows); i++) {
-		struct icmp_error e4 = icmp_error_for(rows[i].reason, false), e6 = icmp_error_for(rows[i].reason, true);
+		struct icmp_error e4 = icmp_error_for(rows[i].reason, false),
+				  e6 = icmp_error_for(rows[i].reason, true);
 
 		CU_ASSERT_TRUE(e4.type == rows[i].type4 && e4.code == rows[i].code4);
 		CU_ASSERT_TRUE(e6.type == rows[i].type6 && e6.code == rows[i].code6);
@@ -233,8 +258,14 @@ static void mss(void)
 		const char *name;
 		bool changed;
 	} rows[] = {
-		{ "mss4_even", true }, { "mss4_even_odd", true }, { "mss6_even", true }, { "mss6_even_odd", true },
-		{ "mss4_fits", false }, { "mss4_fits_odd", false }, { "mss6_fits", false }, { "mss6_fits_odd", false },
+		{ "mss4_even", true },
+		{ "mss4_even_odd", true },
+		{ "mss6_even", true },
+		{ "mss6_even_odd", true },
+		{ "mss4_fits", false },
+		{ "mss4_fits_odd", false },
+		{ "mss6_fits", false },
+		{ "mss6_fits_odd", false },
 	};
 	struct parsed parsed;
 	struct rte_mbuf *m;
@@ -267,7 +298,9 @@ static void mss(void)
 	m = frame_of("mss4_even", 0, &p, &parsed);
 	m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4;
 	CU_ASSERT_TRUE(tcp_mss_clamp(m, &p, 1410));
-	CU_ASSERT_EQUAL(memcmp(rte_pktmbuf_mtod_offset(m, uint8_t *, 14 + 20 + 16), vector("mss4_even")->bytes + 36, 2), 0);
+	CU_ASSERT_EQUAL(memcmp(rte_pktmbuf_mtod_offset(m, uint8_t *, 14 + 20 + 16),
+				vector("mss4_even")->bytes + 36, 2),
+		0);
 	rte_pktmbuf_free(m);
 }
 

@@ -51,9 +51,13 @@ static void cut_anywhere(void)
 		for (uint16_t len = off; len < v->len; len++) {
 			enum drop_reason reason = tunnel_decap_bytes(OPS, v->bytes, len, &p);
 
-			CU_ASSERT_EQUAL(reason, len == off ? DROP_tunnel_malformed :
-				pairs[i][1] == '6' ? (len < off + 40 ? DROP_ip6_truncated : DROP_ip6_bad_payload_length) :
-				len < off + 20 ? DROP_ip4_truncated : DROP_ip4_bad_total_length);
+			CU_ASSERT_EQUAL(
+				reason, len == off ? DROP_tunnel_malformed
+					: pairs[i][1] == '6'
+						? (len < off + 40 ? DROP_ip6_truncated
+								  : DROP_ip6_bad_payload_length)
+					: len < off + 20 ? DROP_ip4_truncated
+							 : DROP_ip4_bad_total_length);
 		}
 	}
 }
@@ -124,7 +128,8 @@ static void header_sums(void)
 		sum = (uint16_t)~naive_sum(inner.bytes, 20);
 		memcpy(inner.bytes + 10, &sum, 2);
 		m = tunnel_encap(OPS, &endpoints[0], &inner, 0, (uint16_t)rand(), &adj);
-		CU_ASSERT_EQUAL(naive_sum(rte_pktmbuf_mtod_offset(m, const uint8_t *, 14), 20), 0xffff);
+		CU_ASSERT_EQUAL(
+			naive_sum(rte_pktmbuf_mtod_offset(m, const uint8_t *, 14), 20), 0xffff);
 		CU_ASSERT_EQUAL(rte_pktmbuf_mtod(m, const uint8_t *)[15], inner.bytes[1]);
 		rte_pktmbuf_free(m);
 	}
@@ -133,7 +138,9 @@ static void header_sums(void)
 /* A neighbour's adjacency carries both families. */
 static void plain_ethernet(void)
 {
-	struct adjacency adj = { .type = ADJ_REWRITE, .header_len = 14, .header = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 } };
+	struct adjacency adj = { .type = ADJ_REWRITE,
+		.header_len = 14,
+		.header = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 } };
 
 	tunnel_setup();
 	for (unsigned i = 0; i < 2; i++) {

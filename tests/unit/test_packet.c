@@ -6,7 +6,7 @@
 
 #include <arpa/inet.h>
 
-#define ZONE 0x4321u
+#define ZONE		      0x4321u
 #define ICMP_PORT(type, code) ((uint16_t)((type) << 8 | (code)))
 
 static struct rte_mempool *pool;
@@ -90,8 +90,10 @@ static const struct expectation {
 	{ "ext6_long", PKT_DROP, DROP_ip6_bad_extension },
 	{ "ext6_many", PKT_DROP, DROP_ip6_bad_extension },
 	{ "frag6_first", PKT_FRAG, 0, 17, 72, PKT_OPTIONS | PKT_FRAGMENT, 5000, 53 },
-	{ "frag6_later", PKT_FRAG, 0, 60, 56, PKT_OPTIONS | PKT_FRAGMENT | PKT_FRAGMENT_LATER, 0, 0 },
-	{ "frag6_last", PKT_FRAG, 0, 17, 48, PKT_OPTIONS | PKT_FRAGMENT | PKT_FRAGMENT_LATER, 0, 0 },
+	{ "frag6_later", PKT_FRAG, 0, 60, 56, PKT_OPTIONS | PKT_FRAGMENT | PKT_FRAGMENT_LATER, 0,
+		0 },
+	{ "frag6_last", PKT_FRAG, 0, 17, 48, PKT_OPTIONS | PKT_FRAGMENT | PKT_FRAGMENT_LATER, 0,
+		0 },
 	{ "frag6_atomic", PKT_FLOW6, 0, 17, 48, PKT_OPTIONS, 5000, 53 },
 	{ "frag6_unaligned", PKT_DROP, DROP_fragment_malformed },
 	{ "frag6_empty", PKT_DROP, DROP_fragment_malformed },
@@ -127,12 +129,13 @@ static bool outcome_is(const struct expectation *e, struct parsed parsed)
 {
 	if (parsed.class == e->class && parsed.reason == e->reason)
 		return true;
-	fprintf(stderr, "%s: class %d (%s), want %d (%s)\n", e->name, parsed.class, drop_reason_name(parsed.reason),
-		e->class, drop_reason_name(e->reason));
+	fprintf(stderr, "%s: class %d (%s), want %d (%s)\n", e->name, parsed.class,
+		drop_reason_name(parsed.reason), e->class, drop_reason_name(e->reason));
 	return false;
 }
 
-static bool fields_are(const struct expectation *e, const struct pkt *p, const uint8_t *frame, uint16_t len, uint8_t l2)
+static bool fields_are(const struct expectation *e, const struct pkt *p, const uint8_t *frame,
+	uint16_t len, uint8_t l2)
 {
 	const bool v6 = frame[12] == 0x86;
 	const uint8_t flags = (uint8_t)(e->flags | (v6 ? PKT_V6 | PKT_DF : 0));
@@ -141,13 +144,17 @@ static bool fields_are(const struct expectation *e, const struct pkt *p, const u
 	const uint16_t dport = ntohs(v6 ? p->key6.dport : p->key4.dport);
 	const uint32_t zone_proto = v6 ? p->key6.zone_proto : p->key4.zone_proto;
 
-	if (p->proto == e->proto && p->l3_len == e->l3_len && p->flags == flags && sport == e->sport && dport == e->dport &&
-		zone_proto == (ZONE << 8 | e->proto) && p->l2_len == l2 && p->ip_len == len - 14 &&
-		p->ttl == (v6 ? ip[7] : ip[8]) && p->tos == (v6 ? (uint8_t)(ip[0] << 4 | ip[1] >> 4) : ip[1]) &&
+	if (p->proto == e->proto && p->l3_len == e->l3_len && p->flags == flags &&
+		sport == e->sport && dport == e->dport && zone_proto == (ZONE << 8 | e->proto) &&
+		p->l2_len == l2 && p->ip_len == len - 14 && p->ttl == (v6 ? ip[7] : ip[8]) &&
+		p->tos == (v6 ? (uint8_t)(ip[0] << 4 | ip[1] >> 4) : ip[1]) &&
 		(v6 ? memcmp(p->key6.src, ip + 8, 32) : memcmp(&p->key4.src, ip + 12, 8)) == 0)
 		return true;
-	fprintf(stderr, "%s: proto %u l3 %u flags %#x (want %#x) ports %u %u zone %#x l2 %u len %u ttl %u tos %#x\n", e->name,
-		p->proto, p->l3_len, p->flags, flags, sport, dport, zone_proto, p->l2_len, p->ip_len, p->ttl, p->tos);
+	fprintf(stderr,
+		"%s: proto %u l3 %u flags %#x (want %#x) ports %u %u zone %#x l2 %u len %u ttl %u "
+		"tos %#x\n",
+		e->name, p->proto, p->l3_len, p->flags, flags, sport, dport, zone_proto, p->l2_len,
+		p->ip_len, p->ttl, p->tos);
 	return false;
 }
 
@@ -210,7 +217,8 @@ static void vectors_parse_ip(void)
 		if (e->reason == DROP_l2_source_invalid)
 			continue;
 		m = mbuf_of(pool, v->bytes + 14, v->len - 14u, 0);
-		CU_ASSERT_TRUE(outcome_is(e, pkt_parse_ip(m, &p, ZONE, v->bytes[12] == 0x86 ? 6 : 4, 0)));
+		CU_ASSERT_TRUE(
+			outcome_is(e, pkt_parse_ip(m, &p, ZONE, v->bytes[12] == 0x86 ? 6 : 4, 0)));
 		CU_ASSERT_TRUE(e->class == PKT_DROP || fields_are(e, &p, v->bytes, v->len, 0));
 		rte_pktmbuf_free(m);
 	}
@@ -227,12 +235,14 @@ static enum drop_reason cut_reason(const struct vector_bytes *v, uint16_t len)
 		return len < 54 ? DROP_ip6_truncated : DROP_ip6_bad_payload_length;
 	if (len < 34)
 		return DROP_ip4_truncated;
-	return len < 14 + (v->bytes[14] & 15) * 4 ? DROP_ip4_bad_header_length : DROP_ip4_bad_total_length;
+	return len < 14 + (v->bytes[14] & 15) * 4 ? DROP_ip4_bad_header_length
+						  : DROP_ip4_bad_total_length;
 }
 
 static void cut_anywhere(void)
 {
-	static const char *const names[] = { "tcp4_df_syn", "rr4", "tcp6_syn", "ext6", "frag6_first", "ns" };
+	static const char *const names[] = { "tcp4_df_syn", "rr4", "tcp6_syn", "ext6",
+		"frag6_first", "ns" };
 	struct pkt p;
 
 	setup();
@@ -291,7 +301,8 @@ static void short_inside(void)
 	setup();
 	for (unsigned i = 0; i < RTE_DIM(chains); i++) {
 		const struct vector_bytes *v = vector(chains[i].name);
-		const uint16_t l3 = (uint16_t)(v->bytes[12] == 0x86 ? 54 : 14 + (v->bytes[14] & 15) * 4);
+		const uint16_t l3 =
+			(uint16_t)(v->bytes[12] == 0x86 ? 54 : 14 + (v->bytes[14] & 15) * 4);
 
 		for (uint16_t len = l3; len <= v->len; len++) {
 			struct rte_mbuf *m;
@@ -305,8 +316,9 @@ static void short_inside(void)
 			if (len < chains[i].whole && chains[i].reason != DROP_NONE)
 				CU_ASSERT_EQUAL(parsed.reason, chains[i].reason);
 			if (parsed.class == PKT_DROP && chains[i].reason == DROP_NONE)
-				CU_ASSERT_TRUE(parsed.reason == DROP_l4_truncated || parsed.reason == DROP_l4_bad_length ||
-					parsed.reason == DROP_ip6_bad_extension);
+				CU_ASSERT_TRUE(parsed.reason == DROP_l4_truncated ||
+					       parsed.reason == DROP_l4_bad_length ||
+					       parsed.reason == DROP_ip6_bad_extension);
 			rte_pktmbuf_free(m);
 		}
 	}
@@ -342,7 +354,9 @@ static void fields_that_lie(void)
 	CU_ASSERT_EQUAL(changed("tcp6", 18, 0xff, false), DROP_ip6_bad_payload_length);
 	for (uint16_t at = 14; at < 34; at++) /* every single-bit error of the header is found */
 		for (unsigned bit = 0; bit < 8; bit++)
-			CU_ASSERT_NOT_EQUAL(changed("tcp4", at, vector("tcp4")->bytes[at] ^ (uint8_t)(1u << bit), false),
+			CU_ASSERT_NOT_EQUAL(
+				changed("tcp4", at,
+					vector("tcp4")->bytes[at] ^ (uint8_t)(1u << bit), false),
 				DROP_NONE);
 	CU_ASSERT_EQUAL(changed("tcp4", 24, 0, false), DROP_ip4_bad_checksum);
 	CU_ASSERT_EQUAL(changed("tcp4", 14 + 20 + 12, 0x40, false), DROP_l4_bad_length);
@@ -352,8 +366,43 @@ static void fields_that_lie(void)
 	CU_ASSERT_EQUAL(changed("udp4", 14 + 20 + 5, 57, false), DROP_l4_bad_length);
 	CU_ASSERT_EQUAL(changed("udp4", 14 + 20 + 5, 55, false), DROP_NONE);
 	CU_ASSERT_EQUAL(changed("udp6", 14 + 40 + 5, 57, false), DROP_l4_bad_length);
-	CU_ASSERT_EQUAL(changed("tcp4", 20, 0x80, true), DROP_NONE); /* the reserved bit is no fragment */
+	CU_ASSERT_EQUAL(
+		changed("tcp4", 20, 0x80, true), DROP_NONE); /* the reserved bit is no fragment */
 	CU_ASSERT_EQUAL(changed("frag4_first_long", 14 + 20 + 5, 3, false), DROP_NONE);
+}
+
+/* Header sums are not folded when they are checked: the verdict is the naive sum's all the same. */
+static void header_sums(void)
+{
+	const struct vector_bytes *v;
+	unsigned good = 0;
+
+	setup();
+	v = vector("options40");
+	for (unsigned round = 0; round < 20000; round++) {
+		const unsigned header = round & 1 ? 20 : 60;
+		uint8_t bytes[2048];
+		struct rte_mbuf *m;
+		struct pkt p;
+		bool right;
+
+		memcpy(bytes, v->bytes, v->len);
+		bytes[14] = (uint8_t)(0x40 | header / 4);
+		for (unsigned i = 26; i < 34; i++)
+			bytes[i] = (uint8_t)(1 + rand() % 100);
+		length_fix(bytes, v->len);
+		if (round % 3 == 0) /* zero has two forms */
+			memset(bytes + 24, round & 2 ? 0xff : 0, 2);
+		if (round % 5 == 0)
+			bytes[24 + rand() % 2] ^= (uint8_t)(1u << rand() % 8);
+		right = naive_sum(bytes + 14, header) == 0xffff;
+		good += right;
+		m = mbuf_of(pool, bytes, v->len, 0);
+		CU_ASSERT_EQUAL(
+			pkt_parse_ether(m, &p, ZONE).reason == DROP_ip4_bad_checksum, !right);
+		rte_pktmbuf_free(m);
+	}
+	CU_ASSERT_TRUE(good > 8000 && good < 13000);
 }
 
 /* A 64 KiB segment, its headers in the first of many pieces. */
@@ -428,7 +477,8 @@ static void checksum_like_the_naive_sum(void)
 
 		for (uint32_t off = 0; off < 140; off++)
 			for (uint32_t len = 1; off + len <= sizeof(bytes); len += len < 9 ? 1 : 31)
-				CU_ASSERT_EQUAL(pkt_checksum(m, off, len, 0), naive_sum(bytes + off, len));
+				CU_ASSERT_EQUAL(
+					pkt_checksum(m, off, len, 0), naive_sum(bytes + off, len));
 		CU_ASSERT_EQUAL(pkt_checksum(m, 3, 0, 0x1fffe), 0xffff);
 		rte_pktmbuf_free(m);
 	}
@@ -436,13 +486,28 @@ static void checksum_like_the_naive_sum(void)
 
 static void reversed_keys(void)
 {
-	struct flow_key4 k = { .src = 1, .dst = 2, .sport = htons(40000), .dport = htons(443), .zone_proto = 7 << 8 | 6 }, r, rr;
-	struct flow_key6 k6 = { .src = { 1 }, .dst = { 2 }, .sport = htons(9), .dport = htons(0x8000), .zone_proto = 58 }, r6;
+	struct flow_key4 k = { .src = 1,
+		.dst = 2,
+		.sport = htons(40000),
+		.dport = htons(443),
+		.zone_proto = 7 << 8 | 6 },
+			 r, rr;
+	struct flow_key6 k6 = { .src = { 1 },
+		.dst = { 2 },
+		.sport = htons(9),
+		.dport = htons(0x8000),
+		.zone_proto = 58 },
+			 r6;
 
 	pkt_reverse_key4(&k, ZONE_TUNNEL, &r);
-	CU_ASSERT_TRUE(r.src == 2 && r.dst == 1 && r.sport == htons(443) && r.dport == htons(40000));
+	CU_ASSERT_TRUE(
+		r.src == 2 && r.dst == 1 && r.sport == htons(443) && r.dport == htons(40000));
 	CU_ASSERT_EQUAL(r.zone_proto, ZONE_TUNNEL << 8 | 6);
-	k = (struct flow_key4){ .src = 1, .dst = 2, .sport = htons(77), .dport = htons(0x0800), .zone_proto = 7 << 8 | 1 };
+	k = (struct flow_key4){ .src = 1,
+		.dst = 2,
+		.sport = htons(77),
+		.dport = htons(0x0800),
+		.zone_proto = 7 << 8 | 1 };
 	pkt_reverse_key4(&k, 9, &r);
 	CU_ASSERT_TRUE(r.sport == htons(77) && r.dport == 0);
 	pkt_reverse_key4(&r, 7, &rr);
@@ -451,7 +516,8 @@ static void reversed_keys(void)
 	pkt_reverse_key4(&k, 9, &r);
 	CU_ASSERT_EQUAL(r.dport, htons(0x0304));
 	pkt_reverse_key6(&k6, 3, &r6);
-	CU_ASSERT_TRUE(r6.src[0] == 2 && r6.dst[0] == 1 && r6.sport == htons(9) && r6.dport == htons(0x8100));
+	CU_ASSERT_TRUE(r6.src[0] == 2 && r6.dst[0] == 1 && r6.sport == htons(9) &&
+		       r6.dport == htons(0x8100));
 	CU_ASSERT_EQUAL(r6.zone_proto, 3 << 8 | 58);
 }
 
@@ -461,6 +527,7 @@ static const struct test_case cases[] = {
 	{ "cut at every byte", cut_anywhere },
 	{ "consistent lengths, short contents", short_inside },
 	{ "fields that lie", fields_that_lie },
+	{ "header sums", header_sums },
 	{ "64 KiB segments", large_segments },
 	{ "pull and trim", pulled_or_not },
 	{ "checksums over segments", checksum_like_the_naive_sum },

@@ -10,8 +10,8 @@ struct tally {
 	unsigned freed, merged, added;
 };
 
-static struct rte_mbuf *add(struct reassembly *r, uint32_t start, uint32_t len, bool more, uint32_t segment, uint64_t now,
-	uint8_t ecn, struct tally *tally)
+static struct rte_mbuf *add(struct reassembly *r, uint32_t start, uint32_t len, bool more,
+	uint32_t segment, uint64_t now, uint8_t ecn, struct tally *tally)
 {
 	const unsigned before = reassembly_held(r);
 	unsigned freed, merged;
@@ -37,8 +37,8 @@ static struct rte_mbuf *add(struct reassembly *r, uint32_t start, uint32_t len, 
 static bool is_whole(struct rte_mbuf *m)
 {
 	static uint8_t bytes[WHOLE_MAX];
-	bool same = m != NULL && rte_pktmbuf_pkt_len(m) == whole.len && mbuf_bytes(m, bytes) == whole.len &&
-		memcmp(bytes, whole.bytes, whole.len) == 0;
+	bool same = m != NULL && rte_pktmbuf_pkt_len(m) == whole.len &&
+		    mbuf_bytes(m, bytes) == whole.len && memcmp(bytes, whole.bytes, whole.len) == 0;
 	struct pkt p;
 
 	if (m == NULL)
@@ -57,7 +57,8 @@ static void any_order(void)
 	r = reassembly_new(64, SOCKET_ID_ANY);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(r);
 	for (unsigned round = 0; round < 600; round++) {
-		const uint32_t size = 8 * (20 + (uint32_t)rand() % 180), parts = 2 + (uint32_t)rand() % (round % 20 == 0 ? 60 : 10);
+		const uint32_t size = 8 * (20 + (uint32_t)rand() % 180),
+			       parts = 2 + (uint32_t)rand() % (round % 20 == 0 ? 60 : 10);
 		const uint32_t total = RTE_MIN(parts * size, 65400u), n = (total + size - 1) / size;
 		struct tally tally = { 0 };
 		struct rte_mbuf *m = NULL;
@@ -70,8 +71,8 @@ static void any_order(void)
 			const bool more = order[i] + 1 < n;
 
 			CU_ASSERT_PTR_NULL(m);
-			m = add(r, start, more ? size : whole_parts(&whole) - start, more, round % 3 == 0 ? 61 + round % 200 : 0, 1,
-				0, &tally);
+			m = add(r, start, more ? size : whole_parts(&whole) - start, more,
+				round % 3 == 0 ? 61 + round % 200 : 0, 1, 0, &tally);
 		}
 		CU_ASSERT_TRUE(is_whole(m));
 		CU_ASSERT_TRUE(tally.merged == n - 1 && tally.freed == 0);
@@ -94,7 +95,8 @@ static void largest(void)
 
 		whole_make(&whole, v6, 1, v6 ? 65535 - 48 - 8 : 65535 - 20 - 8);
 		for (uint32_t at = 0; at < whole_parts(&whole); at += 1440)
-			m = add(r, at, RTE_MIN(1440u, whole_parts(&whole) - at), at + 1440 < whole_parts(&whole), 0, 1, 0, &tally);
+			m = add(r, at, RTE_MIN(1440u, whole_parts(&whole) - at),
+				at + 1440 < whole_parts(&whole), 0, 1, 0, &tally);
 		CU_ASSERT_TRUE(is_whole(m));
 	}
 	CU_ASSERT_EQUAL(tally.freed, 0);
@@ -107,8 +109,9 @@ static void overlaps_and_duplicates(void)
 	static const struct {
 		uint32_t start, len;
 		bool more;
-	} bad[] = { { 64, 128, true }, { 128, 128, true }, { 136, 40, true }, { 0, 512, true }, { 128, 64, false },
-		{ 384, 64, true }, { 320, 64, true }, { 192, 64, false }, { 512, 64, false } };
+	} bad[] = { { 64, 128, true }, { 128, 128, true }, { 136, 40, true }, { 0, 512, true },
+		{ 128, 64, false }, { 384, 64, true }, { 320, 64, true }, { 192, 64, false },
+		{ 512, 64, false } };
 	struct reassembly *r;
 
 	fragment_setup();
@@ -120,7 +123,8 @@ static void overlaps_and_duplicates(void)
 		whole_make(&whole, i & 1, i, 1000);
 		CU_ASSERT_PTR_NULL(add(r, 128, 64, true, 0, 1, 0, &tally));
 		CU_ASSERT_PTR_NULL(add(r, 320, 64, false, 0, 1, 0, &tally));
-		CU_ASSERT_PTR_NULL(add(r, 128, 64, true, 0, 1, 0, &tally)); /* a copy: only itself */
+		CU_ASSERT_PTR_NULL(
+			add(r, 128, 64, true, 0, 1, 0, &tally)); /* a copy: only itself */
 		CU_ASSERT_PTR_NULL(add(r, 320, 64, false, 0, 1, 0, &tally));
 		CU_ASSERT_TRUE(tally.freed == 2 && reassembly_held(r) == 2);
 		CU_ASSERT_PTR_NULL(add(r, bad[k].start, bad[k].len, bad[k].more, 0, 1, 0, &tally));
@@ -133,8 +137,8 @@ static void overlaps_and_duplicates(void)
 static void ecn(void)
 {
 	/* The fields of two fragments and the result, -1: no packet. */
-	static const int rows[][3] = { { 0, 0, 0 }, { 2, 2, 2 }, { 1, 1, 1 }, { 2, 3, 3 }, { 3, 1, 3 }, { 3, 3, 3 }, { 0, 3, -1 },
-		{ 3, 0, -1 } };
+	static const int rows[][3] = { { 0, 0, 0 }, { 2, 2, 2 }, { 1, 1, 1 }, { 2, 3, 3 },
+		{ 3, 1, 3 }, { 3, 3, 3 }, { 0, 3, -1 }, { 3, 0, -1 } };
 	struct reassembly *r;
 
 	fragment_setup();
@@ -174,11 +178,12 @@ static void too_long_together(void)
 
 	fragment_setup();
 	r = reassembly_new(64, SOCKET_ID_ANY);
-	/* The last fragment alone fits 64 KiB; the first one's options make the whole longer than that. */
+	/* The last fragment alone fits 64 KiB; the first one's options make the whole longer
+	 * than that. */
 	whole_make(&whole, false, 1, 65535 - 20 - 8);
 	for (uint32_t at = 1440; at < whole_parts(&whole); at += 1440)
-		CU_ASSERT_PTR_NULL(add(r, at, RTE_MIN(1440u, whole_parts(&whole) - at), at + 1440 < whole_parts(&whole), 0, 1, 0,
-			&tally));
+		CU_ASSERT_PTR_NULL(add(r, at, RTE_MIN(1440u, whole_parts(&whole) - at),
+			at + 1440 < whole_parts(&whole), 0, 1, 0, &tally));
 	m = part_make(&whole, 0, 1440, true, 0);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(rte_pktmbuf_prepend(m, 4));
 	frame = rte_pktmbuf_mtod(m, uint8_t *);

@@ -32,7 +32,9 @@ static void flannel(void)
 	e.udp_port = 8472;
 	m = tunnel_encap(OPS, &e, vector("inner_44"), 0, 0, &adj);
 	CU_ASSERT_EQUAL(mbuf_bytes(m, bytes), vector("vxlan_flannel_44")->len);
-	CU_ASSERT_EQUAL(memcmp(bytes, vector("vxlan_flannel_44")->bytes, vector("vxlan_flannel_44")->len), 0);
+	CU_ASSERT_EQUAL(
+		memcmp(bytes, vector("vxlan_flannel_44")->bytes, vector("vxlan_flannel_44")->len),
+		0);
 	rte_pktmbuf_free(m);
 }
 
@@ -60,7 +62,7 @@ static void refusals(void)
 
 	tunnel_setup();
 	CU_ASSERT_EQUAL(changed("vxlan_44", 42, 0xf7), DROP_tunnel_malformed); /* no "I" */
-	CU_ASSERT_EQUAL(changed("vxlan_44", 42, 0x09), DROP_NONE);             /* reserved bits are ignored */
+	CU_ASSERT_EQUAL(changed("vxlan_44", 42, 0x09), DROP_NONE); /* reserved bits are ignored */
 	CU_ASSERT_EQUAL(changed("vxlan_reserved", 42, 0xff), DROP_NONE);
 	CU_ASSERT_EQUAL(changed("vxlan_44", 49, 0xff), DROP_NONE);
 	CU_ASSERT_EQUAL(changed("vxlan_44", 48, 1), DROP_tunnel_unknown_vni);
@@ -73,16 +75,20 @@ static void refusals(void)
 	CU_ASSERT_EQUAL(changed("vxlan_flannel_44", 14, 0x45), DROP_tunnel_unknown_vni);
 	CU_ASSERT_EQUAL(changed("vxlan_sum_44", 14, 0x45), DROP_NONE);
 	for (uint16_t at = 50; at < vector("vxlan_sum_44")->len; at += 7)
-		CU_ASSERT_EQUAL(changed("vxlan_sum_44", at, vector("vxlan_sum_44")->bytes[at] ^ 0x55),
+		CU_ASSERT_EQUAL(
+			changed("vxlan_sum_44", at, vector("vxlan_sum_44")->bytes[at] ^ 0x55),
 			DROP_tunnel_bad_checksum);
 	for (uint16_t at = 70; at < vector("vxlan_sum_66")->len; at += 7)
-		CU_ASSERT_EQUAL(changed("vxlan_sum_66", at, vector("vxlan_sum_66")->bytes[at] ^ 0x55),
+		CU_ASSERT_EQUAL(
+			changed("vxlan_sum_66", at, vector("vxlan_sum_66")->bytes[at] ^ 0x55),
 			DROP_tunnel_bad_checksum);
-	CU_ASSERT_EQUAL(tunnel_decap_bytes(OPS, vector("vxlan_arp")->bytes, vector("vxlan_arp")->len, &p),
+	CU_ASSERT_EQUAL(
+		tunnel_decap_bytes(OPS, vector("vxlan_arp")->bytes, vector("vxlan_arp")->len, &p),
 		DROP_arp_ignored);
 }
 
-/* The device's word on the outer checksum is believed when it is good, and looked at again when not. */
+/* The device's word on the outer checksum is believed when it is good, and looked at again when
+ * not. */
 static void checksum_offload(void)
 {
 	static const struct {
@@ -110,7 +116,8 @@ static void checksum_offload(void)
 		CU_ASSERT_TRUE(rows[i].reason != DROP_NONE || m->ol_flags == 0);
 		rte_pktmbuf_free(m);
 	}
-	CU_ASSERT_EQUAL(changed("vxlan_sum_44", 40, 0) != DROP_NONE, vector("vxlan_sum_44")->bytes[41] != 0);
+	CU_ASSERT_EQUAL(changed("vxlan_sum_44", 40, 0) != DROP_NONE,
+		vector("vxlan_sum_44")->bytes[41] != 0);
 }
 
 /* The packet ends anywhere, its outer lengths telling the truth. */
@@ -131,10 +138,14 @@ static void cut_anywhere(void)
 			memcpy(bytes, v->bytes, len);
 			memcpy(bytes + udp + 4, &word, 2);
 			reason = tunnel_decap_bytes(OPS, bytes, len, &p);
-			CU_ASSERT_EQUAL(reason, len < udp + 16 ? DROP_tunnel_malformed :
-				len < udp + 30 ? DROP_l2_truncated :
-				pairs[i][1] == '6' ? (len < udp + 70 ? DROP_ip6_truncated : DROP_ip6_bad_payload_length) :
-				len < udp + 50 ? DROP_ip4_truncated : DROP_ip4_bad_total_length);
+			CU_ASSERT_EQUAL(
+				reason, len < udp + 16	 ? DROP_tunnel_malformed
+					: len < udp + 30 ? DROP_l2_truncated
+					: pairs[i][1] == '6'
+						? (len < udp + 70 ? DROP_ip6_truncated
+								  : DROP_ip6_bad_payload_length)
+					: len < udp + 50 ? DROP_ip4_truncated
+							 : DROP_ip4_bad_total_length);
 		}
 	}
 }
@@ -171,7 +182,9 @@ static void claims(void)
 	CU_ASSERT_TRUE(OPS->claims(table, &p));
 	p.key4.dport = RTE_BE16(4788);
 	CU_ASSERT_FALSE(OPS->claims(table, &p));
-	p = (struct pkt){ .proto = IPPROTO_UDP, .flags = PKT_V6, .key6 = { .dport = RTE_BE16(4789) } };
+	p = (struct pkt){
+		.proto = IPPROTO_UDP, .flags = PKT_V6, .key6 = { .dport = RTE_BE16(4789) }
+	};
 	CU_ASSERT_TRUE(OPS->claims(table, &p));
 	p.proto = IPPROTO_TCP;
 	CU_ASSERT_FALSE(OPS->claims(table, &p));
@@ -191,10 +204,12 @@ static void header_fields(void)
 	CU_ASSERT_EQUAL(naive_sum(h + 14, 20), 0xffff);
 	CU_ASSERT_TRUE(h[18] == 0xbe && h[19] == 0xef && h[20] == 0);
 	rte_pktmbuf_free(m);
-	/* Two flows of one path differ in port and label; one flow keeps both when only half its hash is known. */
+	/* Two flows of one path differ in port and label; one flow keeps both when only half its
+	 * hash is known. */
 	CU_ASSERT_EQUAL(tunnel_source_port(0), RTE_BE16(0xc000));
 	CU_ASSERT_EQUAL(tunnel_source_port(UINT64_MAX), RTE_BE16(0xffff));
-	CU_ASSERT_EQUAL(tunnel_source_port(0x123456789abcdef0u), tunnel_source_port(0x1234567800000000u));
+	CU_ASSERT_EQUAL(
+		tunnel_source_port(0x123456789abcdef0u), tunnel_source_port(0x1234567800000000u));
 }
 
 static void template_errors(void)
@@ -238,12 +253,14 @@ static void many_peers(void)
 		peers[i].peer = i;
 		a->family = i % 2 == 0 ? IP_V4 : IP_V6;
 		a->bytes[0] = i % 2 == 0 ? 10 : 0xfd;
-		memcpy(a->bytes + (i % 2 == 0 ? 2 : 13), (const uint8_t[]){ (uint8_t)(i >> 8), (uint8_t)i }, 2);
+		memcpy(a->bytes + (i % 2 == 0 ? 2 : 13),
+			(const uint8_t[]){ (uint8_t)(i >> 8), (uint8_t)i }, 2);
 	}
 	many = tunnel_table_new(&mac, NULL, 0, NULL, 0, peers, RTE_DIM(peers));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(many);
 	for (uint32_t i = 0; i < RTE_DIM(peers); i++) {
-		const struct tunnel_peer *found = tunnel_peer_find(many, peers[i].underlay.family, peers[i].underlay.bytes);
+		const struct tunnel_peer *found =
+			tunnel_peer_find(many, peers[i].underlay.family, peers[i].underlay.bytes);
 		uint8_t other[16];
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(found);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** What the tests of all encapsulations share: a table with one peer a family, as vectors.py has it, and the two ways
- * through a tunnel. */
+/** What the tests of all encapsulations share: a table with one peer a family, as vectors.py has
+ * it, and the two ways through a tunnel. */
 #ifndef TESTS_UNIT_TUNNEL_FIXTURE_H
 #define TESTS_UNIT_TUNNEL_FIXTURE_H
 
@@ -60,7 +60,8 @@ static inline const struct vector_bytes *vector_pair(const char *prefix, const c
 }
 
 /** Parse a frame and decapsulate it. */
-static inline struct parsed tunnel_decap(const struct tunnel_ops *ops, struct rte_mbuf *m, struct pkt *p)
+static inline struct parsed tunnel_decap(
+	const struct tunnel_ops *ops, struct rte_mbuf *m, struct pkt *p)
 {
 	struct parsed parsed = pkt_parse_ether(m, p, 5);
 
@@ -73,9 +74,10 @@ static inline struct parsed tunnel_decap(const struct tunnel_ops *ops, struct rt
 	return ops->decap(table, m, p);
 }
 
-/** The same for bytes, whose IP lengths and IPv4 checksum are made right first. @return the reason. */
-static inline enum drop_reason tunnel_decap_bytes(const struct tunnel_ops *ops, const uint8_t *frame, uint16_t len,
-	struct pkt *p)
+/** The same for bytes, whose IP lengths and IPv4 checksum are made right first. @return the
+ * reason. */
+static inline enum drop_reason tunnel_decap_bytes(
+	const struct tunnel_ops *ops, const uint8_t *frame, uint16_t len, struct pkt *p)
 {
 	uint8_t bytes[2048];
 	struct parsed parsed;
@@ -99,7 +101,8 @@ static inline enum drop_reason tunnel_decap_bytes(const struct tunnel_ops *ops, 
 	return parsed.class == PKT_DROP ? parsed.reason : DROP_NONE;
 }
 
-/** Every vector, in pieces of many sizes: what comes out is what went in, with and without padding behind. */
+/** Every vector, in pieces of many sizes: what comes out is what went in, with and without
+ * padding behind. */
 static inline void tunnel_decap_vectors(const struct tunnel_ops *ops, const char *prefix)
 {
 	static const uint32_t segments[] = { 0, 1, 13, 14, 34, 50, 64, 90, 118 };
@@ -124,7 +127,9 @@ static inline void tunnel_decap_vectors(const struct tunnel_ops *ops, const char
 			CU_ASSERT_EQUAL(p.ip_len, inner->len);
 			CU_ASSERT_EQUAL(p.tos, 0x28);
 			CU_ASSERT_EQUAL(p.ttl, 62);
-			CU_ASSERT_EQUAL((pairs[i][1] == '6' ? p.key6.zone_proto : p.key4.zone_proto) >> 8, ZONE_TUNNEL);
+			CU_ASSERT_EQUAL(
+				(pairs[i][1] == '6' ? p.key6.zone_proto : p.key4.zone_proto) >> 8,
+				ZONE_TUNNEL);
 			CU_ASSERT_EQUAL(m->ol_flags, 0);
 			CU_ASSERT_EQUAL(m->packet_type, 0);
 			rte_mbuf_sanity_check(m, 1);
@@ -134,9 +139,10 @@ static inline void tunnel_decap_vectors(const struct tunnel_ops *ops, const char
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
 }
 
-/** ECN through a tunnel: outer and inner fields of the vector replaced; the result, or -1 for a drop. */
-static inline int tunnel_ecn_through(const struct tunnel_ops *ops, const char *prefix, const char *pair, uint8_t outer_ecn,
-	uint8_t inner_ecn)
+/** ECN through a tunnel: outer and inner fields of the vector replaced; the result, or -1 for a
+ * drop. */
+static inline int tunnel_ecn_through(const struct tunnel_ops *ops, const char *prefix,
+	const char *pair, uint8_t outer_ecn, uint8_t inner_ecn)
 {
 	const struct vector_bytes *outer = vector_pair(prefix, pair);
 	const uint16_t inner_off = (uint16_t)(outer->len - vector_pair("inner_", pair)->len);
@@ -182,19 +188,23 @@ static inline int tunnel_ecn_through(const struct tunnel_ops *ops, const char *p
 
 static inline void tunnel_ecn_vectors(const struct tunnel_ops *ops, const char *prefix)
 {
-	/* RFC 6040 figure 4; rows: inner 00 Not-ECT, 01 ECT(1), 10 ECT(0), 11 CE; columns: outer, likewise. */
-	static const int figure4[4][4] = { { 0, 0, 0, -1 }, { 1, 1, 1, 3 }, { 2, 1, 2, 3 }, { 3, 3, 3, 3 } };
+	/* RFC 6040 figure 4; rows: inner 00 Not-ECT, 01 ECT(1), 10 ECT(0), 11 CE; columns:
+	 * outer, likewise. */
+	static const int figure4[4][4] = { { 0, 0, 0, -1 }, { 1, 1, 1, 3 }, { 2, 1, 2, 3 },
+		{ 3, 3, 3, 3 } };
 
 	for (unsigned i = 0; i < RTE_DIM(pairs); i++)
 		for (uint8_t outer = 0; outer < 4; outer++)
 			for (uint8_t inner = 0; inner < 4; inner++)
-				CU_ASSERT_EQUAL(tunnel_ecn_through(ops, prefix, pairs[i], outer, inner),
+				CU_ASSERT_EQUAL(
+					tunnel_ecn_through(ops, prefix, pairs[i], outer, inner),
 					figure4[inner][outer]);
 }
 
 /** Encapsulate an inner packet with a template built from `e`. */
-static inline struct rte_mbuf *tunnel_encap(const struct tunnel_ops *ops, const struct tunnel_endpoint *e,
-	const struct vector_bytes *inner, uint32_t segment, uint16_t outer_id, struct adjacency *adj)
+static inline struct rte_mbuf *tunnel_encap(const struct tunnel_ops *ops,
+	const struct tunnel_endpoint *e, const struct vector_bytes *inner, uint32_t segment,
+	uint16_t outer_id, struct adjacency *adj)
 {
 	struct rte_mbuf *m = mbuf_of(pool, inner->bytes, inner->len, segment);
 	const unsigned version = inner->bytes[0] >> 4;
@@ -209,7 +219,8 @@ static inline struct rte_mbuf *tunnel_encap(const struct tunnel_ops *ops, const 
 	return m;
 }
 
-static inline void tunnel_encap_vectors(const struct tunnel_ops *ops, const char *prefix, bool udp6_checksum)
+static inline void tunnel_encap_vectors(
+	const struct tunnel_ops *ops, const char *prefix, bool udp6_checksum)
 {
 	static const uint32_t segments[] = { 0, 40, 63, 81 };
 	uint8_t bytes[2048];
@@ -223,7 +234,8 @@ static inline void tunnel_encap_vectors(const struct tunnel_ops *ops, const char
 		if (udp6_checksum && pairs[i][0] == '4')
 			continue;
 		for (unsigned s = 0; s < RTE_DIM(segments); s++) {
-			struct rte_mbuf *m = tunnel_encap(ops, &e, vector_pair("inner_", pairs[i]), segments[s], 0, &adj);
+			struct rte_mbuf *m = tunnel_encap(
+				ops, &e, vector_pair("inner_", pairs[i]), segments[s], 0, &adj);
 
 			CU_ASSERT_EQUAL(mbuf_bytes(m, bytes), want->len);
 			CU_ASSERT_EQUAL(memcmp(bytes, want->bytes, want->len), 0);

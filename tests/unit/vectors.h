@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Packets for tests: those that vectors.py has scapy make, and mbufs of given bytes in segments of given sizes. */
+/** Packets for tests: those that vectors.py has scapy make, and mbufs of given bytes in segments
+ * of given sizes. */
 #ifndef TESTS_UNIT_VECTORS_H
 #define TESTS_UNIT_VECTORS_H
 
@@ -36,7 +37,9 @@ static inline void vectors_load(const char *set)
 			break;
 		snprintf(v->name, sizeof(v->name), "%.*s", (int)(hex - line), line);
 		v->len = 0;
-		for (hex++; v->len < sizeof(v->bytes) && sscanf(hex, "%2hhx", &v->bytes[v->len]) == 1; hex += 2)
+		for (hex++;
+			v->len < sizeof(v->bytes) && sscanf(hex, "%2hhx", &v->bytes[v->len]) == 1;
+			hex += 2)
 			v->len++;
 	}
 	if (f == NULL || pclose(f) != 0 || vector_count == 0) {
@@ -55,8 +58,10 @@ static inline const struct vector_bytes *vector(const char *name)
 	exit(EXIT_FAILURE);
 }
 
-/** A packet of these bytes in segments of at most `segment` bytes (0: one), with headroom in the first. */
-static inline struct rte_mbuf *mbuf_of(struct rte_mempool *pool, const void *bytes, uint32_t len, uint32_t segment)
+/** A packet of these bytes in segments of at most `segment` bytes (0: one), with headroom in the
+ * first. */
+static inline struct rte_mbuf *mbuf_of(
+	struct rte_mempool *pool, const void *bytes, uint32_t len, uint32_t segment)
 {
 	struct rte_mbuf *first = rte_pktmbuf_alloc(pool), *last = first;
 	const uint8_t *from = bytes;
@@ -87,13 +92,15 @@ static inline uint32_t mbuf_bytes(const struct rte_mbuf *m, void *to)
 	uint32_t len = 0;
 
 	for (; m != NULL; m = m->next) {
-		memcpy((uint8_t *)to + len, rte_pktmbuf_mtod(m, const void *), rte_pktmbuf_data_len(m));
+		memcpy((uint8_t *)to + len, rte_pktmbuf_mtod(m, const void *),
+			rte_pktmbuf_data_len(m));
 		len += rte_pktmbuf_data_len(m);
 	}
 	return len;
 }
 
-/** The naive internet checksum sum: byte pairs in network order, folded, not inverted; in memory order. */
+/** The naive internet checksum sum: byte pairs in network order, folded, not inverted; in memory
+ * order. */
 static inline uint16_t naive_sum(const uint8_t *bytes, uint32_t len)
 {
 	uint32_t sum = 0;
