@@ -250,6 +250,22 @@ static void overlaps(void)
 	}
 }
 
+/* The last fragment ends before a part that came earlier. */
+static void end_before_known(void)
+{
+	struct fragment_table *t;
+	struct tally tally = { 0 };
+
+	fragment_setup();
+	t = fragment_table_new(64, 64);
+	whole_make(&whole, false, 5, 1000);
+	CU_ASSERT_EQUAL(track(t, 320, 64, true, 0, &tally), DROP_NONE);
+	CU_ASSERT_EQUAL(track(t, 192, 64, false, 0, &tally), DROP_fragment_malformed);
+	CU_ASSERT_TRUE(tally.held == 0 && tally.dropped == 2);
+	fragment_table_free(t);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
+}
+
 static void duplicates(void)
 {
 	struct fragment_table *t;
@@ -419,6 +435,7 @@ static const struct test_case cases[] = {
 	{ "cut refused", cut_refused },
 	{ "any order", any_order },
 	{ "overlaps", overlaps },
+	{ "an end before what is known", end_before_known },
 	{ "duplicates", duplicates },
 	{ "bounds", bounds },
 	{ "zones and families are apart", zones_and_families_are_apart },

@@ -226,6 +226,13 @@ static void time_and_room(void)
 	}
 	CU_ASSERT_TRUE(tally.freed >= 1);
 	CU_ASSERT_EQUAL(reassembly_held(r) + tally.freed, 17);
+	/* More parts than one packet may have. */
+	reassembly_expire(r, UINT64_MAX, 1000);
+	tally = (struct tally){ 0 };
+	whole_make(&whole, false, 1, 8000);
+	for (uint32_t i = 1; i <= 65; i++)
+		CU_ASSERT_PTR_NULL(add(r, i * 64, 64, true, 0, 1, 0, &tally));
+	CU_ASSERT_TRUE(tally.freed == 65 && reassembly_held(r) == 0);
 	/* A bucket that is full gives up its oldest; a flood stays within bounds. */
 	reassembly_free(r);
 	r = reassembly_new(4, SOCKET_ID_ANY);

@@ -212,6 +212,34 @@ static void header_fields(void)
 		tunnel_source_port(0x123456789abcdef0u), tunnel_source_port(0x1234567800000000u));
 }
 
+/* RFC 768: a sum that comes out as zero is sent as 0xffff, zero means none. */
+static void zero_sum(void)
+{
+	struct vector_bytes inner;
+	struct tunnel_endpoint e;
+	struct adjacency adj;
+	uint32_t word;
+	uint16_t sum = 0, last;
+
+	tunnel_setup();
+	e = endpoints[1];
+	e.udp6_checksum = true;
+	inner = *vector("inner_66");
+	for (int round = 0; round < 2; round++) {
+		struct rte_mbuf *m = tunnel_encap(OPS, &e, &inner, 0, 0, &adj);
+
+		memcpy(&sum, rte_pktmbuf_mtod(m, const uint8_t *) + 60, sizeof(sum));
+		rte_pktmbuf_free(m);
+		/* Let the last word take what the rest leaves to be covered. */
+		memcpy(&last, inner.bytes + inner.len - 2, sizeof(last));
+		word = (uint32_t)last + sum;
+		last = (uint16_t)(word + (word >> 16));
+		memcpy(inner.bytes + inner.len - 2, &last, sizeof(last));
+	}
+	CU_ASSERT_EQUAL(inner.len % 2, 0);
+	CU_ASSERT_EQUAL(sum, 0xffff);
+}
+
 static void template_errors(void)
 {
 	struct tunnel_endpoint e;
@@ -289,6 +317,7 @@ static const struct test_case cases[] = {
 	{ "surplus behind UDP", surplus_behind_udp },
 	{ "claims", claims },
 	{ "header fields", header_fields },
+	{ "zero sum", zero_sum },
 	{ "template errors", template_errors },
 	{ "many peers", many_peers },
 };
