@@ -44,7 +44,7 @@ static void publish(uint32_t index, const struct adjacency *init, uint32_t gener
 	rcu_retire(rcu_publish(&adjacencies[index], adj), release);
 }
 
-static void adjacency_destroy(void)
+static void destroy_all(void)
 {
 	struct adjacency *shared = rcu_own(&adjacencies[0]);
 
@@ -98,7 +98,7 @@ void adjacency_fini(void)
 	if (free_list == NULL)
 		return;
 	rcu_barrier();
-	adjacency_destroy();
+	destroy_all();
 }
 
 uint32_t adjacency_local(void)
@@ -128,6 +128,17 @@ uint32_t adjacency_new(const struct adjacency *init)
 void adjacency_replace(uint32_t index, const struct adjacency *next, bool same)
 {
 	publish(index, next, rcu_own(&adjacencies[index])->generation + (same ? 0 : 1), free);
+}
+
+void adjacency_update(uint32_t index, const struct adjacency *next, bool same)
+{
+	const struct adjacency *now = rcu_own(&adjacencies[index]);
+	struct adjacency wanted = *next;
+
+	wanted.index = now->index;
+	wanted.generation = now->generation;
+	if (memcmp(&wanted, now, sizeof(wanted)) != 0)
+		adjacency_replace(index, next, same);
 }
 
 static void release_index(void *arg)

@@ -63,6 +63,7 @@ struct adjacency {
 	char text[64];            /* "vxlan to node-b (192.0.2.2) via eth0" */
 };
 static_assert(offsetof(struct adjacency, header) == 64, "the template starts a cache line");
+static_assert(sizeof(struct adjacency) == 256, "no padding: adjacency_update compares bytes");
 
 extern _Atomic(struct adjacency *) adjacencies[ADJACENCY_MAX];
 
@@ -84,6 +85,8 @@ uint32_t adjacency_new(const struct adjacency *init);
 void adjacency_replace(uint32_t index, const struct adjacency *next, bool same);
 /** Control: point the index at DROP_no_route now; reuse it after a grace period. The caller commits a generation. */
 void adjacency_free(uint32_t index);
+/** Control: replace only if *next differs from what is there in more than index and generation. */
+void adjacency_update(uint32_t index, const struct adjacency *next, bool same);
 /** Number in use. */
 uint32_t adjacency_count(void);
 

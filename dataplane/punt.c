@@ -82,11 +82,8 @@ static void drain(struct rte_ring *ring)
 {
 	void *m;
 
-	while (ring != NULL && rte_ring_dequeue(ring, &m) == 0) {
-		counter_hold(COUNTERS_CONTROL, -1);
-		counter_drop(COUNTERS_CONTROL, ((struct rte_mbuf *)m)->port, DROP_daemon_stopping, 1);
-		rte_pktmbuf_free(m);
-	}
+	while (ring != NULL && rte_ring_dequeue(ring, &m) == 0)
+		punt_drop(m, DROP_daemon_stopping);
 	rte_ring_free(ring);
 }
 
@@ -135,6 +132,20 @@ unsigned punt_receive(struct rte_mbuf **pkts, unsigned n)
 	return got;
 }
 
+void punt_drop(struct rte_mbuf *m, enum drop_reason reason)
+{
+	counter_hold(COUNTERS_CONTROL, -1);
+	counter_drop(COUNTERS_CONTROL, m->port, reason, 1);
+	rte_pktmbuf_free(m);
+}
+
+void punt_deliver(struct rte_mbuf *m)
+{
+	counter_hold(COUNTERS_CONTROL, -1);
+	counter_add(&COUNTERS_CONTROL->delivered, 1);
+	rte_pktmbuf_free(m);
+}
+
 static bool allowed(struct limiter *l, uint8_t kind, uint64_t now)
 {
 	uint64_t slack = interval[kind] * limits[kind].burst;
@@ -171,9 +182,7 @@ static void inject(struct rte_mbuf *m, bool made)
 		counter_hold(COUNTERS_CONTROL, 1);
 	}
 	if (rte_ring_enqueue(to_worker[0], m) != 0) {
-		counter_hold(COUNTERS_CONTROL, -1);
-		counter_drop(COUNTERS_CONTROL, m->port, DROP_punt_queue_full, 1);
-		rte_pktmbuf_free(m);
+		punt_drop(m, DROP_punt_queue_full);
 		return;
 	}
 	if (worker_wake != NULL)

@@ -48,6 +48,9 @@ void punt_fini(void);
 int punt_event_fd(void);
 /** Control: take up to n. The caller owns them; punt.c has moved them out of the worker's held gauge into control's. */
 unsigned punt_receive(struct rte_mbuf **pkts, unsigned n);
+/** Control: a packet it took ends here, as dropped or as delivered. Frees it. */
+void punt_drop(struct rte_mbuf *m, enum drop_reason reason);
+void punt_deliver(struct rte_mbuf *m);
 /** Worker: hand over; note is filled. Counts punted and held, or drops. */
 void punt_send(struct counters *c, struct rte_mbuf *m);
 

@@ -37,9 +37,7 @@ extern _Atomic(struct tables *) tables;
 #define PATHS_BUCKETS 64
 struct path_group {
 	uint32_t adjacency[PATHS_BUCKETS]; /* filled in proportion to the weights */
-	uint32_t refs;                     /* control only */
-	uint32_t hash;                     /* control only: for sharing equal groups */
-	uint32_t count;                    /* control only: distinct next hops */
+	uint32_t count;                    /* distinct next hops */
 };
 extern _Atomic(struct path_group *) path_groups[PATHS_MAX];
 
