@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 #define HTTP_HEADERS_MAX 65536
-#define HTTP_TIMEOUT_S \
-	600 /* idle keep-alive connections, and clients that stop in the middle of a body */
-#define LISTEN_BACKLOG 128
+#define LISTEN_BACKLOG	 128
+/* Idle keep-alive connections, and clients that stop in the middle of a request. */
+#define HTTP_TIMEOUT_S	   600
+#define HTTP_TCP_TIMEOUT_S 30 /* anybody may connect there */
 
 struct http_server *http_server_new(const struct http_conf *conf)
 {
@@ -38,7 +39,7 @@ struct http_server *http_server_new(const struct http_conf *conf)
 							 EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT);
 	evhttp_set_max_headers_size(server->http, HTTP_HEADERS_MAX);
 	evhttp_set_max_body_size(server->http, conf->tcp_only ? 4096 : (ev_ssize_t)HTTP_BODY_MAX);
-	evhttp_set_timeout(server->http, HTTP_TIMEOUT_S);
+	evhttp_set_timeout(server->http, conf->tcp_only ? HTTP_TCP_TIMEOUT_S : HTTP_TIMEOUT_S);
 	evhttp_set_gencb(server->http, http_on_request, server);
 	return server;
 }

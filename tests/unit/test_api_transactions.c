@@ -404,6 +404,44 @@ static void test_config_text(void)
 	fixture_end(&f);
 }
 
+/* Large lists are read by several threads: still the first wrong one is reported, and its position. */
+static void test_first_error_of_many(void)
+{
+	const unsigned count = 60000;
+	struct fixture f;
+	struct reply reply;
+	char *body = malloc((size_t)count * 100), *at = body;
+
+	fixture_begin(&f);
+	at += sprintf(at, "{\"changes\":[");
+	for (unsigned i = 0; i < count; i++)
+		at += sprintf(at,
+			"%s{\"op\":\"%s\",\"type\":\"route\",\"object\":{\"prefix\":\"11.%u.%u.0/"
+			"24\","
+			"\"action\":\"blackhole\"}}",
+			i > 0 ? ",\n" : "", i >= 31001 && i % 1000 == 1 ? "move" : "put", i / 256,
+			i % 256);
+	sprintf(at, "]}");
+	call(&f, "POST", "/v1/transactions", body, strlen(body), &reply);
+	CU_ASSERT_EQUAL(reply.status, 422);
+	CU_ASSERT_STRING_EQUAL(string(reply.json, "path"), "changes/31001/op");
+	reply_free(&reply);
+	/* What is not JSON is found where it is. */
+	*strstr(body, "11.156.64.0") = '"';
+	call(&f, "POST", "/v1/transactions", body, strlen(body), &reply);
+	CU_ASSERT_EQUAL(reply.status, 400);
+	CU_ASSERT_PTR_NOT_NULL(strstr(string(reply.json, "detail"), "line 40001,"));
+	reply_free(&reply);
+	*strstr(body, "11.78.32.0") = '"';
+	call(&f, "POST", "/v1/transactions", body, strlen(body), &reply);
+	CU_ASSERT_EQUAL(reply.status, 400);
+	CU_ASSERT_PTR_NOT_NULL(strstr(string(reply.json, "detail"), "line 20001,"));
+	reply_free(&reply);
+	CU_ASSERT_EQUAL(fake.prepared, 1);
+	free(body);
+	fixture_end(&f);
+}
+
 static double now(void)
 {
 	struct timespec t;
@@ -462,6 +500,7 @@ static const struct test_case cases[] = {
 	{ "the file beside the API", test_file_beside_api },
 	{ "reload", test_reload },
 	{ "the text of a file as a transaction", test_config_text },
+	{ "the first error of many changes", test_first_error_of_many },
 	{ "a million routes", test_million_routes },
 };
 
