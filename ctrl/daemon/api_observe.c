@@ -408,7 +408,7 @@ const struct endpoint observe_endpoints[] = {
 		"Follow real packets through the stages; one line of JSON a packet as it happens.",
 		NULL, "Trace", NULL, "application/x-ndjson", 0 },
 	{ "GET", "/v1/capture", capture,
-		"Copies of packets as a pcapng stream, for tcpdump -r - or Wireshark.",
+		"Copies of packets as a pcapng stream, for Wireshark.",
 		capture_query, NULL, NULL, "application/x-pcapng", 0 },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0 },
 };
