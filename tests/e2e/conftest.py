@@ -40,7 +40,7 @@ def lab():
 class Pair:
     """Two Podlane nodes with two pods each, and a flannel-style Linux node with one."""
 
-    def __init__(self, encap="vxlan", mtu=1500, linux=True):
+    def __init__(self, encap="vxlan", mtu=1500, linux=True, pod_mtu=0):
         self.lab = laboratory.Lab("pair")
         lab = self.lab
         self.a = laboratory.PodlaneNode(lab, "node-a", 1, mtu)
@@ -50,7 +50,7 @@ class Pair:
         for node in (self.a, self.b):
             for i in (10, 11):
                 name = f"pod-{node.short[-1]}{i - 9}"
-                self.pods[name] = laboratory.Pod(lab, name, [node.address(4, i), node.address(6, i)])
+                self.pods[name] = laboratory.Pod(lab, name, [node.address(4, i), node.address(6, i)], pod_mtu)
         if self.c is not None:
             self.pods["pod-c1"] = self.c.add_pod("pod-c1")
             self.c.add_peer(self.a)

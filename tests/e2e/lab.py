@@ -121,14 +121,16 @@ class Namespace:
 class Pod(Namespace):
     """A namespace whose eth0 a node makes."""
 
-    def __init__(self, lab, name, addresses):
+    def __init__(self, lab, name, addresses, mtu=0):
         super().__init__(lab, name)
         self.addresses = addresses
+        self.mtu = mtu
         self.v4 = next((a for a in addresses if ":" not in a), None)
         self.v6 = next((a for a in addresses if ":" in a), None)
 
     def object(self):
-        return {"name": self.short, "kind": "tap", "netns": self.name, "addresses": self.addresses}
+        obj = {"name": self.short, "kind": "tap", "netns": self.name, "addresses": self.addresses}
+        return {**obj, "mtu": self.mtu} if self.mtu else obj
 
 
 class MemifPod(Namespace):
@@ -152,8 +154,9 @@ class MemifPod(Namespace):
             "dpdk-testpmd", "--no-huge", "-m", "192", "--no-shconf", "--no-pci", "--no-telemetry",
             f"--file-prefix={self.name}", "--lcores", "0@0-1,1@0-1",
             f"--vdev=net_memif0,role=client,id=0,socket={self.socket},socket-abstract=no,bsize=2048,rsize=10",
-            "--vdev=net_tap0,iface=eth0", "--", "--forward-mode=io", "--auto-start", "--total-num-mbufs=8192",
-            "--no-mlockall", "--nb-cores=1", "--port-topology=paired", log=f"{self.short}-testpmd.log")
+            "--vdev=net_tap0,iface=eth0", "--", "--forward-mode=io", "--auto-start", "--disable-link-check", "--total-num-mbufs=8192",
+            "--no-mlockall", "--nb-cores=1", "--port-topology=paired", log=f"{self.short}-testpmd.log",
+            stdin=subprocess.PIPE)  # it ends at the end of its input
         wait_for(f"{self.short}: eth0 of testpmd", lambda: "eth0" in self.sh("ip", "-o", "link"), 20)
         self.sh("ip", "link", "set", "eth0", "up")
         for a in self.addresses:
@@ -364,10 +367,10 @@ class PodlaneNode(Node):
     def dump(self):
         """What a failure report needs."""
         parts = [f"=== {self.short}: log", self.log_tail()]
-        for path in ("/v1/state/drops", "/v1/state/ports", "/v1/state/neighbours", "/v1/state/peers"):
+        for subject in ("drops", "events", "ports", "neighbours", "peers"):
             try:
-                parts += [f"=== {self.short}: {path}", self.request("GET", path + "?pretty", timeout=3)[1].decode()]
-            except OSError as e:
+                parts += [f"=== {self.short}: podlane show {subject}", self.cli("show", subject, check=False, timeout=5)]
+            except (OSError, subprocess.TimeoutExpired) as e:
                 parts.append(str(e))
         return "\n".join(parts)
 

@@ -15,11 +15,9 @@ OVERHEAD = {"vxlan": 50, "ipip": 20, "direct": 0}
 @pytest.fixture(scope="module", params=["vxlan", "ipip"])
 def sized(request):
     from conftest import Pair
-    pair = Pair(encap=request.param, linux=False)
-    pair.encap = request.param
     # The black hole: pods believe in 1500 bytes.
-    for pod in pair.pods.values():
-        pod.sh("ip", "link", "set", "eth0", "mtu", "1500")
+    pair = Pair(encap=request.param, linux=False, pod_mtu=1500)
+    pair.encap = request.param
     try:
         yield pair
     finally:
