@@ -3,6 +3,7 @@
 
 import itertools
 import json
+import os
 
 import pytest
 
@@ -65,10 +66,11 @@ def test_tcp_moves_data(pair, client, server, family):
 def test_checksums_and_lengths_are_right(pair):
     """What leaves on the underlay has right lengths and checksums, outside and inside."""
     capture = f"{pair.lab.dir}/underlay.pcap"
-    dump = pair.c.popen("tcpdump", "-i", "eth0", "-w", capture, "-U", "udp port 8472", log="tcpdump.log")
+    dump = pair.c.popen("tcpdump", "-i", "eth0", "-w", capture, "-U", "--immediate-mode", "udp port 8472", log="tcpdump.log")
     wait_for("tcpdump listens", lambda: "listening" in open(dump.log).read())
     pair.pods["pod-a1"].ping(pair.pods["pod-c1"].v4, count=3, size=1000)
     pair.pods["pod-a1"].ping(pair.pods["pod-c1"].v6, count=3, size=1000)
+    wait_for("tcpdump has written them", lambda: os.path.getsize(capture) > 12 * 1000)
     dump.terminate()
     dump.wait(5)
     # tcpdump is told that the inner traffic is VXLAN; -vv verifies IP, UDP and ICMP checksums.
