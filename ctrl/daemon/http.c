@@ -210,6 +210,22 @@ void reply_text(struct request *req, int status, const char *text)
 		evbuffer_free(body);
 }
 
+/** Text of an error as JSON. Messages quote requests and cut what is long: bytes that are not UTF-8
+ * must not cost the answer. */
+static json_t *error_json(const char *text)
+{
+	json_t *json = json_string(text);
+	char ascii[sizeof(((struct error *)0)->text)];
+	size_t i;
+
+	if (json != NULL)
+		return json;
+	for (i = 0; text[i] != '\0' && i < sizeof(ascii) - 1; i++)
+		ascii[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+	ascii[i] = '\0';
+	return json_string(ascii);
+}
+
 void reply_problem(struct request *req, int status, int errnum, const struct error *err)
 {
 	json_t *doc;
@@ -217,13 +233,13 @@ void reply_problem(struct request *req, int status, int errnum, const struct err
 	if (status == 0)
 		status = problem_status(errnum);
 	/* RFC 9457 section 4.2.1: with about:blank the title is the phrase of the status. */
-	doc = json_pack("{s:s, s:s, s:i, s:s}", "type", "about:blank", "title",
+	doc = json_pack("{s:s, s:s, s:i, s:o}", "type", "about:blank", "title",
 		status_title(status), "status", status, "detail",
-		err->text[0] != '\0' ? err->text : strerror(abs(errnum)));
+		error_json(err->text[0] != '\0' ? err->text : strerror(abs(errnum))));
 	if (doc != NULL && err->path[0] != '\0')
-		json_object_set_new(doc, "path", json_string(err->path));
+		json_object_set_new(doc, "path", error_json(err->path));
 	if (doc != NULL && err->file[0] != '\0')
-		json_object_set_new(doc, "file", json_string(err->file));
+		json_object_set_new(doc, "file", error_json(err->file));
 	if (doc != NULL && err->line != 0)
 		json_object_set_new(doc, "line", json_integer(err->line));
 	reply_media(req, status, "application/problem+json", doc);

@@ -309,6 +309,8 @@ static const struct {
 		"changes/0/colour", "unknown member" },
 	{ "POST", "/v1/transactions", "{'changes':[{'op':'delete','type':'node','name':'node-a'}]}",
 		409, "changes/0/name", "cannot be removed" },
+	/* Quoted in the answer, though no JSON text may hold them. */
+	{ "GET", "/v1/p\xff\xfe", NULL, 404, "", "no such resource: /v1/p??" },
 };
 
 static void check_wrong(struct fixture *f, size_t i)

@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Write the seed corpora anew: tests/fuzz/seeds.py (into tests/fuzz/corpus/TARGET/). Needs scapy.
+
+Seeds are valid inputs, so that mutations start beyond the first check. The formats are those of the targets' sources.
+"""
+import json
+import os
+import re
+import shutil
+import struct
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "unit"))
+import vectors  # noqa: E402
+
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+
+def packet():
+    """Frames of the unit tests, each with another way to cut it and another parameter."""
+    ways = [bytes(6), bytes([2, 40, 14, 20, 0, 0]), bytes([4, 99, 1, 13, 34, 54]), bytes([9, 3, 70, 0, 0, 0]),
+            bytes([8, 255, 0, 0, 0, 0]), bytes([1, 5, 50, 0, 0, 0])]
+    count = 0
+    for name, make in vectors.SETS.items():
+        for label, p in make():
+            if re.search(r"\.out$|^a[46]_|^inner_|_(1|100|519|521|1180)$|_odd$|flannel|^arp_bad|^about_.*[1245]$", label):
+                continue  # near copies of others: mutation finds them
+            yield f"{name}-{label}", ways[count % len(ways)] + bytes(p)
+            count += 1
+
+
+V6, MORE, TRACK, DSTOPTS, NO_TAILROOM, CE, ECT, LATER = (1 << i for i in range(8))
+
+
+def record(flags, ident, units, length, cut=0):
+    return struct.pack("<BBHHB", flags, ident, units, length, cut)
+
+
+def fragment():
+    """Packets of 1448 + 1448 + 600 bytes in every order, whole and not."""
+    parts = [(0, 1448, MORE), (181, 1448, MORE), (362, 600, 0)]
+    orders = {"straight": (0, 1, 2), "reversed": (2, 1, 0), "middle": (1, 0, 2), "doubled": (0, 0, 1, 1, 2),
+              "no-first": (1, 2), "no-last": (0, 1), "last-only": (2,)}
+    for base, kind in ((0, "4"), (V6, "6"), (V6 | DSTOPTS, "6d")):
+        for use, what in ((0, "join"), (TRACK, "track")):
+            for order, indices in orders.items():
+                yield (f"{what}{kind}-{order}",
+                       b"".join(record(base | use | parts[i][2], 1, parts[i][0], parts[i][1], 50 * i) for i in indices))
+    for use, what in ((0, "join"), (TRACK, "track")):
+        yield f"{what}-overlap", record(MORE | use, 1, 0, 800) + record(MORE | use, 1, 50, 800) + record(use, 1, 150, 40)
+        yield f"{what}-two-ends", record(use, 1, 100, 40) + record(use, 1, 150, 40) + record(MORE | use, 1, 0, 800)
+        yield f"{what}-late", record(MORE | use, 1, 0, 800) + record(use | LATER, 1, 100, 40, 255)
+        yield f"{what}-ecn", record(MORE | ECT | use, 1, 0, 800) + record(use | CE, 1, 100, 40)
+        yield f"{what}-flood", b"".join(record(MORE | use, 1, 2 * i, 8) for i in range(70, 0, -1))
+        yield f"{what}-many", b"".join(record(MORE | use | (V6 if i & 1 else 0), i, 1, 8) for i in range(60))
+        yield f"{what}-longest", b"".join(record(MORE | use, 2, 128 * i, 1024) for i in range(63)) + record(
+            use, 2, 128 * 63, 800)
+
+
+NODE = 'node: { name = "node-a"; };\n'
+UPLINK = ('uplinks: ( { name = "eth0"; driver = "af_packet"; device = "eth0"; '
+          'addresses = [ "192.0.2.1/24", "2001:db8::1/64" ]; } );\n')
+POOLS = 'pools: ( { name = "pods"; cidr = "10.244.1.0/24"; }, { name = "pods6"; cidr = "fd00:244:1::/64"; } );\n'
+
+
+def peer(**fields):
+    text = {"name": '"node-b"', "underlay": '[ "192.0.2.2", "2001:db8::2" ]',
+            "pod_cidrs": '[ "10.244.2.0/24", "fd00:244:2::/64" ]', "encap": '"vxlan"',
+            "vtep_mac": '"02:00:c0:00:02:02"', **fields}
+    return "peers: ( { " + " ".join(f"{k} = {v};" for k, v in text.items() if v) + " } );\n"
+
+
+def pods(text):
+    return f"pods: ( {text} );\n"
+
+
+def config():
+    base = NODE + UPLINK + POOLS
+    with open(os.path.join(ROOT, "config", "podlane.conf")) as f:
+        yield "sample", f.read()
+    yield "empty", ""
+    yield "node", NODE
+    yield "base", base
+    yield "node-full", (
+        'node: { name = "n"; worker_cpus = [ 1, 2 ]; control_cpu = 0; hugepages = "off"; memory_mb = 256; '
+        'buffers = 16384; latency = "low"; flows = 65536; flows6 = 65536; neighbours = 512; flow_timeout_s = 30; '
+        'vtep_mac = "02:00:c0:00:02:01"; vxlan_vni = 4096; vxlan_port = 4789; vxlan_udp6_checksum = true; '
+        'mss_clamp = false; gateway = "169.254.1.1"; gateway6 = "fe80::1"; gateway_mac = "02:70:6f:64:6c:01"; '
+        'host_interface = "podlane0"; host_addresses = [ "10.244.1.1", "fd00:244:1::1" ]; icmp_rate = 100; '
+        'log_level = "debug"; metrics_listen = "[::1]:9099"; };\n')
+    for encap in ("vxlan", "ipip", "direct", "auto", "wireguard"):
+        yield f"peer-{encap}", base + peer(encap=f'"{encap}"')
+    yield "peer-flannel", base + peer(vni="1", port="8472", mtu="1450")
+    yield "peer-no-mac", base + peer(vtep_mac="")
+    yield "pod-tap", base + pods('{ name = "web-1"; netns = "web-1"; }')
+    yield "pod-tap-full", base + pods(
+        '{ name = "web-1"; kind = "tap"; addresses = [ "10.244.1.10", "fd00:244:1::10" ]; mac = "02:00:00:00:00:0a"; '
+        'netns = "/run/netns/web-1"; interface = "eth0"; queues = 2; mtu = 1400; }')
+    yield "pod-memif", base + pods(
+        '{ name = "fast"; kind = "memif"; socket = "/run/podlane/fast.sock"; memif_id = 3; ring_size = 2048; '
+        'secret = "hush"; addresses = "10.244.1.11"; }')
+    yield "pods-clash", base + pods('{ name = "a"; netns = "a"; addresses = "10.244.1.9"; }, '
+                                    '{ name = "b"; netns = "b"; addresses = "10.244.1.9"; }')
+    routes = {
+        "default": '{ prefix = "0.0.0.0/0"; via = ( { address = "192.0.2.254"; } ); }',
+        "ecmp": '{ prefix = "198.51.100.0/24"; via = ( { address = "192.0.2.7"; weight = 3; }, { peer = "node-b"; } ); }',
+        "link-local": '{ prefix = "2001:db8:1::/48"; via = ( { address = "fe80::9"; uplink = "eth0"; } ); }',
+        "blackhole": '{ prefix = "203.0.113.0/24"; action = "blackhole"; }, { prefix = "::/0"; action = "prohibit"; }',
+    }
+    for name, text in routes.items():
+        yield f"route-{name}", base + peer() + f"routes: ( {text} );\n"
+    yield "unknown-key", base + 'pods: ( { nmae = "x"; } );\n'
+    yield "wrong-type", 'node: { name = 5; };\n'
+    yield "include", '@include "other.conf"\n' + base
+    yield "comments", "/* c */ // d\n# e\n" + base
+
+
+def api():
+    """METHOD TARGET, a line end, the body; several requests are parted by 0x1e. '!' before raw bytes of a connection."""
+    pod = json.dumps({"kind": "tap", "netns": "web-1"})
+    tx = json.dumps({"changes": [
+        {"op": "put", "type": "pod", "object": {"name": "w", "netns": "w"}},
+        {"op": "put", "type": "route", "object": {"prefix": "198.51.100.0/24", "action": "blackhole"}},
+        {"op": "delete", "type": "peer", "name": "node-b"}]})
+    conf = json.dumps({"config": 'pods: ( { name = "t"; netns = "t"; } );', "replace": False})
+    requests = {
+        "get-node": "GET /v1/node", "get-peers": "GET /v1/peers?limit=1&after=a&pretty", "get-peer": "GET /v1/peers/node-b",
+        "get-openapi": "GET /v1/openapi.json", "log-level": 'PUT /v1/log-level\n{"level": "error"}', "health": "GET /healthz",
+        "ready": "HEAD /readyz", "pod": f"PUT /v1/pods/web-1\n{pod}", "pod-dry": f"PUT /v1/pods/web-1?dry_run=1\n{pod}",
+        "pod-memif": 'PUT /v1/pods/m\n{"kind": "memif", "socket": "/run/m.sock", "secret": "s", "addresses": []}',
+        "patch-peer": 'PATCH /v1/peers/node-b\n{"encap": "ipip", "vni": null}',
+        "patch-node": 'PATCH /v1/node/node-a\n{"icmp_rate": 7}',
+        "delete-peer": "DELETE /v1/peers/node-b", "delete-none": "DELETE /v1/pods/nobody",
+        "route": 'PUT /v1/routes/198.51.100.0%2F24\n{"via": [{"address": "192.0.2.9", "weight": 2}]}',
+        "route6": 'PUT /v1/routes/2001:db8:9::%2F48\n{"action": "unreachable"}',
+        "tx": f"POST /v1/transactions\n{tx}", "tx-dry": f"POST /v1/transactions?dry_run\n{tx}",
+        "tx-config": f"POST /v1/transactions\n{conf}", "tx-list": "GET /v1/transactions?limit=5",
+        "tx-confirm": f"POST /v1/transactions?confirm_seconds=60\n{tx}\x1ePOST /v1/transactions/2/confirm",
+        "tx-rollback": f"POST /v1/transactions?confirm_seconds=60\n{tx}\x1ePOST /v1/transactions/2/rollback",
+        "tx-waits": f"PUT /v1/pods/a?confirm_seconds=9\n{pod}\x1ePUT /v1/pods/b\n{pod}\x1eGET /v1/pods",
+        "tx-bad": 'POST /v1/transactions\n{"changes": [{"op": "put", "type": "pod", "object": {"name": 3}}]}',
+        "reload": "POST /v1/reload", "options": "OPTIONS /v1/pods", "post-pods": "POST /v1/pods\n{}",
+        "not-json": "PUT /v1/pods/x\n{\"a\": [1, 2,", "deep": "PUT /v1/pods/x\n" + "[" * 300,
+        "not-utf8": "GET /v1/p\xff\xfe", "query-not-utf8": "GET /v1/pods?\xe4=1", "plane-refuses": f" PUT /v1/pods/web-1\n{pod}",
+        "pool": 'PUT /v1/pools/more\n{"cidr": "10.245.0.0/16"}',
+        "raw-get": "!GET /v1/pods HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/pools HTTP/1.0\r\n\r\n",
+        "raw-chunked": "!PUT /v1/pods/c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                       f"{len(pod):x}\r\n{pod}\r\n0\r\n\r\n",
+        "raw-expect": "!PUT /v1/pods/c HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+        "raw-length": "!POST /v1/transactions HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n{}",
+    }
+    yield from requests.items()
+
+
+# Operations of memif.c; the numbers are those of its enum.
+(M_RAW, M_STEP, M_MEMORY, M_DESC, M_HEAD, M_RX, M_TX, M_ARM, M_TICK, M_HANGUP) = range(10)
+OPEN = bytes([M_STEP] * 7)
+
+
+def desc(ring, slot, flags, region, length, offset):
+    return struct.pack("<BBBHHII", M_DESC, ring, slot, flags, region, length, offset)
+
+
+def raw(kind, message, size=128):
+    return struct.pack("<BBB", M_RAW, kind, size) + message.ljust(128, b"\0")[:size]
+
+
+def memif():
+    def head(ring, value):
+        return struct.pack("<BBH", M_HEAD, ring, value)
+
+    rx, tx = bytes([M_RX, 32]), bytes([M_TX, 8, 100, 0])
+    yield "handshake", OPEN
+    yield "handshake-parts", bytes([M_STEP] * 3)
+    yield "rx", OPEN + desc(0, 0, 0, 0, 60, 4096) + head(0, 1) + rx
+    yield "rx-chain", OPEN + desc(0, 0, 1, 0, 2000, 4096) + desc(0, 1, 0, 0, 900, 8192) + head(0, 2) + rx
+    yield "rx-partial", OPEN + desc(0, 0, 1, 0, 2000, 4096) + head(0, 1) + rx + desc(0, 1, 0, 0, 9, 0) + head(0, 2) + rx
+    yield "rx-endless", OPEN + b"".join(desc(0, i, 1, 0, 10, 4096) for i in range(16)) + head(0, 16) + rx + rx
+    yield "rx-outside", OPEN + desc(0, 0, 0, 0, 2048, 0xfffffff0) + desc(0, 1, 0, 7, 60, 0) + head(0, 2) + rx
+    yield "rx-empty", OPEN + desc(0, 0, 0, 0, 0, 4096) + head(0, 1) + rx
+    yield "rx-huge", OPEN + b"".join(desc(0, i, i < 15, 0, 16384, 4096) for i in range(16)) + head(0, 16) + rx
+    yield "rx-backwards", OPEN + head(0, 0xfff0) + rx + head(0, 3) + rx
+    yield "tx", OPEN + b"".join(desc(1, i, 0, 0, 2048, 4096 + 2048 * i) for i in range(8)) + head(1, 8) + tx
+    yield "tx-small", OPEN + b"".join(desc(1, i, 0, 0, 32, 4096 + 32 * i) for i in range(16)) + head(1, 16) + tx
+    yield "tx-outside", OPEN + desc(1, 0, 0, 0, 2048, 0xffff0000) + desc(1, 1, 0, 0, 2048, 4096) + head(1, 2) + tx
+    yield "tx-none", OPEN + tx
+    yield "arm", OPEN + bytes([M_ARM, 1, M_ARM, 0]) + desc(0, 0, 0, 0, 60, 4096) + head(0, 1) + bytes([M_ARM, 1]) + rx
+    yield "tick", OPEN + bytes([M_TICK, 0]) + rx
+    yield "hangup", OPEN + bytes([M_HANGUP, 0]) + rx + OPEN + rx
+    init = struct.pack("<HHIB", 2, 0x200, 1, 0)
+    yield "raw-init", raw(0, init)
+    yield "raw-init-twice", raw(0, init) + raw(0, init)
+    yield "raw-version", raw(0, struct.pack("<HHIB", 2, 0x300, 1, 0))
+    yield "raw-id", raw(0, struct.pack("<HHIB", 2, 0x200, 9, 0))
+    yield "raw-short", raw(0, init, 60)
+    yield "raw-fds", raw(6, init)
+    for kind in range(7):
+        yield f"raw-region-{kind}", raw(0, init) + raw(kind, struct.pack("<HHQ", 4, 0, 65536))
+    yield "raw-region-size", raw(0, init) + raw(1, struct.pack("<HHQ", 4, 0, 1 << 40))
+    ring = struct.pack("<HHHHIBH", 5, 1, 0, 0, 0, 4, 0)
+    for kind in (0, 1, 2, 3):
+        yield f"raw-ring-{kind}", bytes([M_STEP] * 2) + raw(kind, ring)
+    yield "raw-ring-end", bytes([M_STEP] * 2) + raw(2, struct.pack("<HHHHIBH", 5, 1, 0, 0, 65536 - 128, 4, 0))
+    yield "raw-ring-odd", bytes([M_STEP] * 2) + raw(2, struct.pack("<HHHHIBH", 5, 1, 0, 0, 8, 4, 0))
+    yield "raw-disconnect", OPEN + raw(0, struct.pack("<HI", 8, 1) + b"bye\x01")
+    yield "raw-connect-early", raw(0, init) + raw(0, struct.pack("<H", 6) + b"x")
+    yield "raw-unknown", raw(0, struct.pack("<H", 99))
+
+
+def dictionary():
+    """Words of the schema, for the targets that read text."""
+    with open(os.path.join(ROOT, "docs", "objects.md")) as f:
+        words = set(re.findall(r"`([A-Za-z0-9_.:/\"-]{2,40})`", f.read()))
+    words |= {"changes", "config", "replace", "dry_run", "confirm_seconds", "op", "put", "delete", "patch", "type", "object",
+              "fe80::1", "::/0", "0.0.0.0/0", "10.244.1.9", "***", "null", "true", "false"}
+    return "".join('"' + w.replace("\\", "\\\\").replace('"', '\\"') + '"\n' for w in sorted(words))
+
+
+def main():
+    for target in (packet, fragment, config, api, memif):
+        directory = os.path.join(HERE, "corpus", target.__name__)
+        shutil.rmtree(directory, ignore_errors=True)
+        os.makedirs(directory)
+        count = 0
+        for name, data in target():
+            with open(os.path.join(directory, name), "wb") as f:
+                f.write(data if isinstance(data, bytes) else data.encode("latin-1", "replace"))
+            count += 1
+        print(f"{target.__name__}: {count} seeds")
+    with open(os.path.join(HERE, "words.dict"), "w") as f:
+        f.write(dictionary())
+
+
+if __name__ == "__main__":
+    main()
