@@ -186,7 +186,7 @@ static inline void ttl_decrement(struct rte_mbuf *m, const struct pkt *p)
 		uint32_t sum = (uint32_t)ip->hdr_checksum + rte_cpu_to_be_16(0x0100); /* RFC 1624 */
 
 		ip->time_to_live--;
-		ip->hdr_checksum = (uint16_t)(sum + (sum >> 16));
+		ip->hdr_checksum = (uint16_t)(sum + (sum >= 0xffff)); /* never the other zero, 0xffff */
 	}
 }
 
