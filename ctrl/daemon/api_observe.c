@@ -153,6 +153,9 @@ static void stream_end(void)
 	if (!s->closed) {
 		evhttp_connection_set_closecb(evhttp_request_get_connection(s->ev), NULL, NULL);
 		evhttp_send_reply_end(s->ev);
+	} else if (s->ev != NULL && evhttp_request_get_connection(s->ev) == NULL) {
+		/* The client went away and left the request to us; this frees it. */
+		evhttp_send_reply_end(s->ev);
 	}
 	free(s);
 }
@@ -270,6 +273,7 @@ static int stream_start(
 	s->end = watch_timer(base, on_time, NULL);
 	if (s->ready == NULL || s->poll == NULL || s->end == NULL) {
 		s->closed = true; /* nothing has been sent: the caller replies */
+		s->ev = NULL;
 		stream_end();
 		return error_set(err, ENOMEM, NULL, "out of memory");
 	}
@@ -407,8 +411,7 @@ const struct endpoint observe_endpoints[] = {
 	{ "POST", "/v1/trace", trace,
 		"Follow real packets through the stages; one line of JSON a packet as it happens.",
 		NULL, "Trace", NULL, "application/x-ndjson", 0 },
-	{ "GET", "/v1/capture", capture,
-		"Copies of packets as a pcapng stream, for Wireshark.",
+	{ "GET", "/v1/capture", capture, "Copies of packets as a pcapng stream, for Wireshark.",
 		capture_query, NULL, NULL, "application/x-pcapng", 0 },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0 },
 };
