@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A QEMU guest with Debian's own kernel as a peer: what this machine's kernel may lack (IP-in-IP, WireGuard), it has.
+
+The kernel comes from Debian's package, unpacked and never installed; the initramfs holds busybox, iproute2's tools,
+ping, a few modules and an init script that answers commands over a virtio port. No KVM is needed: the guest runs under
+TCG. It is on the wire through a TAP on the lab's bridge, with every offload off, so that what is captured is complete.
+
+`PODLANE_GUEST_ACCEL` names another accelerator; the default is what works everywhere.
+"""
+
+import base64
+import contextlib
+import fcntl
+import glob
+import hashlib
+import ipaddress
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+from lab import CommandError, run, wait_for
+
+PACKAGE = "linux-image-cloud-amd64"
+ACCEL = os.environ.get("PODLANE_GUEST_ACCEL", "tcg,thread=single,tb-size=256")
+MODULES = ["virtio_pci", "virtio_net", "virtio_console", "dummy", "tunnel4", "tunnel6", "ip_tunnel", "ipip", "sit",
+           "ip6_tunnel", "vxlan", "wireguard"]
+# At boot only what every test needs is loaded; `modprobe` in the guest brings the rest.
+BOOT_MODULES = ["virtio_pci", "virtio_net", "virtio_console", "dummy"]
+# Not busybox's shell: that one prefers its own applets, its smaller `ip` included.
+PROGRAMS = {"sh": "/bin/dash", "ip": "/sbin/ip", "bridge": "/sbin/bridge", "ping": "/bin/ping"}
+
+INIT = """#!/usr/local/bin/sh
+/bin/busybox --install -s /bin
+export PATH=/usr/local/bin:/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+ulimit -c 0
+for m in $(cat /boot.modules); do modprobe $m || echo "init: no module $m"; done
+ip link set lo up
+until port=$(ls /dev/vport*p1 2>/dev/null); do sleep 0.05; done
+exec 3<>$port
+echo ready >&3
+# A command is one line: token and script in base64. The answer is one line: token, exit status, output in base64.
+while read -r token script <&3; do
+	echo "$script" | base64 -d >/tmp/script
+	sh /tmp/script </dev/null >/tmp/output 2>&1 3>&-
+	echo "$token $? $(base64 -w 0 /tmp/output)" >&3
+done
+echo "init: the host is gone"
+poweroff -f
+"""
+
+
+def _cache():
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    path = os.path.join(base, "podlane", "guest")
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def _locked(cache):
+    """Two test runs side by side build one cache."""
+    with open(os.path.join(cache, "lock"), "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch_kernel(cache):
+    """The newest kernel package of the distribution, unpacked into the cache. Returns its directory."""
+    try:
+        depends = run("apt-cache", "depends", PACKAGE)
+        match = re.search(r"Depends: (linux-image-\S+)", depends)
+        if not match:
+            raise CommandError(f"apt-cache knows no dependency of {PACKAGE}:\n{depends}")
+        package = match.group(1)
+        # The cache belongs to its user: apt's own user may not write there.
+        sandbox = ["-o", "APT::Sandbox::User=root"] if os.getuid() == 0 else []
+        with tempfile.TemporaryDirectory(dir=cache) as tmp:
+            done = subprocess.run(["apt-get", "-q", *sandbox, "download", package], cwd=tmp, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, timeout=300)
+            packages = glob.glob(os.path.join(tmp, "*.deb"))
+            if done.returncode != 0 or len(packages) != 1:
+                raise CommandError(f"apt-get download {package}: exit {done.returncode}\n{done.stdout}")
+            root = os.path.join(tmp, "root")
+            run("dpkg-deb", "-x", packages[0], root)
+            version = os.listdir(os.path.join(root, "lib", "modules"))[0]
+            run("depmod", "-b", root, version)
+            os.rename(os.path.join(root, "boot", f"vmlinuz-{version}"), os.path.join(root, "vmlinuz"))
+            shutil.rmtree(os.path.join(root, "boot"))
+            kernel = os.path.join(cache, version)
+            shutil.rmtree(kernel, ignore_errors=True)
+            os.rename(root, kernel)
+            return kernel
+    except (CommandError, OSError, subprocess.SubprocessError) as e:
+        raise AssertionError(f"no kernel for the guest: apt could not deliver {PACKAGE} (is this Debian 12, with "
+                             f"network and a fresh `apt-get update`?): {e}") from e
+
+
+def _kernel(cache):
+    ready = [d for d in glob.glob(os.path.join(cache, "[0-9]*")) if os.path.exists(os.path.join(d, "vmlinuz"))]
+    return max(ready, key=os.path.getmtime) if ready else _fetch_kernel(cache)
+
+
+def _module_files(kernel):
+    """Files of MODULES and what they depend on, relative to the module directory."""
+    version = os.path.basename(kernel)
+    base = os.path.join(kernel, "lib", "modules", version)
+    wanted, by_name = set(), {}
+    with open(os.path.join(base, "modules.dep")) as f:
+        for line in f:
+            path, _, needs = line.partition(":")
+            by_name[os.path.basename(path).split(".ko")[0].replace("-", "_")] = [path, *needs.split()]
+    with open(os.path.join(base, "modules.builtin")) as f:
+        builtin = {os.path.basename(line.strip()).split(".ko")[0].replace("-", "_") for line in f}
+    for name in MODULES:
+        if name in by_name:
+            wanted.update(by_name[name])
+        elif name not in builtin:
+            raise AssertionError(f"the guest's kernel {version} has no module {name}")
+    return base, sorted(wanted)
+
+
+def _libraries(program):
+    """Absolute paths of the shared objects of a program, the loader included."""
+    return sorted(set(re.findall(r"(/\S+) \(0x", run("ldd", program))))
+
+
+def _initramfs(cache, kernel):
+    base, modules = _module_files(kernel)
+    version = os.path.basename(kernel)
+    busybox = shutil.which("busybox")
+    assert busybox, "no busybox: install busybox-static"
+    files = {"bin/busybox": busybox}
+    for name, program in PROGRAMS.items():
+        files[f"usr/local/bin/{name}"] = program
+        for library in _libraries(program):
+            files[library.lstrip("/")] = library
+    for path in modules:
+        files[f"lib/modules/{version}/{path}"] = os.path.join(base, path)
+    identity = hashlib.sha256(repr([INIT, BOOT_MODULES, version]).encode())
+    for target, source in sorted(files.items()):
+        stat = os.stat(source)
+        identity.update(f"{target} {source} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    image = os.path.join(cache, f"initramfs-{identity.hexdigest()[:16]}.cpio")
+    if os.path.exists(image):
+        return image
+    for old in glob.glob(os.path.join(cache, "initramfs-*.cpio")):
+        os.unlink(old)  # a guest that runs has read it already
+    with tempfile.TemporaryDirectory(dir=cache) as tmp:
+        root = os.path.join(tmp, "root")
+        for directory in ("bin", "dev", "proc", "sys", "tmp", "etc", "usr/local/bin"):
+            os.makedirs(os.path.join(root, directory))
+        for target, source in files.items():
+            os.makedirs(os.path.dirname(os.path.join(root, target)), exist_ok=True)
+            shutil.copy(source, os.path.join(root, target))
+        with open(os.path.join(root, "init"), "w") as f:
+            f.write(INIT)
+        os.chmod(os.path.join(root, "init"), 0o755)
+        with open(os.path.join(root, "boot.modules"), "w") as f:
+            f.write("\n".join(BOOT_MODULES) + "\n")
+        run("depmod", "-b", root, version)
+        with open(image + ".new", "wb") as out:
+            listing = subprocess.run(["find", ".", "-mindepth", "1", "-print0"], cwd=root, stdout=subprocess.PIPE,
+                                     check=True).stdout
+            subprocess.run(["cpio", "--quiet", "--null", "-o", "-H", "newc", "-R", "0:0"], cwd=root, input=listing,
+                           stdout=out, check=True)
+        os.rename(image + ".new", image)
+    return image
+
+
+def guest_image():
+    """(vmlinuz, initramfs), from the cache or made now; some seconds and the download the first time."""
+    cache = _cache()
+    with _locked(cache):
+        kernel = _kernel(cache)
+        return os.path.join(kernel, "vmlinuz"), _initramfs(cache, kernel)
+
+
+class Tunnel:
+    """How the guest reaches a peer: the device's `ip` arguments and the inner families it carries."""
+
+    def __init__(self, name, families, underlay, device=None, overhead=0):
+        self.name, self.families, self.underlay, self.device, self.overhead = name, families, underlay, device, overhead
+
+
+# encaplimit none: without it Linux puts a destination option (RFC 2473 section 4.1) before the inner packet.
+TUNNELS = {t.name: t for t in (
+    Tunnel("ipip", (4,), 4, "type ipip ttl 64 pmtudisc", 20),
+    Tunnel("sit", (6,), 4, "type sit ttl 64 pmtudisc", 20),
+    Tunnel("ipip6", (4,), 6, "type ip6tnl mode ipip6 encaplimit none", 40),
+    Tunnel("ip6ip6", (6,), 6, "type ip6tnl mode ip6ip6 encaplimit none", 40),
+    Tunnel("ip6tnl", (4, 6), 6, "type ip6tnl mode any encaplimit none", 40),
+    Tunnel("encaplimit", (4, 6), 6, "type ip6tnl mode any encaplimit 4", 48),
+    Tunnel("vxlan", (4, 6), 4, "type vxlan id 1 dstport 8472 nolearning", 50),
+    Tunnel("direct", (4, 6), None),
+)}
+
+
+class GuestNode:
+    """A node of the underlay that is a machine of its own. Has what a peer object needs of a Node."""
+
+    def __init__(self, lab, name, index, mtu=1500):
+        self.lab, self.short, self.index, self.mtu = lab, name, index, mtu
+        self.underlay4, self.underlay6 = f"192.0.2.{index}", f"2001:db8::{index}"
+        self.pool4, self.pool6 = f"10.244.{index}.0/24", f"fd00:244:{index}::/64"
+        self.v4 = str(ipaddress.ip_network(self.pool4)[10])
+        self.v6 = str(ipaddress.ip_network(self.pool6)[0x10])
+        self.mac = f"02:00:5e:00:02:{index:02x}"
+        self.vtep_mac = f"02:00:c0:00:02:{index:02x}"
+        self.tap = f"guest{index}"
+        self.console = os.path.join(lab.dir, f"{name}-console.log")
+        self.devices = {}
+        self.channel, self.pending, self.token = None, b"", 0
+        self.process = self._start()
+        self._configure()
+
+    def _start(self):
+        vmlinuz, initramfs = guest_image()
+        lab, switch = self.lab, self.lab.switch
+        switch.sh("ip", "tuntap", "add", "dev", self.tap, "mode", "tap")
+        switch.sysctl(f"net.ipv6.conf.{self.tap}.disable_ipv6", 1)
+        switch.sh("ip", "link", "set", self.tap, "mtu", self.mtu, "master", "br0", "up")
+        control = os.path.join(lab.dir, f"{self.short}.port")
+        off = ",".join(f"{o}=off" for o in ("csum", "gso", "guest_csum", "guest_tso4", "guest_tso6", "guest_ecn",
+                                            "guest_ufo", "host_tso4", "host_tso6", "host_ecn", "host_ufo", "mrg_rxbuf"))
+        self.booted = time.monotonic()
+        process = switch.popen(
+            "qemu-system-x86_64", "-machine", "pc", "-accel", ACCEL, "-cpu", "max", "-smp", "1", "-m", "192",
+            "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+            "-kernel", vmlinuz, "-initrd", initramfs,
+            "-append", "console=ttyS0 loglevel=4 panic=-1 nokaslr mitigations=off nosmp no_timer_check "
+            "tsc=reliable random.trust_cpu=on rdinit=/init",
+            "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",
+            "-chardev", f"socket,id=port,path={control},server=on,wait=on",
+            "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=port,name=podlane",
+            "-netdev", f"tap,id=net,ifname={self.tap},script=no,downscript=no",
+            "-device", f"virtio-net-pci,netdev=net,mac={self.mac},romfile=,{off}",
+            log=f"{self.short}-qemu.log")
+
+        def connected():
+            if process.poll() is not None:
+                raise RuntimeError(f"{self.short}: qemu exited with {process.returncode}\n{self.log_tail()}")
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                s.connect(control)
+            except OSError:
+                s.close()
+                raise
+            return s
+        self.process = process
+        self.channel = wait_for(f"{self.short}: qemu's control port", connected, 20)
+        line = self._line(90)
+        assert line == b"ready", f"{self.short}: instead of `ready`: {line!r}"
+        self.boot_seconds = time.monotonic() - self.booted
+        return process
+
+    def _configure(self):
+        self.sh(f"""set -e
+            echo 0 > /proc/sys/net/ipv6/conf/all/accept_ra
+            echo 1 > /proc/sys/net/ipv4/ip_forward
+            echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+            ip link set eth0 mtu {self.mtu} up
+            ip addr add {self.underlay4}/24 dev eth0
+            ip addr add {self.underlay6}/64 dev eth0 nodad
+            ip link add pod0 type dummy
+            ip link set pod0 up
+            ip addr add {self.v4}/32 dev pod0
+            ip addr add {self.v6}/128 dev pod0 nodad""")
+
+    # --- commands ---
+
+    def log_tail(self, lines=40):
+        """What the guest's kernel and QEMU said last."""
+        text = ""
+        for path in (self.console, os.path.join(self.lab.dir, f"{self.short}-qemu.log")):
+            with contextlib.suppress(OSError), open(path, errors="replace") as f:
+                text += "".join(f.readlines()[-lines:])
+        return text
+
+    def _line(self, timeout):
+        """One line from the guest, without its end."""
+        end = time.monotonic() + timeout
+        while b"\n" not in self.pending:
+            self.channel.settimeout(max(0.01, end - time.monotonic()))
+            try:
+                chunk = self.channel.recv(65536)
+            except TimeoutError:
+                raise CommandError(f"{self.short}: no answer in {timeout} s\n{self.log_tail()}") from None
+            if not chunk:
+                raise CommandError(f"{self.short}: the guest is gone\n{self.log_tail()}")
+            self.pending += chunk
+        line, _, self.pending = self.pending.partition(b"\n")
+        return line
+
+    def sh(self, *argv, check=True, timeout=60):
+        """Run a shell script (one argument) or a command (several) in the guest; returns its output."""
+        script = argv[0] if len(argv) == 1 else shlex.join(str(a) for a in argv)
+        self.token += 1
+        self.channel.sendall(b"%d %s\n" % (self.token, base64.b64encode(script.encode() + b"\n")))
+        while True:
+            token, status, output = (self._line(timeout) + b" ").split(b" ", 2)
+            if int(token) == self.token:  # an earlier one belongs to a command that timed out
+                break
+        text = base64.b64decode(output).decode(errors="replace")
+        if check and status != b"0":
+            raise CommandError(f"{self.short}: {script}: exit {status.decode()}\n{text}")
+        return text
+
+    def ping(self, target, count=3, interval=0.1, size=None, timeout=3, df=False, tos=None, check=True):
+        """Ping from the pod-like address of the target's family; returns (sent, received, output)."""
+        source = self.v6 if ":" in target else self.v4
+        out = self.sh("ping", "-n", "-q", "-c", count, "-i", interval, "-W", timeout, "-I", source,
+                      *(["-s", size] if size is not None else []), *(["-M", "do"] if df else []),
+                      *(["-Q", tos] if tos is not None else []), target,
+                      check=False, timeout=count * interval + timeout + 30)
+        match = re.search(r"(\d+) packets transmitted, (\d+) received", out)
+        sent, received = map(int, match.groups()) if match else (0, 0)
+        if check and (sent == 0 or sent != received):
+            raise CommandError(f"{self.short}: ping {target}: {received} of {sent} answered\n{out}")
+        return sent, received, out
+
+    # --- tunnels ---
+
+    def set_tunnel(self, kind, peer, keep=False):
+        """Reach the pools of `peer` by one of TUNNELS from now on, for the inner families that it carries.
+
+        keep: leave the other tunnels to this peer as they are, so that packets under way are still accepted; only the
+        routes change. Otherwise all devices of this peer are remade, and families the kind can't carry have no route.
+        Linux has one ip6tnl device a pair of ends: with keep, use "ip6tnl" rather than "ipip6" and "ip6ip6".
+        Returns the largest inner packet.
+        """
+        tunnel = TUNNELS[kind]
+        script = ["set -e"]
+        devices = self.devices.setdefault(peer.short, set())
+        if not keep:
+            script += [f"ip link del {d}" for d in sorted(devices)]
+            for family, pool in ((4, peer.pool4), (6, peer.pool6)):
+                script.append(f"ip -{family} route flush exact {pool}")
+            devices.clear()
+        device = "eth0" if tunnel.device is None else f"{kind}{peer.index}"
+        if tunnel.device is not None and device not in devices:
+            script += self._tunnel_device(tunnel, device, peer)
+            devices.add(device)
+        for family, pool, source in ((4, peer.pool4, self.v4), (6, peer.pool6, self.v6)):
+            if family in tunnel.families:
+                via = self._via(tunnel, family, peer)
+                script.append(f"ip -{family} route replace {pool} {via} dev {device} src {source}")
+        self.sh("\n".join(script))
+        return self.mtu - tunnel.overhead
+
+    def _tunnel_device(self, tunnel, device, peer):
+        local, remote = ((self.underlay4, peer.underlay4) if tunnel.underlay == 4 else (self.underlay6, peer.underlay6))
+        kernel_type = tunnel.device.split()[1]
+        module = {"ip6tnl": "ip6_tunnel"}.get(kernel_type, kernel_type)
+        script = [f"modprobe {module}"]
+        if kernel_type == "vxlan":
+            script.append(f"ip link add {device} address {self.vtep_mac} {tunnel.device} local {local} dev eth0")
+        else:
+            script.append(f"ip link add {device} {tunnel.device} local {local} remote {remote} dev eth0")
+        script.append(f"ip link set {device} mtu {self.mtu - tunnel.overhead} up")
+        if kernel_type == "vxlan":
+            script.append(f"bridge fdb replace {peer.vtep_mac} dev {device} dst {remote}")
+            for family, pool in ((4, peer.pool4), (6, peer.pool6)):
+                gateway = ipaddress.ip_network(pool)[0]
+                # Linux wants an IPv6 gateway on its link even with `onlink` while another route covers it.
+                script.append(f"ip -{family} route replace {gateway} dev {device}")
+                script.append(f"ip -{family} neigh replace {gateway} lladdr {peer.vtep_mac} dev {device} nud permanent")
+        return script
+
+    @staticmethod
+    def _via(tunnel, family, peer):
+        if tunnel.name == "vxlan":
+            return f"via {ipaddress.ip_network(peer.pool4 if family == 4 else peer.pool6)[0]} onlink"
+        if tunnel.name == "direct":
+            return f"via {peer.underlay4 if family == 4 else peer.underlay6}"
+        return ""
