@@ -277,10 +277,26 @@ static int attach(struct object *obj, bool host, const char *driver, const struc
 	return 0;
 }
 
-/** Tell an interface its addresses and routes. Drivers without one, or that cannot, are left as they are. */
+static bool same_addresses(const struct addr_list *a, const struct addr_list *b)
+{
+	return a->count == b->count && (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof(a->items[0])) == 0);
+}
+
+/** Tell an interface its addresses and routes. A memif pod has none of ours: it configures itself. */
 static int configure(struct attachment *a, const struct port_params *params, struct error *err)
 {
-	return a->port->ops->configure != NULL ? a->port->ops->configure(a->port, params, err) : 0;
+	if (a->port->ops->configure != NULL)
+		return a->port->ops->configure(a->port, params, err);
+	if (a->port->ops != &port_tap_ops)
+		return 0;
+	if (a->s.staged && a->s.next != NULL && !same_addresses(addresses_of(a, a->s.obj), addresses_of(a, a->s.next)))
+		return error_set(err, EBUSY, "",
+			"port %s: addresses of its interface cannot change while it is attached: delete it and add it again",
+			a->port->name);
+	if (a->s.staged && a->host)
+		LOG_WARNING("the node's routes to pools and peers stay as they were when its port was opened port=%s",
+			a->port->name);
+	return 0;
 }
 
 static const char *fixed_field(const struct pod *a, const struct pod *b)

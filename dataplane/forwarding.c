@@ -8,7 +8,6 @@
 #include "dataplane/rcu.h"
 
 #include <errno.h>
-#include <rte_jhash.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,10 +21,19 @@ struct ip_prefix forwarding_host_prefix(const struct ip_addr *addr)
 	return (struct ip_prefix){ *addr, (uint8_t)ip_family_bits(addr->family) };
 }
 
+uint32_t forwarding_name_hash(const char *name, uint32_t seed)
+{
+	uint32_t hash = 2166136261u ^ seed; /* FNV-1a, and a final mix: names differ in their last letters */
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * 16777619u;
+	hash = (hash ^ hash >> 16) * 0x85ebca6bu;
+	return hash ^ hash >> 13;
+}
+
 struct mac_addr forwarding_derived_mac(const char *kind, const char *name)
 {
-	uint32_t a = rte_jhash(name, (uint32_t)strlen(name), rte_jhash(kind, (uint32_t)strlen(kind), 0));
-	uint32_t b = rte_jhash(name, (uint32_t)strlen(name), a);
+	uint32_t a = forwarding_name_hash(name, forwarding_name_hash(kind, 0)), b = forwarding_name_hash(name, a);
 
 	/* 02: locally administered, unicast. */
 	return (struct mac_addr){ { 0x02, (uint8_t)b, (uint8_t)(a >> 24), (uint8_t)(a >> 16), (uint8_t)(a >> 8),

@@ -107,6 +107,7 @@ static inline const struct node *forwarding_node(void)
 }
 /** A host prefix (/32, /128) of an address. */
 struct ip_prefix forwarding_host_prefix(const struct ip_addr *addr);
+uint32_t forwarding_name_hash(const char *name, uint32_t seed);
 /** A locally administered MAC address that follows from a name. */
 struct mac_addr forwarding_derived_mac(const char *kind, const char *name);
 /** Let a port forward once every worker has passed a grace period. */

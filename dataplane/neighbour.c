@@ -154,7 +154,10 @@ bool neighbours_generation_due(void)
 
 static struct neighbour **bucket_of(uint16_t port, const struct ip_addr *address)
 {
-	return &table.buckets[rte_jhash(address, sizeof(*address), port) & (NEIGHBOUR_BUCKETS - 1)];
+	uint32_t words[4]; /* aligned for the hash */
+
+	memcpy(words, address->bytes, sizeof(words));
+	return &table.buckets[rte_jhash_32b(words, 4, (uint32_t)port << 8 | address->family) & (NEIGHBOUR_BUCKETS - 1)];
 }
 
 struct neighbour *neighbour_find(uint16_t port, const struct ip_addr *address)

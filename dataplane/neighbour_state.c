@@ -27,8 +27,8 @@ void neighbour_schedule(struct neighbour *n, uint64_t deadline_ms)
 	n->deadline_ms = deadline_ms;
 	if (deadline_ms == 0)
 		return;
-	/* Nothing may land behind the hand: it would wait a whole turn. */
-	slot = RTE_MAX(deadline_ms, table.wheel_ms) / NEIGHBOUR_TICK_MS + 1;
+	/* The first slot whose time is not before the deadline; behind the hand it would wait a whole turn. */
+	slot = RTE_MAX((deadline_ms + NEIGHBOUR_TICK_MS - 1) / NEIGHBOUR_TICK_MS, table.wheel_ms / NEIGHBOUR_TICK_MS + 1);
 	LIST_INSERT_HEAD(&table.wheel[slot % NEIGHBOUR_WHEEL], n, timer);
 }
 

@@ -161,7 +161,7 @@ int paths_acquire(struct path_member *members, unsigned n, uint32_t *value)
 	uint32_t hash, index;
 
 	qsort(members, n, sizeof(*members), by_adjacency);
-	hash = rte_jhash(members, (uint32_t)(n * sizeof(*members)), n);
+	hash = rte_jhash_32b((const uint32_t *)members, n * (unsigned)(sizeof(*members) / sizeof(uint32_t)), n);
 	index = find(members, n, hash);
 	if (index != NO_GROUP) {
 		paths.groups[index]->refs++;

@@ -10,7 +10,6 @@
 #include "dataplane/rewrite.h"
 
 #include <errno.h>
-#include <rte_jhash.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +59,7 @@ static const struct peer *future_of(const struct peer_state *p)
 
 static uint32_t name_hash_of(const char *name)
 {
-	return rte_jhash(name, (uint32_t)strlen(name), 0) | 1;
+	return forwarding_name_hash(name, 0) | 1;
 }
 
 static struct peer_state *find(const char *name)

@@ -89,10 +89,11 @@ void rib_fini(void)
 
 static struct entry **entry_at(const struct ip_prefix *prefix)
 {
-	uint32_t hash = rte_jhash(prefix->addr.bytes, sizeof(prefix->addr.bytes),
-		(uint32_t)prefix->addr.family << 8 | prefix->len);
-	struct entry **at = &rib.buckets[hash & (BUCKETS - 1)];
+	struct entry **at;
+	uint32_t words[4]; /* aligned for the hash */
 
+	memcpy(words, prefix->addr.bytes, sizeof(words));
+	at = &rib.buckets[rte_jhash_32b(words, 4, (uint32_t)prefix->addr.family << 8 | prefix->len) & (BUCKETS - 1)];
 	while (*at != NULL && !ip_prefix_equal(&(*at)->prefix, prefix))
 		at = &(*at)->next;
 	return at;
