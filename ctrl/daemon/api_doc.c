@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* api-doc FILE writes the list of endpoints in docs/api.md anew, below its marker; api-doc --check FILE
- * fails when the list differs from the tables. */
+/* api-doc FILE writes the list of endpoints in docs/api.md anew, below its marker; api-doc
+ * --check FILE fails when the list differs from the tables. */
 #include "ctrl/daemon/api.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Large JSON objects, an array element at a time. A million changes as one tree of JSON values would
- * take a gigabyte; cut into the texts of its elements they can be parsed one by one, in the cache, and
- * by several threads. Pure; any thread.
+/** Large JSON objects, an array element at a time. A million changes as one tree of JSON values
+ * would take a gigabyte; cut into the texts of its elements they can be parsed one by one, in the
+ * cache, and by several threads. Pure; any thread.
  */
 #ifndef CTRL_DAEMON_BULK_H
 #define CTRL_DAEMON_BULK_H
@@ -23,9 +23,9 @@ struct bulk {
 	json_t *rest; /* all other members; the array itself is there as an empty one */
 };
 
-/** Cut the member `array` of a JSON object into its elements, which are not checked yet, and parse all
- * other members. @return 0, -EBADMSG with line and column when it is not JSON, -EINVAL when it is not
- * an object or `array` not an array, -ENOMEM. */
+/** Cut the member `array` of a JSON object into its elements, which are not checked yet, and parse
+ * all other members. @return 0, -EBADMSG with line and column when it is not JSON, -EINVAL when
+ * it is not an object or `array` not an array, -ENOMEM. */
 int bulk_split(
 	const char *text, size_t len, const char *array, struct bulk *out, struct error *err);
 void bulk_free(struct bulk *bulk);

@@ -113,8 +113,8 @@ static const struct object_schema *slice_schema(const struct slice *slice)
 	return NULL;
 }
 
-/** The common change, {"op":"put","type":T,"object":{...}} in any order: only the object needs the JSON
- * parser. @return its text, or false for any other. */
+/** The common change, {"op":"put","type":T,"object":{...}} in any order: only the object needs the
+ * JSON parser. @return its text, or false for any other. */
 static bool is_plain_put(
 	const struct slice *element, const struct object_schema **schema, struct slice *object)
 {
@@ -171,7 +171,8 @@ struct reading {
 	struct error err;
 };
 
-/** "changes/17/op" for what is wrong with the change itself; an object's fields have their own path. */
+/** "changes/17/op" for what is wrong with the change itself; an object's fields have their own
+ * path. */
 static void locate(struct error *err, size_t index)
 {
 	char path[sizeof(err->path)];

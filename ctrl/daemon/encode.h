@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Objects as compact JSON text, written straight from the field table: about ten times faster than
- * building a JSON tree, which a million routes notice. Pure apart from allocation; any thread that may
- * read the object.
+/** Objects as compact JSON text, written straight from the field table: about ten times faster
+ * than building a JSON tree, which a million routes notice. Pure apart from allocation; any
+ * thread that may read the object.
  */
 #ifndef CTRL_DAEMON_ENCODE_H
 #define CTRL_DAEMON_ENCODE_H

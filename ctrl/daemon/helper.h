@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Threads that help the control thread with large amounts of objects. They get only time nobody else
- * wants, because the other CPUs are the workers', until the control thread has nothing to do but wait
- * for them. Control thread only.
+/** Threads that help the control thread with large amounts of objects. They get only time nobody
+ * else wants, because the other CPUs are the workers', until the control thread has nothing to do
+ * but wait for them. Control thread only.
  */
 #ifndef CTRL_DAEMON_HELPER_H
 #define CTRL_DAEMON_HELPER_H

@@ -108,7 +108,8 @@ static int write_undo(
 	return step(store, store->put_undo, change->after->name, err);
 }
 
-/* In key order a B-tree is appended to instead of searched: a third of the time for large batches. */
+/* In key order a B-tree is appended to instead of searched: a third of the time for large
+ * batches. */
 struct sort_key {
 	uint64_t head
 		[2]; /* first bytes of the name, comparable as numbers; most names differ there */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Between store.c (rows), store_load.c (objects) and store_file.c (the database file, its lock and its
- * recovery). Not for
- * others. */
+/** Between store.c (rows), store_load.c (objects) and store_file.c (the database file, its lock
+ * and its recovery). Not for others. */
 #ifndef CTRL_DAEMON_STORE_FILE_H
 #define CTRL_DAEMON_STORE_FILE_H
 

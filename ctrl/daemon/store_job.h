@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** store_prepare beside other work: a large transaction is written by a thread of its own while the
- * control thread checks it and the data plane prepares it. Between begin and end the store belongs to
- * the job, and what it writes must not change. Control thread only.
+/** store_prepare beside other work: a large transaction is written by a thread of its own while
+ * the control thread checks it and the data plane prepares it. Between begin and end the store
+ * belongs to the job, and what it writes must not change. Control thread only.
  */
 #ifndef CTRL_DAEMON_STORE_JOB_H
 #define CTRL_DAEMON_STORE_JOB_H
@@ -21,7 +21,8 @@ struct store_job {
 
 /** Begin writing, when that is worth a thread. */
 void store_job_begin(struct store_job *job, struct store *store, const struct store_write *write);
-/** Wait (or write now). @return as store_prepare; on success store_commit or store_abort has to follow. */
+/** Wait (or write now). @return as store_prepare; on success store_commit or store_abort has to
+ * follow. */
 int store_job_end(struct store_job *job, struct error *err);
 /** Wait and undo what has been written. */
 void store_job_abort(struct store_job *job);

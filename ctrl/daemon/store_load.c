@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects out of the store: rows are taken one after the other, their texts are read by several threads,
- * the objects are put one after the other. */
+/* Objects out of the store: rows are taken one after the other, their texts are read by several
+ * threads, the objects are put one after the other. */
 #include "config/schema.h"
 #include "ctrl/daemon/encode.h"
 #include "ctrl/daemon/helper.h"

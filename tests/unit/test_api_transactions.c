@@ -404,7 +404,8 @@ static void test_config_text(void)
 	fixture_end(&f);
 }
 
-/* Large lists are read by several threads: still the first wrong one is reported, and its position. */
+/* Large lists are read by several threads: still the first wrong one is reported, and its
+ * position. */
 static void test_first_error_of_many(void)
 {
 	const unsigned count = 60000;
