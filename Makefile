@@ -3,6 +3,7 @@
 
 BUILD ?= build
 MESON_ARGS ?=
+TEST_ARGS ?=
 
 .PHONY: all setup build demo check unit e2e bench lint format install clean
 
@@ -23,7 +24,7 @@ demo: setup ## three nodes in network namespaces, shown working
 
 check: setup ## build and run all tests
 	$(MAKE) build
-	./tests/run --build $(BUILD)
+	./tests/run --build $(BUILD) $(TEST_ARGS)
 
 unit: build ## unit tests only; needs no root
 	./tests/run --build $(BUILD) unit
