@@ -84,9 +84,11 @@ static inline bool addressed_to_node(const struct tunnel_table *t, const struct 
 struct parsed slow_fragment(struct worker *w, const struct port *in, struct pkt *p)
 {
 	struct fragment_release out = { .count = 0 }, dropped = { .count = 0 };
+	const uint16_t trace = w->observer != NULL ? pkt_note(p->m)->trace : 0;
 	enum drop_reason reason;
 	bool held = false;
 
+	pkt_note(p->m)->trace = trace; /* somebody may watch by the time it is released */
 	if (addressed_to_node(w->tables->tunnels, p) && !(p->flags & PKT_DECAPSULATED)) {
 		unsigned freed = 0, merged = 0;
 		uint8_t l2_len = p->l2_len;
@@ -95,6 +97,10 @@ struct parsed slow_fragment(struct worker *w, const struct port *in, struct pkt 
 
 		counter_hold(w->counters, (int64_t)reassembly_held(w->reassembly) - before);
 		counter_drop(w->counters, in->id, DROP_fragment_timeout, freed);
+		if (unlikely(trace != 0) && (whole == NULL || pkt_note(whole)->trace != trace)) {
+			trace_step(w->observer, trace, "reassemble", "part of a packet for this node");
+			trace_end(w->observer, trace);
+		}
 		if (whole == NULL)
 			return (struct parsed){ PKT_FRAG, DROP_NONE };
 		counter_add(&w->counters->delivered, merged);

@@ -7,7 +7,7 @@
 #include "dataplane/offload.h"
 #include "dataplane/worker.h"
 
-#define CUT_MAX 64 /* segments or fragments one packet may become: 64 KiB at an MTU of 1280 is 53 */
+#define CUT_MAX 256 /* segments or fragments one packet may become: 64 KiB at an MSS of 256, or an MTU of 276 */
 
 void worker_drop(struct worker *w, struct rte_mbuf *m, enum drop_reason reason)
 {
@@ -19,6 +19,19 @@ void worker_drop(struct worker *w, struct rte_mbuf *m, enum drop_reason reason)
 	}
 	counter_drop(w->counters, m->port, reason, 1);
 	rte_pktmbuf_free(m);
+}
+
+/** Let go of a packet that the control thread takes: its note is written anew, so this is the end of its trace. */
+static void punt(struct worker *w, struct rte_mbuf *m, const struct port *in, enum punt_kind kind)
+{
+	uint16_t trace = w->observer != NULL ? pkt_note(m)->trace : 0;
+
+	if (unlikely(w->observer != NULL)) {
+		trace_step(w->observer, trace, "punt", "to the control thread");
+		trace_end(w->observer, trace);
+	}
+	*pkt_note(m) = (struct pkt_note){ .port = in->id, .kind = (uint8_t)kind };
+	punt_send(w->counters, m);
 }
 
 /** Route an IP packet the daemon made or turned round. It starts at its IP header. */
@@ -120,8 +133,7 @@ void slow_neighbour(struct worker *w, const struct port *in, struct rte_mbuf *m,
 		}
 	}
 	/* Requests on uplinks and all replies teach the neighbour table: the control thread's work. */
-	*pkt_note(m) = (struct pkt_note){ .port = in->id, .kind = PUNT_NEIGHBOUR };
-	punt_send(w->counters, m);
+	punt(w, m, in, PUNT_NEIGHBOUR);
 }
 
 /** An ICMP "too big" about one of our own tunnel packets. */
@@ -143,8 +155,7 @@ void slow_local(struct worker *w, const struct port *in, struct rte_mbuf *m, str
 
 	if (in != NULL && in->role == PORT_UPLINK && is_path_mtu(m, p)) {
 		rte_pktmbuf_adj(m, p->l2_len);
-		*pkt_note(m) = (struct pkt_note){ .port = in->id, .kind = PUNT_PATH_MTU };
-		punt_send(w->counters, m);
+		punt(w, m, in, PUNT_PATH_MTU);
 		return;
 	}
 	if (p->proto != (p->flags & PKT_V6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
@@ -178,10 +189,16 @@ void slow_local(struct worker *w, const struct port *in, struct rte_mbuf *m, str
 	send_own(w, m);
 }
 
-void slow_hold(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct adjacency *adj)
+void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
+	const struct adjacency *adj)
 {
 	uint16_t trace = w->observer != NULL ? pkt_note(m)->trace : 0;
 
+	/* Told now: nobody remembers the sender when the packet is released. */
+	if (p->ip_len > adj->mtu && (p->flags & (PKT_DF | PKT_V6)) && !(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)) {
+		slow_drop(w, in, m, p, DROP_packet_too_big, adj->mtu);
+		return;
+	}
 	WORKER_TRACE(w, m, "hold", "%s", adj->text);
 	rte_pktmbuf_adj(m, p->l2_len);
 	*pkt_note(m) = (struct pkt_note){ .adjacency = adj->index,
@@ -193,14 +210,15 @@ void slow_hold(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct
 	punt_send(w->counters, m);
 }
 
-/** Packets that start at their IP headers, cut from one: each gets the header and goes out. */
+/** Packets that start at their IP headers, cut from one: each gets the header and goes out. The first goes on as the one
+ * that is followed by `trace`. */
 static void emit_all(struct worker *w, struct rte_mbuf **out, uint16_t n, const struct pkt *p,
-	const struct adjacency *adj)
+	const struct adjacency *adj, uint16_t trace)
 {
 	counter_add(&w->counters->generated, n - 1u);
 	for (uint16_t i = 0; i < n; i++) {
 		if (w->observer != NULL)
-			pkt_note(out[i])->trace = 0;
+			pkt_note(out[i])->trace = i == 0 ? trace : 0;
 		worker_emit(w, out[i], p, (uint16_t)rte_pktmbuf_pkt_len(out[i]), adj);
 	}
 }
@@ -210,12 +228,13 @@ static void output_large(struct worker *w, const struct port *in, struct rte_mbu
 	const struct adjacency *adj, bool whole)
 {
 	struct rte_mbuf *out[CUT_MAX];
-	uint16_t headers = (uint16_t)(m->l3_len + m->l4_len), n;
+	uint16_t headers = (uint16_t)(m->l3_len + m->l4_len), n, trace;
 
 	if (m->tso_segsz == 0 || m->l3_len != p->l3_len || headers >= adj->mtu) {
 		worker_drop(w, m, DROP_offload_failed);
 		return;
 	}
+	trace = w->observer != NULL ? pkt_note(m)->trace : 0;
 	if (headers + m->tso_segsz > adj->mtu) {
 		if (p->flags & PKT_DF) {
 			slow_drop(w, in, m, p, DROP_packet_too_big, adj->mtu);
@@ -236,7 +255,7 @@ static void output_large(struct worker *w, const struct port *in, struct rte_mbu
 		return;
 	}
 	counter_add(&w->counters->events[EVENT_segmented], 1);
-	emit_all(w, out, n, p, adj);
+	emit_all(w, out, n, p, adj, trace);
 }
 
 void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
@@ -278,7 +297,7 @@ void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, st
 		return;
 	}
 	counter_add(&w->counters->events[EVENT_fragmented], 1);
-	emit_all(w, out, n, p, adj);
+	emit_all(w, out, n, p, adj, w->observer != NULL ? pkt_note(m)->trace : 0); /* m is out[0] */
 }
 
 void slow_injected(struct worker *w)

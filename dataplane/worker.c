@@ -226,7 +226,7 @@ void worker_forward(struct worker *w, const struct port *in, struct rte_mbuf *m,
 		tcp_mss_clamp(m, p, mtu_tcp_mss(adj->mtu, p->flags & PKT_V6)))
 		counter_add(&w->counters->events[EVENT_mss_clamped], 1);
 	if (unlikely(adj->type == ADJ_RESOLVING || adj->type == ADJ_GLEAN)) {
-		slow_hold(w, m, p, adj);
+		slow_hold(w, in, m, p, adj);
 		return;
 	}
 	if (unlikely(p->ip_len > adj->mtu ||
@@ -268,7 +268,8 @@ void worker_flush_port(struct worker *w, uint16_t id)
 		bytes -= rte_pktmbuf_pkt_len(tx->pkts[i]);
 		worker_drop(w, tx->pkts[i], open ? DROP_tx_queue_full : DROP_port_down);
 	}
-	for (uint16_t i = 0; unlikely(w->observer != NULL) && i < sent; i++) {
+	/* A driver may have moved packets it refused: their traces have ended above, so all that are left were sent. */
+	for (uint16_t i = 0; unlikely(w->observer != NULL) && sent > 0 && i < n; i++) {
 		trace_step(w->observer, followed[i], "send", "%s", port->name);
 		trace_end(w->observer, followed[i]);
 	}

@@ -123,7 +123,8 @@ void slow_local(struct worker *w, const struct port *in, struct rte_mbuf *m, str
 void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
 	const struct adjacency *adj);
 /** Hold for the control thread: next hop unresolved or unknown. TTL already lowered. */
-void slow_hold(struct worker *w, struct rte_mbuf *m, struct pkt *p, const struct adjacency *adj);
+void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
+	const struct adjacency *adj);
 /** Packets the control thread sends. */
 void slow_injected(struct worker *w);
 

@@ -249,6 +249,14 @@ static inline bool ip_sound(const uint8_t *h, uint32_t len)
 	}
 }
 
+/** Packet i that went out of a port is sound. */
+static inline bool sent_sound(uint16_t port, unsigned i, uint32_t *len)
+{
+	const uint8_t *got = sent_bytes(port, i, len);
+
+	return ether_sound(got, *len);
+}
+
 /** The frame went out of `port` as its packet i: Ethernet to that station, TTL one less, all else as it was. */
 static inline void expect_forwarded(const struct frame *f, uint16_t port, unsigned i, const struct mac_addr *to)
 {

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Packets that do not simply fit: fragments cut and followed, large TCP segments, partial checksums, MSS. */
+#include "tests/unit/worker_frames.h"
+
+static struct frame f;
+static const uint32_t segments[] = { 0, 1000, 300 };
+
+/** Hand over f as a pod's kernel does: checksum not finished, perhaps larger than the MTU. */
+static void send_offloaded(uint16_t in, uint16_t mss, uint32_t segment)
+{
+	const uint8_t proto = f.v6 ? f.bytes[ETHER + 6] : f.bytes[ETHER + 9];
+	uint8_t *l4 = f.bytes + ETHER + f.l3;
+	const uint32_t l4_len = f.len - ETHER - f.l3;
+	struct rte_mbuf *m;
+
+	put_sum(l4 + (proto == IPPROTO_TCP ? 16 : 6), (uint16_t)pseudo_sum(f.bytes + ETHER, proto, l4_len));
+	m = mbuf_of(pool, f.bytes, f.len, segment);
+	m->l2_len = ETHER;
+	m->l3_len = f.l3 & 0x1ff;
+	m->l4_len = proto == IPPROTO_TCP ? (l4[12] >> 4) * 4u & 0xff : 8;
+	m->tso_segsz = mss;
+	m->ol_flags |= f.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
+	m->ol_flags |= proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+	if (mss != 0)
+		m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+	burst(in, &m, 1);
+}
+
+/** Finish the checksum of f, to compare with. */
+static void finish_sum(void)
+{
+	const uint8_t proto = f.v6 ? f.bytes[ETHER + 6] : f.bytes[ETHER + 9];
+	uint8_t *l4 = f.bytes + ETHER + f.l3, *field = l4 + (proto == IPPROTO_TCP ? 16 : 6);
+
+	put16(field, 0);
+	put_sum(field, (uint16_t)~l4_sum(f.bytes + ETHER, l4, proto, f.len - ETHER - f.l3));
+}
+
+/** An IPv4 packet that may be fragmented is: plain and inside tunnels, payload complete and in order. */
+static void test_fragmented(void)
+{
+	static const struct {
+		const char *dst;
+		uint16_t mtu, outer;
+	} cases[] = { { "203.0.113.9", 1500, 0 }, { "10.244.2.7", 1450, 50 }, { "10.244.5.7", 1460, 40 } };
+
+	for (size_t i = 0; i < RTE_DIM(cases) * RTE_DIM(segments); i++) {
+		const uint16_t outer = cases[i % 3].outer, mtu = cases[i % 3].mtu;
+		struct ask a = { "10.244.1.10", cases[i % 3].dst, .sport = 1, .dport = 2, .payload = 4000, .id = 99 };
+		struct counter_totals before;
+		uint32_t seen = 0;
+
+		node_start();
+		counters_sum(&before);
+		frame_make(&f, POD_A, &a);
+		send_bytes(POD_A, f.bytes, f.len, segments[i / 3] != 0 ? segments[i / 3] : 2000);
+		CU_ASSERT_EQUAL(event_since(&before, EVENT_fragmented), 1);
+		CU_ASSERT_EQUAL(sent(ETH), 3);
+		for (unsigned k = 0; k < sent(ETH); k++) {
+			uint32_t len;
+			const uint8_t *got = sent_bytes(ETH, k, &len), *h = got + ETHER + outer;
+
+			CU_ASSERT_TRUE(ether_sound(got, len));
+			CU_ASSERT_TRUE(len - ETHER - outer <= mtu);
+			CU_ASSERT_EQUAL(get16(h + 4), 99);
+			CU_ASSERT_EQUAL(h[8], 63);
+			CU_ASSERT_EQUAL((get16(h + 6) & 0x1fff) * 8, seen);
+			CU_ASSERT_EQUAL((get16(h + 6) & 0x2000) != 0, k < 2);
+			len -= ETHER + outer + 20;
+			CU_ASSERT_EQUAL(memcmp(h + 20, f.bytes + ETHER + 20 + seen, len), 0);
+			seen += len;
+		}
+		CU_ASSERT_EQUAL(seen, 4008);
+		node_check();
+	}
+}
+
+/** Fragments of others take the flow of their first one, whatever the order. */
+static void test_fragments_followed(void)
+{
+	for (unsigned order = 0; order < 2; order++) {
+		struct ask a = { "10.244.1.10", "10.244.1.11", .sport = 1, .dport = 2, .payload = 1400 };
+		static uint8_t part[2][2048];
+		const uint32_t cut = ETHER + 20 + 800;
+		struct counter_totals before, t;
+		uint32_t len[2];
+
+		node_start();
+		counters_sum(&before);
+		frame_make(&f, POD_A, &a);
+		memcpy(part[0], f.bytes, cut);
+		memcpy(part[1], f.bytes, ETHER + 20);
+		memcpy(part[1] + ETHER + 20, f.bytes + cut, f.len - cut);
+		len[0] = cut;
+		len[1] = f.len - cut + ETHER + 20;
+		for (unsigned k = 0; k < 2; k++) {
+			put16(part[k] + ETHER + 2, len[k] - ETHER);
+			put16(part[k] + ETHER + 4, 7 + order);
+			put16(part[k] + ETHER + 6, k == 0 ? 0x2000 : 100);
+			sum_ip4(part[k] + ETHER);
+		}
+		send_bytes(POD_A, part[order], len[order], 0);
+		counters_sum(&t);
+		CU_ASSERT_EQUAL(t.held, order);
+		CU_ASSERT_EQUAL(sent(POD_B), 1 - order);
+		send_bytes(POD_A, part[1 - order], len[1 - order], 0);
+		CU_ASSERT_EQUAL(sent(POD_B), 2);
+		CU_ASSERT_EQUAL(event_since(&before, EVENT_flow_miss) + event_since(&before, EVENT_flow_hit), 2);
+		for (unsigned k = 0; k < 2; k++) { /* the first fragment leaves first in either case */
+			uint32_t out;
+			const uint8_t *got = sent_bytes(POD_B, k, &out);
+
+			CU_ASSERT_EQUAL(out, len[k]);
+			CU_ASSERT_EQUAL(memcmp(got + ETHER + 20, part[k] + ETHER + 20, len[k] - ETHER - 20), 0);
+		}
+		node_check();
+	}
+}
+
+/** A large segment is cut where it enters a tunnel or a port that wants that: every piece sound, the stream whole. */
+static void test_segmented(void)
+{
+	static const struct {
+		const char *src, *dst;
+		uint16_t out, overhead, mss;
+	} cases[] = {
+		{ "10.244.1.10", "10.244.2.7", ETH, 50, 1400 }, { "fd00:244:1::10", "fd00:244:3::7", ETH, 70, 1370 },
+		{ "10.244.1.10", "10.244.4.7", ETH, 20, 1440 }, { "fd00:244:1::10", "fd00:244:5::7", ETH, 40, 1400 },
+		{ "10.244.1.10", "203.0.113.7", ETH, 0, 1460 }, { "fd00:244:1::10", "fd00:244:1::11", POD_B, 0, 1440 },
+		{ "10.244.1.10", "10.244.1.11", POD_B, 0, 300 },
+	};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct ask a = { cases[i].src, cases[i].dst, .proto = IPPROTO_TCP, .sport = 1, .dport = 2,
+			.payload = 64000, .df = true };
+		const unsigned want = (64000u + cases[i].mss - 1) / cases[i].mss;
+		const uint16_t out = cases[i].out;
+		struct counter_totals before;
+		uint32_t seen = 0;
+
+		node_start();
+		counters_sum(&before);
+		node_ports[ETH].port.offloads = PORT_TX_CSUM | PORT_TX_TSO; /* plain Ethernet only */
+		if (cases[i].overhead == 0)
+			node_ports[ETH].port.offloads = 0;
+		frame_make(&f, POD_A, &a);
+		send_offloaded(POD_A, cases[i].mss, 2000);
+		CU_ASSERT_EQUAL(event_since(&before, EVENT_segmented), 1);
+		CU_ASSERT_EQUAL(sent(out), want);
+		for (unsigned k = 0; k < sent(out); k++) {
+			uint32_t len, header = ETHER + cases[i].overhead + f.l3 + 20;
+			const uint8_t *got = sent_bytes(out, k, &len);
+
+			CU_ASSERT_TRUE(ether_sound(got, len));
+			CU_ASSERT_EQUAL(node_ports[out].sent[k]->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_L4_MASK), 0);
+			CU_ASSERT_EQUAL(get16(got + header - 16) << 16 | get16(got + header - 14), 0x12340000 + seen);
+			CU_ASSERT_EQUAL(memcmp(got + header, f.bytes + ETHER + f.l3 + 20 + seen, len - header), 0);
+			seen += len - header;
+		}
+		CU_ASSERT_EQUAL(seen, 64000);
+		node_check();
+	}
+}
+
+/** A port that takes large segments gets them whole, and unfinished sums too. */
+static void test_passed_whole(void)
+{
+	for (unsigned v = 0; v < 2; v++) {
+		struct ask a = { v ? "fd00:244:1::10" : "10.244.1.10", v ? "fd00:244:1::11" : "10.244.1.11",
+			.proto = IPPROTO_TCP, .sport = 1, .dport = 2, .payload = 30000, .df = true };
+		const struct rte_mbuf *m;
+		static uint8_t want[FRAME_ROOM];
+		const uint8_t *got;
+		uint32_t len;
+
+		node_start();
+		node_ports[POD_B].port.offloads = PORT_TX_CSUM | PORT_TX_TSO;
+		frame_make(&f, POD_A, &a);
+		send_offloaded(POD_A, 1440, 2000);
+		CU_ASSERT_EQUAL_FATAL(sent(POD_B), 1);
+		m = node_ports[POD_B].sent[0];
+		CU_ASSERT_TRUE((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0);
+		CU_ASSERT_EQUAL(m->tso_segsz, 1440);
+		CU_ASSERT_EQUAL(m->l2_len, ETHER);
+		CU_ASSERT_EQUAL(m->l3_len, f.l3);
+		got = sent_bytes(POD_B, 0, &len);
+		memcpy(want, f.bytes, f.len);
+		put_ether(want, &station[POD_B], &gateway_mac, v);
+		lower_ttl(want + ETHER);
+		CU_ASSERT_EQUAL(len, f.len);
+		CU_ASSERT_EQUAL(memcmp(got, want, len), 0);
+		node_check();
+	}
+}
+
+/** A segment whose size does not fit the path: told, when it may not be cut smaller. */
+static void test_segment_too_big(void)
+{
+	struct ask a = { "fd00:244:1::10", "fd00:244:2::7", .proto = IPPROTO_TCP, .sport = 1, .dport = 2, .payload = 3000 };
+	struct counter_totals before;
+	const uint8_t *got;
+	uint32_t len;
+
+	node_start();
+	counters_sum(&before);
+	frame_make(&f, POD_A, &a);
+	send_offloaded(POD_A, 1440, 2000); /* 1500 with its headers; 1450 fit */
+	CU_ASSERT_EQUAL(drops_since(&before, DROP_packet_too_big), 1);
+	CU_ASSERT_EQUAL(sent(POD_A), 1);
+	got = sent_bytes(POD_A, 0, &len);
+	CU_ASSERT_EQUAL(got[ETHER + 40], 2);
+	CU_ASSERT_EQUAL(get16(got + ETHER + 46), 1450);
+	a = (struct ask){ "10.244.1.10", "10.244.2.7", .proto = IPPROTO_TCP, .sport = 1, .dport = 2, .payload = 3000 };
+	frame_make(&f, POD_A, &a);
+	send_offloaded(POD_A, 1460, 2000);
+	CU_ASSERT_EQUAL(sent(ETH), 3); /* without DF: smaller pieces */
+	for (unsigned k = 0; k < sent(ETH); k++)
+		CU_ASSERT_TRUE(sent_sound(ETH, k, &len) && len <= 1514);
+	node_check();
+}
+
+static void test_partial_checksum(void)
+{
+	static const struct {
+		const char *src, *dst;
+		uint8_t proto;
+		uint16_t out, inner;
+	} cases[] = {
+		{ "10.244.1.10", "10.244.1.11", IPPROTO_TCP, POD_B, ETHER }, { "10.244.1.10", "10.244.2.7", IPPROTO_UDP, ETH, 64 },
+		{ "fd00:244:1::10", "fd00:244:1::11", IPPROTO_UDP, POD_B, ETHER },
+		{ "fd00:244:1::10", "fd00:244:5::7", IPPROTO_TCP, ETH, 54 },
+	};
+
+	for (size_t i = 0; i < RTE_DIM(cases) * RTE_DIM(segments); i++) {
+		const uint16_t out = cases[i % 4].out, inner = cases[i % 4].inner;
+		struct ask a = { cases[i % 4].src, cases[i % 4].dst, .proto = cases[i % 4].proto, .sport = 1, .dport = 2,
+			.payload = 1101 };
+		struct counter_totals before;
+		const uint8_t *got;
+		uint32_t len;
+
+		node_start();
+		counters_sum(&before);
+		node_ports[ETH].port.offloads = PORT_TX_CSUM;
+		frame_make(&f, POD_A, &a);
+		send_offloaded(POD_A, 0, segments[i / 4]);
+		finish_sum();
+		CU_ASSERT_EQUAL(event_since(&before, EVENT_checksummed), 1);
+		CU_ASSERT_EQUAL(sent(out), 1);
+		got = sent_bytes(out, 0, &len);
+		CU_ASSERT_TRUE(ether_sound(got, len));
+		lower_ttl(f.bytes + ETHER);
+		CU_ASSERT_EQUAL(len - inner, f.len - ETHER);
+		CU_ASSERT_EQUAL(memcmp(got + inner, f.bytes + ETHER, f.len - ETHER), 0);
+		node_check();
+	}
+}
+
+/** A held packet finishes its sum when it leaves. */
+static void test_partial_checksum_held(void)
+{
+	struct ask a = { "10.244.1.10", "198.51.100.1", .sport = 1, .dport = 2, .payload = 50 };
+	struct rte_mbuf *m;
+
+	node_start();
+	frame_make(&f, POD_A, &a);
+	send_offloaded(POD_A, 0, 0);
+	CU_ASSERT_EQUAL_FATAL(punt_receive(&m, 1), 1);
+	inject_adjacency(m, adj.router, false);
+	injected();
+	finish_sum();
+	expect_forwarded(&f, ETH, 0, &router_mac);
+	node_check();
+}
+
+/** SYNs learn the path's MSS; nothing else changes. */
+static void test_mss_clamp(void)
+{
+	static const struct {
+		const char *src, *dst;
+		uint16_t mss;
+	} cases[] = { { "10.244.1.10", "10.244.2.7", 1410 }, { "fd00:244:1::10", "fd00:244:2::7", 1390 },
+		{ "10.244.1.10", "203.0.113.9", 1460 }, { "fd00:244:1::10", "fd00:244:5::7", 1400 } };
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct ask a = { cases[i].src, cases[i].dst, .proto = IPPROTO_TCP, .syn = true, .sport = 1, .dport = 2 };
+		struct counter_totals before;
+		const uint8_t *got;
+		uint32_t len;
+
+		node_start();
+		counters_sum(&before);
+		frame_make(&f, POD_A, &a);
+		frame_send(&f, POD_A, 0);
+		got = sent_bytes(ETH, 0, &len);
+		CU_ASSERT_TRUE(ether_sound(got, len));
+		CU_ASSERT_EQUAL(get16(got + len - 2), cases[i].mss);
+		CU_ASSERT_EQUAL(event_since(&before, EVENT_mss_clamped), cases[i].mss != 1460);
+		node_check();
+	}
+}
+
+static const struct test_case cases[] = {
+	{ "fragmented", test_fragmented },
+	{ "fragments followed", test_fragments_followed },
+	{ "large segments cut", test_segmented },
+	{ "large segments passed whole", test_passed_whole },
+	{ "segment too big", test_segment_too_big },
+	{ "partial checksums", test_partial_checksum },
+	{ "partial checksum of a held packet", test_partial_checksum_held },
+	{ "MSS clamp", test_mss_clamp },
+};
+
+SUITE_MAIN("worker: sizes", cases)
