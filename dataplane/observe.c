@@ -40,7 +40,6 @@ struct captured {
 	uint16_t port;
 	uint8_t point; /* enum observe_point */
 	uint8_t reason;
-	bool raw; /* starts at its IP header */
 	uint8_t bytes[];
 };
 
@@ -256,8 +255,7 @@ unsigned capture_drain(void (*write_bytes)(const void *bytes, size_t len, void *
 		snprintf(comment, sizeof(comment), "%s port=%s%s%s", point_name(c->point),
 			port != NULL ? port->name : "-", c->reason != DROP_NONE ? " reason=" : "",
 			c->reason != DROP_NONE ? drop_reason_name(c->reason) : "");
-		len = pcapng_packet(block, sizeof(block), c->raw ? PCAPNG_RAW_IP : PCAPNG_ETHERNET,
-			c->time_ns, c->bytes, c->captured, c->length, comment);
+		len = pcapng_packet(block, sizeof(block), c->time_ns, c->bytes, c->captured, c->length, comment);
 		if (len > 0)
 			write_bytes(block, len, arg);
 		free(c);
@@ -344,7 +342,7 @@ void observe_point(struct observer *o, enum observe_point point, const struct rt
 	enum drop_reason reason)
 {
 	struct captured *c;
-	uint32_t len = rte_pktmbuf_pkt_len(m), keep = RTE_MIN(len, o->snaplen);
+	uint32_t len = rte_pktmbuf_pkt_len(m), keep = RTE_MIN(len, o->snaplen), header;
 	struct timespec now;
 	const void *bytes;
 	bool raw;
@@ -352,22 +350,30 @@ void observe_point(struct observer *o, enum observe_point point, const struct rt
 	if (o->trace || (o->points & point) == 0 || (o->port != PORT_NONE && o->port != port) ||
 		claim_refused(o, m, &raw))
 		return;
-	c = malloc(sizeof(*c) + keep);
+	/* A file has one link type: what starts at its IP header gets an Ethernet header without addresses. */
+	header = raw ? RTE_ETHER_HDR_LEN : 0;
+	c = malloc(sizeof(*c) + header + keep);
 	if (c == NULL) {
 		atomic_fetch_add_explicit(&o->missed, 1, memory_order_relaxed);
 		return;
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	*c = (struct captured){ .time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
-		.captured = keep,
-		.length = len,
+		.captured = header + keep,
+		.length = header + len,
 		.port = port,
 		.point = (uint8_t)point,
-		.reason = (uint8_t)reason,
-		.raw = raw };
-	bytes = rte_pktmbuf_read(m, 0, keep, c->bytes);
-	if (bytes != c->bytes && bytes != NULL)
-		memcpy(c->bytes, bytes, keep);
+		.reason = (uint8_t)reason };
+	bytes = rte_pktmbuf_read(m, 0, keep, c->bytes + header);
+	if (bytes != c->bytes + header && bytes != NULL)
+		memcpy(c->bytes + header, bytes, keep);
+	if (raw) {
+		const uint16_t type = c->bytes[header] >> 4 == 6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6)
+								  : RTE_BE16(RTE_ETHER_TYPE_IPV4);
+
+		memset(c->bytes, 0, header);
+		memcpy(c->bytes + header - sizeof(type), &type, sizeof(type));
+	}
 	if (rte_ring_enqueue(o->ring, c) != 0) {
 		atomic_fetch_add_explicit(&o->missed, 1, memory_order_relaxed);
 		free(c);

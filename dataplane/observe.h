@@ -48,7 +48,7 @@ int observe_event_fd(void);
 /** Control, trace: hand over finished traces as JSON-able text: one line a step, "stage\ttext\n". */
 unsigned trace_drain(void (*visit)(uint64_t tsc, const char *steps, void *arg), void *arg);
 /** Control, capture: pcapng bytes (section and interface blocks first; a packet's comment carries port, point and drop
- * reason), through write(). */
+ * reason), through write(). Bare IP packets get an Ethernet header with zero addresses. */
 unsigned capture_drain(void (*write)(const void *bytes, size_t len, void *arg), void *arg);
 /** Packets a watcher missed because its ring was full. */
 uint64_t observe_missed(void);

@@ -9,7 +9,6 @@ enum {
 	BLOCK_PACKET = 6,
 	BYTE_ORDER_MAGIC = 0x1a2b3c4d,
 	LINK_ETHERNET = 1,
-	LINK_RAW = 101, /* LINKTYPE_RAW: starts at an IPv4 or IPv6 header */
 	OPTION_END = 0,
 	OPTION_COMMENT = 1,
 	OPTION_USER_APPLICATION = 4,
@@ -98,18 +97,17 @@ size_t pcapng_header(uint8_t *buf, size_t size)
 	put32(&w, OPTION_END);
 	finish(&w, buf);
 	interface_block(&w, LINK_ETHERNET, "ethernet");
-	interface_block(&w, LINK_RAW, "ip");
 	return w.ok ? (size_t)(w.at - buf) : 0;
 }
 
-size_t pcapng_packet(uint8_t *buf, size_t size, enum pcapng_interface interface, uint64_t time_ns, const uint8_t *bytes,
-	uint32_t captured, uint32_t length, const char *comment)
+size_t pcapng_packet(uint8_t *buf, size_t size, uint64_t time_ns, const uint8_t *bytes, uint32_t captured,
+	uint32_t length, const char *comment)
 {
 	struct writer w = { buf, buf + size, 1 };
 
 	put32(&w, BLOCK_PACKET);
 	put32(&w, 0);
-	put32(&w, interface);
+	put32(&w, 0); /* the interface */
 	put32(&w, (uint32_t)(time_ns >> 32));
 	put32(&w, (uint32_t)time_ns);
 	put32(&w, captured);
