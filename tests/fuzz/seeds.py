@@ -126,12 +126,12 @@ def api():
         {"op": "delete", "type": "peer", "name": "node-b"}]})
     conf = json.dumps({"config": 'pods: ( { name = "t"; netns = "t"; } );', "replace": False})
     requests = {
-        "get-node": "GET /v1/node", "get-peers": "GET /v1/peers?limit=1&after=a&pretty", "get-peer": "GET /v1/peers/node-b",
+        "get-nodes": "GET /v1/nodes", "get-peers": "GET /v1/peers?limit=1&after=a&pretty", "get-peer": "GET /v1/peers/node-b",
         "get-openapi": "GET /v1/openapi.json", "log-level": 'PUT /v1/log-level\n{"level": "error"}', "health": "GET /healthz",
         "ready": "HEAD /readyz", "pod": f"PUT /v1/pods/web-1\n{pod}", "pod-dry": f"PUT /v1/pods/web-1?dry_run=1\n{pod}",
         "pod-memif": 'PUT /v1/pods/m\n{"kind": "memif", "socket": "/run/m.sock", "secret": "s", "addresses": []}',
         "patch-peer": 'PATCH /v1/peers/node-b\n{"encap": "ipip", "vni": null}',
-        "patch-node": 'PATCH /v1/node/node-a\n{"icmp_rate": 7}',
+        "patch-node": 'PATCH /v1/nodes/node-a\n{"icmp_rate": 7}',
         "delete-peer": "DELETE /v1/peers/node-b", "delete-none": "DELETE /v1/pods/nobody",
         "route": 'PUT /v1/routes/198.51.100.0%2F24\n{"via": [{"address": "192.0.2.9", "weight": 2}]}',
         "route6": 'PUT /v1/routes/2001:db8:9::%2F48\n{"action": "unreachable"}',
