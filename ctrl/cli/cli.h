@@ -39,6 +39,8 @@ int cli_exit(int status);
 void cli_print_json(const json_t *doc);
 /** "podlane: TEXT" to stderr, CLI_USAGE. */
 int cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/** Refuse an argument that the command has no use for, rather than act on half of what was meant. CLI_USAGE. */
+int cli_extra(const char *command, const char *word);
 /** Set by SIGINT and SIGTERM while a command runs on. */
 extern volatile sig_atomic_t cli_interrupted;
 void cli_catch_interrupts(void);

@@ -100,7 +100,8 @@ static void print_problem(long status, const char *text)
 		fprintf(stderr, "%s", detail);
 	else
 		fprintf(stderr, "the daemon answered with status %ld", status);
-	if (path != NULL && file == NULL)
+	if (path != NULL && file == NULL &&
+		(detail == NULL || strncmp(detail, path, strlen(path)) != 0))
 		fprintf(stderr, " (%s)", path);
 	fprintf(stderr, "\n");
 	json_decref(doc);

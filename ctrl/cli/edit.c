@@ -131,7 +131,8 @@ static const struct object_schema *read_type(int argc, char **argv, int least)
 		if (argc > 1 && schema == NULL)
 			cli_usage("there is no object type %s: one of %s", argv[1], types);
 		else
-			cli_usage("%s needs a type (%s) and a name", argv[0], types);
+			cli_usage("%s needs a type (%s)%s", argv[0], types,
+				least > 3 ? ", a name and FIELD=VALUE" : " and a name");
 		return NULL;
 	}
 	return schema;
@@ -257,6 +258,8 @@ int cmd_del(struct cli *cli, int argc, char **argv)
 {
 	const struct object_schema *schema = read_type(argc, argv, 3);
 
+	if (schema != NULL && argc > 3)
+		return cli_extra(argv[0], argv[3]);
 	return schema != NULL ? edit(cli, "DELETE", object_path(schema, argv[2], ""), NULL) : CLI_USAGE;
 }
 
@@ -291,6 +294,7 @@ static int apply(struct cli *cli, int argc, char **argv, bool dry_run)
 	static const struct option options[] = { { "replace", 0, NULL, 'r' }, { "dry-run", 0, NULL, 'n' },
 		{ "confirm", 1, NULL, 'c' }, { NULL, 0, NULL, 0 } };
 	json_t *body = json_object();
+	const char *file = NULL;
 	char *text;
 	int c;
 
@@ -306,22 +310,27 @@ static int apply(struct cli *cli, int argc, char **argv, bool dry_run)
 			json_object_set_new(body, "confirm_seconds", number_or_text(optarg));
 			break;
 		case 'f':
-			optind--; /* `-f FILE` as elsewhere */
-			goto file;
+			file = optarg; /* `-f FILE` as elsewhere */
+			break;
 		default:
 			json_decref(body);
 			return CLI_USAGE;
 		}
 	}
-file:
-	if (optind >= argc) {
+	if (file == NULL && optind < argc)
+		file = argv[optind++];
+	if (optind < argc) {
+		json_decref(body);
+		return cli_extra(argv[0], argv[optind]);
+	}
+	if (file == NULL) {
 		json_decref(body);
 		return cli_usage("%s needs a file (- is standard input)", argv[0]);
 	}
-	text = read_file(argv[optind]);
+	text = read_file(file);
 	if (text == NULL) {
 		json_decref(body);
-		return cli_usage("%s: %s", argv[optind], strerror(errno));
+		return cli_usage("%s: %s", file, strerror(errno));
 	}
 	if (dry_run)
 		json_object_set_new(body, "dry_run", json_true());
@@ -329,7 +338,7 @@ file:
 	if (json_object_get(body, "config") == NULL) {
 		free(text);
 		json_decref(body);
-		return cli_usage("%s: not UTF-8 text", argv[optind]);
+		return cli_usage("%s: not UTF-8 text", file);
 	}
 	free(text);
 	return edit(cli, "POST", strdup("/v1/transactions"), body);
@@ -376,8 +385,11 @@ static int end_waiting(struct cli *cli, int argc, char **argv, const char *how)
 {
 	char id[32], *path = NULL;
 	json_t *record = NULL;
-	int code = waiting_id(cli, argc, argv, id, sizeof(id)), status;
+	int code, status;
 
+	if (argc > 2)
+		return cli_extra(argv[0], argv[2]);
+	code = waiting_id(cli, argc, argv, id, sizeof(id));
 	if (code != CLI_OK)
 		return code;
 	if (asprintf(&path, "/v1/transactions/%s/%s", id, how) < 0)
@@ -405,6 +417,9 @@ int cmd_rollback(struct cli *cli, int argc, char **argv)
 int cmd_reload(struct cli *cli, int argc, char **argv)
 {
 	bool dry_run = argc > 1 && (strcmp(argv[1], "--dry-run") == 0 || strcmp(argv[1], "-n") == 0);
+	int extra = dry_run ? 2 : 1;
 
+	if (argc > extra)
+		return cli_extra(argv[0], argv[extra]);
 	return edit(cli, "POST", strdup(dry_run ? "/v1/reload?dry_run=1" : "/v1/reload"), NULL);
 }

@@ -23,7 +23,8 @@ static const struct command {
 	const char *text;
 	bool hidden;
 } commands[] = {
-	{ "show", cmd_show, "SUBJECT [NAME] [--limit N]", "what the node knows: objects, ports, routes, flows, drops ...", false },
+	{ "show", cmd_show, "SUBJECT [NAME] [--limit N] [--all]",
+		"what the node knows: objects, ports, routes, flows, drops ...", false },
 	{ "add", cmd_add, "TYPE NAME [FIELD=VALUE ...]", "create an object", false },
 	{ "set", cmd_set, "TYPE NAME FIELD=VALUE ...", "change fields of an object", false },
 	{ "del", cmd_del, "TYPE NAME", "remove an object", false },
@@ -55,13 +56,36 @@ static const struct command *command_find(const char *name)
 	return NULL;
 }
 
+/** What the first argument of some commands can be. */
+static void help_words(const struct command *command)
+{
+	if (command->run == cmd_show) {
+		printf("\nSUBJECT is one of:");
+		for (unsigned i = 0; show_subject(i) != NULL; i++)
+			printf(" %s", show_subject(i));
+		printf("\nWith a NAME, one object and all its fields; --all also shows reasons and events "
+		       "that never counted.\n");
+	} else if (command->run == cmd_add || command->run == cmd_set || command->run == cmd_del) {
+		printf("\nTYPE, with its fields:\n");
+		for (int t = 0; t < OBJECT_TYPE_COUNT; t++) {
+			printf("  %-7s", object_schemas[t].name);
+			for (size_t f = 0; f < object_schemas[t].field_count; f++)
+				printf(" %s", object_schemas[t].fields[f].name);
+			printf("\n");
+		}
+	}
+}
+
 static int cmd_help(struct cli *cli, int argc, char **argv)
 {
 	const struct command *one = argc > 1 ? command_find(argv[1]) : NULL;
 
 	(void)cli;
+	if (argc > 1 && one == NULL)
+		return cli_usage("there is no command %s: see podlane help", argv[1]);
 	if (one != NULL) {
 		printf("usage: podlane %s %s\n\n%s\n", one->name, one->usage, one->text);
+		help_words(one);
 		return CLI_OK;
 	}
 	printf("usage: podlane [--socket PATH] [--json] COMMAND ...\n\n");
@@ -164,6 +188,11 @@ int cli_usage(const char *fmt, ...)
 	return CLI_USAGE;
 }
 
+int cli_extra(const char *command, const char *word)
+{
+	return cli_usage("%s: \"%s\" is one argument too many: see `podlane help %s`", command, word, command);
+}
+
 static void on_interrupt(int signal_number)
 {
 	(void)signal_number;
@@ -212,9 +241,12 @@ int main(int argc, char **argv)
 	}
 	argv += optind;
 	argc -= optind;
+	/* Left set, it would end a command's options at its first argument, as the "+" does. */
+	unsetenv("POSIXLY_CORRECT");
 	last = 0;
 	for (int i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "--json") == 0 && strcmp(argv[0], "complete") != 0)
+		if ((strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0) &&
+			strcmp(argv[0], "complete") != 0)
 			cli.json = true;
 		else
 			argv[last++] = argv[i];
@@ -229,7 +261,8 @@ int main(int argc, char **argv)
 	cli.client = client_new(path);
 	if (cli.client == NULL)
 		return cli_usage("out of memory");
-	optind = 1;
+	/* 0, not 1: getopt starts anew and forgets the "+", so that options may follow arguments. */
+	optind = 0;
 	code = command->run(&cli, argc, argv);
 	client_free(cli.client);
 	return code;

@@ -192,6 +192,8 @@ int cmd_show(struct cli *cli, int argc, char **argv)
 
 		if (schema == NULL)
 			return cli_usage("show %s takes no name", argv[optind]);
+		if (optind + 2 < argc)
+			return cli_extra(argv[0], argv[optind + 2]);
 		return show_object(cli, schema, argv[optind + 1]);
 	}
 	snprintf(path, sizeof(path), "%s%s%s", subject->path, limit != NULL ? "?limit=" : "", limit != NULL ? limit : "");
@@ -218,9 +220,13 @@ int cmd_flush(struct cli *cli, int argc, char **argv)
 
 int cmd_log_level(struct cli *cli, int argc, char **argv)
 {
-	json_t *doc = NULL, *body = argc > 1 ? json_pack("{s:s}", "level", argv[1]) : NULL;
-	int status = client_request(cli->client, argc > 1 ? "PUT" : "GET", "/v1/log-level", body, &doc);
+	json_t *doc = NULL, *body;
+	int status;
 
+	if (argc > 2)
+		return cli_extra(argv[0], argv[2]);
+	body = argc > 1 ? json_pack("{s:s}", "level", argv[1]) : NULL;
+	status = client_request(cli->client, argc > 1 ? "PUT" : "GET", "/v1/log-level", body, &doc);
 	if (status == 200 && cli->json)
 		cli_print_json(doc);
 	else if (status == 200 && doc != NULL)

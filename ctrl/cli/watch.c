@@ -195,9 +195,11 @@ static size_t to_file(const char *bytes, size_t len, void *arg)
 
 int cmd_capture(struct cli *cli, int argc, char **argv)
 {
-	const char *file = "-", *keys[4] = { NULL }, *values[4] = { NULL };
+	static const struct { int option; const char *key; } queries[] = { { 'c', "count" }, { 'p', "port" },
+		{ 'a', "points" }, { 's', "snaplen" } };
+	const char *file = "-", *values[4] = { NULL };
 	char path[1024] = "/v1/capture", *filter, *escaped;
-	size_t used = strlen(path), n = 0;
+	size_t used = strlen(path);
 	FILE *out;
 	int c, status;
 
@@ -208,17 +210,21 @@ int cmd_capture(struct cli *cli, int argc, char **argv)
 		}
 		if (c == '?')
 			return CLI_USAGE;
-		keys[n] = c == 'c' ? "count" : c == 'p' ? "port" : c == 'a' ? "points" : "snaplen";
-		values[n < 3 ? n++ : n] = optarg;
+		for (size_t i = 0; i < 4; i++) {
+			if (queries[i].option == c)
+				values[i] = optarg;
+		}
 	}
 	filter = join(argc - optind, argv + optind);
 	escaped = filter != NULL ? client_escape(filter) : NULL;
 	used += (size_t)snprintf(path + used, sizeof(path) - used, "?filter=%s", escaped != NULL ? escaped : "");
 	free(escaped);
 	free(filter);
-	for (size_t i = 0; i < n && used < sizeof(path); i++) {
+	for (size_t i = 0; i < 4 && used < sizeof(path); i++) {
+		if (values[i] == NULL)
+			continue;
 		escaped = client_escape(values[i]);
-		used += (size_t)snprintf(path + used, sizeof(path) - used, "&%s=%s", keys[i], escaped != NULL ? escaped : "");
+		used += (size_t)snprintf(path + used, sizeof(path) - used, "&%s=%s", queries[i].key, escaped != NULL ? escaped : "");
 		free(escaped);
 	}
 	if (used >= sizeof(path))
@@ -363,6 +369,8 @@ int cmd_top(struct cli *cli, int argc, char **argv)
 		else if (c != 'n' || !small_number(optarg, 1000000, &times))
 			return c == '?' ? CLI_USAGE : cli_usage("-n takes a number");
 	}
+	if (optind < argc)
+		return cli_extra(argv[0], argv[optind]);
 	if (interval < 0.1)
 		return cli_usage("-d takes seconds, at least 0.1");
 	cli_catch_interrupts();
