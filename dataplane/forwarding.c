@@ -10,6 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define OPEN_POLLS   40
+#define OPEN_POLL_US 50u
 
 _Atomic(struct tables *) tables;
 struct forwarding forwarding;
@@ -51,6 +55,27 @@ bool staged_end(struct staged *s, bool commit)
 	return s->obj != NULL;
 }
 
+/** Tell the workers what to poll: ports that forward. What comes in on others waits in its driver, rather than being
+ * dropped. */
+static void poll_ports(void)
+{
+	struct port *list[PORT_MAX];
+	struct uplink_state *u;
+	struct attachment *a;
+	size_t n = 0;
+
+	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+		if (atomic_load_explicit(&u->port->forwarding, memory_order_relaxed))
+			list[n++] = u->port;
+	}
+	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+		if (atomic_load_explicit(&a->port->forwarding, memory_order_relaxed))
+			list[n++] = a->port;
+	}
+	if (forwarding.conf.poll_ports != NULL)
+		forwarding.conf.poll_ports(list, n);
+}
+
 static void open_now(void *arg)
 {
 	struct port *port = arg;
@@ -59,6 +84,8 @@ static void open_now(void *arg)
 	forwarding.opening--;
 	if (port_get(port->id) == port)
 		atomic_store_explicit(&port->forwarding, true, memory_order_release);
+	if (forwarding.opening == 0) /* those of one commit come in a row: once for all */
+		poll_ports();
 }
 
 void forwarding_open(struct port *port)
@@ -419,26 +446,6 @@ void forwarding_abort(struct forwarding_txn *txn)
 	txn_free(txn);
 }
 
-/** Tell the workers what to poll. */
-static void poll_ports(void)
-{
-	struct port *list[PORT_MAX];
-	struct uplink_state *u;
-	struct attachment *a;
-	size_t n = 0;
-
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
-		if (staged_future(&u->s) != NULL)
-			list[n++] = u->port;
-	}
-	TAILQ_FOREACH(a, &forwarding.attachments, link) {
-		if (staged_future(&a->s) != NULL)
-			list[n++] = a->port;
-	}
-	if (forwarding.conf.poll_ports != NULL)
-		forwarding.conf.poll_ports(list, n);
-}
-
 void forwarding_commit(struct forwarding_txn *txn)
 {
 	struct tables *next = txn->tables;
@@ -470,6 +477,12 @@ void forwarding_commit(struct forwarding_txn *txn)
 	txn_free(txn);
 	sync_claims();
 	rcu_reclaim();
+	/* A grace period usually is microseconds. Waiting a little makes "added" mean "forwards" for who asked; if a worker is
+	 * held up longer, its reclamation opens the ports later. */
+	for (unsigned i = 0; i < OPEN_POLLS && forwarding.opening > 0; i++) {
+		usleep(OPEN_POLL_US);
+		rcu_reclaim();
+	}
 }
 
 /* --- events --------------------------------------------------------------------------------------------------- */

@@ -309,7 +309,6 @@ struct neighbour *neighbour_fixed(uint16_t port, const struct ip_addr *address, 
 		n->mac = *mac;
 		n->mac_known = true;
 		n->state = NEIGHBOUR_STATIC;
-		n->confirmed_ms = now_ms;
 		neighbour_schedule(n, 0);
 		neighbour_publish(n);
 	}
