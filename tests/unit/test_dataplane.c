@@ -74,14 +74,18 @@ static void memory_ports(void)
 static const char *config(char *buf, size_t size, const char *encap)
 {
 	snprintf(buf, size,
-		"node: { name = \"n\"; vtep_mac = \"02:00:c0:00:02:01\"; hugepages = \"off\"; memory_mb = 96; buffers = 4096;"
+		"node: { name = \"n\"; vtep_mac = \"02:00:c0:00:02:01\"; hugepages = \"off\"; "
+		"memory_mb = 96; buffers = 4096;"
 		" flows = 4096; flows6 = 4096; host_interface = \"\"; };\n"
 		"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null_t\";"
 		" addresses = [ \"192.0.2.1/24\", \"2001:db8::1/64\" ]; } );\n"
-		"pools: ( { name = \"p4\"; cidr = \"10.244.1.0/24\"; }, { name = \"p6\"; cidr = \"fd00:244:1::/64\"; } );\n"
-		"peers: ( { name = \"b\"; underlay = [ \"192.0.2.2\" ]; vtep_mac = \"02:00:c0:00:02:02\";"
+		"pools: ( { name = \"p4\"; cidr = \"10.244.1.0/24\"; }, { name = \"p6\"; cidr = "
+		"\"fd00:244:1::/64\"; } );\n"
+		"peers: ( { name = \"b\"; underlay = [ \"192.0.2.2\" ]; vtep_mac = "
+		"\"02:00:c0:00:02:02\";"
 		" pod_cidrs = [ \"10.244.2.0/24\", \"fd00:244:2::/64\" ]; encap = \"%s\"; } );\n"
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; mac = \"02:00:00:00:00:0a\";"
+		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; mac = "
+		"\"02:00:00:00:00:0a\";"
 		" addresses = [ \"10.244.1.10\", \"fd00:244:1::10\" ]; } );\n",
 		encap, dir);
 	return buf;
@@ -137,7 +141,8 @@ static void start(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
 	model = model_new();
 	set = changeset_new(model);
-	CU_ASSERT_EQUAL_FATAL(config_load_text(config(text, sizeof(text), "vxlan"), "test", set, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		config_load_text(config(text, sizeof(text), "vxlan"), "test", set, &err), 0);
 	node = &changeset_find(set, OBJECT_NODE, "n")->node;
 	CU_ASSERT_EQUAL_FATAL(dataplane_start(node, tunnel_types, &err), 0);
 	changeset_free(set);
@@ -198,8 +203,8 @@ static const char *text_of(json_t *obj, const char *key)
 }
 
 /** Explain, send, compare. */
-static void expect_as_explained(const char *from, const char *src, const char *dst, const char *verdict,
-	const char *adjacency)
+static void expect_as_explained(const char *from, const char *src, const char *dst,
+	const char *verdict, const char *adjacency)
 {
 	struct explain_request r = { .from = from, .proto = IPPROTO_UDP, .sport = 7, .dport = 53 };
 	struct port *in = port_find(from);
@@ -222,7 +227,8 @@ static void expect_as_explained(const char *from, const char *src, const char *d
 		enum drop_reason reason = DROP_NONE;
 
 		for (int i = 1; i < DROP_REASON_COUNT; i++) {
-			if (strcmp(drop_reason_name((enum drop_reason)i), text_of(out, "reason")) == 0)
+			if (strcmp(drop_reason_name((enum drop_reason)i), text_of(out, "reason")) ==
+				0)
 				reason = (enum drop_reason)i;
 		}
 		CU_ASSERT_EQUAL(after.drops[reason] - before.drops[reason], 1);
@@ -233,7 +239,8 @@ static void expect_as_explained(const char *from, const char *src, const char *d
 	json_decref(out);
 	/* Now the flow is known, and explain shows it. */
 	CU_ASSERT_EQUAL(dataplane_explain(&r, &out, &err), 0);
-	CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_object_get(out, "flow"), "packets")), 1);
+	CU_ASSERT_EQUAL(
+		json_integer_value(json_object_get(json_object_get(out, "flow"), "packets")), 1);
 	CU_ASSERT_TRUE(json_is_true(json_object_get(json_object_get(out, "flow"), "current")));
 	json_decref(out);
 	sent_clear();
@@ -296,12 +303,14 @@ static void test_memory_and_stop(void)
 	dataplane_memory(&info);
 	CU_ASSERT_FALSE(info.hugepages);
 	CU_ASSERT_TRUE(info.buffers >= 4096 && info.buffers_free <= info.buffers);
-	CU_ASSERT_TRUE(info.flow_bytes > 0 && info.fib4_bytes > 0 && info.resident_bytes > info.flow_bytes / 2);
+	CU_ASSERT_TRUE(info.flow_bytes > 0 && info.fib4_bytes > 0 &&
+		       info.resident_bytes > info.flow_bytes / 2);
 	CU_ASSERT_TRUE(dataplane_worker(0, &wi));
 	CU_ASSERT_EQUAL(wi.id, 0);
 	CU_ASSERT_FALSE(dataplane_worker(1, &wi));
 	counters_sum(&t);
-	CU_ASSERT_EQUAL(t.received + t.generated, t.transmitted + t.delivered + (uint64_t)t.held + t.dropped);
+	CU_ASSERT_EQUAL(t.received + t.generated,
+		t.transmitted + t.delivered + (uint64_t)t.held + t.dropped);
 	rcu_reader_unregister(0);
 	dataplane_stop();
 	model_free(model);

@@ -75,7 +75,8 @@ static void test_covers(void)
 /** A change of one /24 or /64 leaves all slots but one alone. */
 static void test_spares(void)
 {
-	static const char *const prefixes[] = { "10.244.2.0/24", "10.244.2.9", "fd00:244:2::/64", "fd00:244:2::9" };
+	static const char *const prefixes[] = { "10.244.2.0/24", "10.244.2.9", "fd00:244:2::/64",
+		"fd00:244:2::9" };
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		static uint32_t before[GENERATION_SLOTS];

@@ -19,7 +19,9 @@ static void keep(uint64_t tsc, const char *steps, void *arg)
 
 static void trace_start(const char *filter, const char *port, unsigned count)
 {
-	struct observe_conf conf = { .filter = filter, .port = port, .count = count, .trace = true };
+	struct observe_conf conf = {
+		.filter = filter, .port = port, .count = count, .trace = true
+	};
 	struct error err;
 
 	text[0] = '\0';
@@ -67,12 +69,18 @@ static void test_trace(void)
 		struct ask ask;
 		const char *says[3];
 	} cases[] = {
-		{ POD_A, { "10.244.1.10", "10.244.1.11", .sport = 1, .dport = 53 }, { "miss", "output\tpod:b", "send\tpod:b" } },
-		{ POD_A, { "fd00:244:1::10", "fd00:244:2::1", .sport = 1, .dport = 53 }, { "miss", "vxlan to node-b", "send\teth0" } },
-		{ POD_A, { "10.244.1.11", "10.244.1.11", .sport = 1, .dport = 53 }, { "drop\tspoofed_source", "", "" } },
-		{ POD_A, { "10.244.1.10", "172.16.0.1", .sport = 1, .dport = 53 }, { "drop\tno_route", "", "" } },
-		{ POD_A, { "10.244.1.10", "192.0.2.1", .proto = IPPROTO_ICMP, .sport = 1 }, { "local\techo", "send\tpod:a", "" } },
-		{ POD_A, { "10.244.1.10", "203.0.113.1", .sport = 1, .payload = 1600 }, { "miss", "output\trouter", "send\teth0" } },
+		{ POD_A, { "10.244.1.10", "10.244.1.11", .sport = 1, .dport = 53 },
+			{ "miss", "output\tpod:b", "send\tpod:b" } },
+		{ POD_A, { "fd00:244:1::10", "fd00:244:2::1", .sport = 1, .dport = 53 },
+			{ "miss", "vxlan to node-b", "send\teth0" } },
+		{ POD_A, { "10.244.1.11", "10.244.1.11", .sport = 1, .dport = 53 },
+			{ "drop\tspoofed_source", "", "" } },
+		{ POD_A, { "10.244.1.10", "172.16.0.1", .sport = 1, .dport = 53 },
+			{ "drop\tno_route", "", "" } },
+		{ POD_A, { "10.244.1.10", "192.0.2.1", .proto = IPPROTO_ICMP, .sport = 1 },
+			{ "local\techo", "send\tpod:a", "" } },
+		{ POD_A, { "10.244.1.10", "203.0.113.1", .sport = 1, .payload = 1600 },
+			{ "miss", "output\trouter", "send\teth0" } },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
@@ -193,7 +201,8 @@ static void test_capture(void)
 {
 	struct observe_conf conf = { .points = OBSERVE_RX | OBSERVE_TX | OBSERVE_DROP };
 	struct ask a = { "10.244.1.10", "10.244.2.7", .sport = 1000, .dport = 53, .payload = 100 };
-	struct ask b = { "fd00:244:1::10", "fd00:9::1", .proto = IPPROTO_TCP, .sport = 2000, .dport = 80 };
+	struct ask b = { "fd00:244:1::10", "fd00:9::1", .proto = IPPROTO_TCP, .sport = 2000,
+		.dport = 80 };
 	struct error err;
 
 	node_start();
@@ -217,7 +226,9 @@ static void test_capture(void)
 
 static void test_capture_comments(void)
 {
-	struct observe_conf conf = { .points = OBSERVE_DROP, .count = 1, .snaplen = 40, .filter = "ip6" };
+	struct observe_conf conf = {
+		.points = OBSERVE_DROP, .count = 1, .snaplen = 40, .filter = "ip6"
+	};
 	struct ask a = { "fd00:244:1::10", "fd00:9::1", .sport = 2000, .dport = 80 };
 	static uint8_t file[4096];
 	struct error err;

@@ -22,7 +22,8 @@ static void record(void *arg, const char *stage, const char *fmt, ...)
 }
 
 /** Resolve with and without a recorder: the same. */
-static struct resolution resolve_text(uint32_t zone, const char *src, const char *dst, uint64_t hash)
+static struct resolution resolve_text(
+	uint32_t zone, const char *src, const char *dst, uint64_t hash)
 {
 	const struct recorder rec = { record, steps };
 	const struct tables *t = rcu_own(&tables);
@@ -62,31 +63,40 @@ static void expect_decisions(void)
 		uint32_t adjacency, reverse;
 		const char *says;
 	} cases[] = {
-		{ POD_A, "10.244.1.10", "10.244.1.11", adj.pod_b, POD_B, "forward: pod:b, MTU 1500" },
-		{ POD_A, "10.244.1.10", "10.244.1.10", adj.pod_a, POD_A, "back to the sending pod" },
+		{ POD_A, "10.244.1.10", "10.244.1.11", adj.pod_b, POD_B,
+			"forward: pod:b, MTU 1500" },
+		{ POD_A, "10.244.1.10", "10.244.1.10", adj.pod_a, POD_A,
+			"back to the sending pod" },
 		{ POD_A, "fd00:244:1::10", "fd00:244:2::1", adj.vxlan4, ZONE_TUNNEL, "MTU 1450" },
 		{ POD_A, "10.244.1.10", "203.0.113.1", adj.router, ETH, "an address of pod:a" },
-		{ POD_A, "10.244.1.10", "192.0.2.1", adjacency_local(), ZONE_NONE, "for this node" },
+		{ POD_A, "10.244.1.10", "192.0.2.1", adjacency_local(), ZONE_NONE,
+			"for this node" },
 		{ POD_A, "10.244.1.10", "198.51.100.1", adj.resolving, ZONE_NONE, "forward" },
 		{ POD_A, "10.244.1.10", "192.0.2.50", adj.glean, ZONE_NONE, "forward" },
-		{ POD_A, "10.244.1.11", "203.0.113.1", DROP_spoofed_source, ZONE_NONE, "not an address of pod:a" },
+		{ POD_A, "10.244.1.11", "203.0.113.1", DROP_spoofed_source, ZONE_NONE,
+			"not an address of pod:a" },
 		{ POD_A, "10.244.1.10", "172.16.0.1", DROP_no_route, ZONE_NONE, "no route covers" },
 		{ POD_A, "10.244.1.10", "10.10.1.1", DROP_route_prohibit, ZONE_NONE, "prohibited" },
 		{ ZONE_TUNNEL, "10.244.2.1", "10.244.1.10", adj.pod_a, POD_A, "from outside" },
-		{ ZONE_TUNNEL, "10.244.1.11", "10.244.1.10", DROP_martian_source, ZONE_NONE, "belongs to this node" },
+		{ ZONE_TUNNEL, "10.244.1.11", "10.244.1.10", DROP_martian_source, ZONE_NONE,
+			"belongs to this node" },
 		{ ETH, "203.0.113.1", "10.244.1.10", adj.pod_a, POD_A, "from outside" },
 		{ ETH, "203.0.113.1", "10.244.2.1", adj.vxlan4, ZONE_TUNNEL, "forward" },
-		{ ETH, "fe80::5", "fe80::1", adjacency_local(), ZONE_NONE, "towards this node only" },
-		{ ETH, "fe80::5", "fd00:244:1::10", DROP_link_local_scope, ZONE_NONE, "link-local" },
+		{ ETH, "fe80::5", "fe80::1", adjacency_local(), ZONE_NONE,
+			"towards this node only" },
+		{ ETH, "fe80::5", "fd00:244:1::10", DROP_link_local_scope, ZONE_NONE,
+			"link-local" },
 		{ HOST, "10.244.1.11", "10.244.1.10", adj.pod_a, POD_A, "the host port may" },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
 		struct resolution r = resolve_text(cases[i].zone, cases[i].src, cases[i].dst, 0);
 
-		if (r.decision.adjacency != cases[i].adjacency || strstr(steps, cases[i].says) == NULL)
-			printf("\n    %s -> %s: adjacency %u, wanted %u \"%s\"\n%s", cases[i].src, cases[i].dst,
-				r.decision.adjacency, cases[i].adjacency, cases[i].says, steps);
+		if (r.decision.adjacency != cases[i].adjacency ||
+			strstr(steps, cases[i].says) == NULL)
+			printf("\n    %s -> %s: adjacency %u, wanted %u \"%s\"\n%s", cases[i].src,
+				cases[i].dst, r.decision.adjacency, cases[i].adjacency,
+				cases[i].says, steps);
 		CU_ASSERT_EQUAL(r.decision.adjacency, cases[i].adjacency);
 		CU_ASSERT_EQUAL(r.reverse_zone, cases[i].reverse);
 		CU_ASSERT_PTR_NOT_NULL(strstr(steps, cases[i].says));

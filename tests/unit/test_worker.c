@@ -30,8 +30,9 @@ static void test_between_pods(void)
 {
 	for (unsigned v = 0; v < 2; v++) {
 		for (size_t s = 0; s < RTE_DIM(segments); s++) {
-			struct ask a = { families[v].a, families[v].b, .sport = (uint16_t)(1000 + s), .dport = 53,
-				.payload = 100, .tos = 0xb9 };
+			struct ask a = { families[v].a, families[v].b,
+				.sport = (uint16_t)(1000 + s), .dport = 53, .payload = 100,
+				.tos = 0xb9 };
 
 			node_start();
 			frame_make(&f, POD_A, &a);
@@ -76,8 +77,11 @@ static void expect_outer(const struct tunnel_way *way, const uint8_t *got, bool 
 {
 	const bool v6 = way->underlay == IP_V6;
 	const uint8_t *h = got + ETHER, *l4 = h + (v6 ? 40 : 20);
-	const struct ip_addr src = ip(v6 ? "2001:db8::1" : "192.0.2.1"), dst = ip(v6 ? "2001:db8::2" : "192.0.2.2");
-	const uint8_t proto = way->encap == ENCAP_VXLAN ? IPPROTO_UDP : inner6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	const struct ip_addr src = ip(v6 ? "2001:db8::1" : "192.0.2.1"),
+			     dst = ip(v6 ? "2001:db8::2" : "192.0.2.2");
+	const uint8_t proto = way->encap == ENCAP_VXLAN ? IPPROTO_UDP
+			      : inner6			? IPPROTO_IPV6
+							: IPPROTO_IPIP;
 
 	CU_ASSERT_EQUAL(memcmp(got, peer_mac.bytes, 6), 0);
 	CU_ASSERT_EQUAL(memcmp(got + 6, uplink_mac.bytes, 6), 0);
@@ -103,8 +107,8 @@ static void test_encapsulation(void)
 	for (size_t i = 0; i < RTE_DIM(ways) * 2 * RTE_DIM(segments); i++) {
 		const struct tunnel_way *way = &ways[i % 4];
 		const struct pair *family = &families[i / 4 % 2];
-		struct ask a = { family->a, remote, .sport = 7, .dport = (uint16_t)i, .payload = 100, .tos = 0xb9,
-			.proto = IPPROTO_TCP, .df = true };
+		struct ask a = { family->a, remote, .sport = 7, .dport = (uint16_t)i,
+			.payload = 100, .tos = 0xb9, .proto = IPPROTO_TCP, .df = true };
 		struct counter_totals before;
 		const uint8_t *got;
 		uint32_t len;
@@ -135,7 +139,8 @@ static void test_decapsulation(void)
 		const struct tunnel_way *way = &ways[i % 4];
 		const struct pair *family = &families[i / 4 % 2];
 		const bool v6 = way->underlay == IP_V6;
-		struct ask a = { remote, family->a, .sport = 7, .dport = (uint16_t)i, .payload = 100, .ttl = 2 };
+		struct ask a = { remote, family->a, .sport = 7, .dport = (uint16_t)i,
+			.payload = 100, .ttl = 2 };
 		struct counter_totals before;
 		static struct frame inner;
 
@@ -144,8 +149,8 @@ static void test_decapsulation(void)
 		snprintf(remote, sizeof(remote), family->remote, way->peer);
 		frame_make(&inner, ETH, &a);
 		f = inner;
-		frame_encapsulate(&f, way->encap, v6 ? "2001:db8::2" : "192.0.2.2", v6 ? "2001:db8::1" : "192.0.2.1",
-			4096, i % 8 < 4 ? 8472 : 4789);
+		frame_encapsulate(&f, way->encap, v6 ? "2001:db8::2" : "192.0.2.2",
+			v6 ? "2001:db8::1" : "192.0.2.1", 4096, i % 8 < 4 ? 8472 : 4789);
 		frame_send(&f, ETH, segments[i / 8]);
 		CU_ASSERT_EQUAL(sent(POD_A), 1);
 		CU_ASSERT_EQUAL(event_since(&before, EVENT_decapsulated), 1);
@@ -163,12 +168,17 @@ static void test_decapsulation_refused(void)
 		const char *inner_src, *inner_dst;
 		enum drop_reason reason;
 	} cases[] = {
-		{ "192.0.2.3", 4096, ENCAP_VXLAN, "10.244.2.7", "10.244.1.10", DROP_tunnel_unknown_peer },
-		{ "192.0.2.3", 4096, ENCAP_IPIP, "10.244.2.7", "10.244.1.10", DROP_tunnel_unknown_peer },
-		{ "192.0.2.2", 1, ENCAP_VXLAN, "10.244.2.7", "10.244.1.10", DROP_tunnel_unknown_vni },
-		{ "192.0.2.2", 4096, ENCAP_VXLAN, "10.244.1.11", "10.244.1.10", DROP_martian_source },
+		{ "192.0.2.3", 4096, ENCAP_VXLAN, "10.244.2.7", "10.244.1.10",
+			DROP_tunnel_unknown_peer },
+		{ "192.0.2.3", 4096, ENCAP_IPIP, "10.244.2.7", "10.244.1.10",
+			DROP_tunnel_unknown_peer },
+		{ "192.0.2.2", 1, ENCAP_VXLAN, "10.244.2.7", "10.244.1.10",
+			DROP_tunnel_unknown_vni },
+		{ "192.0.2.2", 4096, ENCAP_VXLAN, "10.244.1.11", "10.244.1.10",
+			DROP_martian_source },
 		{ "192.0.2.2", 4096, ENCAP_IPIP, "192.0.2.1", "10.244.1.10", DROP_martian_source },
-		{ "192.0.2.2", 4096, ENCAP_IPIP, "fd00:244:1::11", "fd00:244:1::10", DROP_martian_source },
+		{ "192.0.2.2", 4096, ENCAP_IPIP, "fd00:244:1::11", "fd00:244:1::10",
+			DROP_martian_source },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
@@ -178,7 +188,8 @@ static void test_decapsulation_refused(void)
 		node_start();
 		counters_sum(&before);
 		frame_make(&f, ETH, &a);
-		frame_encapsulate(&f, cases[i].encap, cases[i].src, "192.0.2.1", cases[i].vni, 4789);
+		frame_encapsulate(
+			&f, cases[i].encap, cases[i].src, "192.0.2.1", cases[i].vni, 4789);
 		frame_send(&f, ETH, 0);
 		CU_ASSERT_EQUAL(drops_since(&before, cases[i].reason), 1);
 		CU_ASSERT_EQUAL(sent_all(), 0);
@@ -214,8 +225,10 @@ static void test_flow_pair(void)
 {
 	for (unsigned v = 0; v < 2; v++) {
 		char remote[IP_TEXT_MAX];
-		struct ask out = { families[v].a, remote, .sport = 4000, .dport = 80, .proto = IPPROTO_TCP };
-		struct ask back = { remote, families[v].a, .sport = 80, .dport = 4000, .proto = IPPROTO_TCP };
+		struct ask out = { families[v].a, remote, .sport = 4000, .dport = 80,
+			.proto = IPPROTO_TCP };
+		struct ask back = { remote, families[v].a, .sport = 80, .dport = 4000,
+			.proto = IPPROTO_TCP };
 		struct counter_totals before;
 		struct flow_stats stats;
 
@@ -238,7 +251,8 @@ static void test_flow_pair(void)
 	}
 }
 
-static void expect_miss(struct counter_totals *before, uint16_t in, const struct ask *a, uint64_t hits, uint64_t stale)
+static void expect_miss(struct counter_totals *before, uint16_t in, const struct ask *a,
+	uint64_t hits, uint64_t stale)
 {
 	counters_sum(before);
 	frame_make(&f, in, a);
@@ -250,9 +264,11 @@ static void expect_miss(struct counter_totals *before, uint16_t in, const struct
 /** A changed route makes its own flows stale, once, and leaves the others alone. */
 static void test_route_change(void)
 {
-	static const struct ask moved[2] = { { "10.244.1.10", "203.0.113.9", .sport = 1, .dport = 2 },
+	static const struct ask moved[2] = { { "10.244.1.10", "203.0.113.9", .sport = 1,
+						     .dport = 2 },
 		{ "fd00:244:1::10", "2001:db8:113::9", .sport = 1, .dport = 2 } };
-	static const struct ask other[2] = { { "10.244.1.10", "10.244.2.7", .sport = 1, .dport = 2 },
+	static const struct ask other[2] = { { "10.244.1.10", "10.244.2.7", .sport = 1,
+						     .dport = 2 },
 		{ "fd00:244:1::10", "fd00:244:2::7", .sport = 1, .dport = 2 } };
 	static const char *const prefix[2] = { "203.0.113.0/28", "2001:db8:113::/64" };
 
@@ -395,14 +411,15 @@ static void test_vector(void)
 	struct rte_mbuf *pkts[VECTOR_SIZE];
 	struct counter_totals before;
 	unsigned at[NODE_PORTS] = { 0 };
-	static const char *const dst[] = { "10.244.1.11", "fd00:244:1::11", "203.0.113.5", "10.9.1.1" };
+	static const char *const dst[] = { "10.244.1.11", "fd00:244:1::11", "203.0.113.5",
+		"10.9.1.1" };
 	static const uint16_t out[] = { POD_B, POD_B, ETH, 0 };
 
 	node_start();
 	counters_sum(&before);
 	for (uint16_t i = 0; i < VECTOR_SIZE; i++) {
-		struct ask a = { families[i % 4 == 1].a, dst[i % 4], .sport = (uint16_t)(i % 8), .dport = 6,
-			.payload = (uint16_t)(100 + i) };
+		struct ask a = { families[i % 4 == 1].a, dst[i % 4], .sport = (uint16_t)(i % 8),
+			.dport = 6, .payload = (uint16_t)(100 + i) };
 
 		frame_make(&f, POD_A, &a);
 		pkts[i] = mbuf_of(pool, f.bytes, f.len, segments[i % 3]);

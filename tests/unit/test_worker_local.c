@@ -12,18 +12,23 @@ static void test_echo(void)
 		uint16_t in;
 		const char *src, *dst;
 	} cases[] = {
-		{ POD_A, "10.244.1.10", "192.0.2.1" }, { POD_A, "fd00:244:1::10", "2001:db8::1" },
-		{ POD_A, "10.244.1.10", "169.254.1.1" }, { POD_A, "fd00:244:1::10", "fe80::1" },
-		{ POD_A, "fe80::a", "fe80::1" }, { POD_A, "169.254.7.7", "169.254.1.1" },
-		{ ETH, "192.0.2.2", "192.0.2.1" }, { ETH, "2001:db8::2", "2001:db8::1" },
+		{ POD_A, "10.244.1.10", "192.0.2.1" },
+		{ POD_A, "fd00:244:1::10", "2001:db8::1" },
+		{ POD_A, "10.244.1.10", "169.254.1.1" },
+		{ POD_A, "fd00:244:1::10", "fe80::1" },
+		{ POD_A, "fe80::a", "fe80::1" },
+		{ POD_A, "169.254.7.7", "169.254.1.1" },
+		{ ETH, "192.0.2.2", "192.0.2.1" },
+		{ ETH, "2001:db8::2", "2001:db8::1" },
 		{ HOST, "192.0.2.9", "169.254.1.1" },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases) * RTE_DIM(segments); i++) {
 		const bool v6 = ip(cases[i % 9].src).family == IP_V6;
 		const uint16_t in = cases[i % 9].in;
-		struct ask a = { cases[i % 9].src, cases[i % 9].dst, .proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
-			.sport = 77, .payload = 200, .ttl = 1 };
+		struct ask a = { cases[i % 9].src, cases[i % 9].dst,
+			.proto = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, .sport = 77, .payload = 200,
+			.ttl = 1 };
 		const uint32_t at = ETHER + (v6 ? 8 : 12), n = v6 ? 16 : 4;
 		struct counter_totals before;
 		const uint8_t *got;
@@ -43,7 +48,9 @@ static void test_echo(void)
 		CU_ASSERT_EQUAL(memcmp(got + at, f.bytes + at + n, n), 0);
 		CU_ASSERT_EQUAL(memcmp(got + at + n, f.bytes + at, n), 0);
 		CU_ASSERT_EQUAL(got[ETHER + f.l3], v6 ? 129 : 0);
-		CU_ASSERT_EQUAL(memcmp(got + ETHER + f.l3 + 4, f.bytes + ETHER + f.l3 + 4, f.len - ETHER - f.l3 - 4), 0);
+		CU_ASSERT_EQUAL(memcmp(got + ETHER + f.l3 + 4, f.bytes + ETHER + f.l3 + 4,
+					f.len - ETHER - f.l3 - 4),
+			0);
 		node_check();
 	}
 }
@@ -54,7 +61,8 @@ static void test_echo_through_tunnel(void)
 	static const enum encap encaps[] = { ENCAP_VXLAN, ENCAP_IPIP };
 
 	for (unsigned i = 0; i < 4; i++) {
-		struct ask a = { i < 2 ? "10.244.2.7" : "fd00:244:2::7", i < 2 ? "192.0.2.1" : "2001:db8::1",
+		struct ask a = { i < 2 ? "10.244.2.7" : "fd00:244:2::7",
+			i < 2 ? "192.0.2.1" : "2001:db8::1",
 			.proto = i < 2 ? IPPROTO_ICMP : IPPROTO_ICMPV6, .sport = 1, .payload = 20 };
 		const uint8_t *got;
 		uint32_t len, inner = ETHER + 20 + 16 + ETHER;
@@ -74,7 +82,8 @@ static void test_echo_through_tunnel(void)
 
 static void test_echo_damaged(void)
 {
-	struct ask a = { "10.244.1.10", "192.0.2.1", .proto = IPPROTO_ICMP, .sport = 1, .payload = 20 };
+	struct ask a = { "10.244.1.10", "192.0.2.1", .proto = IPPROTO_ICMP, .sport = 1,
+		.payload = 20 };
 	struct counter_totals before;
 
 	node_start();
@@ -92,8 +101,10 @@ static void test_reassembly(void)
 {
 	for (unsigned i = 0; i < 4; i++) {
 		const bool tunnel = i >= 2;
-		struct ask a = { tunnel ? "10.244.4.7" : "192.0.2.2", tunnel ? "10.244.1.10" : "192.0.2.1",
-			.proto = tunnel ? IPPROTO_UDP : IPPROTO_ICMP, .sport = 1, .dport = 2, .payload = 1400 };
+		struct ask a = { tunnel ? "10.244.4.7" : "192.0.2.2",
+			tunnel ? "10.244.1.10" : "192.0.2.1",
+			.proto = tunnel ? IPPROTO_UDP : IPPROTO_ICMP, .sport = 1, .dport = 2,
+			.payload = 1400 };
 		static uint8_t part[2][2048];
 		uint32_t cut = ETHER + 20 + 1200, len[2], out;
 		static struct frame whole;
@@ -187,7 +198,8 @@ static void test_arp(void)
 static void ns_make(uint16_t in, const char *sender, const char *target)
 {
 	const struct ip_addr t = ip(target);
-	struct ask a = { sender, "ff02::1:ff00:1", .proto = IPPROTO_ICMPV6, .ttl = 255, .payload = 24 };
+	struct ask a = { sender, "ff02::1:ff00:1", .proto = IPPROTO_ICMPV6, .ttl = 255,
+		.payload = 24 };
 	uint8_t *icmp = f.bytes + ETHER + 40;
 
 	frame_make(&f, in, &a);
@@ -257,12 +269,15 @@ static void test_hold_and_release(void)
 		const char *src, *dst;
 		bool glean;
 	} cases[] = {
-		{ "10.244.1.10", "198.51.100.7", false }, { "fd00:244:1::10", "2001:db8:51::7", false },
-		{ "10.244.1.10", "192.0.2.77", true }, { "fd00:244:1::10", "2001:db8::77", true },
+		{ "10.244.1.10", "198.51.100.7", false },
+		{ "fd00:244:1::10", "2001:db8:51::7", false },
+		{ "10.244.1.10", "192.0.2.77", true },
+		{ "fd00:244:1::10", "2001:db8::77", true },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
-		struct ask a = { cases[i].src, cases[i].dst, .proto = IPPROTO_TCP, .sport = 1, .dport = 2 };
+		struct ask a = { cases[i].src, cases[i].dst, .proto = IPPROTO_TCP, .sport = 1,
+			.dport = 2 };
 		struct counter_totals before, t;
 		struct rte_mbuf *m;
 
@@ -312,8 +327,9 @@ static void test_release_into_tunnel(void)
 static void test_path_mtu(void)
 {
 	for (unsigned v = 0; v < 2; v++) {
-		struct ask a = { v ? "2001:db8:113::9" : "203.0.113.9", v ? "2001:db8::1" : "192.0.2.1",
-			.proto = v ? IPPROTO_ICMPV6 : IPPROTO_ICMP, .payload = 60 };
+		struct ask a = { v ? "2001:db8:113::9" : "203.0.113.9",
+			v ? "2001:db8::1" : "192.0.2.1", .proto = v ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+			.payload = 60 };
 		uint8_t *icmp = f.bytes + ETHER + (v ? 40 : 20);
 		struct rte_mbuf *m;
 
@@ -327,7 +343,8 @@ static void test_path_mtu(void)
 		CU_ASSERT_EQUAL_FATAL(punt_receive(&m, 1), 1);
 		CU_ASSERT_EQUAL(pkt_note(m)->kind, PUNT_PATH_MTU);
 		CU_ASSERT_EQUAL(rte_pktmbuf_pkt_len(m), f.len - ETHER);
-		CU_ASSERT_EQUAL(memcmp(rte_pktmbuf_mtod(m, void *), f.bytes + ETHER, f.len - ETHER), 0);
+		CU_ASSERT_EQUAL(
+			memcmp(rte_pktmbuf_mtod(m, void *), f.bytes + ETHER, f.len - ETHER), 0);
 		inject_frame(m, POD_B, false);
 		injected();
 		node_check();

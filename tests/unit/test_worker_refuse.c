@@ -98,7 +98,8 @@ static void test_not_for_us(void)
 
 /** The error that went back to the sender of f: type, code, next-hop MTU, source, and a quote of f as it was or with the
  * TTL the node had already lowered. */
-static void expect_error(uint16_t port, unsigned type, unsigned code, uint32_t info, const char *source)
+static void expect_error(
+	uint16_t port, unsigned type, unsigned code, uint32_t info, const char *source)
 {
 	const uint32_t room = f.v6 ? 1280 - 40 - 8 : 576 - 20 - 8, l3 = f.v6 ? 40 : 20;
 	const uint32_t quoted = RTE_MIN(f.len - ETHER, room);
@@ -116,13 +117,15 @@ static void expect_error(uint16_t port, unsigned type, unsigned code, uint32_t i
 	CU_ASSERT_TRUE(ether_sound(got, len));
 	CU_ASSERT_EQUAL(f.v6 ? h[7] : h[8], 64);
 	CU_ASSERT_EQUAL(memcmp(h + (f.v6 ? 8 : 12), src.bytes, f.v6 ? 16 : 4), 0);
-	CU_ASSERT_EQUAL(memcmp(h + (f.v6 ? 24 : 16), f.bytes + ETHER + (f.v6 ? 8 : 12), f.v6 ? 16 : 4), 0);
+	CU_ASSERT_EQUAL(
+		memcmp(h + (f.v6 ? 24 : 16), f.bytes + ETHER + (f.v6 ? 8 : 12), f.v6 ? 16 : 4), 0);
 	CU_ASSERT_EQUAL(icmp[0], type);
 	CU_ASSERT_EQUAL(icmp[1], code);
 	CU_ASSERT_EQUAL(get16(icmp + 4) << 16 | get16(icmp + 6), info);
 	memcpy(lowered, f.bytes + ETHER, f.len - ETHER);
 	lower_ttl(lowered);
-	CU_ASSERT_TRUE(memcmp(icmp + 8, f.bytes + ETHER, quoted) == 0 || memcmp(icmp + 8, lowered, quoted) == 0);
+	CU_ASSERT_TRUE(memcmp(icmp + 8, f.bytes + ETHER, quoted) == 0 ||
+		       memcmp(icmp + 8, lowered, quoted) == 0);
 }
 
 static void test_errors(void)
@@ -137,33 +140,53 @@ static void test_errors(void)
 		uint32_t info;
 		const char *source;
 	} cases[] = {
-		{ POD_A, "10.244.1.10", "10.244.1.11", 1, 100, DROP_ttl_expired, 11, 0, 0, "192.0.2.1" },
-		{ POD_A, "fd00:244:1::10", "fd00:244:1::11", 1, 1900, DROP_ttl_expired, 3, 0, 0, "2001:db8::1" },
-		{ POD_A, "10.244.1.10", "10.244.2.11", 1, 900, DROP_ttl_expired, 11, 0, 0, "192.0.2.1" },
+		{ POD_A, "10.244.1.10", "10.244.1.11", 1, 100, DROP_ttl_expired, 11, 0, 0,
+			"192.0.2.1" },
+		{ POD_A, "fd00:244:1::10", "fd00:244:1::11", 1, 1900, DROP_ttl_expired, 3, 0, 0,
+			"2001:db8::1" },
+		{ POD_A, "10.244.1.10", "10.244.2.11", 1, 900, DROP_ttl_expired, 11, 0, 0,
+			"192.0.2.1" },
 		{ POD_A, "10.244.1.10", "172.16.0.1", 64, 10, DROP_no_route, 3, 0, 0, "192.0.2.1" },
-		{ POD_A, "fd00:244:1::10", "2001:db9::1", 64, 10, DROP_no_route, 1, 0, 0, "2001:db8::1" },
-		{ POD_A, "10.244.1.10", "10.244.1.99", 64, 10, DROP_route_unreachable, 3, 1, 0, "192.0.2.1" },
-		{ POD_A, "fd00:244:1::10", "fd00:244:1::99", 64, 10, DROP_route_unreachable, 1, 3, 0, "2001:db8::1" },
-		{ POD_A, "10.244.1.10", "10.10.0.1", 64, 10, DROP_route_prohibit, 3, 13, 0, "192.0.2.1" },
-		{ POD_A, "fd00:244:1::10", "fd00:10::1", 64, 10, DROP_route_prohibit, 1, 1, 0, "2001:db8::1" },
-		{ POD_A, "10.244.1.10", "192.0.2.1", 64, 10, DROP_no_local_listener, 3, 3, 0, "192.0.2.1" },
-		{ POD_A, "fd00:244:1::10", "2001:db8::1", 64, 10, DROP_no_local_listener, 1, 4, 0, "2001:db8::1" },
-		{ ETH, "192.0.2.2", "10.244.1.99", 64, 10, DROP_route_unreachable, 3, 1, 0, "192.0.2.1" },
-		{ ETH, "2001:db8::2", "fd00:244:1::99", 64, 10, DROP_route_unreachable, 1, 3, 0, "2001:db8::1" },
+		{ POD_A, "fd00:244:1::10", "2001:db9::1", 64, 10, DROP_no_route, 1, 0, 0,
+			"2001:db8::1" },
+		{ POD_A, "10.244.1.10", "10.244.1.99", 64, 10, DROP_route_unreachable, 3, 1, 0,
+			"192.0.2.1" },
+		{ POD_A, "fd00:244:1::10", "fd00:244:1::99", 64, 10, DROP_route_unreachable, 1, 3,
+			0, "2001:db8::1" },
+		{ POD_A, "10.244.1.10", "10.10.0.1", 64, 10, DROP_route_prohibit, 3, 13, 0,
+			"192.0.2.1" },
+		{ POD_A, "fd00:244:1::10", "fd00:10::1", 64, 10, DROP_route_prohibit, 1, 1, 0,
+			"2001:db8::1" },
+		{ POD_A, "10.244.1.10", "192.0.2.1", 64, 10, DROP_no_local_listener, 3, 3, 0,
+			"192.0.2.1" },
+		{ POD_A, "fd00:244:1::10", "2001:db8::1", 64, 10, DROP_no_local_listener, 1, 4, 0,
+			"2001:db8::1" },
+		{ ETH, "192.0.2.2", "10.244.1.99", 64, 10, DROP_route_unreachable, 3, 1, 0,
+			"192.0.2.1" },
+		{ ETH, "2001:db8::2", "fd00:244:1::99", 64, 10, DROP_route_unreachable, 1, 3, 0,
+			"2001:db8::1" },
 		/* Too big for each tunnel, by one byte. */
-		{ POD_A, "10.244.1.10", "10.244.2.7", 64, 1451 - 28, DROP_packet_too_big, 3, 4, 1450, "192.0.2.1" },
-		{ POD_A, "fd00:244:1::10", "fd00:244:2::7", 64, 1451 - 48, DROP_packet_too_big, 2, 0, 1450, "2001:db8::1" },
-		{ POD_A, "10.244.1.10", "10.244.3.7", 64, 1431 - 28, DROP_packet_too_big, 3, 4, 1430, "192.0.2.1" },
-		{ POD_A, "fd00:244:1::10", "fd00:244:3::7", 64, 1431 - 48, DROP_packet_too_big, 2, 0, 1430, "2001:db8::1" },
-		{ POD_A, "10.244.1.10", "10.244.4.7", 64, 1481 - 28, DROP_packet_too_big, 3, 4, 1480, "192.0.2.1" },
-		{ POD_A, "fd00:244:1::10", "fd00:244:5::7", 64, 1461 - 48, DROP_packet_too_big, 2, 0, 1460, "2001:db8::1" },
-		{ POD_A, "10.244.1.10", "198.51.100.7", 64, 1501 - 28, DROP_packet_too_big, 3, 4, 1500, "192.0.2.1" },
-		{ POD_A, "fd00:244:1::10", "2001:db8:51::7", 64, 1501 - 48, DROP_packet_too_big, 2, 0, 1500, "2001:db8::1" },
+		{ POD_A, "10.244.1.10", "10.244.2.7", 64, 1451 - 28, DROP_packet_too_big, 3, 4,
+			1450, "192.0.2.1" },
+		{ POD_A, "fd00:244:1::10", "fd00:244:2::7", 64, 1451 - 48, DROP_packet_too_big, 2,
+			0, 1450, "2001:db8::1" },
+		{ POD_A, "10.244.1.10", "10.244.3.7", 64, 1431 - 28, DROP_packet_too_big, 3, 4,
+			1430, "192.0.2.1" },
+		{ POD_A, "fd00:244:1::10", "fd00:244:3::7", 64, 1431 - 48, DROP_packet_too_big, 2,
+			0, 1430, "2001:db8::1" },
+		{ POD_A, "10.244.1.10", "10.244.4.7", 64, 1481 - 28, DROP_packet_too_big, 3, 4,
+			1480, "192.0.2.1" },
+		{ POD_A, "fd00:244:1::10", "fd00:244:5::7", 64, 1461 - 48, DROP_packet_too_big, 2,
+			0, 1460, "2001:db8::1" },
+		{ POD_A, "10.244.1.10", "198.51.100.7", 64, 1501 - 28, DROP_packet_too_big, 3, 4,
+			1500, "192.0.2.1" },
+		{ POD_A, "fd00:244:1::10", "2001:db8:51::7", 64, 1501 - 48, DROP_packet_too_big, 2,
+			0, 1500, "2001:db8::1" },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
-		struct ask a = { cases[i].src, cases[i].dst, .ttl = cases[i].ttl, .df = true, .sport = 1, .dport = 2,
-			.payload = cases[i].payload };
+		struct ask a = { cases[i].src, cases[i].dst, .ttl = cases[i].ttl, .df = true,
+			.sport = 1, .dport = 2, .payload = cases[i].payload };
 		static const uint32_t segments[] = { 0, 700 };
 
 		for (size_t s = 0; s < RTE_DIM(segments); s++) {
@@ -174,10 +197,12 @@ static void test_errors(void)
 			frame_make(&f, cases[i].in, &a);
 			frame_send(&f, cases[i].in, segments[s]);
 			if (drops_since(&before, cases[i].reason) != 1)
-				printf("\n    %s -> %s: not %s\n", a.src, a.dst, drop_reason_name(cases[i].reason));
+				printf("\n    %s -> %s: not %s\n", a.src, a.dst,
+					drop_reason_name(cases[i].reason));
 			CU_ASSERT_EQUAL(drops_since(&before, cases[i].reason), 1);
 			CU_ASSERT_EQUAL(event_since(&before, EVENT_icmp_error_sent), 1);
-			expect_error(cases[i].in, cases[i].type, cases[i].code, cases[i].info, cases[i].source);
+			expect_error(cases[i].in, cases[i].type, cases[i].code, cases[i].info,
+				cases[i].source);
 			node_check();
 		}
 	}
@@ -190,8 +215,10 @@ static void test_fits(void)
 		const char *src, *dst;
 		uint16_t size;
 	} cases[] = {
-		{ "10.244.1.10", "10.244.2.7", 1450 }, { "fd00:244:1::10", "fd00:244:2::7", 1450 },
-		{ "10.244.1.10", "10.244.3.7", 1430 }, { "10.244.1.10", "10.244.4.7", 1480 },
+		{ "10.244.1.10", "10.244.2.7", 1450 },
+		{ "fd00:244:1::10", "fd00:244:2::7", 1450 },
+		{ "10.244.1.10", "10.244.3.7", 1430 },
+		{ "10.244.1.10", "10.244.4.7", 1480 },
 		{ "fd00:244:1::10", "fd00:244:5::7", 1460 },
 	};
 

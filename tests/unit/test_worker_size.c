@@ -13,7 +13,8 @@ static void send_offloaded(uint16_t in, uint16_t mss, uint32_t segment)
 	const uint32_t l4_len = f.len - ETHER - f.l3;
 	struct rte_mbuf *m;
 
-	put_sum(l4 + (proto == IPPROTO_TCP ? 16 : 6), (uint16_t)pseudo_sum(f.bytes + ETHER, proto, l4_len));
+	put_sum(l4 + (proto == IPPROTO_TCP ? 16 : 6),
+		(uint16_t)pseudo_sum(f.bytes + ETHER, proto, l4_len));
 	m = mbuf_of(pool, f.bytes, f.len, segment);
 	m->l2_len = ETHER;
 	m->l3_len = f.l3 & 0x1ff;
@@ -42,11 +43,13 @@ static void test_fragmented(void)
 	static const struct {
 		const char *dst;
 		uint16_t mtu, outer;
-	} cases[] = { { "203.0.113.9", 1500, 0 }, { "10.244.2.7", 1450, 50 }, { "10.244.5.7", 1460, 40 } };
+	} cases[] = { { "203.0.113.9", 1500, 0 }, { "10.244.2.7", 1450, 50 },
+		{ "10.244.5.7", 1460, 40 } };
 
 	for (size_t i = 0; i < RTE_DIM(cases) * RTE_DIM(segments); i++) {
 		const uint16_t outer = cases[i % 3].outer, mtu = cases[i % 3].mtu;
-		struct ask a = { "10.244.1.10", cases[i % 3].dst, .sport = 1, .dport = 2, .payload = 4000, .id = 99 };
+		struct ask a = { "10.244.1.10", cases[i % 3].dst, .sport = 1, .dport = 2,
+			.payload = 4000, .id = 99 };
 		struct counter_totals before;
 		uint32_t seen = 0;
 
@@ -79,7 +82,8 @@ static void test_fragmented(void)
 static void test_fragments_followed(void)
 {
 	for (unsigned order = 0; order < 2; order++) {
-		struct ask a = { "10.244.1.10", "10.244.1.11", .sport = 1, .dport = 2, .payload = 1400 };
+		struct ask a = { "10.244.1.10", "10.244.1.11", .sport = 1, .dport = 2,
+			.payload = 1400 };
 		static uint8_t part[2][2048];
 		const uint32_t cut = ETHER + 20 + 800;
 		struct counter_totals before, t;
@@ -105,13 +109,18 @@ static void test_fragments_followed(void)
 		CU_ASSERT_EQUAL(sent(POD_B), 1 - order);
 		send_bytes(POD_A, part[1 - order], len[1 - order], 0);
 		CU_ASSERT_EQUAL(sent(POD_B), 2);
-		CU_ASSERT_EQUAL(event_since(&before, EVENT_flow_miss) + event_since(&before, EVENT_flow_hit), 2);
-		for (unsigned k = 0; k < 2; k++) { /* the first fragment leaves first in either case */
+		CU_ASSERT_EQUAL(event_since(&before, EVENT_flow_miss) +
+					event_since(&before, EVENT_flow_hit),
+			2);
+		for (unsigned k = 0; k < 2;
+			k++) { /* the first fragment leaves first in either case */
 			uint32_t out;
 			const uint8_t *got = sent_bytes(POD_B, k, &out);
 
 			CU_ASSERT_EQUAL(out, len[k]);
-			CU_ASSERT_EQUAL(memcmp(got + ETHER + 20, part[k] + ETHER + 20, len[k] - ETHER - 20), 0);
+			CU_ASSERT_EQUAL(
+				memcmp(got + ETHER + 20, part[k] + ETHER + 20, len[k] - ETHER - 20),
+				0);
 		}
 		node_check();
 	}
@@ -124,15 +133,18 @@ static void test_segmented(void)
 		const char *src, *dst;
 		uint16_t out, overhead, mss;
 	} cases[] = {
-		{ "10.244.1.10", "10.244.2.7", ETH, 50, 1400 }, { "fd00:244:1::10", "fd00:244:3::7", ETH, 70, 1370 },
-		{ "10.244.1.10", "10.244.4.7", ETH, 20, 1440 }, { "fd00:244:1::10", "fd00:244:5::7", ETH, 40, 1400 },
-		{ "10.244.1.10", "203.0.113.7", ETH, 0, 1460 }, { "fd00:244:1::10", "fd00:244:1::11", POD_B, 0, 1440 },
+		{ "10.244.1.10", "10.244.2.7", ETH, 50, 1400 },
+		{ "fd00:244:1::10", "fd00:244:3::7", ETH, 70, 1370 },
+		{ "10.244.1.10", "10.244.4.7", ETH, 20, 1440 },
+		{ "fd00:244:1::10", "fd00:244:5::7", ETH, 40, 1400 },
+		{ "10.244.1.10", "203.0.113.7", ETH, 0, 1460 },
+		{ "fd00:244:1::10", "fd00:244:1::11", POD_B, 0, 1440 },
 		{ "10.244.1.10", "10.244.1.11", POD_B, 0, 300 },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
-		struct ask a = { cases[i].src, cases[i].dst, .proto = IPPROTO_TCP, .sport = 1, .dport = 2,
-			.payload = 64000, .df = true };
+		struct ask a = { cases[i].src, cases[i].dst, .proto = IPPROTO_TCP, .sport = 1,
+			.dport = 2, .payload = 64000, .df = true };
 		const unsigned want = (64000u + cases[i].mss - 1) / cases[i].mss;
 		const uint16_t out = cases[i].out;
 		struct counter_totals before;
@@ -140,7 +152,8 @@ static void test_segmented(void)
 
 		node_start();
 		counters_sum(&before);
-		node_ports[ETH].port.offloads = PORT_TX_CSUM | PORT_TX_TSO; /* plain Ethernet only */
+		node_ports[ETH].port.offloads =
+			PORT_TX_CSUM | PORT_TX_TSO; /* plain Ethernet only */
 		if (cases[i].overhead == 0)
 			node_ports[ETH].port.offloads = 0;
 		frame_make(&f, POD_A, &a);
@@ -152,9 +165,14 @@ static void test_segmented(void)
 			const uint8_t *got = sent_bytes(out, k, &len);
 
 			CU_ASSERT_TRUE(ether_sound(got, len));
-			CU_ASSERT_EQUAL(node_ports[out].sent[k]->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_L4_MASK), 0);
-			CU_ASSERT_EQUAL(get16(got + header - 16) << 16 | get16(got + header - 14), 0x12340000 + seen);
-			CU_ASSERT_EQUAL(memcmp(got + header, f.bytes + ETHER + f.l3 + 20 + seen, len - header), 0);
+			CU_ASSERT_EQUAL(node_ports[out].sent[k]->ol_flags &
+						(RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_L4_MASK),
+				0);
+			CU_ASSERT_EQUAL(get16(got + header - 16) << 16 | get16(got + header - 14),
+				0x12340000 + seen);
+			CU_ASSERT_EQUAL(memcmp(got + header, f.bytes + ETHER + f.l3 + 20 + seen,
+						len - header),
+				0);
 			seen += len - header;
 		}
 		CU_ASSERT_EQUAL(seen, 64000);
@@ -166,8 +184,9 @@ static void test_segmented(void)
 static void test_passed_whole(void)
 {
 	for (unsigned v = 0; v < 2; v++) {
-		struct ask a = { v ? "fd00:244:1::10" : "10.244.1.10", v ? "fd00:244:1::11" : "10.244.1.11",
-			.proto = IPPROTO_TCP, .sport = 1, .dport = 2, .payload = 30000, .df = true };
+		struct ask a = { v ? "fd00:244:1::10" : "10.244.1.10",
+			v ? "fd00:244:1::11" : "10.244.1.11", .proto = IPPROTO_TCP, .sport = 1,
+			.dport = 2, .payload = 30000, .df = true };
 		const struct rte_mbuf *m;
 		static uint8_t want[FRAME_ROOM];
 		const uint8_t *got;
@@ -196,7 +215,8 @@ static void test_passed_whole(void)
 /** A segment whose size does not fit the path: told, when it may not be cut smaller. */
 static void test_segment_too_big(void)
 {
-	struct ask a = { "fd00:244:1::10", "fd00:244:2::7", .proto = IPPROTO_TCP, .sport = 1, .dport = 2, .payload = 3000 };
+	struct ask a = { "fd00:244:1::10", "fd00:244:2::7", .proto = IPPROTO_TCP, .sport = 1,
+		.dport = 2, .payload = 3000 };
 	struct counter_totals before;
 	const uint8_t *got;
 	uint32_t len;
@@ -210,7 +230,8 @@ static void test_segment_too_big(void)
 	got = sent_bytes(POD_A, 0, &len);
 	CU_ASSERT_EQUAL(got[ETHER + 40], 2);
 	CU_ASSERT_EQUAL(get16(got + ETHER + 46), 1450);
-	a = (struct ask){ "10.244.1.10", "10.244.2.7", .proto = IPPROTO_TCP, .sport = 1, .dport = 2, .payload = 3000 };
+	a = (struct ask){ "10.244.1.10", "10.244.2.7", .proto = IPPROTO_TCP, .sport = 1, .dport = 2,
+		.payload = 3000 };
 	frame_make(&f, POD_A, &a);
 	send_offloaded(POD_A, 1460, 2000);
 	CU_ASSERT_EQUAL(sent(ETH), 3); /* without DF: smaller pieces */
@@ -226,15 +247,16 @@ static void test_partial_checksum(void)
 		uint8_t proto;
 		uint16_t out, inner;
 	} cases[] = {
-		{ "10.244.1.10", "10.244.1.11", IPPROTO_TCP, POD_B, ETHER }, { "10.244.1.10", "10.244.2.7", IPPROTO_UDP, ETH, 64 },
+		{ "10.244.1.10", "10.244.1.11", IPPROTO_TCP, POD_B, ETHER },
+		{ "10.244.1.10", "10.244.2.7", IPPROTO_UDP, ETH, 64 },
 		{ "fd00:244:1::10", "fd00:244:1::11", IPPROTO_UDP, POD_B, ETHER },
 		{ "fd00:244:1::10", "fd00:244:5::7", IPPROTO_TCP, ETH, 54 },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases) * RTE_DIM(segments); i++) {
 		const uint16_t out = cases[i % 4].out, inner = cases[i % 4].inner;
-		struct ask a = { cases[i % 4].src, cases[i % 4].dst, .proto = cases[i % 4].proto, .sport = 1, .dport = 2,
-			.payload = 1101 };
+		struct ask a = { cases[i % 4].src, cases[i % 4].dst, .proto = cases[i % 4].proto,
+			.sport = 1, .dport = 2, .payload = 1101 };
 		struct counter_totals before;
 		const uint8_t *got;
 		uint32_t len;
@@ -279,11 +301,13 @@ static void test_mss_clamp(void)
 	static const struct {
 		const char *src, *dst;
 		uint16_t mss;
-	} cases[] = { { "10.244.1.10", "10.244.2.7", 1410 }, { "fd00:244:1::10", "fd00:244:2::7", 1390 },
-		{ "10.244.1.10", "203.0.113.9", 1460 }, { "fd00:244:1::10", "fd00:244:5::7", 1400 } };
+	} cases[] = { { "10.244.1.10", "10.244.2.7", 1410 },
+		{ "fd00:244:1::10", "fd00:244:2::7", 1390 }, { "10.244.1.10", "203.0.113.9", 1460 },
+		{ "fd00:244:1::10", "fd00:244:5::7", 1400 } };
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
-		struct ask a = { cases[i].src, cases[i].dst, .proto = IPPROTO_TCP, .syn = true, .sport = 1, .dport = 2 };
+		struct ask a = { cases[i].src, cases[i].dst, .proto = IPPROTO_TCP, .syn = true,
+			.sport = 1, .dport = 2 };
 		struct counter_totals before;
 		const uint8_t *got;
 		uint32_t len;

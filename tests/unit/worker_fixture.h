@@ -20,7 +20,7 @@
 #include <netinet/in.h>
 
 #define SENT_MAX   512
-#define ETHER      14
+#define ETHER	   14
 #define ICMP_RATE  1000
 #define POOL_COUNT 2047
 
@@ -75,7 +75,8 @@ static inline struct ip_prefix net(const char *text)
 
 /* --- ports ---------------------------------------------------------------------------------------------------- */
 
-static inline uint16_t memory_tx(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static inline uint16_t memory_tx(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct memory_port *mp = (struct memory_port *)port;
 	uint16_t take = (uint16_t)RTE_MIN(n, mp->room);
@@ -89,15 +90,20 @@ static inline uint16_t memory_tx(struct port *port, uint16_t queue, struct rte_m
 
 static const struct port_ops memory_ops = { .name = "memory", .tx_burst = memory_tx };
 
-static inline void memory_port_open(uint16_t id, const char *name, enum port_role role, const struct mac_addr *mac,
-	const char *address4, const char *address6)
+static inline void memory_port_open(uint16_t id, const char *name, enum port_role role,
+	const struct mac_addr *mac, const char *address4, const char *address6)
 {
 	struct port *port = &node_ports[id].port;
 	struct ip_prefix own[2];
 	size_t n = 0;
 
-	*port = (struct port){ .ops = &memory_ops, .id = id, .n_rxq = 1, .n_txq = 1, .mtu = 1500,
-		.role = (uint8_t)role, .mac = *mac };
+	*port = (struct port){ .ops = &memory_ops,
+		.id = id,
+		.n_rxq = 1,
+		.n_txq = 1,
+		.mtu = 1500,
+		.role = (uint8_t)role,
+		.mac = *mac };
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	atomic_store(&port->forwarding, true);
 	atomic_store(&port->link_up, true);
@@ -141,7 +147,8 @@ static inline void route(const char *prefix, uint32_t value)
 	grace();
 }
 
-static inline struct adjacency rewrite_make(uint16_t port, const struct mac_addr *to, uint16_t mtu, const char *text)
+static inline struct adjacency rewrite_make(
+	uint16_t port, const struct mac_addr *to, uint16_t mtu, const char *text)
 {
 	struct adjacency a = { .type = ADJ_REWRITE, .port = port, .mtu = mtu, .header_len = ETHER };
 
@@ -151,7 +158,8 @@ static inline struct adjacency rewrite_make(uint16_t port, const struct mac_addr
 	return a;
 }
 
-static inline uint32_t rewrite_new(uint16_t port, const struct mac_addr *to, uint16_t mtu, const char *text)
+static inline uint32_t rewrite_new(
+	uint16_t port, const struct mac_addr *to, uint16_t mtu, const char *text)
 {
 	struct adjacency a = rewrite_make(port, to, mtu, text);
 
@@ -190,7 +198,9 @@ static inline uint32_t tunnel_new(enum encap encap, uint8_t underlay)
 
 static inline void node_adjacencies(void)
 {
-	struct adjacency resolving = { .type = ADJ_RESOLVING, .port = ETH, .mtu = 1500, .text = "resolving" };
+	struct adjacency resolving = {
+		.type = ADJ_RESOLVING, .port = ETH, .mtu = 1500, .text = "resolving"
+	};
 	struct adjacency glean = { .type = ADJ_GLEAN, .port = ETH, .mtu = 1500, .text = "glean" };
 
 	adj.pod_a = rewrite_new(POD_A, &station[POD_A], 1500, "pod:a");
@@ -212,21 +222,36 @@ static inline void node_routes(void)
 		const char *prefix;
 		uint32_t value;
 	} routes[] = {
-		{ "10.244.1.10", adj.pod_a }, { "fd00:244:1::10", adj.pod_a },
-		{ "10.244.1.11", adj.pod_b }, { "fd00:244:1::11", adj.pod_b },
-		{ "10.244.1.0/24", DROP_route_unreachable }, { "fd00:244:1::/64", DROP_route_unreachable },
-		{ "192.0.2.1", adjacency_local() }, { "2001:db8::1", adjacency_local() },
-		{ "169.254.1.1", adjacency_local() }, { "fe80::1", adjacency_local() },
-		{ "192.0.2.0/24", adj.glean }, { "2001:db8::/64", adj.glean },
-		{ "192.0.2.2", adj.peer }, { "2001:db8::2", adj.peer },
-		{ "203.0.113.0/24", adj.router }, { "2001:db8:113::/48", adj.router },
-		{ "10.244.2.0/24", adj.vxlan4 }, { "fd00:244:2::/64", adj.vxlan4 },
-		{ "10.244.3.0/24", adj.vxlan6 }, { "fd00:244:3::/64", adj.vxlan6 },
-		{ "10.244.4.0/24", adj.ipip4 }, { "fd00:244:4::/64", adj.ipip4 },
-		{ "10.244.5.0/24", adj.ipip6 }, { "fd00:244:5::/64", adj.ipip6 },
-		{ "198.51.100.0/24", adj.resolving }, { "2001:db8:51::/48", adj.resolving },
-		{ "10.9.0.0/16", DROP_route_blackhole }, { "fd00:9::/32", DROP_route_blackhole },
-		{ "10.10.0.0/16", DROP_route_prohibit }, { "fd00:10::/32", DROP_route_prohibit },
+		{ "10.244.1.10", adj.pod_a },
+		{ "fd00:244:1::10", adj.pod_a },
+		{ "10.244.1.11", adj.pod_b },
+		{ "fd00:244:1::11", adj.pod_b },
+		{ "10.244.1.0/24", DROP_route_unreachable },
+		{ "fd00:244:1::/64", DROP_route_unreachable },
+		{ "192.0.2.1", adjacency_local() },
+		{ "2001:db8::1", adjacency_local() },
+		{ "169.254.1.1", adjacency_local() },
+		{ "fe80::1", adjacency_local() },
+		{ "192.0.2.0/24", adj.glean },
+		{ "2001:db8::/64", adj.glean },
+		{ "192.0.2.2", adj.peer },
+		{ "2001:db8::2", adj.peer },
+		{ "203.0.113.0/24", adj.router },
+		{ "2001:db8:113::/48", adj.router },
+		{ "10.244.2.0/24", adj.vxlan4 },
+		{ "fd00:244:2::/64", adj.vxlan4 },
+		{ "10.244.3.0/24", adj.vxlan6 },
+		{ "fd00:244:3::/64", adj.vxlan6 },
+		{ "10.244.4.0/24", adj.ipip4 },
+		{ "fd00:244:4::/64", adj.ipip4 },
+		{ "10.244.5.0/24", adj.ipip6 },
+		{ "fd00:244:5::/64", adj.ipip6 },
+		{ "198.51.100.0/24", adj.resolving },
+		{ "2001:db8:51::/48", adj.resolving },
+		{ "10.9.0.0/16", DROP_route_blackhole },
+		{ "fd00:9::/32", DROP_route_blackhole },
+		{ "10.10.0.0/16", DROP_route_prohibit },
+		{ "fd00:10::/32", DROP_route_prohibit },
 	};
 
 	for (size_t i = 0; i < RTE_DIM(routes); i++)
@@ -247,8 +272,11 @@ static inline void node_tables(void)
 	t->fib4 = fib_new(IP_V4);
 	t->fib6 = fib_new(IP_V6);
 	t->tunnels = tunnel_table_new(&vtep_mac, vxlan_ports, 2, local, 2, peers, 2);
-	t->settings = (struct settings){ .gateway_mac = gateway_mac, .host_port = HOST, .icmp_rate = ICMP_RATE,
-		.mss_clamp = true, .flow_timeout_ms = 60000 };
+	t->settings = (struct settings){ .gateway_mac = gateway_mac,
+		.host_port = HOST,
+		.icmp_rate = ICMP_RATE,
+		.mss_clamp = true,
+		.flow_timeout_ms = 60000 };
 	memcpy(t->settings.gateway4, gateway4.bytes, 4);
 	memcpy(t->settings.gateway6, gateway6.bytes, 16);
 	memcpy(t->settings.icmp_source4, local[0].bytes, 4);
@@ -259,8 +287,12 @@ static inline void node_tables(void)
 
 static inline void node_worker(void)
 {
-	struct flow_table_conf conf = { .entries4 = 1024, .entries6 = 1024, .n_workers = 1, .timeout_ms = 60000,
-		.negative_timeout_ms = 2000, .socket_id = -1 };
+	struct flow_table_conf conf = { .entries4 = 1024,
+		.entries6 = 1024,
+		.n_workers = 1,
+		.timeout_ms = 60000,
+		.negative_timeout_ms = 2000,
+		.socket_id = -1 };
 
 	w = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*w), RTE_CACHE_LINE_SIZE));
 	memset(w, 0, sizeof(*w));
@@ -270,7 +302,8 @@ static inline void node_worker(void)
 	w->flows = flow_table_new(&conf);
 	w->fragments = fragment_table_new(64, 64);
 	w->reassembly = reassembly_new(64, -1);
-	CU_ASSERT_FATAL(w->tx != NULL && w->flows != NULL && w->fragments != NULL && w->reassembly != NULL);
+	CU_ASSERT_FATAL(
+		w->tx != NULL && w->flows != NULL && w->fragments != NULL && w->reassembly != NULL);
 	w->now_ms = 1000;
 }
 
@@ -282,14 +315,18 @@ static inline void node_start(void)
 	if (w == NULL) {
 		eal_start();
 		pool = eal_pool("packets", POOL_COUNT, 2048);
-		CU_ASSERT_FATAL(rcu_init() == 0 && adjacency_init() == 0 && punt_init(1, &err) == 0);
+		CU_ASSERT_FATAL(
+			rcu_init() == 0 && adjacency_init() == 0 && punt_init(1, &err) == 0);
 		rcu_reader_register(0);
 		node_worker();
 		node_tables();
 		worker_set_tunnels(tunnel_types);
-		memory_port_open(ETH, "eth0", PORT_UPLINK, &uplink_mac, "192.0.2.1/24", "2001:db8::1/64");
-		memory_port_open(POD_A, "pod:a", PORT_POD, &gateway_mac, "10.244.1.10", "fd00:244:1::10");
-		memory_port_open(POD_B, "pod:b", PORT_POD, &gateway_mac, "10.244.1.11", "fd00:244:1::11");
+		memory_port_open(
+			ETH, "eth0", PORT_UPLINK, &uplink_mac, "192.0.2.1/24", "2001:db8::1/64");
+		memory_port_open(
+			POD_A, "pod:a", PORT_POD, &gateway_mac, "10.244.1.10", "fd00:244:1::10");
+		memory_port_open(
+			POD_B, "pod:b", PORT_POD, &gateway_mac, "10.244.1.11", "fd00:244:1::11");
 		memory_port_open(HOST, "podlane0", PORT_HOST, &gateway_mac, NULL, NULL);
 		node_adjacencies();
 		node_routes();
@@ -399,7 +436,8 @@ static inline void node_check(void)
 	sent_clear();
 	grace();
 	counters_sum(&t);
-	CU_ASSERT_EQUAL(t.received + t.generated, t.transmitted + t.delivered + (uint64_t)t.held + t.dropped);
+	CU_ASSERT_EQUAL(t.received + t.generated,
+		t.transmitted + t.delivered + (uint64_t)t.held + t.dropped);
 	CU_ASSERT_EQUAL(t.held, 0);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
 	CU_ASSERT_EQUAL(w->tx_dirty_count, 0);

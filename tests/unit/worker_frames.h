@@ -9,13 +9,14 @@
 
 struct ask {
 	const char *src, *dst;
-	uint8_t proto;          /* 0 = UDP; IPPROTO_ICMP and _ICMPV6 are echo requests */
-	uint16_t sport, dport;  /* ICMP: identifier in sport */
-	uint8_t ttl;            /* 0 = 64 */
+	uint8_t proto;	       /* 0 = UDP; IPPROTO_ICMP and _ICMPV6 are echo requests */
+	uint16_t sport, dport; /* ICMP: identifier in sport */
+	uint8_t ttl;	       /* 0 = 64 */
 	uint8_t tos;
-	bool df, syn;           /* syn: TCP SYN with an MSS of 1460 */
+	bool df, syn; /* syn: TCP SYN with an MSS of 1460 */
 	uint16_t payload;
-	uint16_t id, fragment;  /* IPv4 header words; a fragment's checksums past IP are left alone */
+	uint16_t id,
+		fragment; /* IPv4 header words; a fragment's checksums past IP are left alone */
 };
 
 struct frame {
@@ -69,7 +70,8 @@ static inline void sum_ip4(uint8_t *h)
 	put_sum(h + 10, (uint16_t)~naive_sum(h, (h[0] & 15u) * 4));
 }
 
-static inline uint8_t *put_ether(uint8_t *to, const struct mac_addr *dst, const struct mac_addr *src, bool v6)
+static inline uint8_t *put_ether(
+	uint8_t *to, const struct mac_addr *dst, const struct mac_addr *src, bool v6)
 {
 	memcpy(to, dst->bytes, 6);
 	memcpy(to + 6, src->bytes, 6);
@@ -108,7 +110,8 @@ static inline uint32_t put_ip(uint8_t *h, const struct ask *a, uint8_t proto, ui
 }
 
 /** L4 header and payload behind the IP header at h. */
-static inline void put_l4(uint8_t *h, uint8_t *l4, const struct ask *a, uint8_t proto, uint32_t len, uint32_t header)
+static inline void put_l4(
+	uint8_t *h, uint8_t *l4, const struct ask *a, uint8_t proto, uint32_t len, uint32_t header)
 {
 	uint8_t *sum = l4 + (proto == IPPROTO_TCP ? 16 : proto == IPPROTO_UDP ? 6 : 2);
 
@@ -153,13 +156,15 @@ static inline void frame_make(struct frame *f, uint16_t in, const struct ask *a)
 }
 
 /** Put an IP packet (the frame without its Ethernet header) into a tunnel from node-b to this node. */
-static inline void frame_encapsulate(struct frame *f, enum encap encap, const char *src, const char *dst, uint32_t vni,
-	uint16_t port)
+static inline void frame_encapsulate(struct frame *f, enum encap encap, const char *src,
+	const char *dst, uint32_t vni, uint16_t port)
 {
 	static uint8_t inner[FRAME_ROOM];
 	const uint32_t len = f->len - ETHER, overhead = encap == ENCAP_VXLAN ? 8 + 8 + ETHER : 0;
 	const struct ask outer = { .src = src, .dst = dst };
-	const uint8_t proto = encap == ENCAP_VXLAN ? IPPROTO_UDP : f->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	const uint8_t proto = encap == ENCAP_VXLAN ? IPPROTO_UDP
+			      : f->v6		   ? IPPROTO_IPV6
+						   : IPPROTO_IPIP;
 	const bool v6 = ip(src).family == IP_V6;
 	uint8_t *h = put_ether(f->bytes, &uplink_mac, &peer_mac, v6), *at;
 	const bool inner6 = f->v6;
@@ -205,8 +210,9 @@ static inline bool ether_sound(const uint8_t *frame, uint32_t len)
 {
 	const uint32_t type = len >= ETHER ? get16(frame + 12) : 0;
 
-	return (type == 0x0800 || type == 0x86dd) && frame[ETHER] >> 4 == (type == 0x0800 ? 4 : 6) &&
-		ip_sound(frame + ETHER, len - ETHER);
+	return (type == 0x0800 || type == 0x86dd) &&
+	       frame[ETHER] >> 4 == (type == 0x0800 ? 4 : 6) &&
+	       ip_sound(frame + ETHER, len - ETHER);
 }
 
 static inline bool udp_sound(const uint8_t *h, const uint8_t *l4, uint32_t len)
@@ -258,7 +264,8 @@ static inline bool sent_sound(uint16_t port, unsigned i, uint32_t *len)
 }
 
 /** The frame went out of `port` as its packet i: Ethernet to that station, TTL one less, all else as it was. */
-static inline void expect_forwarded(const struct frame *f, uint16_t port, unsigned i, const struct mac_addr *to)
+static inline void expect_forwarded(
+	const struct frame *f, uint16_t port, unsigned i, const struct mac_addr *to)
 {
 	static uint8_t want[FRAME_ROOM];
 	const uint8_t *got;
