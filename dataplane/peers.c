@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dataplane/peers.h"
+#include "dataplane/peers_state.h"
 
 #include "config/log.h"
-#include "dataplane/forwarding_state.h"
 #include "dataplane/generation.h"
 #include "dataplane/mtu.h"
-#include "dataplane/path_mtu.h"
-#include "dataplane/punt.h"
-#include "dataplane/rewrite.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,31 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 4096u
-
-struct peer_state {
-	struct staged s;
-	char name[64];
-	TAILQ_ENTRY(peer_state) link;
-	struct peer_state *next_named;   /* in its hash bucket */
-	struct neighbour_user next_hop;  /* the underlay's; a reference while attached */
-	uint32_t adjacency;
-	uint32_t refs;                   /* routes and path groups */
-	uint32_t hash;                   /* of the name: chooses among underlay paths, identifies the peer */
-	uint32_t route;                  /* adjacency its underlay address was last seen to go to */
-	enum encap used;                 /* ENCAP_AUTO = none usable */
-	struct ip_addr local, remote;    /* outer addresses; IP_NONE without an endpoint */
-	uint16_t path_mtu;               /* told by routers; 0 = none */
-	uint64_t path_mtu_until_ms;
-	char complaint[sizeof(((struct error *)0)->text)];            /* why no header can be built, so that it is logged once */
-};
-
-static struct {
-	const struct tunnel_ops *const *types;
-	TAILQ_HEAD(, peer_state) list;
-	struct peer_state *buckets[BUCKETS];
-	struct peer_state **by_adjacency; /* [ADJACENCY_MAX] */
-} peers;
+struct peers peers;
 
 int peers_init(const struct tunnel_ops *const *types)
 {
@@ -50,13 +22,6 @@ int peers_init(const struct tunnel_ops *const *types)
 	return peers.by_adjacency != NULL ? 0 : -ENOMEM;
 }
 
-static const struct peer *future_of(const struct peer_state *p)
-{
-	const struct object *obj = staged_future(&p->s);
-
-	return obj != NULL ? &obj->peer : NULL;
-}
-
 static uint32_t name_hash_of(const char *name)
 {
 	return forwarding_name_hash(name, 0) | 1;
@@ -64,7 +29,7 @@ static uint32_t name_hash_of(const char *name)
 
 static struct peer_state *find(const char *name)
 {
-	struct peer_state *p = peers.buckets[name_hash_of(name) % BUCKETS];
+	struct peer_state *p = peers.buckets[name_hash_of(name) % PEER_BUCKETS];
 
 	while (p != NULL && strcmp(p->name, name) != 0)
 		p = p->next_named;
@@ -89,7 +54,7 @@ static const char *encap_name(enum encap encap)
 
 /* --- the adjacency -------------------------------------------------------------------------------------------- */
 
-static uint16_t underlay_mtu(const struct peer_state *p, const struct peer *conf, const struct port *port)
+uint16_t peer_underlay_mtu(const struct peer_state *p, const struct peer *conf, const struct port *port)
 {
 	uint32_t mtu = port->mtu;
 
@@ -112,7 +77,7 @@ static int build(const struct peer_state *p, const struct peer *conf, const stru
 		.vni = conf->vni > 0 ? conf->vni : node->vxlan_vni,
 		.udp_port = (uint16_t)(conf->port > 0 ? conf->port : node->vxlan_port),
 		.port = port->id,
-		.underlay_mtu = underlay_mtu(p, conf, port),
+		.underlay_mtu = peer_underlay_mtu(p, conf, port),
 		.udp6_checksum = node->vxlan_udp6_checksum };
 
 	if (p->used == ENCAP_DIRECT) {
@@ -152,8 +117,8 @@ static struct adjacency wanted(struct peer_state *p, const struct peer *conf)
 		adj.type = ADJ_RESOLVING;
 		adj.port = port->id;
 		adj.next_hop = n->address;
-		adj.mtu = p->used == ENCAP_DIRECT ? underlay_mtu(p, conf, port)
-			: mtu_inner(p->used, p->remote.family, underlay_mtu(p, conf, port));
+		adj.mtu = p->used == ENCAP_DIRECT ? peer_underlay_mtu(p, conf, port)
+			: mtu_inner(p->used, p->remote.family, peer_underlay_mtu(p, conf, port));
 		return adj;
 	}
 	if (build(p, conf, n, port, &adj, &err) == 0) {
@@ -176,9 +141,9 @@ __attribute__((format(printf, 2, 3))) static void set_text(struct adjacency *adj
 	va_end(args);
 }
 
-static void fill(struct peer_state *p)
+void peer_fill(struct peer_state *p)
 {
-	const struct peer *conf = future_of(p);
+	const struct peer *conf = peer_future(p);
 	const struct neighbour *n = p->next_hop.neighbour;
 	const struct port *port = n != NULL ? port_get(n->port) : NULL;
 	struct adjacency adj;
@@ -203,7 +168,7 @@ static void fill(struct peer_state *p)
 
 static void next_hop_changed(struct neighbour_user *user)
 {
-	fill(RTE_PTR_SUB(user, offsetof(struct peer_state, next_hop)));
+	peer_fill(RTE_PTR_SUB(user, offsetof(struct peer_state, next_hop)));
 }
 
 /* --- which way ------------------------------------------------------------------------------------------------ */
@@ -284,7 +249,7 @@ static void resolve(struct peer_state *p, const struct peer *conf)
 		if (n != NULL)
 			neighbour_watch(n, &p->next_hop);
 	}
-	fill(p);
+	peer_fill(p);
 }
 
 /** True when another underlay address, or another way to the one in use, would be chosen now. */
@@ -307,7 +272,7 @@ static void refresh(bool all)
 	struct peer_state *p;
 
 	TAILQ_FOREACH(p, &peers.list, link) {
-		const struct peer *conf = future_of(p);
+		const struct peer *conf = peer_future(p);
 
 		if (conf != NULL && (all || p->s.staged || outdated(p, conf)))
 			resolve(p, conf);
@@ -347,15 +312,15 @@ static struct peer_state *create(const struct object *obj, struct error *err)
 		return NULL;
 	}
 	peers.by_adjacency[p->adjacency] = p;
-	p->next_named = peers.buckets[p->hash % BUCKETS];
-	peers.buckets[p->hash % BUCKETS] = p;
+	p->next_named = peers.buckets[p->hash % PEER_BUCKETS];
+	peers.buckets[p->hash % PEER_BUCKETS] = p;
 	TAILQ_INSERT_TAIL(&peers.list, p, link);
 	return p;
 }
 
 static void destroy(struct peer_state *p)
 {
-	struct peer_state **at = &peers.buckets[p->hash % BUCKETS];
+	struct peer_state **at = &peers.buckets[p->hash % PEER_BUCKETS];
 
 	while (*at != p)
 		at = &(*at)->next_named;
@@ -447,7 +412,7 @@ void peers_tick(uint64_t now_ms)
 	TAILQ_FOREACH(p, &peers.list, link) {
 		if (p->path_mtu > 0 && now_ms >= p->path_mtu_until_ms) {
 			p->path_mtu = 0;
-			fill(p);
+			peer_fill(p);
 		}
 	}
 	refresh(false);
@@ -457,7 +422,7 @@ uint32_t peer_acquire(const char *name)
 {
 	struct peer_state *p = find(name);
 
-	if (p == NULL || future_of(p) == NULL)
+	if (p == NULL || peer_future(p) == NULL)
 		return ADJACENCY_NONE;
 	p->refs++;
 	return p->adjacency;
@@ -474,123 +439,6 @@ bool peer_release(uint32_t adjacency)
 	return true;
 }
 
-/* --- receiving side ------------------------------------------------------------------------------------------- */
-
-struct mac_addr forwarding_vtep_mac(void)
-{
-	const struct node *node = forwarding_node();
-
-	if (node == NULL)
-		return (struct mac_addr){ { 0 } };
-	return mac_addr_is_zero(&node->vtep_mac) ? forwarding_derived_mac("vtep", node->name) : node->vtep_mac;
-}
-
-static bool add_port(uint16_t *list, size_t *n, uint32_t port)
-{
-	for (size_t i = 0; i < *n; i++) {
-		if (list[i] == port)
-			return true;
-	}
-	if (*n == RTE_DIM(((struct tunnel_table *)0)->vxlan_ports))
-		return false;
-	list[(*n)++] = (uint16_t)port;
-	return true;
-}
-
-static bool add_locals(struct ip_addr *local, size_t *n)
-{
-	struct uplink_state *u;
-
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
-		const struct object *obj = staged_future(&u->s);
-
-		for (size_t i = 0; obj != NULL && i < obj->uplink.addresses.count; i++) {
-			const struct ip_addr *a = &obj->uplink.addresses.items[i].addr;
-
-			if (ip_addr_is_link_local(a))
-				continue;
-			if (*n == RTE_DIM(((struct tunnel_table *)0)->local))
-				return false;
-			local[(*n)++] = *a;
-		}
-	}
-	return true;
-}
-
-int peers_tunnel_table(struct tunnel_table **out, struct error *err)
-{
-	const struct node *node = forwarding_node();
-	uint16_t udp_ports[RTE_DIM(((struct tunnel_table *)0)->vxlan_ports)] = { 4789, 8472 };
-	struct ip_addr local[RTE_DIM(((struct tunnel_table *)0)->local)];
-	struct mac_addr vtep_mac = forwarding_vtep_mac();
-	struct tunnel_peer *list;
-	size_t n_ports = 2, n_local = 0, n = 0, count = 0;
-	struct peer_state *p;
-
-	TAILQ_FOREACH(p, &peers.list, link)
-		n += future_of(p) != NULL ? future_of(p)->underlay.count : 0;
-	if (!add_locals(local, &n_local))
-		return error_set(err, ENOSPC, "", "uplinks: more than %zu addresses in all", RTE_DIM(local));
-	list = calloc(n + 1, sizeof(*list));
-	if (list == NULL)
-		return error_set(err, ENOMEM, "", "out of memory for the table of tunnel peers");
-	if (node != NULL && node->vxlan_port > 0)
-		add_port(udp_ports, &n_ports, node->vxlan_port);
-	TAILQ_FOREACH(p, &peers.list, link) {
-		const struct peer *conf = future_of(p);
-
-		if (conf == NULL)
-			continue;
-		if (conf->port > 0 && !add_port(udp_ports, &n_ports, conf->port)) {
-			free(list);
-			return error_set(err, ENOSPC, "", "peer %s: more than %zu different VXLAN ports", p->name,
-				RTE_DIM(udp_ports));
-		}
-		for (size_t i = 0; i < conf->underlay.count; i++)
-			list[count++] = (struct tunnel_peer){ .underlay = conf->underlay.items[i],
-				.vni = conf->vni > 0 ? conf->vni : node != NULL ? node->vxlan_vni : 0,
-				.peer = p->adjacency };
-	}
-	*out = tunnel_table_new(&vtep_mac, udp_ports, n_ports, local, n_local, list, count);
-	free(list);
-	return *out != NULL ? 0 : error_set(err, ENOMEM, "", "out of memory for the table of tunnel peers");
-}
-
-/** Was the packet a router complained about one that this peer is sent? */
-static bool sent_to(const struct peer_state *p, const struct peer *conf, const struct path_mtu *told)
-{
-	const struct node *node = forwarding_node();
-
-	if (!ip_addr_equal(&p->remote, &told->remote) || !ip_addr_equal(&p->local, &told->local))
-		return false;
-	if (p->used == ENCAP_VXLAN)
-		return told->proto == IPPROTO_UDP && told->port == (conf->port > 0 ? conf->port : node->vxlan_port);
-	return p->used == ENCAP_IPIP && (told->proto == IPPROTO_IPIP || told->proto == IPPROTO_IPV6);
-}
-
-void peers_path_mtu(struct rte_mbuf *m, uint64_t now_ms)
-{
-	struct path_mtu told;
-	struct peer_state *p;
-
-	if (!path_mtu_parse(m, &told)) {
-		punt_drop(m, DROP_icmp_bad_checksum);
-		return;
-	}
-	punt_deliver(m);
-	told.mtu = (uint16_t)RTE_MAX((unsigned)told.mtu, told.remote.family == IP_V6 ? MTU_MIN6 : PATH_MTU_MIN4);
-	TAILQ_FOREACH(p, &peers.list, link) {
-		const struct peer *conf = future_of(p);
-		const struct port *port = p->next_hop.neighbour != NULL ? port_get(p->next_hop.neighbour->port) : NULL;
-
-		if (conf == NULL || port == NULL || !sent_to(p, conf, &told) || told.mtu > underlay_mtu(p, conf, port))
-			continue;
-		p->path_mtu = told.mtu;
-		p->path_mtu_until_ms = now_ms + PATH_MTU_LIFE_MS;
-		fill(p);
-	}
-}
-
 /* --- for others ----------------------------------------------------------------------------------------------- */
 
 unsigned peers_encaps(enum encap *encaps, uint8_t *families, unsigned max)
@@ -599,7 +447,7 @@ unsigned peers_encaps(enum encap *encaps, uint8_t *families, unsigned max)
 	unsigned n = 0;
 
 	TAILQ_FOREACH(p, &peers.list, link) {
-		const struct peer *conf = future_of(p);
+		const struct peer *conf = peer_future(p);
 
 		for (size_t i = 0; conf != NULL && i < conf->underlay.count; i++) {
 			unsigned at = 0;
@@ -621,7 +469,7 @@ size_t peers_prefixes(struct ip_prefix *prefixes)
 	size_t n = 0;
 
 	TAILQ_FOREACH(p, &peers.list, link) {
-		const struct peer *conf = future_of(p);
+		const struct peer *conf = peer_future(p);
 
 		for (size_t i = 0; conf != NULL && i < conf->pod_cidrs.count; i++, n++) {
 			if (prefixes != NULL)
