@@ -10,9 +10,10 @@
 
 _Atomic(struct adjacency *) adjacencies[ADJACENCY_MAX];
 
-/* Control thread only. Indices whose grace period is over, taken from the end. */
-static uint32_t *free_list;
-static uint32_t free_count;
+/* Control thread only. Indices whose grace period is over, a queue: packets in rings and hold queues name adjacencies by
+ * index for longer than a grace period, so the one freed longest ago is used next. */
+static uint32_t *free_list; /* [ADJACENCY_MAX], circular */
+static uint32_t free_first, free_count;
 static uint32_t in_use;
 static uint32_t local_index;
 
@@ -44,6 +45,20 @@ static void publish(uint32_t index, const struct adjacency *init, uint32_t gener
 	rcu_retire(rcu_publish(&adjacencies[index], adj), release);
 }
 
+static void free_push(uint32_t index)
+{
+	free_list[(free_first + free_count++) % ADJACENCY_MAX] = index;
+}
+
+static uint32_t free_pop(void)
+{
+	uint32_t index = free_list[free_first];
+
+	free_first = (free_first + 1) % ADJACENCY_MAX;
+	free_count--;
+	return index;
+}
+
 static void destroy_all(void)
 {
 	struct adjacency *shared = rcu_own(&adjacencies[0]);
@@ -57,7 +72,7 @@ static void destroy_all(void)
 	free(shared);
 	free(free_list);
 	free_list = NULL;
-	free_count = in_use = 0;
+	free_first = free_count = in_use = 0;
 }
 
 int adjacency_init(void)
@@ -87,9 +102,8 @@ int adjacency_init(void)
 	init = (struct adjacency){ .type = ADJ_LOCAL, .port = UINT16_MAX, .mtu = UINT16_MAX,
 		.index = local_index, .text = "this node" };
 	atomic_store_explicit(&adjacencies[local_index], copy_of(&init), memory_order_release);
-	/* Low indices first: they stay together in cache. */
-	for (uint32_t i = ADJACENCY_MAX - 1; i > local_index; i--)
-		free_list[free_count++] = i;
+	for (uint32_t i = local_index + 1; i < ADJACENCY_MAX; i++)
+		free_push(i);
 	return 0;
 }
 
@@ -118,7 +132,7 @@ uint32_t adjacency_new(const struct adjacency *init)
 
 	if (free_count == 0)
 		return ADJACENCY_NONE;
-	index = free_list[--free_count];
+	index = free_pop();
 	in_use++;
 	was = rcu_own(&adjacencies[index]);
 	publish(index, init, was->generation + 1, was == rcu_own(&adjacencies[0]) ? keep_shared : free);
@@ -146,7 +160,7 @@ static void release_index(void *arg)
 	struct adjacency *adj = arg;
 
 	/* No flow or table that held the index within its grace period is left: it may mean something else now. */
-	free_list[free_count++] = adj->index;
+	free_push(adj->index);
 	free(adj);
 }
 

@@ -257,13 +257,20 @@ static int workers_start(const struct node *node, struct error *err)
 	}
 	for (unsigned id = 0; id < dp.n_workers; id++) {
 		struct worker *w = dp.workers[id];
-		char name[16];
+		char name[32]; /* "worker-15": pthread_setname_np takes 15 bytes */
 
 		ret = pthread_create(&w->thread, NULL, worker_main, w);
 		if (ret != 0)
 			return error_set(err, ret, "", "worker %u cannot start: %s", id, strerror(ret));
 		snprintf(name, sizeof(name), "worker-%u", id);
 		pthread_setname_np(w->thread, name);
+	}
+	for (unsigned id = 0; id < dp.n_workers; id++) {
+		while (atomic_load_explicit(&dp.workers[id]->state, memory_order_acquire) == WORKER_STARTING)
+			usleep(100);
+		if (atomic_load_explicit(&dp.workers[id]->state, memory_order_acquire) == WORKER_FAILED)
+			return error_set(err, EAGAIN, "", "worker %u cannot register with DPDK: %s", id,
+				rte_strerror(rte_errno));
 	}
 	return 0;
 }

@@ -73,7 +73,7 @@ static json_t *cached_flow(const struct keys *k, uint64_t hash)
 		"current", (int)resolution_current(found[0]));
 }
 
-static json_t *direction(const struct tables *t, const struct keys *k, uint16_t length, struct resolution *r)
+static json_t *direction(const struct keys *k, uint16_t length, struct resolution *r)
 {
 	uint64_t hash = k->v6 ? flow_hash6(dataplane_flows(), &k->k6) : flow_hash4(dataplane_flows(), &k->k4);
 	json_t *steps = json_array();
@@ -82,9 +82,9 @@ static json_t *direction(const struct tables *t, const struct keys *k, uint16_t 
 	bool drop;
 
 	if (k->v6)
-		resolve6(t, &k->k6, hash, &rec, r);
+		resolve6(&k->k6, hash, &rec, r);
 	else
-		resolve4(t, &k->k4, hash, &rec, r);
+		resolve4(&k->k4, hash, &rec, r);
 	adj = adjacency_get(r->decision.adjacency);
 	drop = adj->type == ADJ_DROP;
 	if (!drop && adj->type != ADJ_LOCAL) {
@@ -121,7 +121,7 @@ int dataplane_explain(const struct explain_request *request, json_t **out, struc
 	}
 	k = request_keys(request, zone);
 	rcu_reader_register(reader);
-	answer = direction(rcu_read(&tables), &k, request->length != 0 ? request->length : 100, &r);
+	answer = direction(&k, request->length != 0 ? request->length : 100, &r);
 	if (r.reverse_zone != ZONE_NONE) {
 		struct keys back = { .v6 = k.v6 };
 
@@ -129,7 +129,7 @@ int dataplane_explain(const struct explain_request *request, json_t **out, struc
 			pkt_reverse_key6(&k.k6, r.reverse_zone, &back.k6);
 		else
 			pkt_reverse_key4(&k.k4, r.reverse_zone, &back.k4);
-		reply = direction(rcu_read(&tables), &back, request->length != 0 ? request->length : 100, &r);
+		reply = direction(&back, request->length != 0 ? request->length : 100, &r);
 	}
 	rcu_reader_unregister(reader);
 	json_object_set_new(answer, "reply", reply != NULL ? reply : json_null());

@@ -27,6 +27,15 @@ static void fragments_expire(struct worker *w)
 		worker_drop(w, gone.m[i], DROP_fragment_timeout);
 }
 
+/** Outer fragments whose packet never became whole. */
+static void reassembly_sweep(struct worker *w)
+{
+	unsigned gone = reassembly_expire(w->reassembly, rte_rdtsc(), 8);
+
+	counter_hold(w->counters, -(int64_t)gone);
+	counter_drop(w->counters, PORT_NONE, DROP_fragment_timeout, gone);
+}
+
 /** What happens once a millisecond. */
 static void worker_tick(struct worker *w, uint64_t tsc)
 {
@@ -40,6 +49,7 @@ static void worker_tick(struct worker *w, uint64_t tsc)
 	w->icmp_tokens += (uint32_t)(credit / 1000);
 	w->icmp_tokens_scaled = (uint32_t)(credit % 1000);
 	w->icmp_tokens = RTE_MIN(w->icmp_tokens, w->tables->settings.icmp_rate / 10 + 1);
+	reassembly_sweep(w);
 	flow_expire(w->flows, w->id, w->now_ms, RTE_MIN(elapsed, 20u) * w->expire_budget);
 	if (w->id == 0)
 		fragments_expire(w);
@@ -99,7 +109,9 @@ static void worker_sleep(struct worker *w, const struct rx_list *list)
 		if (port->ops->rx_arm != NULL && !port->ops->rx_arm(port, list->queues[i].queue, true))
 			waiting = true;
 	}
-	atomic_store_explicit(&w->sleeping, true, memory_order_seq_cst);
+	atomic_store_explicit(&w->sleeping, true, memory_order_relaxed);
+	/* Pairs with wake(): sleeping first, then the look at the ring; there ring first, then the look at sleeping. */
+	atomic_thread_fence(memory_order_seq_cst);
 	if (!waiting && !inject_waiting(w->id) && !atomic_load_explicit(&w->stop, memory_order_acquire) &&
 		atomic_load_explicit(&w->rx_list, memory_order_acquire) == list) {
 		counter_add(&w->sleeps, 1);
@@ -143,8 +155,11 @@ void *worker_main(void *arg)
 
 	pin(w->cpu);
 	prctl(PR_SET_TIMERSLACK, 1UL); /* sleeps of 100 us would otherwise grow by half */
-	if (rte_thread_register() < 0)
+	if (rte_thread_register() < 0) {
+		atomic_store_explicit(&w->state, WORKER_FAILED, memory_order_release);
 		return NULL;
+	}
+	atomic_store_explicit(&w->state, WORKER_RUNNING, memory_order_release);
 	rcu_reader_register(w->id);
 	spin = w->tsc_per_ms * SPIN_US / 1000;
 	tsc = rte_rdtsc();

@@ -230,6 +230,8 @@ void neighbour_doom(struct neighbour *n)
 	if (!n->fixed)
 		table.count--;
 	n->doomed = true;
+	/* Its claim may be in the FIB for a while yet: nobody shall find the way back here through it. */
+	neighbour_bind(n->adjacency, NULL);
 	neighbour_want_claim(n, false);
 	if (!n->claiming)
 		destroy(n);

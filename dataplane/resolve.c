@@ -4,6 +4,7 @@
 #include "dataplane/adjacency.h"
 #include "dataplane/generation.h"
 #include "dataplane/port.h"
+#include "dataplane/rcu.h"
 
 #include <arpa/inet.h>
 #include <rte_branch_prediction.h>
@@ -85,25 +86,49 @@ static enum drop_reason source_check(const struct tables *t, const struct tuple 
 	return DROP_NONE;
 }
 
-static inline void resolve(const struct tables *t, const struct tuple *k, uint16_t dst_slot,
-	const struct recorder *rec, struct resolution *out)
+/** Path groups and adjacencies are replaced one by one: take both again until they agree, so that a next hop that just
+ * failed is not kept as a member of the group it has left. */
+static inline uint32_t choose(uint32_t value, uint64_t hash, const struct adjacency **adj)
+{
+	uint32_t index = route_adjacency(value, hash);
+
+	for (unsigned tries = 0; tries < 4; tries++) {
+		uint32_t again;
+
+		*adj = adjacency_get(index);
+		again = route_adjacency(value, hash);
+		if (again == index)
+			break;
+		index = again;
+	}
+	*adj = adjacency_get(index);
+	return index;
+}
+
+static inline void resolve(const struct tuple *k, uint16_t dst_slot, const struct recorder *rec, struct resolution *out)
 {
 	const bool from_tunnel = k->zone == ZONE_TUNNEL;
 	const struct port *in = from_tunnel ? NULL : port_get((uint16_t)k->zone);
+	/* Packets from outside are believed only while their source is nobody's here: the source's routes matter too. */
+	const bool inside = in != NULL && in->role != PORT_UPLINK;
 	const struct adjacency *adj;
 	const struct port *port;
+	const struct tables *t;
 	uint32_t generation, value, index;
 	enum drop_reason reason;
 
-	*out = (struct resolution){ .deps = { generation_zone(k->zone), dst_slot, DEP_NONE },
+	*out = (struct resolution){ .deps = { generation_zone(k->zone), dst_slot,
+					    inside ? DEP_NONE
+						   : k->v6 ? generation_dst6(k->src)
+							   : generation_dst4(*(const uint32_t *)(const void *)k->src) },
 		.reverse_zone = ZONE_NONE,
 		.cache = true };
-	/* Before the tables: see generation.h. */
+	/* Counters before tables, and the tables of now, not of the burst's start: a decision from old tables must never
+	 * be kept under new counters (generation.h). */
 	generation = generation_get(out->deps[0]) + generation_get(out->deps[1]) + generation_get(out->deps[2]);
-
+	t = rcu_read(&tables);
 	value = route_lookup(t, k, k->dst);
-	index = route_adjacency(value, k->hash);
-	adj = adjacency_get(index);
+	index = choose(value, k->hash, &adj);
 	STEP("route", "%s%s", adj->text, (value & PATHS_FLAG) != 0 ? " (chosen among several next hops)" : "");
 	reason = source_check(t, k, in, adj, rec);
 	if (reason == DROP_NONE && link_local(k, k->dst) && adj->type != ADJ_LOCAL)
@@ -146,20 +171,18 @@ static inline void resolve(const struct tables *t, const struct tuple *k, uint16
 	STEP("verdict", "forward: %s, MTU %u", adj->text, adj->mtu);
 }
 
-void resolve4(const struct tables *t, const struct flow_key4 *key, uint64_t hash, const struct recorder *rec,
-	struct resolution *out)
+void resolve4(const struct flow_key4 *key, uint64_t hash, const struct recorder *rec, struct resolution *out)
 {
 	struct tuple k = { (const uint8_t *)&key->src, (const uint8_t *)&key->dst, key->zone_proto >> 8, hash, false };
 
-	resolve(t, &k, generation_dst4(key->dst), rec, out);
+	resolve(&k, generation_dst4(key->dst), rec, out);
 }
 
-void resolve6(const struct tables *t, const struct flow_key6 *key, uint64_t hash, const struct recorder *rec,
-	struct resolution *out)
+void resolve6(const struct flow_key6 *key, uint64_t hash, const struct recorder *rec, struct resolution *out)
 {
 	struct tuple k = { key->src, key->dst, key->zone_proto >> 8, hash, true };
 
-	resolve(t, &k, generation_dst6(key->dst), rec, out);
+	resolve(&k, generation_dst6(key->dst), rec, out);
 }
 
 bool resolution_current(const struct flow *flow)

@@ -25,12 +25,10 @@ struct resolution {
 
 #define ZONE_NONE UINT32_MAX
 
-/** Decide one direction. Counters of generations are read before the tables. Thread: worker or control; the tables are
- * valid until the caller's next quiescent state. */
-void resolve4(const struct tables *t, const struct flow_key4 *key, uint64_t hash, const struct recorder *rec,
-	struct resolution *out);
-void resolve6(const struct tables *t, const struct flow_key6 *key, uint64_t hash, const struct recorder *rec,
-	struct resolution *out);
+/** Decide one direction from the tables published now; counters of generations are read before them. Thread: an RCU
+ * reader (worker, or control registered as one). */
+void resolve4(const struct flow_key4 *key, uint64_t hash, const struct recorder *rec, struct resolution *out);
+void resolve6(const struct flow_key6 *key, uint64_t hash, const struct recorder *rec, struct resolution *out);
 
 /** True when the decision's dependencies have not changed. */
 bool resolution_current(const struct flow *flow);

@@ -17,18 +17,18 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 
 	counter_add(&w->counters->events[EVENT_flow_miss], 1);
 	if (v6)
-		resolve6(w->tables, &p->key6, p->hash, NULL, &fwd);
+		resolve6(&p->key6, p->hash, NULL, &fwd);
 	else
-		resolve4(w->tables, &p->key4, p->hash, NULL, &fwd);
+		resolve4(&p->key4, p->hash, NULL, &fwd);
 	if (!fwd.cache)
 		return fwd.decision.adjacency;
 	if (fwd.reverse_zone != ZONE_NONE) {
 		if (v6) {
 			pkt_reverse_key6(&p->key6, fwd.reverse_zone, &rkey6);
-			resolve6(w->tables, &rkey6, flow_hash6(w->flows, &rkey6), NULL, &rev);
+			resolve6(&rkey6, flow_hash6(w->flows, &rkey6), NULL, &rev);
 		} else {
 			pkt_reverse_key4(&p->key4, fwd.reverse_zone, &rkey4);
-			resolve4(w->tables, &rkey4, flow_hash4(w->flows, &rkey4), NULL, &rev);
+			resolve4(&rkey4, flow_hash4(w->flows, &rkey4), NULL, &rev);
 		}
 		pair = rev.cache && rev.decision.adjacency >= DROP_REASON_COUNT;
 	}
@@ -52,25 +52,34 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 /** Something was committed since the flow was last checked: still true, or decide again. */
 uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, bool v6)
 {
+	uint64_t before = atomic_load_explicit(&flow->decision, memory_order_acquire), after;
 	struct resolution r;
+	uint8_t flags;
 
-	if (!resolution_current(flow)) {
-		counter_add(&w->counters->events[EVENT_flow_stale], 1);
-		if (v6)
-			resolve6(w->tables, &p->key6, p->hash, NULL, &r);
-		else
-			resolve4(w->tables, &p->key4, p->hash, NULL, &r);
-		if (!r.cache)
-			return r.decision.adjacency;
-		flow_decision_set(flow, r.decision);
-		atomic_store_explicit(&flow->flags,
-			(uint8_t)((atomic_load_explicit(&flow->flags, memory_order_relaxed) & ~FLOW_NEGATIVE) |
-				(r.decision.adjacency < DROP_REASON_COUNT ? FLOW_NEGATIVE : 0)),
-			memory_order_relaxed);
-		atomic_store_explicit(&flow->rule, r.rule, memory_order_relaxed);
+	if (resolution_current(flow)) {
+		atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
+		return flow_decision_get(flow).adjacency;
 	}
+	counter_add(&w->counters->events[EVENT_flow_stale], 1);
+	if (v6)
+		resolve6(&p->key6, p->hash, NULL, &r);
+	else
+		resolve4(&p->key4, p->hash, NULL, &r);
+	if (!r.cache)
+		return r.decision.adjacency;
+	memcpy(&after, &r.decision, sizeof(after));
+	/* Another worker may be deciding the same flow, from other tables: whoever comes second leaves no mark, so that an
+	 * old decision is never stamped with a new epoch. */
+	if (!atomic_compare_exchange_strong_explicit(&flow->decision, &before, after, memory_order_acq_rel,
+		    memory_order_relaxed))
+		return r.decision.adjacency;
+	flags = atomic_load_explicit(&flow->flags, memory_order_relaxed) & (uint8_t)~FLOW_NEGATIVE;
+	if (r.decision.adjacency < DROP_REASON_COUNT)
+		flags |= FLOW_NEGATIVE;
+	atomic_store_explicit(&flow->flags, flags, memory_order_relaxed);
+	atomic_store_explicit(&flow->rule, r.rule, memory_order_relaxed);
 	atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
-	return flow_decision_get(flow).adjacency;
+	return r.decision.adjacency;
 }
 
 static inline bool addressed_to_node(const struct tunnel_table *t, const struct pkt *p)

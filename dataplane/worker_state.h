@@ -40,6 +40,8 @@ struct vector {
 	uint16_t n4, n6;
 };
 
+enum worker_state { WORKER_STARTING, WORKER_RUNNING, WORKER_FAILED };
+
 struct worker {
 	/* Set for each burst. */
 	const struct tables *tables;
@@ -76,6 +78,7 @@ struct worker {
 	_Atomic uint64_t sleeps;   /* readers: control */
 	_Atomic uint32_t clock_ms; /* copy of now_ms; readers: control */
 	uint64_t epoll_serial;     /* of the list that epoll_fd watches */
+	_Atomic int state;         /* enum worker_state; readers: control */
 	pthread_t thread;
 	bool borrowed;             /* the thread has been joined: see loop.h */
 } __rte_cache_aligned;

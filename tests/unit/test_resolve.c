@@ -26,7 +26,6 @@ static struct resolution resolve_text(
 	uint32_t zone, const char *src, const char *dst, uint64_t hash)
 {
 	const struct recorder rec = { record, steps };
-	const struct tables *t = rcu_own(&tables);
 	struct ip_addr s = ip(src), d = ip(dst);
 	struct resolution plain, told;
 
@@ -38,15 +37,15 @@ static struct resolution resolve_text(
 
 		memcpy(k.src, s.bytes, 16);
 		memcpy(k.dst, d.bytes, 16);
-		resolve6(t, &k, hash, NULL, &plain);
-		resolve6(t, &k, hash, &rec, &told);
+		resolve6(&k, hash, NULL, &plain);
+		resolve6(&k, hash, &rec, &told);
 	} else {
 		struct flow_key4 k = { .zone_proto = zone << 8 | IPPROTO_UDP };
 
 		memcpy(&k.src, s.bytes, 4);
 		memcpy(&k.dst, d.bytes, 4);
-		resolve4(t, &k, hash, NULL, &plain);
-		resolve4(t, &k, hash, &rec, &told);
+		resolve4(&k, hash, NULL, &plain);
+		resolve4(&k, hash, &rec, &told);
 	}
 	CU_ASSERT_EQUAL(plain.decision.adjacency, told.decision.adjacency);
 	CU_ASSERT_EQUAL(plain.decision.generation, told.decision.generation);
