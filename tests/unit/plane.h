@@ -37,6 +37,11 @@ static void plane_polls(struct port *const *list, size_t count)
 	plane.polled = (unsigned)count;
 }
 
+static void plane_remove_dir(void)
+{
+	rmdir(plane.dir);
+}
+
 static inline void plane_start(void)
 {
 	struct forwarding_conf conf = { .tunnel_types = tunnel_types, .n_workers = 1, .poll_ports = plane_polls };
@@ -46,6 +51,7 @@ static inline void plane_start(void)
 		plane.pool = eal_pool("plane", 4096, 2048);
 		strcpy(plane.dir, "/tmp/podlane-test-XXXXXX");
 		CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(plane.dir));
+		atexit(plane_remove_dir);
 	}
 	conf.pool = conf.large_pool = plane.pool;
 	memset(counter_blocks, 0, sizeof(counter_blocks));
