@@ -14,6 +14,7 @@ import pytest
 from guest import TUNNELS, GuestNode
 from lab import Lab, Pod, PodlaneNode, kill_process, run, wait_for
 
+MARKER = 0x88b5  # ethertype for local experiments, IEEE 802
 PAIRS = ["ipip", "sit", "ipip6", "ip6ip6"]
 
 
@@ -47,22 +48,33 @@ class Bench:
         return (self.pod.v4, self.guest.v4) if family == 4 else (self.pod.v6, self.guest.v6)
 
     @contextlib.contextmanager
-    def capture(self, *what):
+    def capture(self, what=""):
         """Frames between the node and the guest, as scapy packets; complete when the block is left."""
         from scapy.all import rdpcap
         path = os.path.join(self.lab.dir, f"wire-{time.monotonic_ns()}.pcap")
-        dump = self.lab.switch.popen("tcpdump", "-i", self.guest.tap, "-w", path, "-U", "--immediate-mode", *what,
+        # Slots of the capture's ring are as long as -s says: the default leaves room for a few dozen frames only.
+        dump = self.lab.switch.popen("tcpdump", "-i", self.guest.tap, "-w", path, "-U", "--immediate-mode",
+                                     "-s", "2048", "-B", "32768",
+                                     *([f"ether proto {MARKER:#x} or ({what})"] if what else []),
                                      log=os.path.basename(path) + ".log")
         wait_for("tcpdump listens", lambda: "listening" in open(dump.log).read())
         frames = []
         yield frames
-        time.sleep(0.1)
+        # A frame of our own is the last one: no delay would be long enough on a busy machine.
+        mark = os.urandom(46)
+        with self.lab.switch.entered(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as wire:
+            wire.bind(("br0", 0))
+            wire.send(bytes.fromhex(self.guest.mac.replace(":", "")) + bytes.fromhex("020000000001") +
+                      MARKER.to_bytes(2, "big") + mark)
+        wait_for("the marker is captured", lambda: mark in open(path, "rb").read())
         kill_process(dump)
+        dropped = re.search(r"(\d+) packets dropped by kernel", open(dump.log).read())
+        assert dropped and int(dropped.group(1)) == 0, "the capture is not complete"
         # tcpdump verifies the checksums and lengths of every header that it finds, inner ones included.
         text = run("tcpdump", "-vv", "-n", "-r", path)
         for bad in ("bad cksum", "(incorrect", "wrong icmp", "bad-len", "truncated"):
             assert bad not in text, text
-        frames.extend(rdpcap(path))
+        frames.extend(f for f in rdpcap(path) if f.type != MARKER)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +164,7 @@ def test_ecn_and_dscp_outwards(pair, tos):
     with bench.capture("ip proto 4 or ip proto 41 or ip6 proto 4 or ip6 proto 41") as frames:
         bench.pod.sh("ping", f"-{family}", "-c", "2", "-i", "0.1", "-W", "3", "-Q", tos, guest)
     sent = [is_inside(bench, f, family) for f in frames if f.dst == bench.guest.mac]
-    assert len(sent) == 2
+    assert len(sent) == 2, [f.summary() for f in frames]
     for outer, inner in sent:
         assert traffic_class(inner) == tos
         assert traffic_class(outer) == tos
