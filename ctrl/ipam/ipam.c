@@ -16,7 +16,8 @@ struct address_set {
 
 struct cursor {
 	struct ip_prefix pool;
-	uint64_t last; /* offset given out last */
+	uint64_t last;  /* offset given out last by a commit */
+	uint64_t tried; /* offset given out last by ipam_assign, which may be a dry run */
 };
 
 struct ipam {
@@ -119,6 +120,8 @@ static const struct pod *as_pod(const struct object *obj)
 
 void ipam_committed(struct ipam *ipam, const struct change *changes, size_t count)
 {
+	for (size_t i = 0; i < ipam->n_cursors; i++)
+		ipam->cursors[i].last = ipam->cursors[i].tried;
 	/* All removals first: an address may move from one pod to another in one commit. */
 	for (size_t i = 0; i < count; i++) {
 		const struct pod *pod = as_pod(changes[i].before);
@@ -171,7 +174,7 @@ static struct cursor *cursor_of(struct ipam *ipam, const struct ip_prefix *pool)
 		return NULL;
 	ipam->cursors = grown;
 	grown += ipam->n_cursors++;
-	*grown = (struct cursor){ .pool = *pool, .last = 0 };
+	*grown = (struct cursor){ .pool = *pool };
 	return grown;
 }
 
@@ -246,7 +249,7 @@ static bool pick_from(struct assignment *a, const struct ip_prefix *pool, struct
 		return false;
 	}
 	pool_range(pool, &first, &end);
-	at = cursor->last + 1 > first ? cursor->last + 1 : first;
+	at = cursor->tried + 1 > first ? cursor->tried + 1 : first;
 	/* Addresses in use are fewer than those looked at, so the search is bounded by the pods
 	 * of the node. */
 	for (uint64_t n = first; n < end; n++, at++) {
@@ -254,7 +257,7 @@ static bool pick_from(struct assignment *a, const struct ip_prefix *pool, struct
 			at = first;
 		*out = address_at(pool, at);
 		if (!in_use(a, out)) {
-			cursor->last = at;
+			cursor->tried = at;
 			return true;
 		}
 	}
@@ -388,7 +391,11 @@ int ipam_assign(
 	struct ipam *ipam, const struct model *model, struct changeset *set, struct error *err)
 {
 	struct assignment a = { .ipam = ipam, .set = set };
-	int ret = assign(&a, model, err);
+	int ret;
+
+	for (size_t i = 0; i < ipam->n_cursors; i++)
+		ipam->cursors[i].tried = ipam->cursors[i].last;
+	ret = assign(&a, model, err);
 
 	for (size_t i = 0; i < a.n_done; i++)
 		object_unref(a.done[i]);

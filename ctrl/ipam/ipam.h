@@ -19,8 +19,8 @@ void ipam_free(struct ipam *ipam);
 void ipam_committed(struct ipam *ipam, const struct change *changes, size_t count);
 
 /** Give addresses to the pods of a set that have none: the ones the pod had before, else from the
- * pools as they are after the set. Nothing is remembered until ipam_committed, apart from the
- * cursors. @return 0; -ENOSPC when the pools of a family are full; -EINVAL when there is no pool
+ * pools as they are after the set. Nothing is remembered until ipam_committed, so that dry runs use
+ * nothing up. @return 0; -ENOSPC when the pools of a family are full; -EINVAL when there is no pool
  * at all; -ENOMEM. */
 int ipam_assign(
 	struct ipam *ipam, const struct model *model, struct changeset *set, struct error *err);
