@@ -170,10 +170,11 @@ static uint8_t kernel_family(const struct ip_addr *addr)
 	return addr->family == IP_V4 ? AF_INET : AF_INET6;
 }
 
-static int address_add(struct request *r, int index, const struct ip_addr *addr)
+/** type: RTM_NEWADDR or RTM_DELADDR. */
+static int address_request(struct request *r, uint16_t type, int index, const struct ip_addr *addr)
 {
-	struct ifaddrmsg *ifa =
-		request_start(r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, sizeof(*ifa));
+	struct ifaddrmsg *ifa = request_start(r, type,
+		type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(*ifa));
 
 	ifa->ifa_family = kernel_family(addr);
 	ifa->ifa_prefixlen = (uint8_t)ip_family_bits(addr->family);
@@ -186,11 +187,12 @@ static int address_add(struct request *r, int index, const struct ip_addr *addr)
 	return request_send(r);
 }
 
-/** via NULL: the destination is on the link. */
-static int route_add(
-	struct request *r, int index, const struct ip_prefix *dst, const struct ip_addr *via)
+/** type: RTM_NEWROUTE or RTM_DELROUTE. via NULL: the destination is on the link. */
+static int route_request(struct request *r, uint16_t type, int index, const struct ip_prefix *dst,
+	const struct ip_addr *via)
 {
-	struct rtmsg *rtm = request_start(r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(*rtm));
+	struct rtmsg *rtm = request_start(r, type,
+		type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(*rtm));
 
 	rtm->rtm_family = kernel_family(&dst->addr);
 	rtm->rtm_dst_len = dst->len;
@@ -222,13 +224,13 @@ static int routes_add(
 		dst.len = (uint8_t)ip_family_bits(gateway->family);
 		/* Every IPv6 interface has fe80::/64 already. */
 		if (gateway->family == IP_V4 || !ip_addr_is_link_local(gateway))
-			ret = route_add(r, index, &dst, NULL);
+			ret = route_request(r, RTM_NEWROUTE, index, &dst, NULL);
 		for (size_t i = 0; i < n && ret == 0; i++) {
 			dst = (struct ip_prefix){ .addr.family = gateway->family };
 			if (params->n_routes > 0)
 				dst = ip_prefix_canonical(&params->routes[i]);
 			if (dst.addr.family == gateway->family)
-				ret = route_add(r, index, &dst, gateway);
+				ret = route_request(r, RTM_NEWROUTE, index, &dst, gateway);
 		}
 		if (ret < 0)
 			return error_set(err, -ret, NULL,
@@ -288,7 +290,7 @@ static int configure(
 		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s",
 			params->name, params->interface, strerror(-ret));
 	for (size_t i = 0; i < params->n_addresses; i++) {
-		ret = address_add(r, index, &params->addresses[i]);
+		ret = address_request(r, RTM_NEWADDR, index, &params->addresses[i]);
 		if (ret < 0)
 			return error_set(err, -ret, NULL, "port %s: interface %s: address %s: %s",
 				params->name, params->interface,
@@ -314,4 +316,72 @@ int tap_link_configure(const struct port_params *params, struct error *err)
 	ret = configure(&r, index, params, err);
 	mnl_socket_close(r.socket);
 	return ret;
+}
+
+/* Changes of an interface that is in use. */
+
+static bool has_address(const struct tap_addressing *a, const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < a->n_addresses; i++) {
+		if (ip_addr_equal(&a->addresses[i], addr))
+			return true;
+	}
+	return false;
+}
+
+static bool has_route(const struct tap_addressing *a, const struct ip_prefix *route)
+{
+	for (size_t i = 0; i < a->n_routes; i++) {
+		if (ip_prefix_equal(&a->routes[i], route))
+			return true;
+	}
+	return false;
+}
+
+/** Add (or delete) what `of` has and `without` has not. @return 0 or the first error; deleting goes on after errors: what
+ * is not there any more need not be deleted. */
+static int difference(struct request *r, int index, bool add, const struct tap_addressing *of,
+	const struct tap_addressing *without, const struct ip_addr gateway[2])
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < of->n_addresses && (ret == 0 || !add); i++) {
+		if (!has_address(without, &of->addresses[i]))
+			ret = address_request(r, add ? RTM_NEWADDR : RTM_DELADDR, index,
+				&of->addresses[i]);
+	}
+	for (size_t i = 0; i < of->n_routes && (ret == 0 || !add); i++) {
+		const struct ip_addr *via =
+			&gateway[of->routes[i].addr.family == IP_V4 ? 0 : 1];
+
+		if (via->family != IP_NONE && !has_route(without, &of->routes[i]))
+			ret = route_request(r, add ? RTM_NEWROUTE : RTM_DELROUTE, index,
+				&of->routes[i], via);
+	}
+	return ret;
+}
+
+int tap_link_change(const char *interface, const struct tap_addressing *before,
+	const struct tap_addressing *after, const struct ip_addr gateway[2], const char *port,
+	struct error *err)
+{
+	int index = (int)if_nametoindex(interface), ret;
+	struct request r;
+
+	if (index == 0)
+		return error_set(err, ENODEV, NULL, "port %s: interface %s is gone", port, interface);
+	ret = request_open(&r);
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %s: no rtnetlink: %s", port, strerror(-ret));
+	/* New ones first: an interface that loses its last address loses its routes with it. */
+	ret = difference(&r, index, true, after, before, gateway);
+	if (ret == 0)
+		difference(&r, index, false, before, after, gateway);
+	else
+		difference(&r, index, false, after, before, gateway);
+	mnl_socket_close(r.socket);
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %s: interface %s refuses its new addresses or routes: %s",
+			port, interface, strerror(-ret));
+	return 0;
 }

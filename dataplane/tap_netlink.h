@@ -25,4 +25,17 @@ int tap_link_move(const char *name, int netns_fd, const char *as, const struct p
  * port gets none. -EEXIST: an address or route of another interface is in the way. */
 int tap_link_configure(const struct port_params *params, struct error *err);
 
+/** What an interface has from us: addresses (/32 and /128), and routes through the gateways. */
+struct tap_addressing {
+	struct ip_addr *addresses;
+	struct ip_prefix *routes; /* canonical */
+	size_t n_addresses, n_routes;
+};
+
+/** Inside the interface's namespace: from what it has to what it shall have, without a moment with less than both have in
+ * common. gateway: IPv4 and IPv6 next hop of the routes. On error what it had stays. */
+int tap_link_change(const char *interface, const struct tap_addressing *before,
+	const struct tap_addressing *after, const struct ip_addr gateway[2], const char *port,
+	struct error *err);
+
 #endif

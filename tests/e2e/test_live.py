@@ -141,3 +141,31 @@ def test_idle_daemon_is_idle(pair):
     time.sleep(2)
     ticks = cpu() - start
     assert ticks <= 0.10 * 2 * os.sysconf("SC_CLK_TCK"), f"{ticks} ticks in 2 s"
+
+
+def test_pod_changes_its_addresses(pair):
+    """Live, with the pod's other addresses and its routes untouched."""
+    guest = Pod(pair.lab, "mover", [pair.a.address(4, 70), pair.a.address(6, 70)])
+    pair.a.put("pods", guest.object())
+    guest.ping(pair.pods["pod-b1"].v4)
+    new4 = pair.a.address(4, 71)
+    pair.a.patch("pods", "mover", {"addresses": [new4, guest.v6]})
+    assert new4 in guest.sh("ip", "addr") and guest.v4 not in guest.sh("ip", "addr")
+    pair.pods["pod-b1"].ping(new4)
+    pair.pods["pod-b1"].ping(guest.v6)
+    _, received, _ = pair.pods["pod-b1"].ping(guest.v4, count=1, check=False, timeout=1)
+    assert received == 0
+    pair.a.delete("pods", "mover")
+
+
+def test_node_routes_follow_peers(pair):
+    """The kernel of the node reaches pods of peers that come later, and forgets those of peers that go."""
+    assert "10.99.0.0/16" not in pair.a.sh("ip", "route")
+    pair.a.put("peers", {"name": "late", "underlay": ["192.0.2.77"], "pod_cidrs": ["10.99.0.0/16", "fd00:99::/48"],
+                         "encap": "ipip"})
+    assert "10.99.0.0/16 via 169.254.1.1 dev podlane0" in pair.a.sh("ip", "route")
+    assert "fd00:99::/48 via fe80::1 dev podlane0" in pair.a.sh("ip", "-6", "route")
+    pair.a.delete("peers", "late")
+    assert "10.99.0.0/16" not in pair.a.sh("ip", "route")
+    assert "fd00:99::/48" not in pair.a.sh("ip", "-6", "route")
+    pair.a.ping(pair.pods["pod-b1"].v4)
