@@ -58,7 +58,7 @@ bool offload_complete_checksum(struct rte_mbuf *m)
 {
 	uint64_t kind = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
 	struct layout at;
-	rte_be16_t *field;
+	void *field; /* at an odd address when l2_len is */
 	uint16_t sum;
 
 	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
@@ -69,17 +69,19 @@ bool offload_complete_checksum(struct rte_mbuf *m)
 		if (!layout_of(m, sizeof(struct rte_tcp_hdr), &at))
 			return false;
 		field = rte_pktmbuf_mtod_offset(
-			m, rte_be16_t *, at.l4 + offsetof(struct rte_tcp_hdr, cksum));
+			m, void *, at.l4 + offsetof(struct rte_tcp_hdr, cksum));
 	} else if (kind == RTE_MBUF_F_TX_UDP_CKSUM) {
 		if (!layout_of(m, sizeof(struct rte_udp_hdr), &at))
 			return false;
 		field = rte_pktmbuf_mtod_offset(
-			m, rte_be16_t *, at.l4 + offsetof(struct rte_udp_hdr, dgram_cksum));
+			m, void *, at.l4 + offsetof(struct rte_udp_hdr, dgram_cksum));
 	} else {
 		return false;
 	}
 	sum = (uint16_t)~pkt_checksum(m, at.l4, at.l4_bytes, 0);
-	*field = sum == 0 && kind == RTE_MBUF_F_TX_UDP_CKSUM ? 0xffff : sum;
+	if (sum == 0 && kind == RTE_MBUF_F_TX_UDP_CKSUM)
+		sum = 0xffff;
+	memcpy(field, &sum, sizeof(sum));
 	m->ol_flags &= ~(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG);
 	return true;
 }

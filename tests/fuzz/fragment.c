@@ -103,6 +103,51 @@ static uint32_t frame_make(const struct record *r, uint8_t *frame)
 	return (uint32_t)(to - frame) + r->len;
 }
 
+/* --- the model ---------------------------------------------------------------------------------------------- */
+
+/** Fragments of one packet that were accepted and are not forgotten. */
+struct accepted {
+	unsigned count;
+	struct {
+		uint32_t start, end;
+	} parts[RECORDS_MAX];
+	uint32_t seen, total; /* total 0: the last one has not come */
+};
+static struct accepted model[2][2][2]; /* tracked or reassembled, family, packet */
+
+static bool
+	model_lost; /* fragments were forgotten that the model does not know of: time, refusals */
+
+static struct accepted *model_of(const struct record *r)
+{
+	return &model[(r->flags & RECORD_TRACK) != 0][r->flags & RECORD_V6][r->id & 1];
+}
+
+/** A fragment was accepted: none of its bytes may have been there before. */
+static void model_accept(const struct record *r)
+{
+	struct accepted *a = model_of(r);
+	const uint32_t start = r->units * 8u, end = start + r->len;
+
+	if (model_lost)
+		return;
+	for (unsigned i = 0; i < a->count; i++)
+		REQUIRE(start >= a->parts[i].end || end <= a->parts[i].start,
+			"%u-%u is accepted, so was %u-%u", start, end, a->parts[i].start,
+			a->parts[i].end);
+	REQUIRE(a->total == 0 || end <= a->total, "%u-%u is accepted, behind the end at %u", start,
+		end, a->total);
+	a->parts[a->count].start = start;
+	a->parts[a->count++].end = end;
+	a->seen += r->len;
+	if (!(r->flags & RECORD_MORE))
+		a->total = end;
+	if (a->seen == a->total)
+		memset(a, 0, sizeof(*a)); /* whole, and forgotten */
+}
+
+/* --- the code under test ------------------------------------------------------------------------------------ */
+
 static void release(const struct fragment_release *out, uint8_t id, bool ports)
 {
 	for (unsigned i = 0; i < out->count; i++) {
@@ -117,7 +162,7 @@ static void release(const struct fragment_release *out, uint8_t id, bool ports)
 	}
 }
 
-static void track(struct rte_mbuf *m, struct pkt *p, uint8_t id)
+static void track(struct rte_mbuf *m, struct pkt *p, const struct record *r)
 {
 	struct fragment_release out, dropped;
 	bool was_held;
@@ -134,17 +179,18 @@ static void track(struct rte_mbuf *m, struct pkt *p, uint8_t id)
 		REQUIRE(was_held ? out.count == 0 : out.count > 0, "held %d, %u out", was_held,
 			out.count);
 		REQUIRE(dropped.count == 0, "%u dropped for no reason", dropped.count);
+		model_accept(r);
 	}
 	held += was_held;
 	REQUIRE(held >= dropped.count && held >= out.count - (out.count > 0),
 		"more came out than was held");
 	held -= dropped.count + (out.count > 0 ? out.count - 1u : 0);
 	REQUIRE(held <= HELD_MAX, "%u held", held);
-	release(&out, id, true);
-	release(&dropped, id, false);
+	release(&out, r->id, true);
+	release(&dropped, r->id, false);
 }
 
-static void reassemble(struct rte_mbuf *m, struct pkt *p, uint8_t id)
+static void reassemble(struct rte_mbuf *m, struct pkt *p, const struct record *r)
 {
 	static uint8_t bytes[FRAME_MAX];
 	const unsigned before = reassembly_held(reassembly);
@@ -158,6 +204,10 @@ static void reassemble(struct rte_mbuf *m, struct pkt *p, uint8_t id)
 			reassembly_held(reassembly) + freed + (whole != NULL ? merged + 1 : 0),
 		"%u held, one more, %u freed, %u merged, %u held", before, freed, merged,
 		reassembly_held(reassembly));
+	if (freed == 0)
+		model_accept(r);
+	else
+		model_lost = true;
 	if (whole == NULL) {
 		REQUIRE(merged == 0, "merged into nothing");
 		return;
@@ -172,14 +222,14 @@ static void reassemble(struct rte_mbuf *m, struct pkt *p, uint8_t id)
 	off = (uint32_t)p->l2_len + p->l3_len;
 	REQUIRE(len == (uint32_t)p->l2_len + p->ip_len, "%u bytes", len);
 	for (uint32_t i = off; i < len; i++)
-		REQUIRE(bytes[i] == payload_byte(id, i - off), "byte %u of the whole", i - off);
+		REQUIRE(bytes[i] == payload_byte(r->id, i - off), "byte %u of the whole", i - off);
 	rte_pktmbuf_free(whole);
 }
 
 static void record_play(struct input *in)
 {
 	static uint8_t frame[FRAME_MAX];
-	struct record r = { .flags = input_u8(in), .id = input_u8(in) & 3 };
+	struct record r = { .flags = input_u8(in), .id = input_u8(in) & 1 };
 	struct cuts cuts = { .no_tailroom = r.flags & RECORD_NO_TAILROOM };
 	struct parsed parsed;
 	struct rte_mbuf *m;
@@ -188,8 +238,10 @@ static void record_play(struct input *in)
 	r.units = input_u16(in) & 0x1fff;
 	r.len = (uint16_t)(input_u16(in) & 0x7ff);
 	r.cut = input_u8(in);
-	if (r.flags & RECORD_LATER)
+	if (r.flags & RECORD_LATER) {
 		now_ms += r.cut * 512u;
+		model_lost = true;
+	}
 	if (r.cut != 0) {
 		cuts.count = 1;
 		cuts.len[0] = r.cut;
@@ -201,9 +253,9 @@ static void record_play(struct input *in)
 	if (parsed.class != PKT_FRAG) {
 		rte_pktmbuf_free(m);
 	} else if (r.flags & RECORD_TRACK) {
-		track(m, &p, r.id);
+		track(m, &p, &r);
 	} else {
-		reassemble(m, &p, r.id);
+		reassemble(m, &p, &r);
 	}
 }
 
@@ -214,7 +266,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	mbufs_setup();
 	table = fragment_table_new(8, HELD_MAX);
-	reassembly = reassembly_new(8, SOCKET_ID_ANY);
+	reassembly = reassembly_new(64, SOCKET_ID_ANY); /* room for every record */
+	memset(model, 0, sizeof(model));
+	model_lost = false;
 	REQUIRE(table != NULL && reassembly != NULL, "no tables");
 	held = 0;
 	now_ms = UINT32_MAX - 100000; /* the clock wraps while we play */

@@ -162,4 +162,38 @@ static inline bool l4_sum_good(const uint8_t *bytes, const struct pkt *p)
 	return slow_sum(ip + p->l3_len, len, pseudo) == 0xffff;
 }
 
+/** Make the lengths and IPv4 header checksums of a packet fit the bytes there are, and of what its tunnels carry. */
+static inline void mend(uint8_t *ip, uint32_t len, unsigned depth)
+{
+	const bool v6 = len > 0 && ip[0] >> 4 == 6;
+	const uint32_t header = v6 ? 40 : len > 0 ? (ip[0] & 15u) * 4 : 0;
+	const uint32_t length = v6 ? len - 40 : len;
+	uint8_t *next = ip + header;
+	uint8_t proto;
+	uint16_t sum;
+
+	if (depth > 3 || header < 20 || len < header || len > UINT16_MAX)
+		return;
+	ip[v6 ? 4 : 2] = (uint8_t)(length >> 8);
+	ip[v6 ? 5 : 3] = (uint8_t)length;
+	proto = ip[v6 ? 6 : 9];
+	if (!v6) {
+		ip[10] = ip[11] = 0;
+		sum = (uint16_t)~slow_sum(ip, header, 0);
+		ip[10] = (uint8_t)(sum >> 8);
+		ip[11] = (uint8_t)sum;
+	}
+	len -= header;
+	if (proto == 4 || proto == 41) {
+		mend(next, len, depth + 1);
+	} else if (proto == 17 && len >= 8 &&
+		   ((next[2] << 8 | next[3]) == 4789 || (next[2] << 8 | next[3]) == 8472)) {
+		next[4] = (uint8_t)(len >> 8);
+		next[5] = (uint8_t)len;
+		next[6] = next[7] = 0;
+		if (len > 30)
+			mend(next + 30, len - 30, depth + 1);
+	}
+}
+
 #endif

@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 def packet():
     """Frames of the unit tests, each with another way to cut it and another parameter."""
     ways = [bytes(6), bytes([2, 40, 14, 20, 0, 0]), bytes([4, 99, 1, 13, 34, 54]), bytes([9, 3, 70, 0, 0, 0]),
-            bytes([8, 255, 0, 0, 0, 0]), bytes([1, 5, 50, 0, 0, 0])]
+            bytes([24, 255, 0, 0, 0, 0]), bytes([17, 5, 50, 0, 0, 0])]
     count = 0
     for name, make in vectors.SETS.items():
         for label, p in make():
@@ -29,6 +29,12 @@ def packet():
                 continue  # near copies of others: mutation finds them
             yield f"{name}-{label}", ways[count % len(ways)] + bytes(p)
             count += 1
+    # Cut where headers end, lengths made right by the target, at the end of the buffer.
+    for label, p in vectors.packet():
+        if label in ("tcp4_df_syn", "udp4", "sctp4", "echo4", "tcp6_syn", "udp6", "echo6", "ext6"):
+            for n in (1, 5, 13):
+                header = 34 if label.endswith("4") or "4_" in label else 54
+                yield f"cut-{label}-{n}", bytes([24, 9, 0, 0, 0, 0]) + bytes(p)[:header + n]
 
 
 V6, MORE, TRACK, DSTOPTS, NO_TAILROOM, CE, ECT, LATER = (1 << i for i in range(8))
