@@ -404,7 +404,7 @@ static void stage_cut(struct run *r, struct rte_mbuf *m, struct pkt *p, struct p
 			"refused and changed");
 		goto free_packet;
 	}
-	reassembly = reassembly_new(4, SOCKET_ID_ANY);
+	reassembly = reassembly_new(16, SOCKET_ID_ANY); /* may hold more than PIECES */
 	for (uint16_t i = 0; i < count; i++) {
 		const struct parsed again = parse_again(out[i], p, false, false);
 		unsigned freed, merged;
