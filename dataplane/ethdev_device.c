@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/ethtool.h>
@@ -337,10 +338,45 @@ static int take(const struct ethdev_device *dev, const struct port_params *param
 	return 0;
 }
 
+/** Packet sockets of this process that are bound to an interface, in ascending order, which is the order they were opened
+ * in; `known` ones (n of them) are left out. */
+static uint16_t packet_sockets(const char *interface, const int *known, uint16_t n, int *out)
+{
+	unsigned index = if_nametoindex(interface);
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	uint16_t count = 0;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		struct sockaddr_ll ll = { 0 };
+		socklen_t len = sizeof(ll), domain_len = sizeof(int);
+		int fd = atoi(entry->d_name), domain = 0;
+		bool old = false;
+		uint16_t at;
+
+		if (entry->d_name[0] == '.' ||
+			getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_len) < 0 ||
+			domain != AF_PACKET || getsockname(fd, (struct sockaddr *)&ll, &len) < 0 ||
+			ll.sll_ifindex != (int)index || count == PORT_QUEUE_MAX)
+			continue;
+		for (uint16_t i = 0; i < n; i++)
+			old = old || known[i] == fd;
+		if (old)
+			continue;
+		for (at = count++; at > 0 && out[at - 1] > fd; at--)
+			out[at] = out[at - 1];
+		out[at] = fd;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return count;
+}
+
 int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *params,
 	uint16_t *ethdev, struct error *err)
 {
-	int ret;
+	int known[PORT_QUEUE_MAX], ret;
+	uint16_t n_known;
 
 	ret = dev->interface[0] != '\0' ? check_interface(dev, params, err) : 0;
 	if (ret < 0)
@@ -360,6 +396,7 @@ int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *pa
 			params->name, RTE_MAX_ETHPORTS);
 	if (dev->af_packet)
 		interface_stop_merging(dev);
+	n_known = dev->af_packet ? packet_sockets(dev->interface, NULL, 0, known) : 0;
 	ret = rte_dev_probe(dev->devargs);
 	if (ret < 0 || !find_ethdev(dev->name, ethdev)) {
 		interface_restore(dev);
@@ -369,6 +406,9 @@ int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *pa
 			dev->devargs);
 	}
 	dev->attached = true;
+	/* DPDK does not tell, and without them an idle worker would have to look again and again. */
+	if (dev->af_packet)
+		dev->n_sockets = packet_sockets(dev->interface, known, n_known, dev->sockets);
 	ret = take(dev, params, *ethdev, err);
 	if (ret < 0)
 		ethdev_device_release(dev, *ethdev);

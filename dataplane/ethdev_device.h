@@ -25,6 +25,9 @@ struct ethdev_device {
 	/* What ethdev_device_attach changed and ethdev_device_release puts back. */
 	bool gro_was_on, lro_was_on;
 	bool attached;
+	/* af_packet: the socket of each queue, to sleep on. DPDK's; never read or closed here. */
+	uint16_t n_sockets;
+	int sockets[PORT_QUEUE_MAX];
 };
 
 /** Understand the string; for af_packet complete it with queues and ring sizes that suit the MTU.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** The ethdev driver: NICs and DPDK's virtual devices. Offloads are announced only where the device
  * has them all; a device that cannot send chains of buffers gets each packet in one. Descriptors
- * to sleep on: none, see rx_fd. */
+ * to sleep on: af_packet's only, see rx_fd. */
 #include "dataplane/ethdev_device.h"
 #include "dataplane/offload.h"
 #include "dataplane/port.h"
@@ -296,13 +296,13 @@ static uint16_t ethdev_tx_burst(
 	return rte_eth_tx_burst(p->ethdev, queue, pkts, n);
 }
 
-/** The virtual devices keep their descriptors to themselves and NIC interrupts need per-driver
- * care: workers poll. */
+/** af_packet's sockets poll readable while their ring holds a frame. Other virtual devices keep their
+ * descriptors to themselves and NIC interrupts need per-driver care: workers look by the clock. */
 static int ethdev_rx_fd(struct port *port, uint16_t queue)
 {
-	(void)port;
-	(void)queue;
-	return -1;
+	const struct port_ethdev *p = (const struct port_ethdev *)port;
+
+	return p->device.n_sockets == port->n_rxq ? p->device.sockets[queue] : -1;
 }
 
 static void ethdev_tick(struct port *port)
