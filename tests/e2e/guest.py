@@ -45,12 +45,14 @@ for m in $(cat /boot.modules); do modprobe $m || echo "init: no module $m"; done
 ip link set lo up
 until port=$(ls /dev/vport*p1 2>/dev/null); do sleep 0.05; done
 exec 3<>$port
+# Files of the commands, and of what they start, are named relative to this directory.
+cd "$(mktemp -d)"
 echo ready >&3
 # A command is one line: token and script in base64. The answer is one line: token, exit status, output in base64.
 while read -r token script <&3; do
-	echo "$script" | base64 -d >/tmp/script
-	sh /tmp/script </dev/null >/tmp/output 2>&1 3>&-
-	echo "$token $? $(base64 -w 0 /tmp/output)" >&3
+	echo "$script" | base64 -d >script
+	sh ./script </dev/null >output 2>&1 3>&-
+	echo "$token $? $(base64 -w 0 output)" >&3
 done
 echo "init: the host is gone"
 poweroff -f

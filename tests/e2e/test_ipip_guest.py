@@ -216,7 +216,7 @@ MEGABYTE = 1 << 20
 def send_from_pod(bench, family):
     """A megabyte from the pod to busybox nc in the guest."""
     _, guest = bench.addresses(family)
-    bench.guest.sh(f"rm -f /tmp/in; nc -l -p 7000 </dev/null >/tmp/in 2>&1 & echo $! >/tmp/nc.pid")
+    bench.guest.sh("rm -f in; nc -l -p 7000 </dev/null >in 2>&1 & echo $! >nc.pid")
     wait_for("nc listens", lambda: ":7000" in bench.guest.sh("netstat -ltn"))
     data = os.urandom(MEGABYTE)
     with bench.pod.entered():
@@ -225,20 +225,20 @@ def send_from_pod(bench, family):
         s.sendall(data)
         s.shutdown(socket.SHUT_WR)
         assert s.recv(1) == b""
-    bench.guest.sh("while kill -0 $(cat /tmp/nc.pid) 2>/dev/null; do sleep 0.1; done", timeout=30)
-    assert bench.guest.sh("sha256sum </tmp/in").split()[0] == hashlib.sha256(data).hexdigest()
+    bench.guest.sh("while kill -0 $(cat nc.pid) 2>/dev/null; do sleep 0.1; done", timeout=30)
+    assert bench.guest.sh("sha256sum <in").split()[0] == hashlib.sha256(data).hexdigest()
 
 
 def send_from_guest(bench, family):
     """A megabyte from busybox nc in the guest to the pod."""
     pod, _ = bench.addresses(family)
-    bench.guest.sh("dd if=/dev/urandom of=/tmp/out bs=64k count=16 2>/dev/null")
-    sum_sent = bench.guest.sh("sha256sum </tmp/out").split()[0]
+    bench.guest.sh("dd if=/dev/urandom of=out bs=64k count=16 2>/dev/null")
+    sum_sent = bench.guest.sh("sha256sum <out").split()[0]
     with bench.pod.entered():
         server = socket.create_server((pod, 7001), family=socket.AF_INET if family == 4 else socket.AF_INET6)
     with server:
         server.settimeout(20)
-        bench.guest.sh(f"nc {pod} 7001 </tmp/out >/tmp/nc.out 2>&1 &")
+        bench.guest.sh(f"nc {pod} 7001 <out >nc.out 2>&1 &")
         s, _ = server.accept()
         with s:
             s.settimeout(20)
