@@ -50,13 +50,18 @@ static inline uint32_t ip_header_sum(const struct rte_ipv4_hdr *ip)
 	return sum;
 }
 
+/** What the headers before a packet take from it. */
+struct rewrite_inner {
+	uint64_t hash; /* of its flow key */
+	uint16_t len;  /* of the IP packet, bytes */
+	uint8_t tos;
+	bool v6, df;
+};
+
 static __rte_always_inline void rewrite_copy(uint8_t *to, const uint8_t *from, uint8_t len)
 {
-	/* Constant lengths become a few vector moves: Ethernet, VXLAN and IP-in-IP over either
-	 * family. */
-	if (likely(len == 14))
-		memcpy(to, from, 14);
-	else if (likely(len == 64))
+	/* Constant lengths become a few vector moves: VXLAN and IP-in-IP over either family. */
+	if (likely(len == 64))
 		memcpy(to, from, 64);
 	else if (len == 84)
 		memcpy(to, from, 84);
@@ -69,14 +74,14 @@ static __rte_always_inline void rewrite_copy(uint8_t *to, const uint8_t *from, u
 }
 
 static inline void rewrite_outer4(struct rte_ipv4_hdr *ip, const struct adjacency *adj,
-	const struct pkt *p, uint16_t outer_len, uint16_t outer_id, uint8_t proto)
+	const struct rewrite_inner *p, uint16_t outer_len, uint16_t outer_id, uint8_t proto)
 {
 	const uint16_t df = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
 	uint16_t len = rte_cpu_to_be_16(outer_len);
 	uint16_t frag = ip->fragment_offset;
 	uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
 
-	if ((adj->flags & ADJ_COPY_DF) && (p->flags & PKT_DF))
+	if ((adj->flags & ADJ_COPY_DF) && p->df)
 		frag |= df;
 	if (proto != 0)
 		ip->next_proto_id = proto;
@@ -89,7 +94,7 @@ static inline void rewrite_outer4(struct rte_ipv4_hdr *ip, const struct adjacenc
 }
 
 static inline void rewrite_outer6(struct rte_ipv6_hdr *ip, const struct adjacency *adj,
-	const struct pkt *p, uint16_t outer_len, uint8_t proto)
+	const struct rewrite_inner *p, uint16_t outer_len, uint8_t proto)
 {
 	uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
 
@@ -102,59 +107,75 @@ static inline void rewrite_outer6(struct rte_ipv6_hdr *ip, const struct adjacenc
 		ip->proto = proto;
 }
 
-static inline void rewrite_udp(struct rte_mbuf *m, uint8_t *h, const struct adjacency *adj,
-	const struct pkt *p, uint16_t outer_len)
+static inline void rewrite_udp(
+	uint8_t *h, const struct adjacency *adj, const struct rewrite_inner *p, uint16_t outer_len)
 {
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(h + adj->outer_udp_off);
-	uint16_t len = (uint16_t)(outer_len - (adj->outer_udp_off - adj->outer_ip_off));
 
 	udp->src_port = tunnel_source_port(p->hash);
-	udp->dgram_len = rte_cpu_to_be_16(len);
-	if (unlikely(adj->flags & ADJ_UDP_CHECKSUM)) {
-		const void *ip = h + adj->outer_ip_off;
-		uint16_t pseudo, sum;
-
-		udp->dgram_cksum = 0;
-		pseudo = adj->flags & ADJ_OUTER_V4 ? rte_ipv4_phdr_cksum(ip, 0)
-						   : rte_ipv6_phdr_cksum(ip, 0);
-		sum = (uint16_t)~pkt_checksum(m, adj->outer_udp_off, len, pseudo);
-		udp->dgram_cksum = sum == 0 ? 0xffff : sum;
-	}
+	udp->dgram_len =
+		rte_cpu_to_be_16((uint16_t)(outer_len - (adj->outer_udp_off - adj->outer_ip_off)));
 }
 
-/** Prepend adj->header to a packet that starts at its IP header and has `ip_len` bytes. `p`
- * describes that packet: flags, tos, hash. With adj->mtu respected the outer length fits 16
- * bits. `outer_id` is the IPv4 identification for packets that may be fragmented on the way.
+/** After everything else: the sum covers the whole datagram. */
+static __rte_noinline void rewrite_udp_checksum(
+	struct rte_mbuf *m, const struct adjacency *adj, uint16_t outer_len)
+{
+	const uint16_t len = (uint16_t)(outer_len - (adj->outer_udp_off - adj->outer_ip_off));
+	uint8_t *h = rte_pktmbuf_mtod(m, uint8_t *);
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(h + adj->outer_udp_off);
+	const void *ip = h + adj->outer_ip_off;
+	uint16_t pseudo, sum;
+
+	udp->dgram_cksum = 0;
+	pseudo = adj->flags & ADJ_OUTER_V4 ? rte_ipv4_phdr_cksum(ip, 0) : rte_ipv6_phdr_cksum(ip, 0);
+	sum = (uint16_t)~pkt_checksum(m, adj->outer_udp_off, len, pseudo);
+	udp->dgram_cksum = sum == 0 ? 0xffff : sum;
+}
+
+/** Write the header in front of the IP header of a packet; all but an outer UDP checksum. With adj->mtu respected the
+ * outer length fits 16 bits. outer_id is the IPv4 identification for packets that may be fragmented on the way. */
+static __rte_always_inline void rewrite_write(
+	uint8_t *ip, const struct adjacency *adj, const struct rewrite_inner *p, uint16_t outer_id)
+{
+	const uint16_t type = p->v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	uint16_t outer_len;
+	uint8_t *h, proto = 0;
+
+	if (likely(adj->type == ADJ_REWRITE)) {
+		memcpy(ip - RTE_ETHER_HDR_LEN, adj->header, RTE_ETHER_HDR_LEN);
+		memcpy(ip - sizeof(type), &type, sizeof(type));
+		return;
+	}
+	h = ip - adj->header_len;
+	outer_len = (uint16_t)(p->len + adj->outer_len);
+	rewrite_copy(h, adj->header, adj->header_len);
+	if (likely(adj->flags & ADJ_UDP)) {
+		memcpy(ip - sizeof(type), &type, sizeof(type));
+		rewrite_udp(h, adj, p, outer_len);
+	} else {
+		proto = p->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	}
+	if (likely(adj->flags & ADJ_OUTER_V4))
+		rewrite_outer4((struct rte_ipv4_hdr *)(h + RTE_ETHER_HDR_LEN), adj, p, outer_len, outer_id, proto);
+	else
+		rewrite_outer6((struct rte_ipv6_hdr *)(h + RTE_ETHER_HDR_LEN), adj, p, outer_len, proto);
+}
+
+/** Prepend adj->header to a packet that starts at its IP header and has `ip_len` bytes: see rewrite_write.
  * @return false when there is no headroom (DROP_no_buffer). */
 static inline bool rewrite_prepend(struct rte_mbuf *m, const struct adjacency *adj,
 	const struct pkt *p, uint16_t ip_len, uint16_t outer_id)
 {
-	const bool v6 = p->flags & PKT_V6;
-	const bool udp = adj->flags & ADJ_UDP;
+	const struct rewrite_inner inner = { .hash = p->hash, .len = ip_len, .tos = p->tos,
+		.v6 = p->flags & PKT_V6, .df = p->flags & PKT_DF };
 	uint8_t *h = (uint8_t *)rte_pktmbuf_prepend(m, adj->header_len);
-	uint16_t outer_len = (uint16_t)(ip_len + adj->outer_len);
-	uint8_t proto;
 
 	if (unlikely(h == NULL))
 		return false;
-	rewrite_copy(h, adj->header, adj->header_len);
-	if (adj->type == ADJ_REWRITE || udp) {
-		const uint16_t type =
-			v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
-
-		memcpy(h + adj->header_len - sizeof(type), &type, sizeof(type));
-		if (adj->type == ADJ_REWRITE)
-			return true;
-	}
-	proto = udp ? 0 : v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
-	if (adj->flags & ADJ_OUTER_V4)
-		rewrite_outer4((struct rte_ipv4_hdr *)(h + adj->outer_ip_off), adj, p, outer_len,
-			outer_id, proto);
-	else
-		rewrite_outer6(
-			(struct rte_ipv6_hdr *)(h + adj->outer_ip_off), adj, p, outer_len, proto);
-	if (udp)
-		rewrite_udp(m, h, adj, p, outer_len);
+	rewrite_write(h + adj->header_len, adj, &inner, outer_id);
+	if (unlikely(adj->flags & ADJ_UDP_CHECKSUM))
+		rewrite_udp_checksum(m, adj, (uint16_t)(ip_len + adj->outer_len));
 	return true;
 }
 

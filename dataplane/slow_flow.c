@@ -124,22 +124,18 @@ struct parsed slow_fragment(struct worker *w, const struct port *in, struct pkt 
 		worker_drop(w, dropped.m[i], reason);
 	if (reason != DROP_NONE)
 		return (struct parsed){ PKT_DROP, reason };
-	if (out.count > 0) {
-		struct vector v = { .n4 = 0, .n6 = 0 };
+	for (uint16_t i = 0; i < out.count; i++) {
+		struct pkt *f = &out.p[i];
+		const bool v6 = f->flags & PKT_V6;
+		struct flow *flow;
 
-		for (uint16_t i = 0; i < out.count; i++) {
-			struct pkt *f = &out.p[i];
-
-			f->m = out.m[i];
-			if (f->flags & PKT_V6) {
-				f->hash = flow_hash6(w->flows, &f->key6);
-				v.flow6[v.n6++] = f;
-			} else {
-				f->hash = flow_hash4(w->flows, &f->key4);
-				v.flow4[v.n4++] = f;
-			}
-		}
-		worker_flows(w, in, &v);
+		f->m = out.m[i];
+		f->hash = v6 ? flow_hash6(w->flows, &f->key6) : flow_hash4(w->flows, &f->key4);
+		if (v6)
+			flow_lookup6(w->flows, &f, &flow, 1);
+		else
+			flow_lookup4(w->flows, &f, &flow, 1);
+		worker_flow(w, in, f, flow, v6);
 	}
 	return (struct parsed){ PKT_FRAG, DROP_NONE };
 }

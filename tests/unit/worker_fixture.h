@@ -12,7 +12,7 @@
 
 #include "dataplane/adjacency.h"
 #include "dataplane/generation.h"
-#include "dataplane/worker_state.h"
+#include "dataplane/burst.h"
 #include "tests/unit/eal.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/vectors.h"
