@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "perf/bench.h"
 
+#include "config/log.h"
+
 #include <rte_cycles.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +67,24 @@ uint64_t bench_tsc(void)
 #endif
 }
 
+void bench_die(const char *what, const struct error *err)
+{
+	fprintf(stderr, "podlane-bench: %s%s%s\n", what, err != NULL ? ": " : "", err != NULL ? err->text : "");
+	exit(1);
+}
+
+uint32_t bench_number(const char *text, const char *what, uint32_t min, uint32_t max)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end != '\0' || v < min || v > max) {
+		fprintf(stderr, "podlane-bench: %s takes a number from %u to %u, not \"%s\"\n", what, min, max, text);
+		exit(2);
+	}
+	return (uint32_t)v;
+}
+
 const char *bench_machine(void)
 {
 	static char text[256];
@@ -92,6 +112,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	log_level_set(LOG_LEVEL_WARNING);
 	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);

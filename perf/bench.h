@@ -3,6 +3,8 @@
 #ifndef PERF_BENCH_H
 #define PERF_BENCH_H
 
+#include "config/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +21,10 @@ double samples_max(const struct samples *s);
 
 /** Time stamp counter with the pipeline drained around it, so that short sections are attributed rightly. */
 uint64_t bench_tsc(void);
+/** End the process (1) with "podlane-bench: WHAT: reason". err may be NULL. */
+_Noreturn void bench_die(const char *what, const struct error *err);
+/** A number given to option `what`; ends the process (2) with a message when it is none or out of range. */
+uint32_t bench_number(const char *text, const char *what, uint32_t min, uint32_t max);
 /** "AMD EPYC, 2 CPUs, TSC 2.60 GHz, avx512 yes, hugepages no". */
 const char *bench_machine(void);
 
