@@ -1,208 +1,338 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** podlane-bench pipeline: TSC cycles a packet of the daemon's real packet path (worker_burst to the hand-over to the
- * output port), in process, without I/O, on one worker.
- *
- * warm: a few hundred packets are used again and again, so they stay in the first caches. cold: more packets than the L2
- * cache holds are prepared first and then run through once.
+/** podlane-bench pipeline: TSC cycles and instructions a packet of the daemon's real packet path (worker_burst to the
+ * hand-over to the output port), in process, without I/O, on one worker. One scenario a process, because DPDK's EAL starts
+ * once; a file of scenarios runs a child for each row.
  */
 #include "perf/bench.h"
-#include "perf/packets.h"
+#include "perf/measure.h"
+#include "perf/suite.h"
 
 #include <getopt.h>
+#include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define WARM_PACKETS     256
-#define NEW_FLOW_PACKETS 16384
+/* --- output --------------------------------------------------------------------------------------------------------- */
 
-static struct {
-	const struct plane_scenario *scenario;
-	uint32_t flows, routes, repeats;
-	const char *size;
-	struct packets_sizes sizes;
-	bool cold, json;
-	struct plane plane;
-	struct packets set;
-	struct worker *w;
-} b;
-
-static uint64_t run_once(uint32_t first_flow)
+static json_t *tenths(double v)
 {
-	uint64_t cycles = 0, start;
-
-	packets_prepare(&b.set, first_flow);
-	for (uint32_t i = 0; i < b.set.conf.count; i += VECTOR_SIZE) {
-		uint16_t n = (uint16_t)RTE_MIN(b.set.conf.count - i, (uint32_t)VECTOR_SIZE);
-
-		start = bench_tsc();
-		plane_burst(b.w, b.set.in, b.set.m + i, n);
-		cycles += bench_tsc() - start;
-		plane_burst_begin(b.w);
-	}
-	return cycles;
+	return json_real(round(v * 10) / 10);
 }
 
-/** Cycles of parsing and of looking up alone, over the same packets. */
-static void run_stages(uint32_t first_flow, double *parse, double *lookup)
+static json_t *samples_json(struct samples *s)
 {
-	const struct plane_scenario *s = b.scenario;
-	struct pkt *list[VECTOR_SIZE];
-	uint64_t parse_cycles = 0, lookup_cycles = 0, start;
-	uint32_t n_total = 0;
-
-	packets_prepare(&b.set, first_flow);
-	for (uint32_t i = 0; i + VECTOR_SIZE <= b.set.conf.count; i += VECTOR_SIZE) {
-		start = bench_tsc();
-		for (uint32_t k = 0; k < VECTOR_SIZE; k++) {
-			struct pkt *p = &b.w->meta[k];
-
-			p->m = b.set.m[i + k];
-			pkt_parse_ether(p->m, p, b.set.in->id);
-			list[k] = p;
-		}
-		parse_cycles += bench_tsc() - start;
-		start = bench_tsc();
-		for (uint32_t k = 0; k < VECTOR_SIZE; k++)
-			list[k]->hash = s->v6 && s->work != PLANE_DECAP ? flow_hash6(b.w->flows, &list[k]->key6)
-								  : flow_hash4(b.w->flows, &list[k]->key4);
-		if (s->v6 && s->work != PLANE_DECAP)
-			flow_lookup6(b.w->flows, list, b.w->found, VECTOR_SIZE);
-		else
-			flow_lookup4(b.w->flows, list, b.w->found, VECTOR_SIZE);
-		lookup_cycles += bench_tsc() - start;
-		n_total += VECTOR_SIZE;
-	}
-	*parse = (double)parse_cycles / n_total;
-	*lookup = (double)lookup_cycles / n_total;
+	return json_pack("{s:o, s:o, s:o, s:o}", "median", tenths(samples_median(s)), "min", tenths(samples_min(s)), "max",
+		tenths(samples_max(s)), "spread", tenths(samples_spread(s)));
 }
 
-static void measure(void)
+static json_t *row_json(const struct measure_conf *conf, const char *size, struct measure *m, const char *pages)
 {
-	struct samples total = { .count = 0 }, parse = { .count = 0 }, lookup = { .count = 0 };
-	uint32_t rounds = b.scenario->work == PLANE_NEW_FLOW ? 1 : RTE_MAX(1u, 65536u / b.set.conf.count);
-	uint32_t flow = 0;
-	uint64_t expected = plane_sent(0);
+	json_t *row = json_object(), *stage_cycles = json_object(), *stage_instructions = json_object();
+	char *end;
+	long bytes = strtol(size, &end, 10);
 
-	/* New flows come into a table whose memory has been used before, as in a daemon that runs for a while. */
-	for (uint32_t i = 0; b.scenario->work == PLANE_NEW_FLOW && i < 24; i++, flow += b.set.conf.count)
-		run_once(flow);
-	/* Every flow once, so that the timed packets all hit. */
-	for (uint32_t seen = 0; b.scenario->work != PLANE_NEW_FLOW && seen < b.flows + b.set.conf.count; seen += b.set.conf.count)
-		run_once(seen);
-	for (uint32_t r = 0; r < b.repeats; r++) {
-		uint64_t cycles = 0;
-		double p, l;
-
-		if (b.scenario->work == PLANE_NEW_FLOW) {
-			flow_table_flush(b.w->flows);
-			rcu_quiescent(0);
-			rcu_reclaim();
-		}
-		expected = plane_sent(0) + (uint64_t)rounds * b.set.conf.count;
-		for (uint32_t i = 0; i < rounds; i++, flow += b.set.conf.count)
-			cycles += run_once(flow);
-		if (plane_sent(0) != expected)
-			bench_die("not every packet was forwarded: the figures would be of drops", NULL);
-		samples_add(&total, (double)cycles / ((double)rounds * b.set.conf.count));
-		run_stages(flow, &p, &l);
-		samples_add(&parse, p);
-		samples_add(&lookup, l);
+	json_object_set_new(row, "scenario", json_string(conf->scenario->name));
+	json_object_set_new(row, "flows", json_integer(conf->flows));
+	json_object_set_new(row, "size", *end == '\0' ? json_integer(bytes) : json_string(size));
+	json_object_set_new(row, "memory", json_string(conf->cold ? "cold" : "warm"));
+	json_object_set_new(row, "routes", json_integer(conf->routes));
+	json_object_set_new(row, "cycles", samples_json(&m->cycles));
+	json_object_set_new(row, "instructions", m->instructions >= 0 ? tenths(m->instructions) : json_null());
+	json_object_set_new(row, "counted_by", json_string(m->counted_by));
+	for (unsigned s = 0; s < m->n_stages; s++) {
+		if (m->stages[s].cycles.count > 0)
+			json_object_set_new(stage_cycles, m->stages[s].name, tenths(samples_median(&m->stages[s].cycles)));
+		if (m->stages[s].instructions >= 0)
+			json_object_set_new(stage_instructions, m->stages[s].name, tenths(m->stages[s].instructions));
 	}
-	if (b.json) {
-		printf("{\"scenario\":\"%s\",\"flows\":%u,\"size\":%s,\"memory\":\"%s\",\"routes\":%u,\"cycles\":{\"median\":%.1f,"
-		       "\"min\":%.1f,\"max\":%.1f},\"instructions\":null,\"stages\":{\"parse\":%.1f,\"lookup\":%.1f},"
-		       "\"machine\":\"%s\"}\n",
-			b.scenario->name, b.flows, b.size, b.cold ? "cold" : "warm", b.routes, samples_median(&total),
-			samples_min(&total), samples_max(&total), samples_median(&parse), samples_median(&lookup),
-			bench_machine());
-	} else {
-		printf("%-18s %8u flows %5s B %s  %7.1f cycles/packet (%.1f to %.1f)  parse %.1f, lookup %.1f\n",
-			b.scenario->name, b.flows, b.size, b.cold ? "cold" : "warm", samples_median(&total),
-			samples_min(&total), samples_max(&total), samples_median(&parse), samples_median(&lookup));
-	}
+	json_object_set_new(row, "stages", stage_cycles);
+	json_object_set_new(row, "stage_instructions", stage_instructions);
+	json_object_set_new(row, "repeats", json_integer(conf->repeats));
+	json_object_set_new(row, "machine", json_string(bench_machine()));
+	json_object_set_new(row, "pages", json_string(pages));
+	return row;
 }
 
-static void usage(void)
+static void print_json(const json_t *row)
 {
-	printf("usage: podlane-bench pipeline --scenario NAME [--flows N] [--size BYTES|imix] [--memory warm|cold] [--routes N]\n"
-	       "                              [--repeats N] [--json]\n\nscenarios:");
-	for (const struct plane_scenario *s = plane_scenarios; s->name != NULL; s++)
-		printf(" %s", s->name);
+	char *text = json_dumps(row, JSON_REAL_PRECISION(7));
+
+	printf("%s\n", text);
+	fflush(stdout);
+	free(text);
+}
+
+static double number_of(const json_t *row, const char *object, const char *key)
+{
+	return json_number_value(json_object_get(object != NULL ? json_object_get(row, object) : row, key));
+}
+
+static void print_head(void)
+{
+	printf("%-17s %8s %5s %4s %8s  %8s %17s %6s  %s\n", "scenario", "flows", "size", "mem", "routes", "cycles", "smallest-largest",
+		"instr", "cycles by stage alone; target");
+}
+
+static void print_row(const json_t *row)
+{
+	const json_t *size = json_object_get(row, "size"), *instructions = json_object_get(row, "instructions");
+	char bytes[16], range[32], count[16] = "-";
+	const char *key;
+	json_t *value;
+
+	snprintf(bytes, sizeof(bytes), "%lld", (long long)json_integer_value(size));
+	snprintf(range, sizeof(range), "%.1f-%.1f", number_of(row, "cycles", "min"), number_of(row, "cycles", "max"));
+	if (json_is_number(instructions))
+		snprintf(count, sizeof(count), "%.1f", json_number_value(instructions));
+	printf("%-17s %8.0f %5s %4s %8.0f  %8.1f %17s %6s ", json_string_value(json_object_get(row, "scenario")),
+		number_of(row, NULL, "flows"), json_is_string(size) ? json_string_value(size) : bytes,
+		json_string_value(json_object_get(row, "memory")), number_of(row, NULL, "routes"),
+		number_of(row, "cycles", "median"), range, count);
+	json_object_foreach(json_object_get(row, "stages"), key, value)
+		printf(" %s %.1f", key, json_number_value(value));
+	if (json_object_get(row, "target") != NULL)
+		printf("; target %.1f: %.2f x", number_of(row, NULL, "target"), number_of(row, NULL, "of_target"));
 	printf("\n");
+	fflush(stdout);
+}
+
+static void print_functions(const struct measure *m)
+{
+	if (m->steps.n_functions == 0) {
+		printf("no table of functions: %s\n", m->counted_by);
+		return;
+	}
+	printf("\ninstructions a packet, function alone (with what is inline in it), one burst of %u:\n", m->steps_packets);
+	for (size_t i = 0; i < m->steps.n_functions; i++)
+		printf("  %8.2f  %s\n", (double)m->steps.functions[i].count / m->steps_packets, m->steps.functions[i].name);
+}
+
+/* --- files of scenarios ----------------------------------------------------------------------------------------------- */
+
+/** Measure one row in a child. @return its JSON object, or NULL after a message. */
+static json_t *run_row(const struct suite_row *row, bool count)
+{
+	char flows[16], routes[16], repeats[16];
+	json_error_t error;
+	json_t *result;
+	int fds[2], status;
+	pid_t child;
+	FILE *out;
+
+	snprintf(flows, sizeof(flows), "%u", row->flows);
+	snprintf(routes, sizeof(routes), "%u", row->routes);
+	snprintf(repeats, sizeof(repeats), "%u", row->repeats);
+	if (pipe(fds) < 0)
+		bench_die("no pipe", NULL);
+	child = fork();
+	if (child < 0)
+		bench_die("cannot start a process", NULL);
+	if (child == 0) {
+		dup2(fds[1], STDOUT_FILENO);
+		close(fds[0]);
+		close(fds[1]);
+		execl("/proc/self/exe", "podlane-bench", "pipeline", "--json", "--scenario", row->scenario->name, "--flows", flows,
+			"--routes", routes, "--repeats", repeats, "--size", row->size, "--memory", row->cold ? "cold" : "warm",
+			count ? (char *)NULL : "--no-instructions", (char *)NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	out = fdopen(fds[0], "r");
+	result = out != NULL ? json_loadf(out, JSON_DISABLE_EOF_CHECK, &error) : NULL;
+	if (out != NULL)
+		fclose(out);
+	waitpid(child, &status, 0);
+	if (result == NULL || status != 0)
+		fprintf(stderr, "podlane-bench: %s with %s flows could not be measured\n", row->scenario->name, flows);
+	return status == 0 ? result : NULL;
+}
+
+static void add_target(json_t *result, const struct suite *suite, const struct suite_row *row, json_t *const *results)
+{
+	double target = row->target;
+
+	if (row->base != NULL && results[row->base - suite->rows] != NULL)
+		target = row->at_most * number_of(results[row->base - suite->rows], "cycles", "median");
+	if (target <= 0)
+		return;
+	json_object_set_new(result, "target", tenths(target));
+	json_object_set_new(result, "of_target", json_real(round(number_of(result, "cycles", "median") / target * 100) / 100));
+}
+
+static int run_file(const char *path, bool json, bool count)
+{
+	struct error err = { 0 };
+	struct suite suite;
+	json_t **results;
+	bool failed = false;
+
+	if (suite_load(path, &suite, &err) < 0) {
+		fprintf(stderr, "podlane-bench: %s\n", err.text);
+		return 2;
+	}
+	results = calloc(suite.count + 1, sizeof(*results));
+	if (results == NULL)
+		bench_die("out of memory", NULL);
+	for (size_t i = 0; i < suite.count; i++) {
+		results[i] = run_row(&suite.rows[i], count);
+		failed |= results[i] == NULL;
+		if (results[i] == NULL)
+			continue;
+		add_target(results[i], &suite, &suite.rows[i], results);
+		if (i == 0 && !json) {
+			printf("%s; %s\n", json_string_value(json_object_get(results[i], "machine")),
+				json_string_value(json_object_get(results[i], "pages")));
+			print_head();
+		}
+		(json ? print_json : print_row)(results[i]);
+	}
+	for (size_t i = 0; i < suite.count; i++)
+		json_decref(results[i]);
+	free(results);
+	suite_free(&suite);
+	return failed;
+}
+
+/* --- command line ------------------------------------------------------------------------------------------------------ */
+
+static void list_scenarios(FILE *out, const char *separator)
+{
+	for (const struct plane_scenario *s = plane_scenarios; s->name != NULL; s++)
+		fprintf(out, "%s%s", s == plane_scenarios ? "" : separator, s->name);
+	fprintf(out, "\n");
+}
+
+static void usage(FILE *out)
+{
+	fprintf(out,
+		"usage: podlane-bench pipeline --scenario NAME [--flows N] [--size BYTES|imix] [--memory warm|cold] [--routes N]\n"
+		"                              [--repeats N] [--functions | --no-instructions] [--json]\n"
+		"       podlane-bench pipeline --file FILE [--no-instructions] [--json]     all rows of a file of scenarios\n"
+		"       podlane-bench pipeline --list                                       names of scenarios\n\n"
+		"cycles are of the time stamp counter, median of the repeats (default 11). --memory cold: more packet buffers than\n"
+		"the L2 cache holds. --size imix: 7 of 64, 4 of 594, 1 of 1518 bytes. --routes: size of the route table behind the\n"
+		"peer (encap and new-flow send to all of it). Instructions come from the hardware's counter, or are stepped through\n"
+		"one by one where there is none; --functions prints them by function.\n"
+		"--callgrind BURSTS runs so many bursts in measure_counted() and prints only the number of packets (see perf/gate).\n\n"
+		"scenarios: ");
+	list_scenarios(out, " ");
+}
+
+static const struct plane_scenario *scenario_of(const char *name)
+{
+	const struct plane_scenario *scenario = plane_scenario_find(name);
+
+	if (scenario == NULL) {
+		fprintf(stderr, "podlane-bench: there is no scenario \"%s\"; there are: ", name);
+		list_scenarios(stderr, " ");
+		exit(2);
+	}
+	return scenario;
 }
 
 int bench_pipeline(int argc, char **argv)
 {
 	static const struct option options[] = { { "scenario", 1, NULL, 's' }, { "flows", 1, NULL, 'f' },
-		{ "size", 1, NULL, 'b' }, { "memory", 1, NULL, 'm' }, { "routes", 1, NULL, 'r' },
-		{ "repeats", 1, NULL, 'n' }, { "json", 0, NULL, 'j' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-	struct plane_conf conf = { 0 };
-	struct packets_conf packets = { 0 };
+		{ "size", 1, NULL, 'b' }, { "memory", 1, NULL, 'm' }, { "routes", 1, NULL, 'r' }, { "repeats", 1, NULL, 'n' },
+		{ "json", 0, NULL, 'j' }, { "functions", 0, NULL, 'F' }, { "no-instructions", 0, NULL, 'I' },
+		{ "file", 1, NULL, 'i' }, { "list", 0, NULL, 'l' }, { "callgrind", 1, NULL, 'c' }, { "help", 0, NULL, 'h' },
+		{ NULL, 0, NULL, 0 } };
+	struct measure_conf conf = { .flows = 1000, .repeats = 11, .count = true };
+	const char *size = "64", *file = NULL;
+	bool json = false, functions = false;
+	uint32_t callgrind = 0;
+	static struct measure result;
+	char pages[128];
+	json_t *row;
 	int c;
 
-	b.flows = 1000;
-	b.size = "64";
-	b.repeats = 11;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 's':
-			b.scenario = plane_scenario_find(optarg);
-			if (b.scenario == NULL) {
-				fprintf(stderr, "podlane-bench: there is no scenario %s\n", optarg);
-				usage();
-				return 2;
-			}
+			conf.scenario = scenario_of(optarg);
 			break;
 		case 'f':
-			b.flows = bench_number(optarg, "--flows", 1, 2000000);
+			conf.flows = bench_number(optarg, "--flows", 1, 2000000);
 			break;
 		case 'b':
-			b.size = optarg;
+			size = optarg;
 			break;
 		case 'm':
-			b.cold = strcmp(optarg, "cold") == 0;
-			if (!b.cold && strcmp(optarg, "warm") != 0) {
+			conf.cold = strcmp(optarg, "cold") == 0;
+			if (!conf.cold && strcmp(optarg, "warm") != 0) {
 				fprintf(stderr, "podlane-bench: --memory is warm or cold, not \"%s\"\n", optarg);
 				return 2;
 			}
 			break;
 		case 'r':
-			b.routes = bench_number(optarg, "--routes", 0, 2000000);
+			conf.routes = bench_number(optarg, "--routes", 0, 2000000);
 			break;
 		case 'n':
-			b.repeats = bench_number(optarg, "--repeats", 1, 64);
+			conf.repeats = bench_number(optarg, "--repeats", 1, 64);
 			break;
 		case 'j':
-			b.json = true;
+			json = true;
 			break;
+		case 'F':
+			functions = true;
+			break;
+		case 'I':
+			conf.count = false;
+			break;
+		case 'i':
+			file = optarg;
+			break;
+		case 'c':
+			callgrind = bench_number(optarg, "--callgrind", 1, 1000);
+			break;
+		case 'l':
+			list_scenarios(stdout, "\n");
+			return 0;
 		default:
-			usage();
+			usage(c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : 2;
 		}
 	}
-	if (b.scenario == NULL) {
-		usage();
+	if (optind < argc) {
+		fprintf(stderr, "podlane-bench: \"%s\" is no option: see podlane-bench pipeline --help\n", argv[optind]);
 		return 2;
 	}
-	if (!packets_sizes_parse(b.size, &b.sizes)) {
-		fprintf(stderr, "podlane-bench: --size takes bytes from 64 to 1900, or imix, not \"%s\"\n", b.size);
+	if (file != NULL && conf.scenario != NULL) {
+		fprintf(stderr, "podlane-bench: --file says what to measure: leave --scenario out\n");
 		return 2;
 	}
-	packets = (struct packets_conf){ .scenario = b.scenario,
-		.flows = b.flows,
-		.sizes = b.sizes,
-		.count = b.cold ? packets_cold_count() : b.scenario->work == PLANE_NEW_FLOW ? NEW_FLOW_PACKETS : WARM_PACKETS,
-		.scattered = b.cold };
-	conf = (struct plane_conf){ .scenario = b.scenario,
-		.flow_entries = b.scenario->work == PLANE_NEW_FLOW ? 0 : RTE_MAX(1u << 20, b.flows * 4),
-		.routes = b.routes,
-		.buffers = packets.count };
-	plane_start(&b.plane, &conf);
-	b.w = plane_enter(&b.plane, 0);
-	packets_new(&b.set, &b.plane, &packets);
-	measure();
+	if (file != NULL)
+		return run_file(file, json, conf.count);
+	if (conf.scenario == NULL) {
+		usage(stderr);
+		return 2;
+	}
+	if (!packets_sizes_parse(size, &conf.sizes)) {
+		fprintf(stderr, "podlane-bench: --size takes bytes from 64 to 1900, or imix, not \"%s\"\n", size);
+		return 2;
+	}
+	if (callgrind > 0) {
+		printf("%u\n", measure_for_callgrind(&conf, callgrind));
+		fflush(stdout);
+		_exit(0);
+	}
+	measure_run(&conf, &result);
+	plane_pages(pages, sizeof(pages));
+	row = row_json(&conf, size, &result, pages);
+	if (json) {
+		print_json(row);
+	} else {
+		printf("%s; %s\n", bench_machine(), pages);
+		print_head();
+		print_row(row);
+		printf("instructions counted by: %s\n", result.counted_by);
+	}
+	if (functions)
+		print_functions(&result);
 	fflush(stdout);
 	_exit(0); /* packets and ports were borrowed: nothing here is worth an orderly end */
 }

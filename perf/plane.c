@@ -231,6 +231,24 @@ void plane_start(struct plane *plane, const struct plane_conf *conf)
 	rmdir(dir);
 }
 
+void plane_pages(char *text, size_t size)
+{
+	FILE *f = fopen("/proc/self/smaps_rollup", "re");
+	unsigned long anonymous = 0, huge = 0;
+	struct memory_info memory;
+	char line[256];
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		sscanf(line, "Anonymous: %lu kB", &anonymous);
+		sscanf(line, "AnonHugePages: %lu kB", &huge);
+	}
+	if (f != NULL)
+		fclose(f);
+	dataplane_memory(&memory);
+	snprintf(text, size, "packet memory in %s pages, other memory in 2 MiB pages to %lu %%",
+		memory.hugepages ? "2 MiB" : "4 KiB", anonymous > 0 ? 100 * huge / anonymous : 0);
+}
+
 /* --- threads ---------------------------------------------------------------------------------------------------- */
 
 struct worker *plane_enter(struct plane *plane, unsigned id)

@@ -81,6 +81,8 @@ uint64_t plane_sent(unsigned id);
 /** Control: commit a set made from plane->model, as the daemon does, and free it. New ports are memory too.
  * What it replaces is freed by rcu_reclaim, which the daemon's event loop calls every millisecond. */
 void plane_commit(struct plane *plane, struct changeset *set);
+/** "packet memory in 2 MiB pages, tables in 2 MiB pages to 97 %": what the kernel gave. */
+void plane_pages(char *text, size_t size);
 /** The i-th route of plane_conf.routes. */
 void plane_route_prefix(bool v6, uint32_t i, char *text, size_t size);
 /** Add a route by the peer to a set. */
