@@ -29,13 +29,13 @@ static bool is_new_flow(void)
 	return b.conf.scenario->work == PLANE_NEW_FLOW;
 }
 
-static void set_up(const struct measure_conf *conf)
+static void set_up(const struct measure_conf *conf, bool small_pages)
 {
 	struct packets_conf packets = { .scenario = conf->scenario,
 		.flows = conf->flows,
 		.sizes = conf->sizes,
 		.scattered = conf->cold };
-	struct plane_conf plane = { .scenario = conf->scenario, .routes = conf->routes };
+	struct plane_conf plane = { .scenario = conf->scenario, .routes = conf->routes, .small_pages = small_pages };
 
 	b.conf = *conf;
 	packets.count = conf->cold ? packets_cold_count() : is_new_flow() ? NEW_FLOW_PACKETS : WARM_PACKETS;
@@ -211,7 +211,7 @@ void measure_run(const struct measure_conf *conf, struct measure *result)
 		result->stages[result->n_stages].name = stages[result->n_stages].name;
 		result->stages[result->n_stages].instructions = -1;
 	}
-	set_up(conf);
+	set_up(conf, false);
 	warm_up();
 	for (uint32_t r = 0; r < conf->repeats; r++) {
 		time_path(&result->cycles);
@@ -247,7 +247,7 @@ uint32_t measure_for_callgrind(const struct measure_conf *conf, uint32_t bursts)
 	uint32_t sets, packets = 0;
 	uint64_t before;
 
-	set_up(conf);
+	set_up(conf, true);
 	/* No flow exists yet. Any constant does. */
 	for (unsigned i = 0; i < RTE_DIM(((struct flow_secret *)0)->word); i++)
 		((struct flow_secret *)b.w->flows)->word[i] = 0x9e3779b97f4a7c15u * (2 * i + 3);

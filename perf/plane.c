@@ -117,7 +117,7 @@ static void config_text(char *buf, size_t size, const struct plane *plane, const
 		used += (size_t)snprintf(cpus + used, sizeof(cpus) - used, "%s%d", i > 0 ? ", " : "",
 			c->cpus != NULL ? c->cpus[i] : (int)i);
 	snprintf(buf, size,
-		"node: { name = \"bench\"; vtep_mac = \"02:00:c0:00:02:01\"; hugepages = \"auto\"; memory_mb = %u;"
+		"node: { name = \"bench\"; vtep_mac = \"02:00:c0:00:02:01\"; hugepages = \"%s\"; memory_mb = %u;"
 		" buffers = %u; flows = %u; flows6 = %u; host_interface = \"\"; metrics_listen = \"\";"
 		" flow_timeout_s = 3600; worker_cpus = [ %s ]; };\n"
 		"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null_bench\"; mtu = 9000;"
@@ -129,7 +129,7 @@ static void config_text(char *buf, size_t size, const struct plane *plane, const
 		" addresses = [ \"10.244.1.10\", \"fd00:244:1::10\" ]; },\n"
 		"        { name = \"b\"; kind = \"memif\"; socket = \"%s/b\"; mac = \"02:00:00:00:00:0b\";"
 		" addresses = [ \"10.244.1.11\", \"fd00:244:1::11\" ]; } );\n",
-		memory_mb, buffers, entries, entries, cpus, c->scenario->encap, dir, dir);
+		c->small_pages ? "off" : "auto", memory_mb, buffers, entries, entries, cpus, c->scenario->encap, dir, dir);
 }
 
 void plane_route_prefix(bool v6, uint32_t i, char *text, size_t size)

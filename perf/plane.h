@@ -41,6 +41,7 @@ struct plane_conf {
 	uint32_t routes;        /* by the peer, beside the few there are anyway; of the scenario's family */
 	uint32_t buffers;       /* packets that will exist at once; 0 = 8192 */
 	unsigned workers;       /* 0 = 1 */
+	bool small_pages;       /* no hugepages: DPDK then reserves little address space, which valgrind needs */
 	const int *cpus;        /* of the workers; NULL = 0, 1, ... */
 };
 
