@@ -14,8 +14,9 @@
 #define PREFETCH_HEADERS 8  /* packets ahead: their first bytes */
 #define PREFETCH_MBUFS   16 /* and before that the buffers that say where those are */
 
-#define BURST_PASTE(a, b) a##b
-#define BURST_SYMBOL(isa) BURST_PASTE(burst_, isa)
+#define BURST_PASTE(a, b)   a##b
+#define BURST_JOIN(a, b)    BURST_PASTE(a, b)
+#define BURST_FUNCTION(name) BURST_JOIN(name, BURST) /* profiles tell the instruction sets apart */
 #define BURST_TEXT(isa)   #isa
 #define BURST_NAME(isa)   BURST_TEXT(isa)
 
@@ -150,7 +151,7 @@ static __rte_always_inline void parse_all(struct worker *w, struct port *in, uin
 	counter_add(&w->counters->port[in->id].rx_bytes, bytes);
 }
 
-static void stage_parse(struct worker *w, struct port *in, uint16_t n)
+static __rte_noinline void BURST_FUNCTION(stage_parse_)(struct worker *w, struct port *in, uint16_t n)
 {
 	w->vector[0].n = w->vector[1].n = 0;
 	if (in->role == PORT_UPLINK)
@@ -161,7 +162,7 @@ static void stage_parse(struct worker *w, struct port *in, uint16_t n)
 
 /* --- lookup --------------------------------------------------------------------------------------------------- */
 
-static void stage_lookup(struct worker *w)
+static __rte_noinline void BURST_FUNCTION(stage_lookup_)(struct worker *w)
 {
 	struct vector *v = w->vector;
 
@@ -267,7 +268,7 @@ static __rte_always_inline void forward_all(struct worker *w, const struct port 
 	counter_add(&w->counters->events[EVENT_encapsulated], encapsulated);
 }
 
-static void stage_forward(struct worker *w, struct port *in)
+static __rte_noinline void BURST_FUNCTION(stage_forward_)(struct worker *w, struct port *in)
 {
 	if (w->vector[0].n > 0)
 		forward_all(w, in, &w->vector[0], false);
@@ -275,18 +276,18 @@ static void stage_forward(struct worker *w, struct port *in)
 		forward_all(w, in, &w->vector[1], true);
 }
 
-static void stages(struct worker *w, struct port *in, uint16_t n)
+static void BURST_FUNCTION(stages_)(struct worker *w, struct port *in, uint16_t n)
 {
-	stage_parse(w, in, n);
-	stage_lookup(w);
-	stage_forward(w, in);
+	BURST_FUNCTION(stage_parse_)(w, in, n);
+	BURST_FUNCTION(stage_lookup_)(w);
+	BURST_FUNCTION(stage_forward_)(w, in);
 }
 
-extern const struct burst_stages BURST_SYMBOL(BURST);
-const struct burst_stages BURST_SYMBOL(BURST) = {
+extern const struct burst_stages BURST_FUNCTION(burst_);
+const struct burst_stages BURST_FUNCTION(burst_) = {
 	.name = BURST_NAME(BURST),
-	.burst = stages,
-	.parse = stage_parse,
-	.lookup = stage_lookup,
-	.forward = stage_forward,
+	.burst = BURST_FUNCTION(stages_),
+	.parse = BURST_FUNCTION(stage_parse_),
+	.lookup = BURST_FUNCTION(stage_lookup_),
+	.forward = BURST_FUNCTION(stage_forward_),
 };

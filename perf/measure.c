@@ -43,6 +43,8 @@ static void set_up(const struct measure_conf *conf, bool small_pages)
 	/* Half full with both directions at most, as the default table of a daemon. */
 	plane.flow_entries = is_new_flow() ? 0 : RTE_MAX(1u << 20, conf->flows * 4);
 	plane_start(&b.plane, &plane);
+	if (conf->isa != NULL)
+		burst_select(conf->isa);
 	b.w = plane_enter(&b.plane, 0);
 	packets_new(&b.set, &b.plane, &packets);
 }

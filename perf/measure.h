@@ -13,6 +13,7 @@ struct measure_conf {
 	struct packets_sizes sizes;
 	bool cold;     /* more packet memory than the L2 cache holds; else a few hundred packets again and again */
 	bool count;    /* instructions as well */
+	const char *isa; /* of the hit path, one this CPU has; NULL = the best */
 };
 
 struct measure {

@@ -52,6 +52,7 @@ static json_t *row_json(const struct measure_conf *conf, const char *size, struc
 	json_object_set_new(row, "stages", stage_cycles);
 	json_object_set_new(row, "stage_instructions", stage_instructions);
 	json_object_set_new(row, "repeats", json_integer(conf->repeats));
+	json_object_set_new(row, "isa", json_string(burst_selected()->name));
 	json_object_set_new(row, "machine", json_string(bench_machine()));
 	json_object_set_new(row, "pages", json_string(pages));
 	return row;
@@ -210,13 +211,14 @@ static void usage(FILE *out)
 {
 	fprintf(out,
 		"usage: podlane-bench pipeline --scenario NAME [--flows N] [--size BYTES|imix] [--memory warm|cold] [--routes N]\n"
-		"                              [--repeats N] [--functions | --no-instructions] [--json]\n"
+		"                              [--repeats N] [--isa NAME] [--functions | --no-instructions] [--json]\n"
 		"       podlane-bench pipeline --file FILE [--no-instructions] [--json]     all rows of a file of scenarios\n"
 		"       podlane-bench pipeline --list                                       names of scenarios\n\n"
 		"cycles are of the time stamp counter, median of the repeats (default 11). --memory cold: more packet buffers than\n"
 		"the L2 cache holds. --size imix: 7 of 64, 4 of 594, 1 of 1518 bytes. --routes: size of the route table behind the\n"
 		"peer (encap and new-flow send to all of it). Instructions come from the hardware's counter, or are stepped through\n"
-		"one by one where there is none; --functions prints them by function.\n"
+		"one by one where there is none; --functions prints them by function. --isa: not the best instruction set of this CPU but\n"
+		"portable, avx2 or avx512.\n"
 		"--callgrind BURSTS runs so many bursts in measure_counted() and prints only the number of packets (see perf/gate).\n\n"
 		"scenarios: ");
 	list_scenarios(out, " ");
@@ -239,7 +241,7 @@ int bench_pipeline(int argc, char **argv)
 	static const struct option options[] = { { "scenario", 1, NULL, 's' }, { "flows", 1, NULL, 'f' },
 		{ "size", 1, NULL, 'b' }, { "memory", 1, NULL, 'm' }, { "routes", 1, NULL, 'r' }, { "repeats", 1, NULL, 'n' },
 		{ "json", 0, NULL, 'j' }, { "functions", 0, NULL, 'F' }, { "no-instructions", 0, NULL, 'I' },
-		{ "file", 1, NULL, 'i' }, { "list", 0, NULL, 'l' }, { "callgrind", 1, NULL, 'c' }, { "help", 0, NULL, 'h' },
+		{ "file", 1, NULL, 'i' }, { "isa", 1, NULL, 'a' }, { "list", 0, NULL, 'l' }, { "callgrind", 1, NULL, 'c' }, { "help", 0, NULL, 'h' },
 		{ NULL, 0, NULL, 0 } };
 	struct measure_conf conf = { .flows = 1000, .repeats = 11, .count = true };
 	const char *size = "64", *file = NULL;
@@ -286,6 +288,16 @@ int bench_pipeline(int argc, char **argv)
 		case 'i':
 			file = optarg;
 			break;
+		case 'a':
+			if (burst_select(optarg) < 0) {
+				fprintf(stderr, "podlane-bench: --isa is one this CPU has of:");
+				for (size_t i = 0; burst_variants[i] != NULL; i++)
+					fprintf(stderr, " %s", burst_variants[i]->name);
+				fprintf(stderr, "; not \"%s\"\n", optarg);
+				return 2;
+			}
+			conf.isa = burst_selected()->name;
+			break;
 		case 'c':
 			callgrind = bench_number(optarg, "--callgrind", 1, 1000);
 			break;
@@ -316,6 +328,7 @@ int bench_pipeline(int argc, char **argv)
 		return 2;
 	}
 	if (callgrind > 0) {
+		conf.isa = "portable"; /* whatever this CPU, or valgrind, has */
 		printf("%u\n", measure_for_callgrind(&conf, callgrind));
 		fflush(stdout);
 		_exit(0);

@@ -15,6 +15,7 @@
 
 #include "config/schema.h"
 #include "dataplane/generation.h"
+#include "dataplane/burst.h"
 #include "dataplane/loop.h"
 #include "dataplane/port.h"
 #include "dataplane/rcu.h"

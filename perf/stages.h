@@ -9,8 +9,8 @@
 
 struct stage {
 	const char *name;
-	/** Run it for n packets of one burst. Stages run in the order of the list and leave in w->meta and w->vector what the
-	 * next one needs; together they need not be the whole path. */
+	/** Run it for n packets of one burst. Stages run in the order of the list and leave in w->vector and w->tx what the
+	 * next one needs; together they are the whole path. */
 	void (*run)(struct worker *w, struct port *in, struct rte_mbuf *const *packets, uint16_t n);
 	/** Functions whose instructions, with what they call, are this stage's in a whole burst. They must not call each
 	 * other. NULL-terminated; a function that is inlined everywhere counts as nothing. */

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STEPS_WATCH_MAX 8
+#define STEPS_WATCH_MAX 16
 
 /** Instructions executed in a function itself, with what the compiler put inline into it. */
 struct steps_function {
