@@ -10,9 +10,9 @@
 #include "dataplane/adjacency.h"
 #include "dataplane/flow_lookup.h"
 #include "dataplane/rewrite.h"
-
-#define PREFETCH_HEADERS 8  /* packets ahead: their first bytes */
-#define PREFETCH_MBUFS   16 /* and before that the buffers that say where those are */
+#if defined(__AVX512BW__)
+#include "dataplane/plain_quad.h"
+#endif
 
 #define BURST_PASTE(a, b)   a##b
 #define BURST_JOIN(a, b)    BURST_PASTE(a, b)
@@ -22,24 +22,51 @@
 
 /* --- parse ---------------------------------------------------------------------------------------------------- */
 
-/** Take entry v->n, whose key, hash and packet are there, into the list. */
-static __rte_always_inline void list_add(struct worker *w, struct vector *v, uint16_t plain_len, bool v6)
+/** Take entry v->n, whose key is there, into the list. */
+static __rte_always_inline void list_plain(struct vector *v, struct rte_mbuf *m, uint8_t *ip, uint16_t len)
 {
-	const _Atomic uint64_t *bucket = flow_bucket(w->flows, &w->flows->pool[v6], v->hash[v->n]);
-
-	rte_prefetch0((const void *)(uintptr_t)bucket);
-	v->buckets[v->n] = bucket;
-	v->plain_len[v->n] = plain_len;
+	v->m[v->n] = m;
+	v->ip[v->n] = ip;
+	v->plain_len[v->n] = len;
 	v->n++;
 }
 
-static __rte_always_inline void list_plain(struct worker *w, struct vector *v, struct rte_mbuf *m, uint8_t *ip,
-	uint64_t hash, uint16_t len, bool v6)
+/** Hash all keys and have their buckets fetched. A loop of its own: the multiplications wait for each other, and only a
+ * short loop lets the processor see enough packets at once to fill the time. */
+static __rte_always_inline void list_hash(struct worker *w, struct vector *v, bool v6)
 {
-	v->pkts[v->n].m = m;
-	v->hash[v->n] = hash;
-	v->ip[v->n] = ip;
-	list_add(w, v, len, v6);
+	const struct flow_table *flows = w->flows;
+	const uint32_t n = v->n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const uint64_t hash = v6 ? flow_hash6(flows, &v->pkts[i].key6) : flow_hash4(flows, &v->pkts[i].key4);
+		const _Atomic uint64_t *bucket = flow_bucket(flows, &flows->pool[v6], hash);
+
+		rte_prefetch0((const void *)(uintptr_t)bucket);
+		v->hash[i] = hash;
+		v->buckets[i] = bucket;
+	}
+}
+
+/** Look at all buffers: have the headers fetched, note where they are; a frame that cannot be plain gets length 0. */
+static __rte_always_inline void note_frames(struct worker *w, const struct port *in, uint16_t n)
+{
+	const uint16_t id = in->id;
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = w->pkts[i];
+		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+
+		rte_prefetch0(frame);
+		m->port = id;
+		bytes += rte_pktmbuf_pkt_len(m);
+		w->frames[i] = frame;
+		w->frame_len[i] = plain_mbuf(m) ? rte_pktmbuf_data_len(m) : 0;
+	}
+	counter_add(&w->counters->received, n);
+	counter_add(&w->counters->port[id].rx_packets, n);
+	counter_add(&w->counters->port[id].rx_bytes, bytes);
 }
 
 /** What is not plain. */
@@ -52,8 +79,7 @@ static __rte_noinline void parse_other(struct worker *w, struct port *in, struct
 		return;
 	v = &w->vector[(p.flags & PKT_V6) != 0];
 	v->pkts[v->n] = p;
-	v->hash[v->n] = p.hash;
-	list_add(w, v, NOT_PLAIN, p.flags & PKT_V6);
+	list_plain(v, p.m, NULL, NOT_PLAIN);
 }
 
 /** A frame that a tunnel brings, if the worker has seen its like: see tunnel_memo.h. */
@@ -63,21 +89,16 @@ static __rte_always_inline bool parse_tunnel(struct worker *w, const struct port
 	const struct tunnel_table *table = w->tables->tunnels;
 	struct vector *v = w->vector;
 	unsigned version;
-	uint64_t hash;
 	uint16_t len;
 	uint8_t *ip;
 
 	if (memo == NULL || memo->serial != table->serial || memo->port != in->id)
 		return false;
-	len = tunnel_memo_decap(
-		memo, table, w->flows, m, &v[0].pkts[v[0].n], &v[1].pkts[v[1].n], &hash, &ip, &version);
+	len = tunnel_memo_decap(memo, table, m, &v[0].pkts[v[0].n], &v[1].pkts[v[1].n], &ip, &version);
 	if (unlikely(len == 0))
 		return false;
 	counter_add(&w->counters->events[EVENT_decapsulated], 1);
-	if (version == 6)
-		list_plain(w, &v[1], m, ip, hash, len, true);
-	else
-		list_plain(w, &v[0], m, ip, hash, len, false);
+	list_plain(&v[version == 6], m, ip, len);
 	return true;
 }
 
@@ -87,29 +108,28 @@ static __rte_always_inline bool parse_ip(struct worker *w, const struct port *in
 {
 	struct vector *v = &w->vector[v6];
 	struct pkt *p = &v->pkts[v->n];
-	uint64_t hash;
-	uint16_t len = v6 ? plain_parse6(w->flows, ip, avail, in->id, p, &hash)
-			  : plain_parse4(w->flows, ip, avail, in->id, p, &hash);
+	uint16_t len = v6 ? plain_parse6(ip, avail, in->id, p) : plain_parse4(ip, avail, in->id, p);
 
 	if (unlikely(len == 0))
 		return false;
 	/* On an uplink, what may be a tunnel's is for the long way, which keeps a memo of it. */
 	if (underlay && tunnel_is_vxlan_port(w->tables->tunnels, v6 ? p->key6.dport : p->key4.dport))
 		return false;
-	list_plain(w, v, m, ip, hash, len, v6);
+	list_plain(v, m, ip, len);
 	return true;
 }
 
-/** @return whether the packet was plain, and is in a list. */
+/** Packet i. @return whether it was plain, and is in a list. */
 static __rte_always_inline bool parse_plain(
-	struct worker *w, const struct port *in, uint64_t l2, struct rte_mbuf *m, bool underlay)
+	struct worker *w, const struct port *in, uint64_t l2, uint16_t i, bool underlay)
 {
-	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *ip = frame + RTE_ETHER_HDR_LEN;
-	const uint32_t len = rte_pktmbuf_data_len(m);
+	struct rte_mbuf *m = w->pkts[i];
+	uint8_t *frame = w->frames[i], *ip = frame + RTE_ETHER_HDR_LEN;
+	const uint32_t len = w->frame_len[i];
 	uint64_t word;
 	uint16_t type;
 
-	if (unlikely(!plain_mbuf(m) || len < RTE_ETHER_HDR_LEN))
+	if (unlikely(len < RTE_ETHER_HDR_LEN))
 		return false;
 	if (underlay && len >= TUNNEL_MEMO_V4 && likely(parse_tunnel(w, in, m)))
 		return true;
@@ -124,40 +144,66 @@ static __rte_always_inline bool parse_plain(
 	return false;
 }
 
-static __rte_always_inline void parse_all(struct worker *w, struct port *in, uint16_t n, bool underlay)
+static __rte_always_inline void parse_range(
+	struct worker *w, struct port *in, uint64_t l2, uint16_t from, uint16_t to, bool underlay)
 {
-	const bool open = atomic_load_explicit(&in->forwarding, memory_order_acquire);
-	const bool plain = open && w->observer == NULL;
-	const uint64_t l2 = plain_l2(&in->mac);
-	uint64_t bytes = 0;
-
-	for (uint16_t i = 0; i < n && i < PREFETCH_HEADERS; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(w->pkts[i], void *));
-	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = w->pkts[i];
-
-		if (i + PREFETCH_MBUFS < n)
-			rte_prefetch0(w->pkts[i + PREFETCH_MBUFS]);
-		if (i + PREFETCH_HEADERS < n)
-			rte_prefetch0(rte_pktmbuf_mtod(w->pkts[i + PREFETCH_HEADERS], void *));
-		bytes += rte_pktmbuf_pkt_len(m);
-		m->port = in->id;
-		if (likely(plain) && likely(parse_plain(w, in, l2, m, underlay)))
-			continue;
-		parse_other(w, in, m, open);
+	for (uint16_t i = from; i < to; i++) {
+		if (unlikely(!parse_plain(w, in, l2, i, underlay)))
+			parse_other(w, in, w->pkts[i], true);
 	}
-	counter_add(&w->counters->received, n);
-	counter_add(&w->counters->port[in->id].rx_packets, n);
-	counter_add(&w->counters->port[in->id].rx_bytes, bytes);
 }
+
+#if defined(__AVX512BW__)
+static __rte_noinline void parse_four(struct worker *w, struct port *in, uint64_t l2, uint16_t from)
+{
+	parse_range(w, in, l2, from, (uint16_t)(from + 4), false);
+}
+
+/** Four at a time, as long as there are four. @return how many packets are done. */
+static __rte_always_inline uint16_t parse_quads(struct worker *w, struct port *in, uint64_t l2, uint16_t n)
+{
+	const struct plain_quad q = plain_quad_for(l2, in->id);
+	struct vector *v = &w->vector[0];
+	uint16_t i;
+
+	for (i = 0; i + 4 <= n; i = (uint16_t)(i + 4)) {
+		const uint32_t at = v->n;
+
+		if (unlikely(!plain_quad_parse4(&q, &w->frames[i], &w->frame_len[i], &v->pkts[at], &v->plain_len[at]))) {
+			parse_four(w, in, l2, i);
+			continue;
+		}
+		memcpy(&v->m[at], &w->pkts[i], 4 * sizeof(v->m[0]));
+		_mm256_storeu_si256((__m256i *)&v->ip[at],
+			_mm256_add_epi64(_mm256_loadu_si256((const __m256i *)&w->frames[i]),
+				_mm256_set1_epi64x(RTE_ETHER_HDR_LEN)));
+		v->n = at + 4;
+	}
+	return i;
+}
+#endif
 
 static __rte_noinline void BURST_FUNCTION(stage_parse_)(struct worker *w, struct port *in, uint16_t n)
 {
+	const bool open = atomic_load_explicit(&in->forwarding, memory_order_acquire);
+	const uint64_t l2 = plain_l2(&in->mac);
+	uint16_t done = 0;
+
 	w->vector[0].n = w->vector[1].n = 0;
-	if (in->role == PORT_UPLINK)
-		parse_all(w, in, n, true);
-	else
-		parse_all(w, in, n, false);
+	note_frames(w, in, n);
+	if (unlikely(!open || w->observer != NULL)) {
+		for (uint16_t i = 0; i < n; i++)
+			parse_other(w, in, w->pkts[i], open);
+	} else if (in->role == PORT_UPLINK) {
+		parse_range(w, in, l2, 0, n, true);
+	} else {
+#if defined(__AVX512BW__)
+		done = parse_quads(w, in, l2, n);
+#endif
+		parse_range(w, in, l2, done, n, false);
+	}
+	list_hash(w, &w->vector[0], false);
+	list_hash(w, &w->vector[1], true);
 }
 
 /* --- lookup --------------------------------------------------------------------------------------------------- */
@@ -174,29 +220,35 @@ static __rte_noinline void BURST_FUNCTION(stage_lookup_)(struct worker *w)
 
 /* --- forward -------------------------------------------------------------------------------------------------- */
 
-/** RFC 1624 for a TTL one lower. */
+/** A TTL one lower, RFC 1624. TTL, protocol and checksum are one word. */
 static __rte_always_inline void ttl_decrement4(uint8_t *ip)
 {
-	uint32_t sum;
-	uint16_t be;
+#if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
+	uint32_t word;
 
-	memcpy(&be, ip + 10, sizeof(be));
-	sum = (uint32_t)be + RTE_BE16(0x0100);
-	be = (uint16_t)(sum + (sum >= 0xffff)); /* never the other zero, 0xffff */
+	memcpy(&word, ip + 8, sizeof(word));
+	/* 0x0100 more in the checksum, one less in the TTL; 0xffff, the other zero, is never written. */
+	word += (word >= 0xfffe0000u ? 0x20000u : 0x10000u) - 1;
+	memcpy(ip + 8, &word, sizeof(word));
+#else
+	uint32_t sum = ((uint32_t)ip[10] << 8 | ip[11]) + 0x0100u;
+
+	sum += sum >= 0xffff;
 	ip[8]--;
-	memcpy(ip + 10, &be, sizeof(be));
+	ip[10] = (uint8_t)(sum >> 8);
+	ip[11] = (uint8_t)sum;
+#endif
 }
 
 /** A plain packet that fits its adjacency. */
-static __rte_always_inline void forward_plain(struct worker *w, struct rte_mbuf *m, uint8_t *ip, uint64_t hash,
-	uint16_t len, const struct adjacency *adj, bool v6)
+static __rte_always_inline void forward_plain(struct worker *w, struct tx_buffer *tx, struct rte_mbuf *m, uint8_t *ip,
+	uint64_t hash, uint16_t len, const struct adjacency *adj, bool v6)
 {
-	struct tx_buffer *tx = &w->tx[adj->port];
 	const uint32_t frame = (uint32_t)len + adj->header_len;
-	const uint64_t off = (uint64_t)(ip - (uint8_t *)m->buf_addr) - adj->header_len;
+	const int64_t off = ip - (uint8_t *)m->buf_addr - adj->header_len;
 	struct rewrite_inner inner = { .hash = hash, .len = len, .v6 = v6 };
 
-	if (unlikely((int64_t)off < 0)) {
+	if (unlikely(off < 0)) {
 		worker_drop(w, m, DROP_no_buffer);
 		return;
 	}
@@ -212,21 +264,22 @@ static __rte_always_inline void forward_plain(struct worker *w, struct rte_mbuf 
 	m->data_off = (uint16_t)off;
 	m->data_len = (uint16_t)frame;
 	m->pkt_len = frame;
-	rewrite_write(ip, adj, &inner, w->ip_id);
-	w->ip_id = (uint16_t)(w->ip_id + (adj->type == ADJ_TUNNEL));
-	if (tx->count == 0)
+	if (likely(adj->type == ADJ_REWRITE))
+		rewrite_ether(ip, adj, v6);
+	else
+		rewrite_tunnel(ip, adj, &inner, w->ip_id++);
+	if (unlikely(tx->count == 0))
 		w->tx_dirty[w->tx_dirty_count++] = adj->port;
 	tx->bytes += frame;
 	tx->pkts[tx->count++] = m;
-	if (unlikely(tx->count == TX_BATCH))
-		worker_flush_port(w, adj->port);
 }
 
-static __rte_noinline void forward_other(
-	struct worker *w, const struct port *in, struct vector *v, uint32_t i, struct flow *flow, bool v6)
+static __rte_noinline void forward_other(struct worker *w, const struct port *in, struct vector *v, uint32_t i, bool v6)
 {
 	struct pkt *p = &v->pkts[i];
+	struct flow *flow = flow_confirm(w->flows, p, v->hash[i], v->index[i], v6);
 
+	p->m = v->m[i];
 	p->hash = v->hash[i];
 	if (v->plain_len[i] == NOT_PLAIN) {
 		worker_flow(w, in, p, flow, v6);
@@ -238,33 +291,34 @@ static __rte_noinline void forward_other(
 
 static __rte_always_inline void forward_all(struct worker *w, const struct port *in, struct vector *v, bool v6)
 {
-	const uint32_t epoch = w->epoch, now = w->now_ms;
+	const struct flow_pool *pool = &w->flows->pool[v6];
+	struct tx_buffer *const tx = w->tx;
+	const uint32_t epoch = w->epoch, now = w->now_ms, n = v->n;
 	uint64_t others = 0, encapsulated = 0;
 
-	for (uint32_t i = 0; i < v->n; i++) {
-		struct pkt *p = &v->pkts[i];
+	for (uint32_t i = 0; i < n; i++) {
 		const uint16_t len = v->plain_len[i];
-		struct flow *flow = flow_confirm(w->flows, p, v->hash[i], v->index[i], v6);
+		struct flow *flow = flow_at(pool, v->index[i], v6);
 		const struct adjacency *adj;
 
-		if (unlikely(flow == NULL || atomic_load_explicit(&flow->epoch, memory_order_acquire) != epoch)) {
-			forward_other(w, in, v, i, flow, v6);
-			others++;
-			continue;
-		}
+		/* Entry 0 is nobody's: its key is all zero. */
+		if (unlikely(!flow_key_equal(flow_key(flow, v6), &v->pkts[i], v6) ||
+			    atomic_load_explicit(&flow->epoch, memory_order_acquire) != epoch))
+			goto other;
 		adj = adjacency_get(flow_decision_get(flow).adjacency);
-		if (unlikely(len > adj->plain_mtu)) {
-			forward_other(w, in, v, i, flow, v6);
-			others++;
-			continue;
-		}
+		if (unlikely(len > adj->plain_mtu))
+			goto other;
 		counter_add(&flow->packets, 1);
 		counter_add(&flow->bytes, len);
 		atomic_store_explicit(&flow->last_seen, now, memory_order_relaxed);
 		encapsulated += adj->type == ADJ_TUNNEL;
-		forward_plain(w, p->m, v->ip[i], v->hash[i], len, adj, v6);
+		forward_plain(w, &tx[adj->port], v->m[i], v->ip[i], v->hash[i], len, adj, v6);
+		continue;
+	other:
+		forward_other(w, in, v, i, v6);
+		others++;
 	}
-	counter_add(&w->counters->events[EVENT_flow_hit], v->n - others);
+	counter_add(&w->counters->events[EVENT_flow_hit], n - others);
 	counter_add(&w->counters->events[EVENT_encapsulated], encapsulated);
 }
 

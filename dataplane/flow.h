@@ -91,33 +91,22 @@ static inline uint64_t flow_fold(uint64_t a, uint64_t b)
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
-/** Hashes of keys given as words in memory order; those of struct keys follow. */
-static inline uint64_t flow_hash4_words(const struct flow_table *table, const uint64_t k[2])
-{
-	const uint64_t *s = ((const struct flow_secret *)table)->word; /* a table starts with its secret */
-
-	return flow_fold(flow_fold(k[0] ^ s[0], k[1] ^ s[1]) ^ s[2], s[3]);
-}
-static inline uint64_t flow_hash6_words(const struct flow_table *table, const uint64_t k[5])
-{
-	const uint64_t *s = ((const struct flow_secret *)table)->word;
-	uint64_t x = flow_fold(k[0] ^ s[0], k[1] ^ s[1]) ^ flow_fold(k[2] ^ s[4], k[3] ^ s[5]);
-
-	return flow_fold(flow_fold(x ^ s[2], k[4] ^ s[6]) ^ s[7], s[3]);
-}
 static inline uint64_t flow_hash4(const struct flow_table *table, const struct flow_key4 *key)
 {
+	const uint64_t *s = ((const struct flow_secret *)table)->word; /* a table starts with its secret */
 	uint64_t k[2];
 
 	memcpy(k, key, sizeof(k));
-	return flow_hash4_words(table, k);
+	return flow_fold(flow_fold(k[0] ^ s[0], k[1] ^ s[1]) ^ s[2], s[3]);
 }
 static inline uint64_t flow_hash6(const struct flow_table *table, const struct flow_key6 *key)
 {
-	uint64_t k[5];
+	const uint64_t *s = ((const struct flow_secret *)table)->word;
+	uint64_t k[5], x;
 
 	memcpy(k, key, sizeof(k));
-	return flow_hash6_words(table, k);
+	x = flow_fold(k[0] ^ s[0], k[1] ^ s[1]) ^ flow_fold(k[2] ^ s[4], k[3] ^ s[5]);
+	return flow_fold(flow_fold(x ^ s[2], k[4] ^ s[6]) ^ s[7], s[3]);
 }
 
 /** Online RCU reader: look up n packets of one family at once. pkts[i]->hash is set; flows[i] is the entry or NULL.

@@ -14,7 +14,6 @@
 #define DATAPLANE_PLAIN_H
 
 #include "config/address.h"
-#include "dataplane/flow.h"
 #include "dataplane/packet.h"
 
 #include <netinet/in.h>
@@ -87,10 +86,10 @@ static __rte_always_inline uint64_t plain_ports_zone(const uint8_t *l4, uint32_t
 #endif
 }
 
-/** An IPv4 header at `ip`, `avail` bytes of frame from there on. Fills the key of *p and its hash.
+/** An IPv4 header at `ip`, `avail` bytes of frame from there on. Fills the key of *p.
  * @return the length of the IP packet, 0 when it is not plain. */
-static __rte_always_inline uint16_t plain_parse4(const struct flow_table *flows, const uint8_t *ip, uint32_t avail,
-	uint32_t zone, struct pkt *p, uint64_t *hash)
+static __rte_always_inline uint16_t plain_parse4(const uint8_t *ip, uint32_t avail,
+	uint32_t zone, struct pkt *p)
 {
 	uint64_t first, words[2];
 	uint32_t len;
@@ -112,13 +111,12 @@ static __rte_always_inline uint16_t plain_parse4(const struct flow_table *flows,
 	memcpy(&words[0], ip + 12, sizeof(words[0]));
 	words[1] = plain_ports_zone(ip + sizeof(struct rte_ipv4_hdr), zone, proto);
 	memcpy(&p->key4, words, sizeof(p->key4));
-	*hash = flow_hash4_words(flows, words);
 	return (uint16_t)len;
 }
 
 /** The same for IPv6. */
-static __rte_always_inline uint16_t plain_parse6(const struct flow_table *flows, const uint8_t *ip, uint32_t avail,
-	uint32_t zone, struct pkt *p, uint64_t *hash)
+static __rte_always_inline uint16_t plain_parse6(const uint8_t *ip, uint32_t avail,
+	uint32_t zone, struct pkt *p)
 {
 	uint64_t words[5];
 	uint32_t len;
@@ -137,7 +135,6 @@ static __rte_always_inline uint16_t plain_parse6(const struct flow_table *flows,
 	words[4] = plain_ports_zone(ip + sizeof(struct rte_ipv6_hdr), zone, proto);
 	memcpy(p->key6.src, ip + 8, 32);
 	memcpy(&p->key6.sport, &words[4], sizeof(words[4]));
-	*hash = flow_hash6_words(flows, words);
 	return (uint16_t)len;
 }
 

@@ -133,22 +133,28 @@ static __rte_noinline void rewrite_udp_checksum(
 	udp->dgram_cksum = sum == 0 ? 0xffff : sum;
 }
 
-/** Write the header in front of the IP header of a packet; all but an outer UDP checksum. With adj->mtu respected the
- * outer length fits 16 bits. outer_id is the IPv4 identification for packets that may be fragmented on the way. */
-static __rte_always_inline void rewrite_write(
+static __rte_always_inline uint16_t rewrite_type(bool v6)
+{
+	return v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
+}
+
+/** ADJ_REWRITE: write the Ethernet header in front of an IP header. */
+static __rte_always_inline void rewrite_ether(uint8_t *ip, const struct adjacency *adj, bool v6)
+{
+	const uint16_t type = rewrite_type(v6);
+
+	memcpy(ip - RTE_ETHER_HDR_LEN, adj->header, RTE_ETHER_HDR_LEN);
+	memcpy(ip - sizeof(type), &type, sizeof(type));
+}
+
+/** ADJ_TUNNEL: write all headers in front of the IP header of a packet; all but an outer UDP checksum. With adj->mtu
+ * respected the outer length fits 16 bits. outer_id is the IPv4 identification for packets that may be fragmented. */
+static __rte_always_inline void rewrite_tunnel(
 	uint8_t *ip, const struct adjacency *adj, const struct rewrite_inner *p, uint16_t outer_id)
 {
-	const uint16_t type = p->v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
-	uint16_t outer_len;
-	uint8_t *h, proto = 0;
+	const uint16_t type = rewrite_type(p->v6), outer_len = (uint16_t)(p->len + adj->outer_len);
+	uint8_t *h = ip - adj->header_len, proto = 0;
 
-	if (likely(adj->type == ADJ_REWRITE)) {
-		memcpy(ip - RTE_ETHER_HDR_LEN, adj->header, RTE_ETHER_HDR_LEN);
-		memcpy(ip - sizeof(type), &type, sizeof(type));
-		return;
-	}
-	h = ip - adj->header_len;
-	outer_len = (uint16_t)(p->len + adj->outer_len);
 	rewrite_copy(h, adj->header, adj->header_len);
 	if (likely(adj->flags & ADJ_UDP)) {
 		memcpy(ip - sizeof(type), &type, sizeof(type));
@@ -162,7 +168,8 @@ static __rte_always_inline void rewrite_write(
 		rewrite_outer6((struct rte_ipv6_hdr *)(h + RTE_ETHER_HDR_LEN), adj, p, outer_len, proto);
 }
 
-/** Prepend adj->header to a packet that starts at its IP header and has `ip_len` bytes: see rewrite_write.
+/** Prepend adj->header to a packet that starts at its IP header and has `ip_len` bytes: rewrite_ether or rewrite_tunnel,
+ * and the UDP checksum.
  * @return false when there is no headroom (DROP_no_buffer). */
 static inline bool rewrite_prepend(struct rte_mbuf *m, const struct adjacency *adj,
 	const struct pkt *p, uint16_t ip_len, uint16_t outer_id)
@@ -173,7 +180,10 @@ static inline bool rewrite_prepend(struct rte_mbuf *m, const struct adjacency *a
 
 	if (unlikely(h == NULL))
 		return false;
-	rewrite_write(h + adj->header_len, adj, &inner, outer_id);
+	if (adj->type == ADJ_REWRITE)
+		rewrite_ether(h + adj->header_len, adj, inner.v6);
+	else
+		rewrite_tunnel(h + adj->header_len, adj, &inner, outer_id);
 	if (unlikely(adj->flags & ADJ_UDP_CHECKSUM))
 		rewrite_udp_checksum(m, adj, (uint16_t)(ip_len + adj->outer_len));
 	return true;

@@ -69,10 +69,10 @@ static __rte_always_inline bool tunnel_memo_equal(const struct tunnel_memo *memo
 }
 
 /** Strip a plain tunnel packet that the memo knows and find the plain packet inside, zone ZONE_TUNNEL. Changes nothing
- * but *p4 or *p6 (the one of its family gets the key) and *hash when it returns 0. Otherwise m starts at the inner Ethernet (or IP) header afterwards, and its lengths are the
+ * but *p4 or *p6 (the one of its family gets the key) when it returns 0. Otherwise m starts at the inner Ethernet (or IP) header afterwards, and its lengths are the
  * frame's rest; *ip is the inner IP header, *version its version, the result its packet's length. */
 static __rte_always_inline uint16_t tunnel_memo_decap(const struct tunnel_memo *memo, const struct tunnel_table *table,
-	const struct flow_table *flows, struct rte_mbuf *m, struct pkt *p4, struct pkt *p6, uint64_t *hash, uint8_t **ip,
+	struct rte_mbuf *m, struct pkt *p4, struct pkt *p6, uint8_t **ip,
 	unsigned *version)
 {
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *inner = frame + memo->inner_ip;
@@ -113,12 +113,12 @@ static __rte_always_inline uint16_t tunnel_memo_decap(const struct tunnel_memo *
 		*version = type == RTE_BE16(RTE_ETHER_TYPE_IPV4) ? 4 : type == RTE_BE16(RTE_ETHER_TYPE_IPV6) ? 6 : 0;
 	}
 	if (*version == 4) {
-		inner_len = plain_parse4(flows, inner, len - off, ZONE_TUNNEL, p4, hash);
+		inner_len = plain_parse4(inner, len - off, ZONE_TUNNEL, p4);
 		inner_ecn = inner[1] & 3;
 		proto = inner[9];
 		l4 = inner + sizeof(struct rte_ipv4_hdr);
 	} else if (likely(*version == 6)) {
-		inner_len = plain_parse6(flows, inner, len - off, ZONE_TUNNEL, p6, hash);
+		inner_len = plain_parse6(inner, len - off, ZONE_TUNNEL, p6);
 		inner_ecn = inner[1] >> 4 & 3;
 		proto = inner[6];
 		l4 = inner + sizeof(struct rte_ipv6_hdr);

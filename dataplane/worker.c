@@ -238,7 +238,7 @@ void worker_flush_port(struct worker *w, uint16_t id)
 	uint16_t n = (uint16_t)tx->count, sent = 0;
 	bool open = port != NULL && atomic_load_explicit(&port->forwarding, memory_order_acquire);
 	uint64_t bytes = tx->bytes;
-	uint16_t followed[TX_BATCH];
+	uint16_t followed[RTE_DIM(tx->pkts)];
 
 	tx->count = tx->bytes = 0;
 	for (uint16_t i = 0; i + 1 < w->tx_dirty_count; i++) {

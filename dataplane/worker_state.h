@@ -15,7 +15,7 @@
 #include "dataplane/tunnel_memo.h"
 
 #define VECTOR_SIZE 64 /* packets taken from one queue at a time; see perf/RESULTS.md for others */
-#define TX_BATCH    64
+#define TX_BATCH    64 /* packets collected for a port before they are sent; burst.c adds a vector to it unasked */
 
 /** What a worker polls. Immutable, replaced by control. */
 struct rx_list {
@@ -32,7 +32,7 @@ struct rx_list {
 struct tx_buffer {
 	uint32_t count;
 	uint32_t bytes;
-	struct rte_mbuf *pkts[TX_BATCH];
+	struct rte_mbuf *pkts[TX_BATCH + VECTOR_SIZE];
 };
 
 #define NOT_PLAIN UINT16_MAX /* longer than any adjacency's plain_mtu */
@@ -44,8 +44,9 @@ struct vector {
 	uint32_t index[VECTOR_SIZE];     /* candidate flow entry, 0 = none */
 	uint64_t hash[VECTOR_SIZE];      /* of the key */
 	const _Atomic uint64_t *buckets[VECTOR_SIZE]; /* prefetched */
+	struct rte_mbuf *m[VECTOR_SIZE];
 	uint8_t *ip[VECTOR_SIZE];        /* header of a plain packet */
-	struct pkt pkts[VECTOR_SIZE];    /* of plain packets only key and m */
+	struct pkt pkts[VECTOR_SIZE];    /* of plain packets only the key */
 };
 
 enum worker_state { WORKER_STARTING, WORKER_RUNNING, WORKER_FAILED };
@@ -72,6 +73,8 @@ struct worker {
 	struct tx_buffer *tx;      /* [PORT_MAX] */
 	/* Scratch of the stages. */
 	struct rte_mbuf *pkts[VECTOR_SIZE];
+	uint8_t *frames[VECTOR_SIZE];
+	uint16_t frame_len[VECTOR_SIZE]; /* 0 = cannot be plain */
 	struct vector vector[2];   /* IPv4, IPv6 */
 	struct tunnel_memos memos;
 	/* Loop. */
@@ -105,7 +108,7 @@ static inline void worker_output(struct worker *w, uint16_t port, struct rte_mbu
 		w->tx_dirty[w->tx_dirty_count++] = port;
 	tx->bytes += rte_pktmbuf_pkt_len(m);
 	tx->pkts[tx->count++] = m;
-	if (unlikely(tx->count == TX_BATCH))
+	if (unlikely(tx->count >= TX_BATCH))
 		worker_flush_port(w, port);
 }
 

@@ -7,6 +7,7 @@
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <string.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -41,7 +42,7 @@ static void set_up(const struct measure_conf *conf, bool small_pages)
 	packets.count = conf->cold ? packets_cold_count() : is_new_flow() ? NEW_FLOW_PACKETS : WARM_PACKETS;
 	plane.buffers = packets.count;
 	/* Half full with both directions at most, as the default table of a daemon. */
-	plane.flow_entries = is_new_flow() ? 0 : RTE_MAX(1u << 20, conf->flows * 4);
+	plane.flow_entries = getenv("FE") ? (uint32_t)atoi(getenv("FE")) : is_new_flow() ? 0 : RTE_MAX(1u << 20, conf->flows * 4);
 	plane_start(&b.plane, &plane);
 	if (conf->isa != NULL)
 		burst_select(conf->isa);
