@@ -5,6 +5,7 @@
 
 #include "config/error.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,11 @@ double samples_min(const struct samples *s);
 double samples_max(const struct samples *s);
 /** Distance of the quartiles, per cent of the median. */
 double samples_spread(struct samples *s);
+/** {"median", "min", "max", "spread"}, and a figure rounded to a tenth; new references. */
+json_t *samples_json(struct samples *s);
+json_t *bench_tenths(double value);
+/** One line, and free. */
+void bench_print_json(json_t *row);
 
 /** Time stamp counter with the pipeline drained around it, so that short sections are attributed rightly. */
 uint64_t bench_tsc(void);
@@ -33,5 +39,6 @@ const char *bench_machine(void);
 
 /** Subcommands; each parses its own arguments and returns an exit code. */
 int bench_pipeline(int argc, char **argv);
+int bench_tables(int argc, char **argv);
 
 #endif

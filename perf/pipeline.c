@@ -18,17 +18,6 @@
 
 /* --- output --------------------------------------------------------------------------------------------------------- */
 
-static json_t *tenths(double v)
-{
-	return json_real(round(v * 10) / 10);
-}
-
-static json_t *samples_json(struct samples *s)
-{
-	return json_pack("{s:o, s:o, s:o, s:o}", "median", tenths(samples_median(s)), "min", tenths(samples_min(s)), "max",
-		tenths(samples_max(s)), "spread", tenths(samples_spread(s)));
-}
-
 static json_t *row_json(const struct measure_conf *conf, const char *size, struct measure *m, const char *pages)
 {
 	json_t *row = json_object(), *stage_cycles = json_object(), *stage_instructions = json_object();
@@ -41,13 +30,13 @@ static json_t *row_json(const struct measure_conf *conf, const char *size, struc
 	json_object_set_new(row, "memory", json_string(conf->cold ? "cold" : "warm"));
 	json_object_set_new(row, "routes", json_integer(conf->routes));
 	json_object_set_new(row, "cycles", samples_json(&m->cycles));
-	json_object_set_new(row, "instructions", m->instructions >= 0 ? tenths(m->instructions) : json_null());
+	json_object_set_new(row, "instructions", m->instructions >= 0 ? bench_tenths(m->instructions) : json_null());
 	json_object_set_new(row, "counted_by", json_string(m->counted_by));
 	for (unsigned s = 0; s < m->n_stages; s++) {
 		if (m->stages[s].cycles.count > 0)
-			json_object_set_new(stage_cycles, m->stages[s].name, tenths(samples_median(&m->stages[s].cycles)));
+			json_object_set_new(stage_cycles, m->stages[s].name, bench_tenths(samples_median(&m->stages[s].cycles)));
 		if (m->stages[s].instructions >= 0)
-			json_object_set_new(stage_instructions, m->stages[s].name, tenths(m->stages[s].instructions));
+			json_object_set_new(stage_instructions, m->stages[s].name, bench_tenths(m->stages[s].instructions));
 	}
 	json_object_set_new(row, "stages", stage_cycles);
 	json_object_set_new(row, "stage_instructions", stage_instructions);
@@ -55,15 +44,6 @@ static json_t *row_json(const struct measure_conf *conf, const char *size, struc
 	json_object_set_new(row, "machine", json_string(bench_machine()));
 	json_object_set_new(row, "pages", json_string(pages));
 	return row;
-}
-
-static void print_json(const json_t *row)
-{
-	char *text = json_dumps(row, JSON_REAL_PRECISION(7));
-
-	printf("%s\n", text);
-	fflush(stdout);
-	free(text);
 }
 
 static double number_of(const json_t *row, const char *object, const char *key)
@@ -159,7 +139,7 @@ static void add_target(json_t *result, const struct suite *suite, const struct s
 		target = row->at_most * number_of(results[row->base - suite->rows], "cycles", "median");
 	if (target <= 0)
 		return;
-	json_object_set_new(result, "target", tenths(target));
+	json_object_set_new(result, "target", bench_tenths(target));
 	json_object_set_new(result, "of_target", json_real(round(number_of(result, "cycles", "median") / target * 100) / 100));
 }
 
@@ -188,7 +168,10 @@ static int run_file(const char *path, bool json, bool count)
 				json_string_value(json_object_get(results[i], "pages")));
 			print_head();
 		}
-		(json ? print_json : print_row)(results[i]);
+		if (json)
+			bench_print_json(json_incref(results[i]));
+		else
+			print_row(results[i]);
 	}
 	for (size_t i = 0; i < suite.count; i++)
 		json_decref(results[i]);
@@ -324,7 +307,7 @@ int bench_pipeline(int argc, char **argv)
 	plane_pages(pages, sizeof(pages));
 	row = row_json(&conf, size, &result, pages);
 	if (json) {
-		print_json(row);
+		bench_print_json(row);
 	} else {
 		printf("%s; %s\n", bench_machine(), pages);
 		print_head();

@@ -5,6 +5,7 @@
 #include "perf/steps.h"
 #include "perf/suite.h"
 #include "perf/symbols.h"
+#include "perf/tables.h"
 #include "tests/unit/suite.h"
 
 #include <errno.h>
@@ -95,6 +96,26 @@ static void test_suite_refused(void)
 	}
 }
 
+/** The same table every time, of canonical prefixes, mostly the lengths that the Internet's has. */
+static void test_prefixes(void)
+{
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		uint64_t state = 7, again = 7;
+		unsigned usual = 0, n = 20000;
+
+		for (unsigned i = 0; i < n; i++) {
+			struct ip_prefix p, q;
+
+			tables_prefix(v6, &state, &p);
+			tables_prefix(v6, &again, &q);
+			CU_ASSERT_FATAL(ip_prefix_is_canonical(&p) && ip_prefix_equal(&p, &q));
+			CU_ASSERT_FATAL(p.addr.family == (v6 ? IP_V6 : IP_V4) && !ip_addr_is_multicast(&p.addr));
+			usual += p.len == (v6 ? 48 : 24);
+		}
+		CU_ASSERT_TRUE(usual > n * (v6 ? 44 : 58) / 100 && usual < n * (v6 ? 48 : 62) / 100);
+	}
+}
+
 /* --- counting: a loop of a known number of instructions ----------------------------------------------------------- */
 
 static volatile uint64_t sink;
@@ -148,6 +169,7 @@ static const struct test_case cases[] = {
 	{ "sizes", test_sizes },
 	{ "rows of a file", test_suite_rows },
 	{ "files refused", test_suite_refused },
+	{ "prefixes", test_prefixes },
 	{ "steps", test_steps },
 };
 SUITE_MAIN("bench", cases)
