@@ -29,6 +29,7 @@ void bench_print_json(json_t *row);
 
 /** Time stamp counter with the pipeline drained around it, so that short sections are attributed rightly. */
 uint64_t bench_tsc(void);
+#define BENCH_EXIT_UNABLE 3 /* what is asked for this machine does not have: nothing is wrong */
 /** End the process (1) with "podlane-bench: WHAT: reason". err may be NULL. */
 _Noreturn void bench_die(const char *what, const struct error *err);
 /** A number given to option `what`; ends the process (2) with a message when it is none or out of range. */
