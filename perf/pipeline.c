@@ -145,7 +145,8 @@ static void add_target(json_t *result, const struct suite *suite, const struct s
 	json_object_set_new(result, "of_target", json_real(round(number_of(result, "cycles", "median") / target * 100) / 100));
 }
 
-static int run_file(const char *path, bool json, bool count)
+/** repeats 0: as the file says. */
+static int run_file(const char *path, bool json, bool count, uint32_t repeats)
 {
 	struct error err = { 0 };
 	struct suite suite;
@@ -160,6 +161,8 @@ static int run_file(const char *path, bool json, bool count)
 	if (results == NULL)
 		bench_die("out of memory", NULL);
 	for (size_t i = 0; i < suite.count; i++) {
+		if (repeats > 0)
+			suite.rows[i].repeats = repeats;
 		results[i] = run_row(&suite.rows[i], count, &unable);
 		failed |= results[i] == NULL && !unable;
 		if (results[i] == NULL)
@@ -200,8 +203,8 @@ static void usage(FILE *out)
 	fprintf(out,
 		"usage: podlane-bench pipeline --scenario NAME [--flows N] [--size BYTES|imix] [--memory warm|cold] [--routes N]\n"
 		"                              [--isa NAME] [--repeats N] [--functions | --no-instructions] [--json]\n"
-		"       podlane-bench pipeline --file FILE [--no-instructions] [--json]     all rows of a file of scenarios\n"
-		"       podlane-bench pipeline --list                                       names of scenarios\n\n"
+		"       podlane-bench pipeline --file FILE [--repeats N] [--no-instructions] [--json]   all rows of a file of scenarios\n"
+		"       podlane-bench pipeline --list                                                   names of scenarios\n\n"
 		"cycles are of the time stamp counter, median of the repeats (default 11). --memory cold: more packet buffers than\n"
 		"the L2 cache holds. --size imix: 7 of 64, 4 of 594, 1 of 1518 bytes. --routes: size of the route table behind the\n"
 		"peer (encap and new-flow send to all of it). Instructions come from the hardware's counter, or are stepped through\n"
@@ -248,7 +251,7 @@ int bench_pipeline(int argc, char **argv)
 		{ "json", 0, NULL, 'j' }, { "functions", 0, NULL, 'F' }, { "no-instructions", 0, NULL, 'I' },
 		{ "file", 1, NULL, 'i' }, { "list", 0, NULL, 'l' }, { "isa", 1, NULL, 'a' }, { "callgrind", 1, NULL, 'c' }, { "help", 0, NULL, 'h' },
 		{ NULL, 0, NULL, 0 } };
-	struct measure_conf conf = { .flows = 1000, .repeats = 11, .count = true };
+	struct measure_conf conf = { .flows = 1000, .count = true };
 	const char *size = "64", *file = NULL;
 	bool json = false, functions = false;
 	uint32_t callgrind = 0;
@@ -316,7 +319,7 @@ int bench_pipeline(int argc, char **argv)
 		return 2;
 	}
 	if (file != NULL)
-		return run_file(file, json, conf.count);
+		return run_file(file, json, conf.count, conf.repeats);
 	if (conf.scenario == NULL) {
 		usage(stderr);
 		return 2;
@@ -325,6 +328,8 @@ int bench_pipeline(int argc, char **argv)
 		fprintf(stderr, "podlane-bench: --size takes bytes from 64 to 1900, or imix, not \"%s\"\n", size);
 		return 2;
 	}
+	if (conf.repeats == 0)
+		conf.repeats = 11;
 	if (callgrind > 0) {
 		printf("%u\n", measure_for_callgrind(&conf, callgrind));
 		fflush(stdout);
