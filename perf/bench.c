@@ -12,6 +12,7 @@ static const struct {
 	const char *text;
 } commands[] = {
 	{ "pipeline", bench_pipeline, "cycles a packet of the daemon's own packet path, fed from memory" },
+	{ "tables", bench_tables, "the FIB and the flow table alone" },
 };
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "perf/bench.h"
 
+#include <math.h>
 #include <rte_cycles.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,27 @@ double samples_spread(struct samples *s)
 	if (s->count < 4 || median <= 0)
 		return 0;
 	return 100 * (s->values[s->count - 1 - s->count / 4] - s->values[s->count / 4]) / median;
+}
+
+json_t *bench_tenths(double value)
+{
+	return json_real(round(value * 10) / 10);
+}
+
+json_t *samples_json(struct samples *s)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "median", bench_tenths(samples_median(s)), "min", bench_tenths(samples_min(s)),
+		"max", bench_tenths(samples_max(s)), "spread", bench_tenths(samples_spread(s)));
+}
+
+void bench_print_json(json_t *row)
+{
+	char *text = json_dumps(row, JSON_REAL_PRECISION(7));
+
+	printf("%s\n", text != NULL ? text : "");
+	fflush(stdout);
+	free(text);
+	json_decref(row);
 }
 
 uint64_t bench_tsc(void)

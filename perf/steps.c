@@ -27,8 +27,6 @@ struct counting {
 	_Atomic int state; /* 0 = not yet, 1 = attached, < 0 = -errno */
 	int result;
 	uintptr_t work;
-	uintptr_t watch[STEPS_WATCH_MAX];
-	uint64_t watched[STEPS_WATCH_MAX];
 	uint64_t total;
 	struct {
 		uintptr_t address;
@@ -107,7 +105,7 @@ static bool note(struct counting *c, uintptr_t address)
 
 static int step_through(struct counting *c, pid_t tid)
 {
-	uintptr_t returns[STEPS_WATCH_MAX] = { 0 }, end = 0, before = 0, pc;
+	uintptr_t end = 0, before = 0, pc;
 	int status;
 
 	for (unsigned long steps = 0; steps < STEPS_MAX; steps++) {
@@ -121,15 +119,6 @@ static int step_through(struct counting *c, pid_t tid)
 			c->total++;
 			if (!note(c, pc))
 				return -ENOMEM;
-			for (unsigned i = 0; i < STEPS_WATCH_MAX; i++) {
-				if (c->watch[i] == 0)
-					continue;
-				if (returns[i] == 0 && pc == c->watch[i] && !return_of(tid, &returns[i]))
-					return -EIO;
-				else if (returns[i] == pc)
-					returns[i] = 0;
-				c->watched[i] += returns[i] != 0;
-			}
 		}
 		before = pc;
 		if (ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL) < 0 || waitpid(tid, &status, __WALL) != tid ||
@@ -200,7 +189,7 @@ static int name_functions(const struct counting *c, struct steps *steps)
 	return 0;
 }
 
-int steps_count(void (*work)(void *arg), void *arg, const char *const *watch, struct steps *steps)
+int steps_count(void (*work)(void *arg), void *arg, struct steps *steps)
 {
 	void (*volatile call)(void *) = work; /* a real call: the child waits for its first instruction */
 	cpu_set_t allowed, one;
@@ -213,8 +202,6 @@ int steps_count(void (*work)(void *arg), void *arg, const char *const *watch, st
 	if (c == MAP_FAILED)
 		return -ENOMEM;
 	c->work = (uintptr_t)work;
-	for (unsigned i = 0; watch != NULL && i < STEPS_WATCH_MAX && watch[i] != NULL; i++)
-		c->watch[i] = symbol_address(watch[i]);
 	/* Both on one CPU: each step hands over twice, and waking another CPU takes ten times as long. */
 	sched_getaffinity(0, sizeof(allowed), &allowed);
 	CPU_ZERO(&one);
@@ -244,7 +231,6 @@ int steps_count(void (*work)(void *arg), void *arg, const char *const *watch, st
 	ret = c->result;
 	if (ret == 0) {
 		steps->total = c->total;
-		memcpy(steps->watched, c->watched, sizeof(c->watched));
 		ret = name_functions(c, steps);
 	}
 unmap:

@@ -50,7 +50,7 @@ static const config_setting_t *list_of(const config_setting_t *run, const char *
 /** A list that is there must be one. */
 static int check_lists(const struct reader *r, const config_setting_t *run)
 {
-	static const char *const lists[] = { "scenarios", "flows", "sizes", "memory", "targets", "relative_to" };
+	static const char *const lists[] = { "scenarios", "flows", "sizes", "memory", "isa", "targets", "relative_to" };
 
 	for (size_t i = 0; i < RTE_DIM(lists); i++) {
 		const config_setting_t *s = config_setting_get_member(run, lists[i]);
@@ -92,19 +92,29 @@ static const struct suite_row *find_row(const struct suite *suite, const struct 
 		const struct suite_row *row = &suite->rows[i];
 
 		if (row->scenario == of && row->flows == like->flows && row->routes == like->routes && row->cold == like->cold &&
-			strcmp(row->size, like->size) == 0)
+			strcmp(row->size, like->size) == 0 && strcmp(row->isa, like->isa) == 0)
 			return row;
 	}
 	return NULL;
 }
 
+static bool known_isa(const char *name)
+{
+	for (unsigned i = 0; burst_variants[i] != NULL; i++) {
+		if (strcmp(burst_variants[i]->name, name) == 0)
+			return true;
+	}
+	return strcmp(name, "best") == 0;
+}
+
 /** Everything of a row but what it is compared with. */
-static int read_row(const struct reader *r, const config_setting_t *run, const int at[4], struct suite_row *row)
+static int read_row(const struct reader *r, const config_setting_t *run, const int at[5], struct suite_row *row)
 {
 	const config_setting_t *flows = list_of(run, "flows"), *sizes = list_of(run, "sizes"), *memory = list_of(run, "memory"),
-			       *targets = list_of(run, "targets");
+			       *isa = list_of(run, "isa"), *targets = list_of(run, "targets");
 	const char *size = sizes != NULL ? config_setting_get_string_elem(sizes, at[2]) : "64";
 	const char *kind = memory != NULL ? config_setting_get_string_elem(memory, at[3]) : "warm";
+	const char *set = isa != NULL ? config_setting_get_string_elem(isa, at[4]) : "best";
 	struct packets_sizes parsed;
 	int n, routes = 0, ret;
 
@@ -123,6 +133,9 @@ static int read_row(const struct reader *r, const config_setting_t *run, const i
 	if (kind == NULL || (strcmp(kind, "warm") != 0 && strcmp(kind, "cold") != 0))
 		return refuse(r, memory, "memory takes \"warm\" and \"cold\"");
 	row->cold = strcmp(kind, "cold") == 0;
+	if (set == NULL || strlen(set) >= sizeof(row->isa) || !known_isa(set))
+		return refuse(r, isa, "isa takes \"best\" and the names that podlane-bench pipeline --help lists");
+	strcpy(row->isa, set);
 	config_setting_lookup_int(run, "routes", &routes);
 	ret = read_number(r, run, "routes", routes, 0, ROUTES_MAX);
 	if (ret < 0)
@@ -135,7 +148,7 @@ static int read_row(const struct reader *r, const config_setting_t *run, const i
 	return 0;
 }
 
-static int add_row(const struct reader *r, const config_setting_t *run, const int at[4])
+static int add_row(const struct reader *r, const config_setting_t *run, const int at[5])
 {
 	const config_setting_t *relative = list_of(run, "relative_to");
 	const struct plane_scenario *of;
@@ -165,11 +178,27 @@ static int length(const config_setting_t *run, const char *name)
 	return s != NULL ? config_setting_length(s) : 1;
 }
 
+/** All rows of one scenario of a run. */
+static int add_rows(const struct reader *r, const config_setting_t *run, int at[5])
+{
+	int ret = 0;
+
+	for (at[4] = 0; at[4] < length(run, "isa"); at[4]++) {
+		for (at[3] = 0; at[3] < length(run, "memory"); at[3]++) {
+			for (at[2] = 0; at[2] < length(run, "sizes"); at[2]++) {
+				for (at[1] = 0; ret == 0 && at[1] < length(run, "flows"); at[1]++)
+					ret = add_row(r, run, at);
+			}
+		}
+	}
+	return ret;
+}
+
 static int read_run(const struct reader *r, const config_setting_t *run)
 {
-	static const char *const known[] = { "scenarios", "flows", "sizes", "memory", "routes", "targets", "relative_to", "at_most",
+	static const char *const known[] = { "scenarios", "flows", "sizes", "memory", "isa", "routes", "targets", "relative_to", "at_most",
 		NULL };
-	int ret = check_keys(r, run, known), at[4];
+	int ret = check_keys(r, run, known), at[5];
 
 	ret = ret < 0 ? ret : check_lists(r, run);
 	if (ret < 0)
@@ -181,15 +210,9 @@ static int read_run(const struct reader *r, const config_setting_t *run)
 	if (list_of(run, "relative_to") != NULL && length(run, "relative_to") != length(run, "scenarios"))
 		return refuse(r, run, "relative_to needs one name for each of scenarios");
 	for (at[0] = 0; at[0] < length(run, "scenarios"); at[0]++) {
-		for (at[3] = 0; at[3] < length(run, "memory"); at[3]++) {
-			for (at[2] = 0; at[2] < length(run, "sizes"); at[2]++) {
-				for (at[1] = 0; at[1] < length(run, "flows"); at[1]++) {
-					ret = add_row(r, run, at);
-					if (ret < 0)
-						return ret;
-				}
-			}
-		}
+		ret = add_rows(r, run, at);
+		if (ret < 0)
+			return ret;
 	}
 	return 0;
 }
@@ -215,7 +238,7 @@ static int read_config(const char *file, config_t *config, struct suite *suite, 
 		if (!config_setting_is_group(run))
 			return refuse(&r, run, "a run is written { scenarios = [ ... ]; ... }");
 		most += (size_t)length(run, "scenarios") * (size_t)length(run, "flows") * (size_t)length(run, "sizes") *
-			(size_t)length(run, "memory");
+			(size_t)length(run, "memory") * (size_t)length(run, "isa");
 	}
 	/* Rows point at rows, so the array has its full length from the start. */
 	suite->rows = calloc(most + 1, sizeof(*suite->rows));
