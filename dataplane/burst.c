@@ -11,7 +11,7 @@
 #include "dataplane/flow_lookup.h"
 #include "dataplane/rewrite.h"
 #if defined(__AVX512BW__)
-#include "dataplane/plain_quad.h"
+#include "dataplane/tunnel_quad.h"
 #endif
 
 #define BURST_PASTE(a, b)   a##b
@@ -40,7 +40,7 @@ static __rte_always_inline void list_hash(struct worker *w, struct vector *v, bo
 
 	for (uint32_t i = 0; i < n; i++) {
 		const uint64_t hash = v6 ? flow_hash6(flows, &v->pkts[i].key6) : flow_hash4(flows, &v->pkts[i].key4);
-		const _Atomic uint64_t *bucket = flow_bucket(flows, &flows->pool[v6], hash);
+		const _Atomic uint64_t *bucket = flow_bucket(&flows->pool[v6], hash);
 
 		rte_prefetch0((const void *)(uintptr_t)bucket);
 		v->hash[i] = hash;
@@ -49,7 +49,7 @@ static __rte_always_inline void list_hash(struct worker *w, struct vector *v, bo
 }
 
 /** Look at all buffers: have the headers fetched, note where they are; a frame that cannot be plain gets length 0. */
-static __rte_always_inline void note_frames(struct worker *w, const struct port *in, uint16_t n)
+static __rte_always_inline void note_frames(struct worker *w, const struct port *in, uint16_t n, bool underlay)
 {
 	const uint16_t id = in->id;
 	uint64_t bytes = 0;
@@ -59,6 +59,8 @@ static __rte_always_inline void note_frames(struct worker *w, const struct port 
 		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
 
 		rte_prefetch0(frame);
+		if (underlay) /* inner headers */
+			rte_prefetch0(frame + RTE_CACHE_LINE_MIN_SIZE);
 		m->port = id;
 		bytes += rte_pktmbuf_pkt_len(m);
 		w->frames[i] = frame;
@@ -83,18 +85,14 @@ static __rte_noinline void parse_other(struct worker *w, struct port *in, struct
 }
 
 /** A frame that a tunnel brings, if the worker has seen its like: see tunnel_memo.h. */
-static __rte_always_inline bool parse_tunnel(struct worker *w, const struct port *in, struct rte_mbuf *m)
+static __rte_always_inline bool parse_tunnel(struct worker *w, struct tunnel_memos *memos, struct rte_mbuf *m, uint8_t *frame)
 {
-	const struct tunnel_memo *memo = tunnel_memo_for(&w->memos, rte_pktmbuf_mtod(m, const uint8_t *));
-	const struct tunnel_table *table = w->tables->tunnels;
 	struct vector *v = w->vector;
 	unsigned version;
-	uint16_t len;
 	uint8_t *ip;
+	uint16_t len = tunnel_memo_decap(tunnel_memo_of(memos, frame), w->tables->tunnels, m, &v[0].pkts[v[0].n],
+		&v[1].pkts[v[1].n], &ip, &version);
 
-	if (memo == NULL || memo->serial != table->serial || memo->port != in->id)
-		return false;
-	len = tunnel_memo_decap(memo, table, m, &v[0].pkts[v[0].n], &v[1].pkts[v[1].n], &ip, &version);
 	if (unlikely(len == 0))
 		return false;
 	counter_add(&w->counters->events[EVENT_decapsulated], 1);
@@ -119,10 +117,11 @@ static __rte_always_inline bool parse_ip(struct worker *w, const struct port *in
 	return true;
 }
 
-/** Packet i. @return whether it was plain, and is in a list. */
-static __rte_always_inline bool parse_plain(
-	struct worker *w, const struct port *in, uint64_t l2, uint16_t i, bool underlay)
+/** Packet i; `memos` on uplinks. @return whether it was plain, and is in a list. */
+static __rte_always_inline bool parse_plain(struct worker *w, const struct port *in, uint64_t l2, uint16_t i,
+	struct tunnel_memos *memos)
 {
+	const bool underlay = memos != NULL;
 	struct rte_mbuf *m = w->pkts[i];
 	uint8_t *frame = w->frames[i], *ip = frame + RTE_ETHER_HDR_LEN;
 	const uint32_t len = w->frame_len[i];
@@ -131,7 +130,7 @@ static __rte_always_inline bool parse_plain(
 
 	if (unlikely(len < RTE_ETHER_HDR_LEN))
 		return false;
-	if (underlay && len >= TUNNEL_MEMO_V4 && likely(parse_tunnel(w, in, m)))
+	if (underlay && len >= TUNNEL_MEMO_V4 && likely(parse_tunnel(w, memos, m, frame)))
 		return true;
 	memcpy(&word, frame, sizeof(word));
 	memcpy(&type, frame + 12, sizeof(type));
@@ -145,40 +144,84 @@ static __rte_always_inline bool parse_plain(
 }
 
 static __rte_always_inline void parse_range(
-	struct worker *w, struct port *in, uint64_t l2, uint16_t from, uint16_t to, bool underlay)
+	struct worker *w, struct port *in, uint64_t l2, uint16_t from, uint16_t to, struct tunnel_memos *memos)
 {
 	for (uint16_t i = from; i < to; i++) {
-		if (unlikely(!parse_plain(w, in, l2, i, underlay)))
+		if (unlikely(!parse_plain(w, in, l2, i, memos)))
 			parse_other(w, in, w->pkts[i], true);
 	}
 }
 
 #if defined(__AVX512BW__)
-static __rte_noinline void parse_four(struct worker *w, struct port *in, uint64_t l2, uint16_t from)
+static __rte_noinline void parse_four(
+	struct worker *w, struct port *in, uint64_t l2, uint16_t from, struct tunnel_memos *memos)
 {
-	parse_range(w, in, l2, from, (uint16_t)(from + 4), false);
+	if (memos != NULL)
+		parse_range(w, in, l2, from, (uint16_t)(from + 4), memos);
+	else
+		parse_range(w, in, l2, from, (uint16_t)(from + 4), NULL);
 }
 
 /** Four at a time, as long as there are four. @return how many packets are done. */
-static __rte_always_inline uint16_t parse_quads(struct worker *w, struct port *in, uint64_t l2, uint16_t n)
+static __rte_noinline uint16_t parse_quads(struct worker *w, struct port *in, uint64_t l2, uint16_t n)
 {
-	const struct plain_quad q = plain_quad_for(l2, in->id);
+	const struct plain_quad q = plain_quad_for(true, l2, PLAIN_L2_MASK, in->id);
 	struct vector *v = &w->vector[0];
 	uint16_t i;
 
 	for (i = 0; i + 4 <= n; i = (uint16_t)(i + 4)) {
+		const struct plain_quad_headers h = plain_quad_headers_load(&w->frames[i]);
 		const uint32_t at = v->n;
+		__m512i key;
+		__m128i len;
 
-		if (unlikely(!plain_quad_parse4(&q, &w->frames[i], &w->frame_len[i], &v->pkts[at], &v->plain_len[at]))) {
-			parse_four(w, in, l2, i);
+		if (unlikely(!plain_quad_parse4(&q, &h, plain_quad_low(&w->frame_len[i]), &key, &len))) {
+			parse_four(w, in, l2, i, NULL);
 			continue;
 		}
+		plain_quad_store(key, len, &v->pkts[at], &v->plain_len[at]);
 		memcpy(&v->m[at], &w->pkts[i], 4 * sizeof(v->m[0]));
 		_mm256_storeu_si256((__m256i *)&v->ip[at],
 			_mm256_add_epi64(_mm256_loadu_si256((const __m256i *)&w->frames[i]),
 				_mm256_set1_epi64x(RTE_ETHER_HDR_LEN)));
 		v->n = at + 4;
 	}
+	return i;
+}
+
+/** The same on an uplink, for packets that come in tunnels. */
+static __rte_noinline uint16_t parse_tunnel_quads(
+	struct worker *w, struct port *in, uint64_t l2, uint16_t n, struct tunnel_memos *memos)
+{
+	const struct tunnel_table *table = w->tables->tunnels;
+	const struct tunnel_quads quads = tunnel_quads_for();
+	struct vector *v = &w->vector[0];
+	uint64_t decapsulated = 0;
+	uint16_t i;
+
+	for (i = 0; i + 4 <= n; i = (uint16_t)(i + 4)) {
+		const uint32_t at = v->n;
+		uint16_t strip;
+		__m512i key;
+		__m128i len;
+
+		strip = tunnel_quad_parse(
+			&quads, memos, table, &w->frames[i], &w->frame_len[i], &key, &len, &v->ip[at]);
+		if (unlikely(strip == 0)) {
+			parse_four(w, in, l2, i, memos);
+			continue;
+		}
+		plain_quad_store(key, len, &v->pkts[at], &v->plain_len[at]);
+		for (unsigned k = 0; k < 4; k++) {
+			struct rte_mbuf *m = w->pkts[i + k];
+
+			tunnel_memo_strip(m, strip);
+			v->m[at + k] = m;
+		}
+		v->n = at + 4;
+		decapsulated += 4;
+	}
+	counter_add(&w->counters->events[EVENT_decapsulated], decapsulated);
 	return i;
 }
 #endif
@@ -190,17 +233,25 @@ static __rte_noinline void BURST_FUNCTION(stage_parse_)(struct worker *w, struct
 	uint16_t done = 0;
 
 	w->vector[0].n = w->vector[1].n = 0;
-	note_frames(w, in, n);
+	if (in->role == PORT_UPLINK)
+		note_frames(w, in, n, true);
+	else
+		note_frames(w, in, n, false);
 	if (unlikely(!open || w->observer != NULL)) {
 		for (uint16_t i = 0; i < n; i++)
 			parse_other(w, in, w->pkts[i], open);
 	} else if (in->role == PORT_UPLINK) {
-		parse_range(w, in, l2, 0, n, true);
+		struct tunnel_memos *memos = worker_memos(w, in);
+
+#if defined(__AVX512BW__)
+		done = parse_tunnel_quads(w, in, l2, n, memos);
+#endif
+		parse_range(w, in, l2, done, n, memos);
 	} else {
 #if defined(__AVX512BW__)
 		done = parse_quads(w, in, l2, n);
 #endif
-		parse_range(w, in, l2, done, n, false);
+		parse_range(w, in, l2, done, n, NULL);
 	}
 	list_hash(w, &w->vector[0], false);
 	list_hash(w, &w->vector[1], true);

@@ -68,7 +68,7 @@ static inline void lookup(
 
 		for (unsigned i = 0; i < piece; i++) {
 			hashes[i] = pkts[done + i]->hash;
-			buckets[i] = flow_bucket(table, &table->pool[v6], hashes[i]);
+			buckets[i] = flow_bucket(&table->pool[v6], hashes[i]);
 			rte_prefetch0((const void *)(uintptr_t)buckets[i]);
 		}
 		flow_match(table, hashes, buckets, index, piece, v6);

@@ -106,28 +106,24 @@ static inline uint32_t flow_tag(uint64_t hash)
 {
 	return (uint32_t)(hash >> 32) | 1; /* an empty slot has no key's tag */
 }
-/* The buckets take a multiplication of their own: outer source ports and flow labels show bits of the hash to the
- * network, and must not tell it which flows share a bucket. */
-static inline _Atomic uint64_t *flow_bucket(
-	const struct flow_table *table, const struct flow_pool *pool, uint64_t hash)
+/* The first bucket comes from the low bits of the hash: outer source ports and flow labels show others (rewrite.h) to the
+ * network, which must not learn which flows share a bucket. */
+static inline _Atomic uint64_t *flow_bucket(const struct flow_pool *pool, uint64_t hash)
 {
-	uint64_t mixed = (uint64_t)((unsigned __int128)hash * table->secret.word[3] >> 64);
-
-	return pool->slots + (mixed & pool->bucket_mask) * FLOW_BUCKET_SLOTS;
+	return pool->slots + (hash & pool->bucket_mask) * FLOW_BUCKET_SLOTS;
 }
 static inline _Atomic uint64_t *flow_bucket_other(
 	const struct flow_table *table, const struct flow_pool *pool, uint64_t hash)
 {
-	unsigned __int128 product = (unsigned __int128)hash * table->secret.word[3];
-	uint64_t first = (uint64_t)(product >> 64) & pool->bucket_mask;
-	uint64_t other = (uint64_t)product >> 32 & pool->bucket_mask;
+	uint64_t first = hash & pool->bucket_mask;
+	uint64_t other = (uint64_t)((unsigned __int128)hash * table->secret.word[3] >> 64) & pool->bucket_mask;
 
 	return pool->slots + (other == first ? other ^ 1 : other) * FLOW_BUCKET_SLOTS;
 }
 static inline struct flow_place flow_place(
 	const struct flow_table *table, const struct flow_pool *pool, uint64_t hash)
 {
-	return (struct flow_place){ { flow_bucket(table, pool, hash),
+	return (struct flow_place){ { flow_bucket(pool, hash),
 					    flow_bucket_other(table, pool, hash) },
 		flow_tag(hash) };
 }

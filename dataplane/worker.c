@@ -47,17 +47,17 @@ static inline struct parsed decapsulate(
 	const struct tunnel_table *t = w->tables->tunnels;
 	const uint8_t *frame = rte_pktmbuf_mtod(p->m, const uint8_t *);
 	const struct pkt outer = *p;
-	struct tunnel_memo *memo = plain_mbuf(p->m) &&
-			rte_pktmbuf_data_len(p->m) >= (p->flags & PKT_V6 ? TUNNEL_MEMO_V6 : TUNNEL_MEMO_V4) ?
-		tunnel_memo_for(&w->memos, frame) : NULL;
+	const uint32_t kept = p->flags & PKT_V6 ? TUNNEL_MEMO_V6 : TUNNEL_MEMO_V4;
+	const bool keep = plain_mbuf(p->m) && rte_pktmbuf_data_len(p->m) >= kept;
 	struct parsed parsed;
 
 	WORKER_TRACE(w, p->m, "decap", "%s", tunnel->name);
 	parsed = tunnel->decap(t, p->m, p);
 	if (parsed.class == PKT_DROP)
 		return parsed;
-	if (memo != NULL)
-		tunnel_memo_keep(memo, t, in->id, frame, (uint32_t)(rte_pktmbuf_mtod(p->m, uint8_t *) - frame), &outer);
+	if (keep)
+		tunnel_memo_keep(tunnel_memo_of(worker_memos(w, in), frame), frame,
+			(uint32_t)(rte_pktmbuf_mtod(p->m, uint8_t *) - frame), &outer);
 	p->flags |= PKT_DECAPSULATED;
 	counter_add(&w->counters->events[EVENT_decapsulated], 1);
 	if (unlikely(w->observer != NULL))

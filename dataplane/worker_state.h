@@ -35,6 +35,7 @@ struct tx_buffer {
 	struct rte_mbuf *pkts[TX_BATCH + VECTOR_SIZE];
 };
 
+#define MEMO_PORTS 4 /* uplinks with memos of their own (tunnel_memo.h); more take turns */
 #define NOT_PLAIN UINT16_MAX /* longer than any adjacency's plain_mtu */
 
 /** The packets of one family in one pass through the stages. */
@@ -76,7 +77,7 @@ struct worker {
 	uint8_t *frames[VECTOR_SIZE];
 	uint16_t frame_len[VECTOR_SIZE]; /* 0 = cannot be plain */
 	struct vector vector[2];   /* IPv4, IPv6 */
-	struct tunnel_memos memos;
+	struct tunnel_memos memos[MEMO_PORTS];
 	/* Loop. */
 	int cpu;
 	int wake_fd;               /* eventfd; written by control */
@@ -159,6 +160,15 @@ bool worker_parse(struct worker *w, struct port *in, struct pkt *p, bool open);
 void worker_plain_left(struct worker *w, const struct port *in, struct pkt *p, struct flow *flow, bool v6);
 /** A packet whose key and hash are complete, and its flow entry or NULL. */
 void worker_flow(struct worker *w, const struct port *in, struct pkt *p, struct flow *flow, bool v6);
+
+/** The memos of an uplink. */
+static inline struct tunnel_memos *worker_memos(struct worker *w, const struct port *in)
+{
+	struct tunnel_memos *memos = &w->memos[in->id % MEMO_PORTS];
+
+	tunnel_memos_check(memos, w->tables->tunnels, in->id);
+	return memos;
+}
 
 static inline uint16_t worker_zone_port(const struct port *in)
 {
