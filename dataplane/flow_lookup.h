@@ -82,7 +82,7 @@ static inline uint32_t flow_find(const struct flow_pool *pool, const struct flow
 
 /** Tags of up to FLOW_PIECE packets, whose first buckets are on their way: candidates, whose entries are then on their way.
  * Every step runs over the whole piece, so that the memory accesses it starts overlap. index[i] is 0 for none. */
-#define FLOW_PIECE 64
+#define FLOW_PIECE 128
 static __rte_always_inline void flow_match(const struct flow_table *table, const uint64_t *hashes,
 	const _Atomic uint64_t *const *buckets, uint32_t *index, unsigned n, bool v6)
 {

@@ -14,7 +14,7 @@
 #include "dataplane/settings.h"
 #include "dataplane/tunnel_memo.h"
 
-#define VECTOR_SIZE 64 /* packets taken from one queue at a time; see perf/RESULTS.md for others */
+#define VECTOR_SIZE 128 /* packets taken from one queue at a time; see perf/RESULTS.md for others */
 #define TX_BATCH    64 /* packets collected for a port before they are sent; burst.c adds a vector to it unasked */
 
 /** What a worker polls. Immutable, replaced by control. */
