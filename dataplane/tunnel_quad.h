@@ -38,24 +38,26 @@ static __rte_always_inline uint16_t tunnel_quad_parse(const struct tunnel_quads 
 {
 	const struct plain_quad_constants *k = quads->vxlan.k;
 	const __m128i lens = plain_quad_low(frame_len);
-	const struct tunnel_memo *memo = NULL;
 	struct plain_quad_headers outer, inner;
 	__m512i odd = _mm512_setzero_si512(), tos;
 	__m128i len, bad;
 	uint8_t *inner_frame[4];
-	uint8_t shapes = 0;
+	uint8_t shapes = 0, versions = 0;
 	bool vxlan, plain;
 
 	if (unlikely(_mm_cvtsi128_si64(_mm_subs_epu16(_mm_set1_epi16(TUNNEL_MEMO_V4), lens)) != 0))
 		return 0;
 	for (unsigned i = 0; i < 4; i++) {
-		memo = tunnel_memo_of(memos, frame[i]);
+		const struct tunnel_memo *memo = tunnel_memo_of(memos, frame[i]);
+
 		odd = _mm512_or_si512(odd, _mm512_ternarylogic_epi64(_mm512_loadu_si512(frame[i]),
 						   _mm512_load_si512(memo->want), _mm512_load_si512(memo->mask), 0x28));
 		shapes |= (uint8_t)(1u << memo->shape);
+		versions |= memo->inner_version;
 	}
 	vxlan = shapes == 1 << TUNNEL_VXLAN4;
-	if (!vxlan && (shapes != 1 << TUNNEL_IPIP4 || memo->inner_version != 4))
+	/* 4, or 6 as soon as one of them is. */
+	if (!vxlan && (shapes != 1 << TUNNEL_IPIP4 || versions != 4))
 		return 0;
 	for (unsigned i = 0; i < 4; i++)
 		inner_frame[i] = frame[i] + (vxlan ? 50 : 20);
