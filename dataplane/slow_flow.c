@@ -50,7 +50,7 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 	return fwd.decision.adjacency;
 }
 
-#define AHEAD 32 /* packets: few enough that what is fetched is still there when its turn comes */
+#define AHEAD 16 /* packets: few enough that what is fetched is still there when its turn comes */
 
 /** Of packets whose flows are unknown: walk to their routes together, so that the cache misses overlap, and from what is
  * found there fetch the buckets where the opposite directions will go. */
