@@ -3,11 +3,14 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <rte_log.h>
+#include <rte_memory.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -48,7 +51,7 @@ static bool is_pci(const char *device)
 int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct error *err)
 {
 	char prefix[64], memory[16], lcores[48];
-	char *argv[16] = { "podlane-bench" };
+	char *argv[20] = { "podlane-bench" };
 	bool huge = !o->no_huge && hugepages_free_mb() >= memory_mb;
 	bool pci = is_pci(o->device[0]) || is_pci(o->device[1]);
 	int argc = 1;
@@ -70,6 +73,7 @@ int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct erro
 	argv[argc++] = lcores;
 	argv[argc++] = "--no-telemetry";
 	argv[argc++] = "--log-level=lib.eal:4";
+	argv[argc++] = "--log-level=pmd.net.memif:4";
 	/* An allow list that names no NIC: devices are probed one by one. */
 	argv[argc++] = pci ? "--allow=0000:00:00.0" : "--no-pci";
 	if (huge) {
@@ -147,12 +151,38 @@ static int configure(struct wire_port *port, uint32_t frame, struct rte_mempool 
 	return 0;
 }
 
+/* memif's driver closes the descriptor of DPDK's own memory when a zero-copy client connects (22.11), so that the next one
+ * has nothing to hand over. A copy of it is put back in its place. */
+static struct {
+	int fd, copy;
+} kept = { -1, -1 };
+
+static int memory_fd(const struct rte_memseg_list *list, const struct rte_memseg *segment, void *arg)
+{
+	(void)list;
+	*(int *)arg = rte_memseg_get_fd(segment);
+	return 1;
+}
+
+static void memory_keep(void)
+{
+	if (kept.copy < 0 && rte_memseg_walk(memory_fd, &kept.fd) == 1 && kept.fd >= 0)
+		kept.copy = fcntl(kept.fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void memory_restore(void)
+{
+	if (kept.copy >= 0 && fcntl(kept.fd, F_GETFD) < 0)
+		dup2(kept.copy, kept.fd);
+}
+
 /** Start the device and wait for its link. A memif client does not connect again by itself: it is started anew. */
 static int start(struct wire_port *port, double wait, struct error *err)
 {
 	double until = seconds() + wait, again = 0;
 	bool started = false;
 
+	rte_log_set_level_pattern("pmd.net.memif", RTE_LOG_CRIT); /* it would report every attempt */
 	do {
 		double now = seconds();
 
@@ -174,13 +204,18 @@ int wire_port_open(struct wire_port *port, const struct wire_options *o, char na
 	int ret;
 
 	port->name = name;
+	memory_keep();
 	ret = probe(port, device, err);
-	if (ret == 0)
-		ret = configure(port, frame, rx_pool, err);
-	if (ret == 0)
-		ret = start(port, o->wait, err);
 	if (ret < 0)
 		return ret;
+	ret = configure(port, frame, rx_pool, err);
+	if (ret == 0)
+		ret = start(port, o->wait, err);
+	memory_restore();
+	if (ret < 0) {
+		wire_port_close(port);
+		return ret;
+	}
 	rte_eth_promiscuous_enable(port->id); /* what cannot do this does not filter */
 	rte_eth_macaddr_get(port->id, (struct rte_ether_addr *)&port->mac);
 	return 0;
