@@ -126,11 +126,13 @@ static int configure(struct wire_port *port, uint32_t frame, struct rte_mempool 
 	const char *step = "describe";
 	int ret = rte_eth_dev_info_get(port->id, &info);
 
-	if (ret == 0 && frame > RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN) {
+	/* memif names a limit that it does not have. */
+	if (ret == 0 && frame > RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN && strcmp(info.driver_name, "net_memif") != 0) {
 		conf.rxmode.mtu = frame - RTE_ETHER_HDR_LEN;
-		if (info.max_mtu != 0 && conf.rxmode.mtu > info.max_mtu)
-			return error_set(err, EINVAL, NULL, "port %c: frames of %u bytes need an MTU of %u, it can do %u: lower --sizes",
-				port->name, frame, conf.rxmode.mtu, info.max_mtu);
+		if (conf.rxmode.mtu > info.max_mtu || frame + RTE_ETHER_CRC_LEN > info.max_rx_pktlen)
+			return error_set(err, EINVAL, NULL,
+				"port %c: frames of %u bytes are too long for it: MTU at most %u, frames at most %u: lower --sizes",
+				port->name, frame, info.max_mtu, info.max_rx_pktlen);
 	}
 	if (ret == 0) {
 		step = "configure";
@@ -180,22 +182,21 @@ static void memory_restore(void)
 static int start(struct wire_port *port, double wait, struct error *err)
 {
 	double until = seconds() + wait, again = 0;
-	bool started = false;
 
 	rte_log_set_level_pattern("pmd.net.memif", RTE_LOG_CRIT); /* it would report every attempt */
 	do {
 		double now = seconds();
 
-		if (!started && now >= again) {
-			started = rte_eth_dev_start(port->id) == 0;
+		if (!port->started && now >= again) {
+			port->started = rte_eth_dev_start(port->id) == 0;
 			again = now + 0.2;
 		}
-		if (started && !wire_port_lost(port))
+		if (port->started && !wire_port_lost(port))
 			return 0;
 		usleep(2000);
 	} while (!atomic_load(&wire_interrupted) && seconds() < until);
 	return error_set(err, ENOLINK, NULL, "port %c: %s within %.1f s: is the device under test running? (--wait)", port->name,
-		started ? "its link did not come up" : "it does not start", wait);
+		port->started ? "its link did not come up" : "it does not start", wait);
 }
 
 int wire_port_open(struct wire_port *port, const struct wire_options *o, char name, const char *device,
@@ -203,7 +204,7 @@ int wire_port_open(struct wire_port *port, const struct wire_options *o, char na
 {
 	int ret;
 
-	port->name = name;
+	*port = (struct wire_port){ .name = name };
 	memory_keep();
 	ret = probe(port, device, err);
 	if (ret < 0)
@@ -223,7 +224,8 @@ int wire_port_open(struct wire_port *port, const struct wire_options *o, char na
 
 void wire_port_close(struct wire_port *port)
 {
-	rte_eth_dev_stop(port->id);
+	if (port->started)
+		rte_eth_dev_stop(port->id);
 	rte_eth_dev_close(port->id);
 }
 
