@@ -51,6 +51,7 @@ JOBS = {j.name: j for j in (
     Job("vxlan-decap", "from a peer in VXLAN into the uplink: unpacked, then routed to a pod", "uplink", "pod", FROM_REMOTE),
 )}
 
+ADDRESSES = {"pod": POD, "pod2": POD2}
 MACS = {"pod": POD_MAC, "pod2": POD2_MAC, "uplink": PEER_MAC}
 
 

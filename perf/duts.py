@@ -119,24 +119,36 @@ class Podlane(Dut):
             return f'driver = "af_packet"; device = "{end.inner}";'
         return f'driver = "ethdev"; device = "{end.device()}";'
 
-    def pod(self, name, address):
+    def pods(self):
+        return [n for n in ("pod", "pod2") if n in self.bed.ends]
+
+    def place(self, name):
         end = self.bed.ends[name]
-        place = (f'kind = "tap"; netns = "{self.bed.gen.name}"; interface = "{end.outer}";' if self.bed.kind == "veth" else
-                 f'kind = "memif"; socket = "{end.socket}";')
-        return f'{{ name = "{name}"; {place} addresses = [ "{address}" ]; mac = "{bed.MACS[name]}"; }}'
+        if self.bed.kind == "veth":
+            return {"kind": "tap", "netns": self.bed.gen.name, "interface": end.outer, **self.who(name)}
+        return {"kind": "memif", "socket": end.socket, **self.who(name)}
+
+    @staticmethod
+    def who(name):
+        return {"addresses": bed.ADDRESSES[name], "mac": bed.MACS[name]}
+
+    def pod(self, name):
+        fields = " ".join(f'{k} = "{v}";' for k, v in self.place(name).items())
+        return f'{{ name = "{name}"; {fields} }}'
 
     def configure(self):
         b = self.bed
-        pods = [self.pod(n, a) for n, a in (("pod", bed.POD), ("pod2", bed.POD2)) if n in b.ends]
-        # Without an uplink the daemon has nobody to be a node for: give it a port that goes nowhere.
-        uplink = self.uplink() if "uplink" in b.ends else 'driver = "ethdev"; device = "net_null9";'
+        pods = [self.pod(n) for n in self.pods() if b.kind == "memif" or n == "pod"]
+        way_out = ""
+        if "uplink" in b.ends:
+            way_out = f"""
+uplinks: ( {{ name = "uplink"; {self.uplink()} mac = "{bed.NODE_MAC}"; addresses = [ "{bed.NODE}/24" ]; }} );
+peers: ( {{ name = "peer"; underlay = [ "{bed.PEER}" ]; pod_cidrs = [ "{bed.REMOTE_NET}" ]; encap = "vxlan";
+            vtep_mac = "{bed.PEER_VTEP}"; }} );"""
         text = f"""
 node: {{ name = "dut"; worker_cpus = [ {b.dut_cpu} ]; latency = "low"; vtep_mac = "{bed.NODE_VTEP}";
         hugepages = "auto"; memory_mb = 192; buffers = 32768; flows = 2097152; flows6 = 1024; metrics_listen = "";
-        host_interface = ""; vxlan_vni = {bed.VNI}; vxlan_port = {bed.VXLAN_PORT}; gateway_mac = "{bed.GATEWAY_MAC}"; }};
-uplinks: ( {{ name = "uplink"; {uplink} mac = "{bed.NODE_MAC}"; addresses = [ "{bed.NODE}/24" ]; }} );
-peers: ( {{ name = "peer"; underlay = [ "{bed.PEER}" ]; pod_cidrs = [ "{bed.REMOTE_NET}" ]; encap = "vxlan";
-            vtep_mac = "{bed.PEER_VTEP}"; }} );
+        host_interface = ""; vxlan_vni = {bed.VNI}; vxlan_port = {bed.VXLAN_PORT}; gateway_mac = "{bed.GATEWAY_MAC}"; }};{way_out}
 pools: ( {{ name = "pods"; cidr = "10.244.1.0/24"; }} );
 pods: ( {", ".join(pods)} );
 """
@@ -150,9 +162,11 @@ pods: ( {", ".join(pods)} );
                                    b.path("podlane.conf"), "--socket", b.path("api.sock"), "--state", b.path("state"))
         self.wait_for("ready", lambda: self.cli("show", "ports"))
         if b.kind == "veth":
-            for name in ("pod", "pod2"):
-                if name in b.ends:
-                    self.quiet_tap(b.ends[name])
+            # One after the other: both in one namespace want the same route to their gateway, until it is taken off again.
+            for name in self.pods():
+                if name != "pod":
+                    self.cli("add", "pod", name, *[f"{k}={v}" for k, v in self.place(name).items()])
+                self.quiet_tap(b.ends[name])
 
     def quiet_tap(self, end):
         """The generator owns this interface: its kernel shall not answer the pod's packets too."""
@@ -199,12 +213,11 @@ class Kernel(Dut):
             ns.sysctl(f"net.ipv4.conf.{scope}.rp_filter", 0)
         for end in b.ends.values():
             end.wire()
-        addresses = {"pod": bed.POD, "pod2": bed.POD2}
         for name in b.ends:
-            if name in addresses:
+            if name in bed.ADDRESSES:
                 ns.sh("ip", "link", "set", name, "address", bed.GATEWAY_MAC)
-                ns.sh("ip", "route", "add", f"{addresses[name]}/32", "dev", name, "scope", "link")
-                ns.sh("ip", "neigh", "replace", addresses[name], "lladdr", bed.MACS[name], "dev", name, "nud", "permanent")
+                ns.sh("ip", "route", "add", f"{bed.ADDRESSES[name]}/32", "dev", name, "scope", "link")
+                ns.sh("ip", "neigh", "replace", bed.ADDRESSES[name], "lladdr", bed.MACS[name], "dev", name, "nud", "permanent")
         if "uplink" in b.ends:
             self.tunnel(ns)
 
