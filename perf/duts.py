@@ -20,7 +20,6 @@ class Dut:
     jobs = tuple(bed.JOBS)
     kinds = bed.KINDS
     reasons = {}  # kind: why it is left out
-    generator_queues = 1  # receive queues that the generator needs to see all it sends
 
     def __init__(self, bed_, build):
         self.bed, self.build = bed_, build
@@ -51,6 +50,13 @@ class Dut:
                 return "".join(f.readlines()[-lines:])
         except (OSError, AttributeError):
             return ""
+
+    def generator_queues(self):
+        """Receive queues the generator needs a port to see all that the device sends."""
+        return 1
+
+    def prepare(self, flows):
+        """Before a run with that many connections."""
 
     def counters(self):
         """What the device says about its packets, for a failure report."""
@@ -83,12 +89,11 @@ class Testpmd(Dut):
             for end in b.ends.values():
                 end.wire()
         self.process = b.dut.popen(
-            "dpdk-testpmd", *TESTPMD, "-m", "128", f"--file-prefix={b.dut.name}", "--lcores", f"0@{b.dut_cpu},1@{b.dut_cpu}",
+            "stdbuf", "-oL", "dpdk-testpmd", *TESTPMD, "-m", "128", f"--file-prefix={b.dut.name}", "--lcores", f"0@{b.dut_cpu},1@{b.dut_cpu}",
             *[f"--vdev={end.device()}" for end in b.ends.values()], "--", "--forward-mode=io", "--auto-start",
             "--disable-link-check", "--nb-cores=1", "--total-num-mbufs=16384", "--burst=64", "--no-mlockall",
             "--port-topology=paired", stdin=subprocess.PIPE)  # it ends at the end of its input
-        self.wait_for("forwards", lambda: "start packet forwarding" in self.log_tail(200) or
-                      "io packet forwarding" in self.log_tail(200))
+        self.wait_for("forwards", lambda: "packet forwarding" in self.log_tail(200))
 
 
 class Podlane(Dut):
@@ -97,6 +102,10 @@ class Podlane(Dut):
     name = "podlane"
     kinds = ("memif", "veth")
     reasons = {"vhost-user": "podlane has no vhost-user ports yet"}
+
+    @classmethod
+    def version(cls, build):
+        return laboratory.run(os.path.join(build, "ctrl", "podlaned"), "--version", check=False).strip().splitlines()[-1]
 
     @staticmethod
     def does(job):

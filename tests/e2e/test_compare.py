@@ -143,10 +143,9 @@ def test_does_the_job(dut, job, kind):
     job = bed.JOBS[job]
     with bed.Bed(job, kind, 0, 1) as b:
         device = dut(b, os.path.abspath(BUILD))
-        if kind == "memif":
-            device.rx_queues = device.generator_queues  # testpmd sends on as many as it receives on
+        device.rx_queues = device.generator_queues()  # testpmd sends on as many as it receives on
         device.start()
-        wire = Wire(b, device.generator_queues)
+        wire = Wire(b, device.generator_queues())
         try:
             def passes():
                 """Ports and neighbours are there when a frame gets through."""
