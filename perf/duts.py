@@ -89,8 +89,8 @@ class Testpmd(Dut):
             for end in b.ends.values():
                 end.wire()
         self.process = b.dut.popen(
-            "stdbuf", "-oL", "dpdk-testpmd", *TESTPMD, "-m", "128", f"--file-prefix={b.dut.name}", "--lcores", f"0@{b.dut_cpu},1@{b.dut_cpu}",
-            *[f"--vdev={end.device()}" for end in b.ends.values()], "--", "--forward-mode=io", "--auto-start",
+            "stdbuf", "-oL", "dpdk-testpmd", *TESTPMD, "-m", "128", f"--file-prefix={b.dut.name}", "--lcores",
+            f"0@{b.dut_cpu},1@{b.dut_cpu}", *[f"--vdev={end.device()}" for end in b.ends.values()], "--", "--forward-mode=io", "--auto-start",
             "--disable-link-check", "--nb-cores=1", "--total-num-mbufs=16384", "--burst=64", "--no-mlockall",
             "--port-topology=paired", stdin=subprocess.PIPE)  # it ends at the end of its input
         self.wait_for("forwards", lambda: "packet forwarding" in self.log_tail(200))

@@ -49,7 +49,8 @@ def records(lines, loss):
 
 
 def brief(r):
-    return (f"{r['flows']} flows, {r['size']}: {r.get('mpps', 0):.3f} Mpps" + (" (limit of the generator)" if r["generator_limited"] else "") +
+    limit = " (limit of the generator)" if r["generator_limited"] else ""
+    return (f"{r['flows']} flows, {r['size']}: {r.get('mpps', 0):.3f} Mpps{limit}"
             f", cache line {r['cacheline'][0]} and {r['cacheline'][1]} cycles ({r['state']})")
 
 
@@ -143,8 +144,8 @@ def tables(args, records_, failures):
             count = sum(r["state"] == state_ for r in group.records)
             trips = [c for r in group.records if r["state"] == state_ for c in r["cacheline"] if c]
             print(f"### {job.name} over {kind}, {flows:,} flows, Mpps: median (smallest to largest)\n")
-            print(f"{count} of {len(group.records)} runs; cache line round trip {min(trips, default=0)} to {max(trips, default=0)} TSC cycles "
-                  f"({state_}: {STATES[state_]})." + (" Not comparable with each other." if state_ not in COMPARABLE else "") + "\n")
+            print(f"{count} of {len(group.records)} runs; cache line round trip {min(trips, default=0)} to {max(trips, default=0)} "
+                  f"TSC cycles ({state_}: {STATES[state_]})." + (" Not comparable with each other." if state_ not in COMPARABLE else "") + "\n")
             throughput_table(args, group, state_)
             if not args.no_latency and state_ == group.states()[0]:
                 latency_table(args, group, state_)
