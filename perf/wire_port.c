@@ -118,7 +118,7 @@ static int probe(struct wire_port *port, const char *device, struct error *err)
 	return error_set(err, ENODEV, NULL, "port %c: %s is not a network device", port->name, device);
 }
 
-static int configure(struct wire_port *port, uint32_t frame, struct rte_mempool *rx_pool, struct error *err)
+static int configure(struct wire_port *port, uint16_t n_queues, uint32_t frame, struct rte_mempool *rx_pool, struct error *err)
 {
 	struct rte_eth_conf conf = { 0 };
 	struct rte_eth_dev_info info;
@@ -136,13 +136,13 @@ static int configure(struct wire_port *port, uint32_t frame, struct rte_mempool 
 	}
 	if (ret == 0) {
 		step = "configure";
-		ret = rte_eth_dev_configure(port->id, 1, 1, &conf);
+		ret = rte_eth_dev_configure(port->id, n_queues, 1, &conf);
 	}
 	if (ret == 0)
 		ret = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &n_rx, &n_tx);
-	if (ret == 0) {
-		step = "set up the receive queue of";
-		ret = rte_eth_rx_queue_setup(port->id, 0, n_rx, SOCKET_ID_ANY, NULL, rx_pool);
+	for (uint16_t q = 0; q < n_queues && ret == 0; q++) {
+		step = "set up the receive queues of";
+		ret = rte_eth_rx_queue_setup(port->id, q, n_rx, SOCKET_ID_ANY, NULL, rx_pool);
 	}
 	if (ret == 0) {
 		step = "set up the transmit queue of";
@@ -209,7 +209,7 @@ int wire_port_open(struct wire_port *port, const struct wire_options *o, char na
 	ret = probe(port, device, err);
 	if (ret < 0)
 		return ret;
-	ret = configure(port, frame, rx_pool, err);
+	ret = configure(port, (uint16_t)o->rx_queues, frame, rx_pool, err);
 	if (ret == 0)
 		ret = start(port, o->wait, err);
 	memory_restore();
