@@ -152,13 +152,10 @@ bool ip_prefix_is_canonical(const struct ip_prefix *prefix)
 
 bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *addr)
 {
-	struct ip_prefix host = { *addr, prefix->len };
-	struct ip_prefix want = ip_prefix_canonical(prefix);
+	const unsigned whole = prefix->len / 8, rest = prefix->len % 8;
 
-	if (addr->family != prefix->addr.family)
-		return false;
-	host = ip_prefix_canonical(&host);
-	return ip_addr_equal(&host.addr, &want.addr);
+	return addr->family == prefix->addr.family && memcmp(addr->bytes, prefix->addr.bytes, whole) == 0 &&
+		(rest == 0 || ((addr->bytes[whole] ^ prefix->addr.bytes[whole]) & (0xff00u >> rest & 0xff)) == 0);
 }
 
 bool ip_prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b)

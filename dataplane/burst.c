@@ -233,6 +233,7 @@ static __rte_noinline void BURST_FUNCTION(stage_parse_)(struct worker *w, struct
 	uint16_t done = 0;
 
 	w->vector[0].n = w->vector[1].n = 0;
+	w->vector[0].ahead = w->vector[1].ahead = 0;
 	if (in->role == PORT_UPLINK)
 		note_frames(w, in, n, true);
 	else
@@ -330,6 +331,8 @@ static __rte_noinline void forward_other(struct worker *w, const struct port *in
 	struct pkt *p = &v->pkts[i];
 	struct flow *flow = flow_confirm(w->flows, p, v->hash[i], v->index[i], v6);
 
+	if (v->index[i] == 0 && i >= v->ahead)
+		slow_miss_ahead(w, v, i, v6);
 	p->m = v->m[i];
 	p->hash = v->hash[i];
 	if (v->plain_len[i] == NOT_PLAIN) {

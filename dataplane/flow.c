@@ -149,15 +149,14 @@ static _Atomic uint64_t *victim(const struct flow_table *table, const struct flo
 static inline _Atomic uint64_t *empty_slot(const struct flow_place *place)
 {
 	_Atomic uint64_t *empty[2] = { NULL, NULL };
-	unsigned used[2] = { 0, 0 };
+	unsigned used[2];
 
 	for (unsigned b = 0; b < 2; b++) {
-		for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
-			if (atomic_load_explicit(&place->bucket[b][s], memory_order_relaxed) != 0)
-				used[b]++;
-			else if (empty[b] == NULL)
-				empty[b] = &place->bucket[b][s];
-		}
+		unsigned slots = flow_bucket_slots(place->bucket[b], 0);
+
+		used[b] = FLOW_BUCKET_SLOTS - (unsigned)__builtin_popcount(slots);
+		if (slots != 0)
+			empty[b] = &place->bucket[b][__builtin_ctz(slots)];
 		if (b == 0 && used[0] < FLOW_FILL)
 			return empty[0];
 	}
@@ -208,20 +207,28 @@ static uint32_t settle(struct flow_table *table, struct flow_worker *w,
 	struct flow_pool *pool = &table->pool[v6];
 	uint32_t survivor = 0;
 
-	for (unsigned i = 0; i < 2 * FLOW_BUCKET_SLOTS; i++) {
-		_Atomic uint64_t *slot =
-			&place->bucket[i / FLOW_BUCKET_SLOTS][i % FLOW_BUCKET_SLOTS];
-		uint64_t word = atomic_load_explicit(slot, memory_order_seq_cst);
-		uint32_t index = (uint32_t)word;
+	for (unsigned b = 0; b < 2; b++) {
+		/* The publishing CAS is a full barrier, for vector loads too: on x86-64 by its lock prefix; elsewhere
+		 * flow_bucket_slots makes atomic loads, behind this fence. */
+#if !defined(__x86_64__)
+		atomic_thread_fence(memory_order_seq_cst);
+#else
+		atomic_signal_fence(memory_order_seq_cst);
+#endif
+		for (unsigned slots = flow_bucket_slots(place->bucket[b], place->tag); slots != 0; slots &= slots - 1) {
+			_Atomic uint64_t *slot = &place->bucket[b][__builtin_ctz(slots)];
+			uint64_t word = atomic_load_explicit(slot, memory_order_seq_cst);
+			uint32_t index = (uint32_t)word;
 
-		if ((uint32_t)(word >> 32) != place->tag ||
-			!flow_key_equal(flow_key(flow_at(pool, index, v6), v6), key, v6))
-			continue;
-		if (survivor == 0)
-			survivor = index;
-		else if (atomic_compare_exchange_strong_explicit(
-				 slot, &word, 0, memory_order_seq_cst, memory_order_relaxed))
-			flow_retire(table, w, index, v6);
+			if ((uint32_t)(word >> 32) != place->tag ||
+				!flow_key_equal(flow_key(flow_at(pool, index, v6), v6), key, v6))
+				continue;
+			if (survivor == 0)
+				survivor = index;
+			else if (atomic_compare_exchange_strong_explicit(
+					 slot, &word, 0, memory_order_seq_cst, memory_order_relaxed))
+				flow_retire(table, w, index, v6);
+		}
 	}
 	return survivor;
 }

@@ -15,44 +15,45 @@
 #define FLOW_VECTOR_MATCH
 #endif
 
-#if defined(FLOW_VECTOR_MATCH) && !defined(__AVX512F__)
-/** The tags of four slots. */
-static inline __m128i flow_high_words(__m128i a, __m128i b)
-{
-	return _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b), _MM_SHUFFLE(3, 1, 3, 1)));
-}
-#endif
-
-/** The slot of a bucket whose tag matches, or 0. Of several any: a tag alone proves nothing. */
-static inline uint64_t flow_bucket_match(const _Atomic uint64_t *bucket, uint32_t tag)
+/** Slots of a bucket whose tag is this one, a bit each; tag 0: the empty ones. A vector of eight loads only says where to
+ * look: what is then done is decided by atomic loads of those slots. */
+static inline unsigned flow_bucket_slots(const _Atomic uint64_t *bucket, uint32_t tag)
 {
 #ifdef FLOW_VECTOR_MATCH
-	/* The vector only says which slot to look at; the load that counts is the atomic one. If the slot changed in
-	 * between, the key will differ. */
 	const __m128i *line = (const __m128i *)(uintptr_t)bucket;
-#ifdef __AVX512F__
-	unsigned mask = _mm512_mask_cmpeq_epi32_mask(0xaaaa, _mm512_load_si512(line), _mm512_set1_epi32((int)tag));
+#if defined(__AVX512F__) && defined(__BMI2__)
+	return (unsigned)_pext_u32(
+		_mm512_cmpeq_epi32_mask(_mm512_load_si512(line), _mm512_set1_epi32((int)tag)), 0xaaaa);
 #else
 	const __m128i want = _mm_set1_epi32((int)tag);
-	__m128i low = flow_high_words(_mm_load_si128(line), _mm_load_si128(line + 1));
-	__m128i high = flow_high_words(_mm_load_si128(line + 2), _mm_load_si128(line + 3));
-	unsigned mask = (unsigned)_mm_movemask_epi8(
-		_mm_packs_epi32(_mm_cmpeq_epi32(low, want), _mm_cmpeq_epi32(high, want)));
-#endif
+	const __m128 a = _mm_castsi128_ps(_mm_load_si128(line)), b = _mm_castsi128_ps(_mm_load_si128(line + 1));
+	const __m128 c = _mm_castsi128_ps(_mm_load_si128(line + 2)), d = _mm_castsi128_ps(_mm_load_si128(line + 3));
+	/* The high words of the slots. */
+	const __m128i low = _mm_castps_si128(_mm_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+	const __m128i high = _mm_castps_si128(_mm_shuffle_ps(c, d, _MM_SHUFFLE(3, 1, 3, 1)));
 
-	if (unlikely(mask == 0))
-		return 0;
-	return atomic_load_explicit(&bucket[__builtin_ctz(mask) / 2], memory_order_acquire);
+	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(
+		_mm_packs_epi32(_mm_cmpeq_epi32(low, want), _mm_cmpeq_epi32(high, want)), _mm_setzero_si128()));
+#endif
 #else
-	uint64_t found = 0;
+	unsigned found = 0;
 
 	for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
 		uint64_t word = atomic_load_explicit(&bucket[s], memory_order_acquire);
 
-		found = (uint32_t)(word >> 32) == tag ? word : found;
+		found |= (unsigned)((uint32_t)(word >> 32) == tag) << s;
 	}
 	return found;
 #endif
+}
+
+/** The slot of a bucket whose tag matches, or 0. Of several any: a tag alone proves nothing. */
+static inline uint64_t flow_bucket_match(const _Atomic uint64_t *bucket, uint32_t tag)
+{
+	unsigned slots = flow_bucket_slots(bucket, tag);
+
+	/* If the slot changed in between, the key will differ. */
+	return likely(slots != 0) ? atomic_load_explicit(&bucket[__builtin_ctz(slots)], memory_order_acquire) : 0;
 }
 
 static inline void flow_prefetch(const struct flow_pool *pool, uint32_t index, bool v6)
@@ -68,8 +69,9 @@ static inline void flow_prefetch(const struct flow_pool *pool, uint32_t index, b
 static inline uint32_t flow_find(const struct flow_pool *pool, const struct flow_place *place, const void *key, bool v6)
 {
 	for (unsigned b = 0; b < 2; b++) {
-		for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
-			uint64_t word = atomic_load_explicit(&place->bucket[b][s], memory_order_acquire);
+		for (unsigned slots = flow_bucket_slots(place->bucket[b], place->tag); slots != 0; slots &= slots - 1) {
+			uint64_t word =
+				atomic_load_explicit(&place->bucket[b][__builtin_ctz(slots)], memory_order_acquire);
 			uint32_t index = (uint32_t)word;
 
 			if ((uint32_t)(word >> 32) == place->tag &&

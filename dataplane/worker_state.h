@@ -41,6 +41,7 @@ struct tx_buffer {
 /** The packets of one family in one pass through the stages. */
 struct vector {
 	uint32_t n;
+	uint32_t ahead;                  /* see slow_miss_ahead */
 	uint16_t plain_len[VECTOR_SIZE]; /* IP bytes of a plain packet, else NOT_PLAIN */
 	uint32_t index[VECTOR_SIZE];     /* candidate flow entry, 0 = none */
 	uint64_t hash[VECTOR_SIZE];      /* of the key */
@@ -123,6 +124,9 @@ void slow_drop(struct worker *w, const struct port *in, struct rte_mbuf *m, cons
 	enum drop_reason reason, uint16_t mtu);
 /** The adjacency of a packet whose flow is unknown; makes the flow entries of both directions. */
 uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6);
+/** Before slow_miss is called for entry `from` of a list: have what it will read and write fetched, for the next misses of
+ * the list as well; v->ahead is the first entry that this did not look at. Decides nothing. */
+void slow_miss_ahead(struct worker *w, struct vector *v, uint32_t from, bool v6);
 /** The adjacency of a flow last checked before the current epoch: still true, or decided again. */
 uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, bool v6);
 /** A fragment: put together (for this node), or given the ports of its first fragment and sent through the stages.

@@ -12,10 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define WARM_PACKETS     256
+#define WARM_PACKETS	 256
 #define NEW_FLOW_PACKETS 16384
-#define ROUND_PACKETS    65536 /* a repeat runs at least this many */
-#define NEW_FLOW_FILL    24    /* sets run before a table's memory counts as used */
+#define ROUND_PACKETS	 65536 /* a repeat runs at least this many */
+#define NEW_FLOW_FILL	 24    /* sets run before a table's memory counts as used */
 
 static struct {
 	struct measure_conf conf;
@@ -36,10 +36,15 @@ static void set_up(const struct measure_conf *conf, bool small_pages)
 		.flows = conf->flows,
 		.sizes = conf->sizes,
 		.scattered = conf->cold };
-	struct plane_conf plane = { .scenario = conf->scenario, .routes = conf->routes, .small_pages = small_pages, .isa = conf->isa };
+	struct plane_conf plane = { .scenario = conf->scenario,
+		.routes = conf->routes,
+		.small_pages = small_pages,
+		.isa = conf->isa };
 
 	b.conf = *conf;
-	packets.count = conf->cold ? packets_cold_count() : is_new_flow() ? NEW_FLOW_PACKETS : WARM_PACKETS;
+	packets.count = conf->cold	? packets_cold_count()
+			: is_new_flow() ? NEW_FLOW_PACKETS
+					: WARM_PACKETS;
 	plane.buffers = packets.count;
 	/* Half full with both directions at most, as the default table of a daemon. */
 	plane.flow_entries = is_new_flow() ? 0 : RTE_MAX(1u << 20, conf->flows * 4);
@@ -120,9 +125,12 @@ static void time_stages(struct measure *result)
 		}
 	}
 	if (plane_sent(0) - before != (uint64_t)rounds * b.set.conf.count)
-		bench_die("the stages did not forward every packet: the figures would be of something else", NULL);
+		bench_die("the stages did not forward every packet: the figures would be of "
+			  "something else",
+			NULL);
 	for (unsigned s = 0; s < result->n_stages; s++)
-		samples_add(&result->stages[s].cycles, (double)cycles[s] / ((double)rounds * b.set.conf.count));
+		samples_add(&result->stages[s].cycles,
+			(double)cycles[s] / ((double)rounds * b.set.conf.count));
 }
 
 /* --- instructions -------------------------------------------------------------------------------------------------- */
@@ -197,18 +205,22 @@ static void count_by_steps(struct measure *result)
 	prepare_counted();
 	ret = steps_count(one_burst, NULL, &result->steps);
 	if (ret < 0) {
-		result->counted_by = ret == -EPERM ? "not counted: tracing is not allowed here" : "not counted: single-stepping failed";
+		result->counted_by = ret == -EPERM ? "not counted: tracing is not allowed here"
+						   : "not counted: single-stepping failed";
 		return;
 	}
 	result->counted_by = "steps";
 	result->steps_packets = VECTOR_SIZE;
-	result->instructions = (double)(result->steps.total - self_count(&result->steps, "one_burst")) / VECTOR_SIZE;
+	result->instructions =
+		(double)(result->steps.total - self_count(&result->steps, "one_burst")) /
+		VECTOR_SIZE;
 	prepare_counted();
 	memcpy(b.w->pkts, b.set.m, VECTOR_SIZE * sizeof(b.set.m[0]));
 	for (unsigned s = 0; s < result->n_stages; s++) {
 		if (steps_count(one_stage, (void *)(uintptr_t)&stages[s], &steps) < 0)
 			return;
-		result->stages[s].instructions = (double)(steps.total - self_count(&steps, "one_stage")) / VECTOR_SIZE;
+		result->stages[s].instructions =
+			(double)(steps.total - self_count(&steps, "one_stage")) / VECTOR_SIZE;
 		free(steps.functions);
 	}
 }

@@ -19,8 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ADDRESSES 32768      /* different instruction addresses, power of two */
-#define STEPS_MAX 50000000ul /* work that never returns under stepping: a load-exclusive loop on arm64 */
+#define ADDRESSES 32768 /* different instruction addresses, power of two */
+#define STEPS_MAX \
+	50000000ul /* work that never returns under stepping: a load-exclusive loop on arm64 */
 
 /** Shared with the child: addresses by open addressing. */
 struct counting {
@@ -121,10 +122,11 @@ static int step_through(struct counting *c, pid_t tid)
 				return -ENOMEM;
 		}
 		before = pc;
-		if (ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL) < 0 || waitpid(tid, &status, __WALL) != tid ||
-			!WIFSTOPPED(status))
+		if (ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL) < 0 ||
+			waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status))
 			return -EIO;
-		if (WSTOPSIG(status) != SIGTRAP) /* somebody stops or kills the bench: count no further */
+		if (WSTOPSIG(status) !=
+			SIGTRAP) /* somebody stops or kills the bench: count no further */
 			return -EINTR;
 	}
 	return -EIO;
@@ -153,12 +155,14 @@ static int by_count(const void *a, const void *b)
 {
 	const struct steps_function *x = a, *y = b;
 
-	return x->count != y->count ? (x->count < y->count) - (x->count > y->count) : strcmp(x->name, y->name);
+	return x->count != y->count ? (x->count < y->count) - (x->count > y->count)
+				    : strcmp(x->name, y->name);
 }
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct steps_function *)a)->name, ((const struct steps_function *)b)->name);
+	return strcmp(
+		((const struct steps_function *)a)->name, ((const struct steps_function *)b)->name);
 }
 
 static int name_functions(const struct counting *c, struct steps *steps)
@@ -174,12 +178,14 @@ static int name_functions(const struct counting *c, struct steps *steps)
 	for (size_t i = 0; i < ADDRESSES; i++) {
 		if (c->at[i].address == 0)
 			continue;
-		symbol_name(c->at[i].address, steps->functions[n].name, sizeof(steps->functions[n].name));
+		symbol_name(c->at[i].address, steps->functions[n].name,
+			sizeof(steps->functions[n].name));
 		steps->functions[n++].count = c->at[i].count;
 	}
 	qsort(steps->functions, n, sizeof(*steps->functions), by_name);
 	for (size_t i = 0; i < n; i++) {
-		if (kept > 0 && strcmp(steps->functions[kept - 1].name, steps->functions[i].name) == 0)
+		if (kept > 0 &&
+			strcmp(steps->functions[kept - 1].name, steps->functions[i].name) == 0)
 			steps->functions[kept - 1].count += steps->functions[i].count;
 		else
 			steps->functions[kept++] = steps->functions[i];
@@ -191,7 +197,8 @@ static int name_functions(const struct counting *c, struct steps *steps)
 
 int steps_count(void (*work)(void *arg), void *arg, struct steps *steps)
 {
-	void (*volatile call)(void *) = work; /* a real call: the child waits for its first instruction */
+	void (*volatile call)(void *) =
+		work; /* a real call: the child waits for its first instruction */
 	cpu_set_t allowed, one;
 	struct counting *c;
 	pid_t child, tid = gettid();

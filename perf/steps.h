@@ -11,12 +11,13 @@
 
 /** Instructions executed in a function itself, with what the compiler put inline into it. */
 struct steps_function {
-	char name[64]; /* of a library: its function of the nearest lower address, and the library */
+	char name
+		[64]; /* of a library: its function of the nearest lower address, and the library */
 	uint64_t count;
 };
 
 struct steps {
-	uint64_t total;                   /* from the first instruction of the work to its return */
+	uint64_t total;			  /* from the first instruction of the work to its return */
 	struct steps_function *functions; /* most first; the caller frees */
 	size_t n_functions;
 };

@@ -26,10 +26,10 @@ struct suite_row {
 	const struct plane_scenario *scenario;
 	uint32_t flows, routes, repeats;
 	char size[8];
-	char isa[16];                   /* "best": as the daemon chooses */
+	char isa[16]; /* "best": as the daemon chooses */
 	bool cold;
-	double target;                  /* 0 = none */
-	const struct suite_row *base;   /* with at_most: the row to compare with, NULL = none */
+	double target;		      /* 0 = none */
+	const struct suite_row *base; /* with at_most: the row to compare with, NULL = none */
 	double at_most;
 };
 

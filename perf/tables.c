@@ -23,12 +23,18 @@ static double value_of(const json_t *row, const char *key)
 
 static void head(bool fib)
 {
+	/* clang-format off */
 	if (fib)
-		printf("\nFIB; cycles of the TSC, 262,144 addresses below random routes\n%-6s %8s %7s %9s %9s %8s %6s %9s %9s\n", "family",
-			"routes", "threads", "dependent", "128 a go", "updating", "load s", "B a route", "update us");
+		printf("\nFIB; cycles of the TSC, 262,144 addresses below random routes\n"
+			"%-6s %8s %7s %9s %9s %8s %6s %9s %9s\n",
+			"family", "routes", "threads", "dependent", "128 a go", "updating", "load s",
+			"B a route", "update us");
 	else
-		printf("\nflow table; cycles of the TSC a pair, packet or flow\n%-6s %8s %5s %7s %7s %7s %6s %6s %7s %7s %8s %8s\n", "family",
-			"entries", "fill", "threads", "fresh", "insert", "hit", "miss", "sweep", "expire", "B mapped", "B in use");
+		printf("\nflow table; cycles of the TSC a pair, packet or flow\n"
+			"%-6s %8s %5s %7s %7s %7s %6s %6s %7s %7s %8s %8s\n",
+			"family", "entries", "fill", "threads", "fresh", "insert", "hit", "miss", "sweep",
+			"expire", "B mapped", "B in use");
+	/* clang-format on */
 }
 
 static void print(json_t *row, bool json)
@@ -42,19 +48,25 @@ static void print(json_t *row, bool json)
 		char updating[16] = "-";
 
 		if (!json_is_null(json_object_get(row, "bulk_during_updates")))
-			snprintf(updating, sizeof(updating), "%.1f", median_of(row, "bulk_during_updates"));
-		printf("IPv%-3.0f %8.0f %7.0f %9.1f %9.1f %8s %6.3f %9.1f %9.1f\n", value_of(row, "family"), value_of(row, "routes"),
-			value_of(row, "threads"), median_of(row, "dependent"), median_of(row, "bulk"),
-			updating, value_of(row, "load_s"), value_of(row, "bytes_per_route"),
+			snprintf(updating, sizeof(updating), "%.1f",
+				median_of(row, "bulk_during_updates"));
+		printf("IPv%-3.0f %8.0f %7.0f %9.1f %9.1f %8s %6.3f %9.1f %9.1f\n",
+			value_of(row, "family"), value_of(row, "routes"), value_of(row, "threads"),
+			median_of(row, "dependent"), median_of(row, "bulk"), updating,
+			value_of(row, "load_s"), value_of(row, "bytes_per_route"),
 			median_of(row, "update_us"));
 	} else {
-		printf("IPv%-3.0f %8.0f %3.0f %% %7.0f %7.0f %7.0f %6.1f %6.1f %7.1f %7.1f %8.1f %8.1f\n", value_of(row, "family"),
-			value_of(row, "entries"), value_of(row, "fill"), value_of(row, "threads"), median_of(row, "insert_fresh"), median_of(row, "insert_pair"),
-			median_of(row, "hit"), median_of(row, "miss"), median_of(row, "sweep_per_flow"), median_of(row, "expire"),
-			value_of(row, "bytes_per_entry"), value_of(row, "resident_per_flow"));
+		printf("IPv%-3.0f %8.0f %3.0f %% %7.0f %7.0f %7.0f %6.1f %6.1f %7.1f %7.1f %8.1f "
+		       "%8.1f\n",
+			value_of(row, "family"), value_of(row, "entries"), value_of(row, "fill"),
+			value_of(row, "threads"), median_of(row, "insert_fresh"),
+			median_of(row, "insert_pair"), median_of(row, "hit"),
+			median_of(row, "miss"), median_of(row, "sweep_per_flow"),
+			median_of(row, "expire"), value_of(row, "bytes_per_entry"),
+			value_of(row, "resident_per_flow"));
 		if (value_of(row, "wrong") > 0 || value_of(row, "refused") > 0)
-			printf("   (%.0f directions refused, %.0f look-ups other than expected)\n", value_of(row, "refused"),
-				value_of(row, "wrong"));
+			printf("   (%.0f directions refused, %.0f look-ups other than expected)\n",
+				value_of(row, "refused"), value_of(row, "wrong"));
 	}
 	fflush(stdout);
 	json_decref(row);
@@ -62,13 +74,18 @@ static void print(json_t *row, bool json)
 
 static void usage(FILE *out)
 {
+	/* clang-format off */
 	fprintf(out,
-		"usage: podlane-bench tables [fib | flow] [--family 4|6] [--threads N] [--routes N] [--entries N] [--repeats N] [--json]\n\n"
-		"fib: look-up where each waits for the last, look-up of 128 at a time, alone and while another thread changes routes,\n"
-		"bulk load, one change of one route, memory; at 1000, 100000 and 1000000 routes, or --routes.\n"
-		"flow: insert of a pair (into memory used for the first time, and again), hit and miss of 128 at a time, a sweep\n"
-		"that finds nothing, expiry, memory; at 10 to 95 %% of --entries (default 1048576) directions.\n"
+		"usage: podlane-bench tables [fib | flow] [--family 4|6] [--threads N] [--routes N]\n"
+		"                            [--entries N] [--repeats N] [--json]\n\n"
+		"fib: look-up where each waits for the last, look-up of 128 at a time, alone and beside a\n"
+		"thread that changes routes, bulk load, one change of one route, memory; at 1000, 100000 and\n"
+		"1000000 routes, or --routes.\n"
+		"flow: insert of a pair (into memory used for the first time, and again), hit and miss of 128\n"
+		"at a time, a sweep that finds nothing, expiry, memory; at 10 to 95 %% of --entries directions\n"
+		"(default 1048576).\n"
 		"Both families, with 1 and 2 threads, unless told otherwise. The same keys every time.\n");
+	/* clang-format on */
 }
 
 struct what {
@@ -89,7 +106,10 @@ static void run(const struct what *what, struct tables_conf *conf, bool fib)
 			if (what->threads != 0 && what->threads != threads)
 				continue;
 			if (threads > threads_available()) {
-				fprintf(stderr, "podlane-bench: %u threads are left out: there are not so many CPUs\n", threads);
+				fprintf(stderr,
+					"podlane-bench: %u threads are left out: there are not so "
+					"many CPUs\n",
+					threads);
 				continue;
 			}
 			conf->threads = threads;
@@ -107,9 +127,10 @@ static void run(const struct what *what, struct tables_conf *conf, bool fib)
 
 int bench_tables(int argc, char **argv)
 {
-	static const struct option options[] = { { "family", 1, NULL, 'f' }, { "threads", 1, NULL, 't' }, { "routes", 1, NULL, 'r' },
-		{ "entries", 1, NULL, 'e' }, { "repeats", 1, NULL, 'n' }, { "json", 0, NULL, 'j' }, { "help", 0, NULL, 'h' },
-		{ NULL, 0, NULL, 0 } };
+	static const struct option options[] = { { "family", 1, NULL, 'f' },
+		{ "threads", 1, NULL, 't' }, { "routes", 1, NULL, 'r' },
+		{ "entries", 1, NULL, 'e' }, { "repeats", 1, NULL, 'n' }, { "json", 0, NULL, 'j' },
+		{ "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	struct what what = { .entries = 1u << 20 };
 	struct tables_conf conf = { .repeats = 7 };
 	int c;
@@ -149,7 +170,8 @@ int bench_tables(int argc, char **argv)
 		} else if (strcmp(argv[optind], "flow") == 0) {
 			what.flow = true;
 		} else {
-			fprintf(stderr, "podlane-bench: there is no table \"%s\": fib or flow\n", argv[optind]);
+			fprintf(stderr, "podlane-bench: there is no table \"%s\": fib or flow\n",
+				argv[optind]);
 			return 2;
 		}
 	}

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #define ADDRESSES 262144 /* looked up, power of two */
-#define BULK      128    /* at a time: a worker's vector */
-#define UPDATES   2000
-#define SEED      0x706f646c616e65u
+#define BULK	  128	 /* at a time: a worker's vector */
+#define UPDATES	  2000
+#define SEED	  0x706f646c616e65u
 
 /* --- a made-up global table ---------------------------------------------------------------------------------------- */
 
@@ -20,14 +20,17 @@ struct share {
 	uint16_t per_mille;
 };
 /* What public route collectors saw in recent years, rounded. */
-static const struct share lengths4[] = { { 24, 600 }, { 23, 100 }, { 22, 110 }, { 21, 50 }, { 20, 45 }, { 19, 28 }, { 18, 16 },
-	{ 17, 9 }, { 16, 32 }, { 15, 3 }, { 14, 3 }, { 13, 2 }, { 12, 2 } };
-static const struct share lengths6[] = { { 48, 460 }, { 32, 120 }, { 44, 110 }, { 40, 90 }, { 36, 50 }, { 46, 40 }, { 47, 30 },
-	{ 29, 25 }, { 42, 20 }, { 45, 20 }, { 33, 15 }, { 34, 10 }, { 28, 5 }, { 64, 5 } };
+static const struct share lengths4[] = { { 24, 600 }, { 23, 100 }, { 22, 110 }, { 21, 50 },
+	{ 20, 45 }, { 19, 28 }, { 18, 16 }, { 17, 9 }, { 16, 32 }, { 15, 3 }, { 14, 3 }, { 13, 2 },
+	{ 12, 2 } };
+static const struct share lengths6[] = { { 48, 460 }, { 32, 120 }, { 44, 110 }, { 40, 90 },
+	{ 36, 50 }, { 46, 40 }, { 47, 30 }, { 29, 25 }, { 42, 20 }, { 45, 20 }, { 33, 15 },
+	{ 34, 10 }, { 28, 5 }, { 64, 5 } };
 /* Blocks of the registries. */
-static const uint16_t blocks6[] = { 0x2001, 0x2400, 0x2401, 0x2402, 0x2403, 0x2404, 0x2405, 0x2406, 0x2407, 0x2600, 0x2602,
-	0x2604, 0x2606, 0x2607, 0x2620, 0x2800, 0x2803, 0x2804, 0x2a00, 0x2a01, 0x2a02, 0x2a03, 0x2a04, 0x2a05, 0x2a06, 0x2a07,
-	0x2a09, 0x2a0a, 0x2a0b, 0x2a0c, 0x2a0d, 0x2a0e, 0x2a0f, 0x2a10, 0x2a12, 0x2a13, 0x2a14, 0x2c0f };
+static const uint16_t blocks6[] = { 0x2001, 0x2400, 0x2401, 0x2402, 0x2403, 0x2404, 0x2405, 0x2406,
+	0x2407, 0x2600, 0x2602, 0x2604, 0x2606, 0x2607, 0x2620, 0x2800, 0x2803, 0x2804, 0x2a00,
+	0x2a01, 0x2a02, 0x2a03, 0x2a04, 0x2a05, 0x2a06, 0x2a07, 0x2a09, 0x2a0a, 0x2a0b, 0x2a0c,
+	0x2a0d, 0x2a0e, 0x2a0f, 0x2a10, 0x2a12, 0x2a13, 0x2a14, 0x2c0f };
 
 static uint8_t draw_length(const struct share *shares, size_t count, uint64_t *state)
 {
@@ -122,7 +125,9 @@ static void draw_addresses(struct fib_bench *b)
 		uint8_t *host = (uint8_t *)bits, *at = b->addresses[i];
 
 		for (unsigned k = 0; k < (b->conf.v6 ? 16u : 4u); k++) {
-			unsigned keep = p->len >= 8 * (k + 1) ? 8 : p->len > 8 * k ? p->len - 8 * k : 0;
+			unsigned keep = p->len >= 8 * (k + 1) ? 8
+					: p->len > 8 * k      ? p->len - 8 * k
+							      : 0;
 			uint8_t mask = (uint8_t)(0xff00 >> keep);
 
 			at[k] = (uint8_t)((p->addr.bytes[k] & mask) | (host[k] & ~mask));
@@ -135,7 +140,7 @@ static void draw_addresses(struct fib_bench *b)
 static double look_up_dependent(struct fib_bench *b, const struct fib *fib, uint32_t first)
 {
 	uint64_t start = bench_tsc();
-	uint32_t at = first;
+	uint32_t at = first & (ADDRESSES - 1);
 
 	for (uint32_t i = 0; i < ADDRESSES / 4; i++)
 		at = (at + 1 + (fib_lookup(fib, b->addresses[at]) == UINT32_MAX)) & (ADDRESSES - 1);
@@ -256,11 +261,13 @@ json_t *tables_fib(const struct tables_conf *conf, uint32_t routes)
 	threads_run(conf->threads, readers, b);
 	threads_run(conf->threads, update_among_readers, b);
 	rcu_barrier();
-	row = json_pack("{s:s, s:i, s:I, s:I, s:f, s:f, s:I, s:o, s:o, s:o, s:o}", "table", "fib", "family", conf->v6 ? 6 : 4, "routes",
-		(json_int_t)routes, "threads", (json_int_t)conf->threads, "load_s", b->load_s, "bytes_per_route",
-		(double)bytes / routes, "bytes", (json_int_t)bytes, "dependent", samples_json(&b->dependent), "bulk",
-		samples_json(&b->bulk), "bulk_during_updates",
-		b->disturbed.count > 0 ? samples_json(&b->disturbed) : json_null(), "update_us", samples_json(&b->update));
+	row = json_pack("{s:s, s:i, s:I, s:I, s:f, s:f, s:I, s:o, s:o, s:o, s:o}", "table", "fib",
+		"family", conf->v6 ? 6 : 4, "routes", (json_int_t)routes, "threads",
+		(json_int_t)conf->threads, "load_s", b->load_s, "bytes_per_route",
+		(double)bytes / routes, "bytes", (json_int_t)bytes, "dependent",
+		samples_json(&b->dependent), "bulk", samples_json(&b->bulk), "bulk_during_updates",
+		b->disturbed.count > 0 ? samples_json(&b->disturbed) : json_null(), "update_us",
+		samples_json(&b->update));
 	fib_free(rcu_own(&b->fib));
 	free(b->prefixes);
 	free(b->addresses);

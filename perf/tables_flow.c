@@ -9,12 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BURST      128     /* looked up at a time: a worker's vector */
-#define TIMED      65536   /* look-ups a repeat and thread */
-#define INSERTS    16384   /* pairs timed, the last ones before the fill is reached; fewer in small tables */
+#define BURST 128   /* looked up at a time: a worker's vector */
+#define TIMED 65536 /* look-ups a repeat and thread */
+#define INSERTS \
+	16384 /* pairs timed, the last ones before the fill is reached; fewer in small tables */
 #define TIMEOUT_MS 60000
-#define SCAN       4096    /* buckets a call of flow_expire */
-#define ZONES      16      /* ports the flows are from: the table shares itself out among them */
+#define SCAN	   4096 /* buckets a call of flow_expire */
+#define ZONES	   16	/* ports the flows are from: the table shares itself out among them */
 
 struct flow_bench {
 	struct tables_conf conf;
@@ -42,31 +43,39 @@ static size_t resident(void)
 static void make_key(const struct flow_bench *b, uint32_t n, bool back, struct pkt *p)
 {
 	uint32_t zone = back ? ZONE_TUNNEL : n % ZONES;
-	uint16_t ports[2] = { rte_cpu_to_be_16((uint16_t)(1024 + n % 50000)), rte_cpu_to_be_16(443) };
-	uint32_t near = rte_cpu_to_be_32(0x0af40100u + n % ZONES), far = rte_cpu_to_be_32(0x0b000000u + n / 8);
+	uint16_t ports[2] = { rte_cpu_to_be_16((uint16_t)(1024 + n % 50000)),
+		rte_cpu_to_be_16(443) };
+	uint32_t near = rte_cpu_to_be_32(0x0af40100u + n % ZONES),
+		 far = rte_cpu_to_be_32(0x0b000000u + n / 8);
 
 	if (b->conf.v6) {
-		uint8_t *near_at = back ? p->key6.dst : p->key6.src, *far_at = back ? p->key6.src : p->key6.dst;
+		uint8_t *near_at = back ? p->key6.dst : p->key6.src,
+			*far_at = back ? p->key6.src : p->key6.dst;
 
-		p->key6 = (struct flow_key6){ .sport = ports[back], .dport = ports[!back], .zone_proto = zone << 8 | IPPROTO_TCP };
+		p->key6 = (struct flow_key6){ .sport = ports[back],
+			.dport = ports[!back],
+			.zone_proto = zone << 8 | IPPROTO_TCP };
 		near_at[0] = far_at[0] = 0xfd;
 		memcpy(near_at + 12, &near, sizeof(near));
 		memcpy(far_at + 12, &far, sizeof(far));
 		p->hash = flow_hash6(b->table, &p->key6);
 	} else {
-		p->key4 = (struct flow_key4){ back ? far : near, back ? near : far, ports[back], ports[!back],
-			zone << 8 | IPPROTO_TCP };
+		p->key4 = (struct flow_key4){ back ? far : near, back ? near : far, ports[back],
+			ports[!back], zone << 8 | IPPROTO_TCP };
 		p->hash = flow_hash4(b->table, &p->key4);
 	}
 }
 
 /** Insert a share of the pairs, the last ones on the clock. Keys are made beforehand, as parsing does. */
-static void insert(struct flow_bench *b, unsigned id, uint32_t first, uint32_t last, struct samples *samples)
+static void insert(
+	struct flow_bench *b, unsigned id, uint32_t first, uint32_t last, struct samples *samples)
 {
-	const struct flow_init there = { .decision = { 1, 1 }, .epoch = 1 }, back = { .decision = { 2, 1 }, .epoch = 1, .flags = FLOW_REPLY };
+	const struct flow_init there = { .decision = { 1, 1 }, .epoch = 1 },
+			       back = { .decision = { 2, 1 }, .epoch = 1, .flags = FLOW_REPLY };
 	struct pkt keys[BURST], replies[BURST];
 	uint64_t cycles = 0, start;
-	uint32_t timed = RTE_MIN((uint32_t)INSERTS, (last - first) / 8), counted = 0, lost = 0;
+	uint32_t timed = RTE_MAX((uint32_t)BURST, RTE_MIN((uint32_t)INSERTS, (last - first) / 8)),
+		 counted = 0, lost = 0;
 
 	for (uint32_t n = first; n < last; n += BURST) {
 		uint32_t count = RTE_MIN(last - n, (uint32_t)BURST);
@@ -77,10 +86,11 @@ static void insert(struct flow_bench *b, unsigned id, uint32_t first, uint32_t l
 		}
 		start = bench_tsc();
 		for (uint32_t i = 0; i < count; i++) {
-			struct flow *flow = b->conf.v6 ? flow_insert6(b->table, id, &keys[i].key6, keys[i].hash, &there,
-								 &replies[i].key6, &back, 1000)
-						       : flow_insert4(b->table, id, &keys[i].key4, keys[i].hash, &there,
-								 &replies[i].key4, &back, 1000);
+			struct flow *flow =
+				b->conf.v6 ? flow_insert6(b->table, id, &keys[i].key6, keys[i].hash,
+						     &there, &replies[i].key6, &back, 1000)
+					   : flow_insert4(b->table, id, &keys[i].key4, keys[i].hash,
+						     &there, &replies[i].key4, &back, 1000);
 			lost += flow == NULL;
 		}
 		if (last - n <= timed) {
@@ -129,7 +139,8 @@ static uint64_t sweep(struct flow_bench *b, unsigned id, uint32_t now_ms)
 	uint64_t buckets = 2 * (uint64_t)b->entries / 4 / b->conf.threads, start = bench_tsc();
 
 	for (uint64_t done = 0; done < buckets; done += SCAN) {
-		flow_expire(b->table, id, now_ms, (unsigned)RTE_MIN(buckets - done, (uint64_t)SCAN));
+		flow_expire(
+			b->table, id, now_ms, (unsigned)RTE_MIN(buckets - done, (uint64_t)SCAN));
 		rcu_quiescent(id);
 	}
 	return bench_tsc() - start;
@@ -190,7 +201,8 @@ static void worker(unsigned id, void *arg)
 	if (id == 0 && gone > 0)
 		samples_add(&b->expire, (double)cycles * b->conf.threads / (double)gone);
 	wait_for_others(id);
-	sweep(b, id, 1000 + 2 * TIMEOUT_MS); /* what a meeting of idle times left, and the last grace periods */
+	sweep(b, id,
+		1000 + 2 * TIMEOUT_MS); /* what a meeting of idle times left, and the last grace periods */
 	flow_worker_flush(b->table, id);
 	rcu_reader_unregister(id);
 }
@@ -220,9 +232,13 @@ json_t *tables_flow(const struct tables_conf *conf, uint32_t entries, unsigned f
 	flow_table_stats(b.table, &stats);
 	per_flow = (double)(resident() - before) / RTE_MAX(2.0 * b.pairs, 1.0);
 	flow_table_free(b.table);
-	return json_pack("{s:s, s:i, s:I, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:I, s:I}", "table", "flow", "family",
-		conf->v6 ? 6 : 4, "entries", (json_int_t)entries, "fill", (int)fill, "threads", (json_int_t)conf->threads, "insert_fresh",
-		samples_json(&b.insert_fresh), "insert_pair", samples_json(&b.insert), "hit", samples_json(&b.hit), "miss", samples_json(&b.miss), "sweep_per_flow",
-		samples_json(&b.scan), "expire", samples_json(&b.expire), "bytes_per_entry", (double)mapped / entries,
-		"resident_per_flow", per_flow, "refused", (json_int_t)stats.refused, "wrong", (json_int_t)b.lost);
+	return json_pack(
+		"{s:s, s:i, s:I, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:f, s:f, s:I, s:I}",
+		"table", "flow", "family", conf->v6 ? 6 : 4, "entries", (json_int_t)entries, "fill",
+		(int)fill, "threads", (json_int_t)conf->threads, "insert_fresh",
+		samples_json(&b.insert_fresh), "insert_pair", samples_json(&b.insert), "hit",
+		samples_json(&b.hit), "miss", samples_json(&b.miss), "sweep_per_flow",
+		samples_json(&b.scan), "expire", samples_json(&b.expire), "bytes_per_entry",
+		(double)mapped / entries, "resident_per_flow", per_flow, "refused",
+		(json_int_t)stats.refused, "wrong", (json_int_t)b.lost);
 }

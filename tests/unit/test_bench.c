@@ -45,12 +45,17 @@ static void test_suite_rows(void)
 	struct error err = { 0 };
 	struct suite suite;
 
-	CU_ASSERT_EQUAL_FATAL(suite_load_text("repeats = 5; runs: ("
-					      "{ scenarios = [ \"ipv4-l3\", \"ipv4-ipip-encap\" ]; flows = [ 1, 1000 ];"
-					      "  sizes = [ \"64\", \"imix\" ]; memory = [ \"cold\" ]; targets = [ 20.0, 25.0 ]; },"
-					      "{ scenarios = [ \"ipv6-l3\" ]; sizes = [ \"imix\" ]; memory = [ \"cold\" ];"
-					      "  relative_to = [ \"ipv4-l3\" ]; at_most = 1.5; } );",
-				      &suite, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		suite_load_text(
+			"repeats = 5; runs: ("
+			"{ scenarios = [ \"ipv4-l3\", \"ipv4-ipip-encap\" ]; flows = [ 1, 1000 ];"
+			"  sizes = [ \"64\", \"imix\" ]; memory = [ \"cold\" ]; targets = [ 20.0, "
+			"25.0 ]; },"
+			"{ scenarios = [ \"ipv6-l3\" ]; sizes = [ \"imix\" ]; memory = [ \"cold\" "
+			"];"
+			"  relative_to = [ \"ipv4-l3\" ]; at_most = 1.5; } );",
+			&suite, &err),
+		0);
 	CU_ASSERT_EQUAL_FATAL(suite.count, 9);
 	CU_ASSERT_STRING_EQUAL(suite.rows[0].scenario->name, "ipv4-l3");
 	CU_ASSERT_EQUAL(suite.rows[0].flows, 1);
@@ -72,16 +77,25 @@ static void test_suite_refused(void)
 	static const struct {
 		const char *text, *because;
 	} refused[] = {
-		{ "runs: ( { scenarios = [ \"ipv4-l4\" ]; } );", "there is no scenario \"ipv4-l4\"" },
+		{ "runs: ( { scenarios = [ \"ipv4-l4\" ]; } );",
+			"there is no scenario \"ipv4-l4\"" },
 		{ "runs: ( { flows = [ 1 ]; } );", "needs scenarios" },
 		{ "runs: ( { scenarios = \"ipv4-l3\"; } );", "scenarios is a list" },
-		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; flows = [ 0 ]; } );", "flows takes numbers from 1" },
-		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; sizes = [ \"9000\" ]; } );", "sizes takes" },
-		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; memory = [ \"tepid\" ]; } );", "memory takes" },
+		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; flows = [ 0 ]; } );",
+			"flows takes numbers from 1" },
+		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; sizes = [ \"9000\" ]; } );",
+			"sizes takes" },
+		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; memory = [ \"tepid\" ]; } );",
+			"memory takes" },
 		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; isa = [ \"mmx\" ]; } );", "isa takes" },
-		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; flow = [ 1 ]; } );", "no setting \"flow\"" },
-		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; flows = [ 1, 2 ]; targets = [ 1.0 ]; } );", "one figure for each" },
-		{ "runs: ( { scenarios = [ \"ipv6-l3\" ]; relative_to = [ \"ipv4-l3\" ]; at_most = 1.3; } );", "does not come before" },
+		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; flow = [ 1 ]; } );",
+			"no setting \"flow\"" },
+		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; flows = [ 1, 2 ]; targets = [ 1.0 ]; } "
+		  ");",
+			"one figure for each" },
+		{ "runs: ( { scenarios = [ \"ipv6-l3\" ]; relative_to = [ \"ipv4-l3\" ]; at_most = "
+		  "1.3; } );",
+			"does not come before" },
 		{ "repeats = 0; runs: ( { scenarios = [ \"ipv4-l3\" ]; } );", "repeats takes" },
 		{ "repeats = 3;", "runs" },
 		{ "runs: ( {", "text:" },
@@ -111,10 +125,12 @@ static void test_prefixes(void)
 			tables_prefix(v6, &state, &p);
 			tables_prefix(v6, &again, &q);
 			CU_ASSERT_FATAL(ip_prefix_is_canonical(&p) && ip_prefix_equal(&p, &q));
-			CU_ASSERT_FATAL(p.addr.family == (v6 ? IP_V6 : IP_V4) && !ip_addr_is_multicast(&p.addr));
+			CU_ASSERT_FATAL(p.addr.family == (v6 ? IP_V6 : IP_V4) &&
+					!ip_addr_is_multicast(&p.addr));
 			usual += p.len == (v6 ? 48 : 24);
 		}
-		CU_ASSERT_TRUE(usual > n * (v6 ? 44 : 58) / 100 && usual < n * (v6 ? 48 : 62) / 100);
+		CU_ASSERT_TRUE(
+			usual > n * (v6 ? 44 : 58) / 100 && usual < n * (v6 ? 48 : 62) / 100);
 	}
 }
 
