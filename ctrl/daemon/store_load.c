@@ -87,19 +87,18 @@ static bool read_row(size_t i, void *arg)
 	struct load *load = arg;
 	struct row *row = &load->rows[i];
 	struct error err = { 0 };
-	json_error_t why;
-	json_t *json;
+	const char *text = load->text.data + row->json;
+	char why[sizeof(err.text)];
 	int ret;
 
 	if (row->gone)
 		return true;
-	json = json_loads(load->text.data + row->json, 0, &why);
-	if (json == NULL)
-		ret = error_set(&err, EBADMSG, NULL, "state store: %s %.64s: %s",
-			object_schemas[row->type].name, load->text.data + row->name, why.text);
-	else
-		ret = object_from_json(row->type, json, &row->object, &err);
-	json_decref(json);
+	ret = object_from_text(row->type, text, strlen(text), &row->object, &err);
+	if (ret == -EBADMSG) {
+		memcpy(why, err.text, sizeof(why));
+		error_set(&err, EBADMSG, NULL, "state store: %s %.64s: %.200s",
+			object_schemas[row->type].name, load->text.data + row->name, why);
+	}
 	if (ret == 0) {
 		row->object->origin = row->origin;
 		return true;
