@@ -174,6 +174,10 @@ int changeset_put(struct changeset *set, struct object *obj, struct error *err)
 	edits->listed = false;
 	change.before = ref_or_null(model_find(set->base, obj->type, obj->name));
 	at = edit_find(edits, obj->type, obj->name);
+	if (change.before != NULL)
+		obj->row = change.before->row;
+	else if (at != NAME_INDEX_NONE && edits->items[at].after->row != 0)
+		obj->row = edits->items[at].after->row;
 	if (at != NAME_INDEX_NONE)
 		edit_drop(edits, at);
 	if (change_is_empty(&change)) {

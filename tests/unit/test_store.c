@@ -301,7 +301,7 @@ static void test_other_versions(void)
 	store_close(open_store(dir));
 	/* user_version is at offset 60 of the header, big endian. */
 	snprintf(command, sizeof(command),
-		"printf '\\000\\000\\000\\002' | dd of=%s/state.db bs=1 seek=60 conv=notrunc "
+		"printf '\\000\\000\\000\\003' | dd of=%s/state.db bs=1 seek=60 conv=notrunc "
 		"2>/dev/null",
 		dir);
 	CU_ASSERT_EQUAL(system(command), 0);
