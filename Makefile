@@ -5,7 +5,7 @@ BUILD ?= build
 MESON_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: all setup build demo check unit e2e bench lint format install clean
+.PHONY: all setup build demo check unit e2e bench gate lint format install clean
 
 all: build
 
@@ -34,6 +34,9 @@ e2e: build ## end-to-end tests only; as root
 
 bench: build ## cycles a packet and comparisons with the kernel
 	./perf/run --build $(BUILD)
+
+gate: build ## instructions a packet of fixed scenarios, against perf/gate.json
+	./perf/gate --build $(BUILD)
 
 lint: build ## formatting, headers that compile alone, clang-tidy, layering
 	./tests/lint $(BUILD)

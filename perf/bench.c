@@ -1,86 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "perf/bench.h"
 
-#include <rte_cycles.h>
+#include "config/log.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#endif
-
-void samples_add(struct samples *s, double value)
-{
-	if (s->count < sizeof(s->values) / sizeof(s->values[0]))
-		s->values[s->count++] = value;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-double samples_median(struct samples *s)
-{
-	if (s->count == 0)
-		return 0;
-	qsort(s->values, s->count, sizeof(s->values[0]), by_value);
-	return s->count % 2 == 1 ? s->values[s->count / 2]
-				 : (s->values[s->count / 2 - 1] + s->values[s->count / 2]) / 2;
-}
-
-double samples_min(const struct samples *s)
-{
-	double best = s->count > 0 ? s->values[0] : 0;
-
-	for (unsigned i = 1; i < s->count; i++)
-		best = s->values[i] < best ? s->values[i] : best;
-	return best;
-}
-
-double samples_max(const struct samples *s)
-{
-	double worst = 0;
-
-	for (unsigned i = 0; i < s->count; i++)
-		worst = s->values[i] > worst ? s->values[i] : worst;
-	return worst;
-}
-
-uint64_t bench_tsc(void)
-{
-#if defined(__x86_64__)
-	unsigned aux;
-	uint64_t t;
-
-	_mm_lfence();
-	t = __rdtscp(&aux);
-	_mm_lfence();
-	return t;
-#else
-	return rte_rdtsc_precise();
-#endif
-}
-
-const char *bench_machine(void)
-{
-	static char text[256];
-	char line[256], model[128] = "unknown CPU";
-	FILE *f = fopen("/proc/cpuinfo", "re");
-
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-		if (sscanf(line, "model name : %127[^\n]", model) == 1)
-			break;
-	}
-	if (f != NULL)
-		fclose(f);
-	snprintf(text, sizeof(text), "%s, %ld CPUs, TSC %.2f GHz", model, sysconf(_SC_NPROCESSORS_ONLN),
-		(double)rte_get_tsc_hz() / 1e9);
-	return text;
-}
 
 static const struct {
 	const char *name;
@@ -92,6 +16,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	log_level_set(LOG_LEVEL_WARNING);
 	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);

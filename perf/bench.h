@@ -3,6 +3,8 @@
 #ifndef PERF_BENCH_H
 #define PERF_BENCH_H
 
+#include "config/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,10 +18,17 @@ void samples_add(struct samples *s, double value);
 double samples_median(struct samples *s);
 double samples_min(const struct samples *s);
 double samples_max(const struct samples *s);
+/** Distance of the quartiles, per cent of the median. */
+double samples_spread(struct samples *s);
 
 /** Time stamp counter with the pipeline drained around it, so that short sections are attributed rightly. */
 uint64_t bench_tsc(void);
-/** "AMD EPYC, 2 CPUs, TSC 2.60 GHz, avx512 yes, hugepages no". */
+/** End the process (1) with "podlane-bench: WHAT: reason". err may be NULL. */
+_Noreturn void bench_die(const char *what, const struct error *err);
+/** A number given to option `what`; ends the process (2) with a message when it is none or out of range. */
+uint32_t bench_number(const char *text, const char *what, uint32_t min, uint32_t max);
+double bench_tsc_hz(void);
+/** "AMD EPYC, 2 CPUs, TSC 2.60 GHz, CPU has AVX-512, Linux 6.18". */
 const char *bench_machine(void);
 
 /** Subcommands; each parses its own arguments and returns an exit code. */

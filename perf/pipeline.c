@@ -1,523 +1,338 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** podlane-bench pipeline: TSC cycles a packet of the daemon's real packet path (worker_burst to the hand-over to the
- * output port), in process, without I/O. The data plane is started and configured through the same objects as the daemon;
- * then the ports' burst functions are replaced by memory and one worker's stages run on this thread.
- *
- * warm: a few hundred packets are used again and again, so they stay in the first caches. cold: more packets than the L2
- * cache holds are prepared first and then run through once.
+/** podlane-bench pipeline: TSC cycles and instructions a packet of the daemon's real packet path (worker_burst to the
+ * hand-over to the output port), in process, without I/O, on one worker. One scenario a process, because DPDK's EAL starts
+ * once; a file of scenarios runs a child for each row.
  */
 #include "perf/bench.h"
-
-#include "config/schema.h"
-#include "dataplane/arp_nd.h"
-#include "dataplane/forwarding.h"
-#include "dataplane/generation.h"
-#include "dataplane/loop.h"
-#include "dataplane/worker.h"
+#include "perf/measure.h"
+#include "perf/suite.h"
 
 #include <getopt.h>
-#include <rte_cycles.h>
+#include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define WARM_PACKETS  256
-#define COLD_PACKETS  16384
-#define TEMPLATE_MAX  160
-#define PEER_UNDERLAY "192.0.2.2"
+/* --- output --------------------------------------------------------------------------------------------------------- */
 
-enum work { WORK_L3, WORK_ENCAP, WORK_DECAP, WORK_NEW_FLOW };
-
-static const struct scenario {
-	const char *name;
-	bool v6;
-	enum work work;
-	const char *encap;
-} scenarios[] = {
-	{ "ipv4-l3", false, WORK_L3, "direct" },
-	{ "ipv4-vxlan-encap", false, WORK_ENCAP, "vxlan" },
-	{ "ipv4-vxlan-decap", false, WORK_DECAP, "vxlan" },
-	{ "ipv4-ipip-encap", false, WORK_ENCAP, "ipip" },
-	{ "ipv4-ipip-decap", false, WORK_DECAP, "ipip" },
-	{ "ipv4-new-flow", false, WORK_NEW_FLOW, "vxlan" },
-	{ "ipv6-l3", true, WORK_L3, "direct" },
-	{ "ipv6-vxlan-encap", true, WORK_ENCAP, "vxlan" },
-	{ "ipv6-vxlan-decap", true, WORK_DECAP, "vxlan" },
-	{ "ipv6-ipip-encap", true, WORK_ENCAP, "ipip" },
-	{ "ipv6-ipip-decap", true, WORK_DECAP, "ipip" },
-	{ "ipv6-new-flow", true, WORK_NEW_FLOW, "vxlan" },
-};
-
-static struct {
-	const struct scenario *scenario;
-	uint32_t flows, size, routes, repeats;
-	uint32_t frame;             /* bytes in the buffer: size without its checksum, and outer headers */
-	bool cold, json;
-	struct worker *w;
-	struct port *in;            /* where the scenario's packets arrive */
-	struct rte_mbuf **packets;
-	uint32_t n_packets;
-	uint8_t template[TEMPLATE_MAX];
-	uint32_t template_len, inner_ip, inner_l4; /* offsets of what differs a flow */
-	uint64_t sent;              /* by the memory ports */
-	uint32_t next_flow;
-} b;
-
-/* --- memory ports ----------------------------------------------------------------------------------------------- */
-
-static uint16_t no_rx(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static json_t *tenths(double v)
 {
-	(void)port;
-	(void)queue;
-	(void)pkts;
-	(void)n;
-	return 0;
+	return json_real(round(v * 10) / 10);
 }
 
-/** The bench owns its packets and uses them again: a sent packet is only counted. */
-static uint16_t count_tx(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static json_t *samples_json(struct samples *s)
 {
-	(void)port;
-	(void)queue;
-	(void)pkts;
-	b.sent += n;
-	return n;
+	return json_pack("{s:o, s:o, s:o, s:o}", "median", tenths(samples_median(s)), "min", tenths(samples_min(s)), "max",
+		tenths(samples_max(s)), "spread", tenths(samples_spread(s)));
 }
 
-static struct port_ops memory_ops = { .name = "memory", .rx_burst = no_rx, .tx_burst = count_tx };
-
-/* --- set-up through the daemon's own objects ------------------------------------------------------------------- */
-
-static void die(const char *what, const struct error *err)
+static json_t *row_json(const struct measure_conf *conf, const char *size, struct measure *m, const char *pages)
 {
-	fprintf(stderr, "podlane-bench: %s%s%s\n", what, err != NULL ? ": " : "", err != NULL ? err->text : "");
-	exit(1);
-}
-
-static const char *config_text(char *buf, size_t size, const char *dir)
-{
-	uint32_t entries = b.scenario->work == WORK_NEW_FLOW ? 1u << 20 : RTE_MAX(1u << 20, b.flows * 4);
-
-	snprintf(buf, size,
-		"node: { name = \"bench\"; vtep_mac = \"02:00:c0:00:02:01\"; hugepages = \"auto\"; memory_mb = 256;"
-		" buffers = 32768; flows = %u; flows6 = %u; host_interface = \"\"; metrics_listen = \"\";"
-		" flow_timeout_s = 3600; };\n"
-		"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null_bench\"; mtu = 9000;"
-		" addresses = [ \"192.0.2.1/24\", \"2001:db8::1/64\" ]; } );\n"
-		"pools: ( { name = \"p4\"; cidr = \"10.244.1.0/24\"; }, { name = \"p6\"; cidr = \"fd00:244:1::/64\"; } );\n"
-		"peers: ( { name = \"node-b\"; underlay = [ \"192.0.2.2\" ]; vtep_mac = \"02:00:c0:00:02:02\";"
-		" pod_cidrs = [ \"10.245.0.0/16\", \"fd00:245::/48\" ]; encap = \"%s\"; } );\n"
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; mac = \"02:00:00:00:00:0a\";"
-		" addresses = [ \"10.244.1.10\", \"fd00:244:1::10\" ]; },\n"
-		"        { name = \"b\"; kind = \"memif\"; socket = \"%s/b\"; mac = \"02:00:00:00:00:0b\";"
-		" addresses = [ \"10.244.1.11\", \"fd00:244:1::11\" ]; } );\n",
-		entries, entries, b.scenario->encap, dir, dir);
-	return buf;
-}
-
-static void add_routes(struct changeset *set)
-{
-	struct error err = { 0 };
-
-	for (uint32_t i = 0; i < b.routes; i++) {
-		char prefix[PREFIX_TEXT_MAX];
-		struct object *obj;
-		json_t *json;
-
-		if (b.scenario->v6)
-			snprintf(prefix, sizeof(prefix), "2a00:%x:%x::/48", i >> 16, i & 0xffff);
-		else
-			snprintf(prefix, sizeof(prefix), "%u.%u.%u.0/24", 11 + (i >> 16), (i >> 8) & 0xff, i & 0xff);
-		json = json_pack("{s:s, s:[{s:s}]}", "prefix", prefix, "via", "peer", "node-b");
-		if (object_from_json(OBJECT_ROUTE, json, &obj, &err) < 0 || changeset_put(set, obj, &err) < 0)
-			die("route", &err);
-		json_decref(json);
-	}
-}
-
-static void learn_peer(void)
-{
-	struct ip_addr peer, self;
-	struct mac_addr peer_mac = { { 2, 0, 0, 0, 2, 2 } }, self_mac;
-	struct port *uplink = port_find("eth0");
-	struct rte_mbuf *m;
-
-	self_mac = uplink->mac;
-	ip_addr_parse(PEER_UNDERLAY, &peer);
-	ip_addr_parse("192.0.2.1", &self);
-	m = neighbour_reply_make(b.w->pool, &peer, &peer_mac, &self, &self_mac, false, true, true);
-	if (m == NULL)
-		die("no buffer", NULL);
-	m->port = uplink->id;
-	pkt_note(m)->kind = PUNT_NEIGHBOUR;
-	pkt_note(m)->port = uplink->id;
-	forwarding_punted(m);
-}
-
-extern const struct tunnel_ops *const tunnel_types[];
-
-static void set_up(void)
-{
-	struct error err = { 0 };
-	struct model *model = model_new();
-	struct changeset *set = changeset_new(model);
-	const struct change *changes;
-	struct forwarding_txn *txn;
-	const struct node *node;
-	char dir[] = "/tmp/podlane-bench-XXXXXX", text[2048];
-	size_t count;
-
-	if (mkdtemp(dir) == NULL)
-		die("cannot make a temporary directory", NULL);
-	if (config_load_text(config_text(text, sizeof(text), dir), "bench", set, &err) < 0)
-		die("configuration", &err);
-	add_routes(set);
-	node = &changeset_find(set, OBJECT_NODE, "bench")->node;
-	if (changeset_validate(set, &err) < 0 || dataplane_start(node, tunnel_types, &err) < 0)
-		die("start", &err);
-	changes = changeset_changes(set, &count);
-	if (forwarding_prepare(set, changes, count, &txn, &err) < 0)
-		die("prepare", &err);
-	forwarding_commit(txn);
-	b.w = dataplane_borrow_worker(0);
-	rcu_reader_register(0);
-	learn_peer();
-	for (uint16_t id = 0; id < PORT_MAX; id++) {
-		struct port *port = port_get(id);
-
-		if (port == NULL)
-			continue;
-		memory_ops.close = port->ops->close;
-		port->ops = &memory_ops;
-		atomic_store(&port->link_up, true);
-		atomic_store(&port->forwarding, true);
-	}
-	b.in = port_find(b.scenario->work == WORK_DECAP ? "eth0" : "pod:a");
-	if (b.in == NULL)
-		die("the input port is missing", NULL);
-	b.w->epoch = generation_epoch();
-	b.w->tables = rcu_read(&tables);
-	rmdir(dir);
-}
-
-/* --- packets ---------------------------------------------------------------------------------------------------- */
-
-static uint32_t put_inner(uint8_t *at, bool v6, const char *src, const char *dst, uint16_t ip_len)
-{
-	struct ip_addr s, d;
-
-	ip_addr_parse(src, &s);
-	ip_addr_parse(dst, &d);
-	if (v6) {
-		struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)at;
-
-		*ip = (struct rte_ipv6_hdr){ .vtc_flow = rte_cpu_to_be_32(6u << 28),
-			.payload_len = rte_cpu_to_be_16((uint16_t)(ip_len - sizeof(*ip))),
-			.proto = IPPROTO_UDP,
-			.hop_limits = 64 };
-		memcpy(ip->src_addr, s.bytes, 16);
-		memcpy(ip->dst_addr, d.bytes, 16);
-		return sizeof(*ip);
-	}
-	{
-		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)at;
-
-		*ip = (struct rte_ipv4_hdr){ .version_ihl = 0x45,
-			.total_length = rte_cpu_to_be_16(ip_len),
-			.time_to_live = 64,
-			.next_proto_id = IPPROTO_UDP };
-		memcpy(&ip->src_addr, s.bytes, 4);
-		memcpy(&ip->dst_addr, d.bytes, 4);
-		ip->hdr_checksum = rte_ipv4_cksum(ip);
-		return sizeof(*ip);
-	}
-}
-
-static uint8_t *put_ether(uint8_t *at, const struct mac_addr *dst, const struct mac_addr *src, uint16_t type)
-{
-	memcpy(at, dst->bytes, 6);
-	memcpy(at + 6, src->bytes, 6);
-	at[12] = (uint8_t)(type >> 8);
-	at[13] = (uint8_t)type;
-	return at + 14;
-}
-
-/** The headers of one packet; a flow differs in its ports (and, towards the peer, the last bytes of the destination). */
-static void make_template(void)
-{
-	const struct scenario *s = b.scenario;
-	uint16_t type = s->v6 ? 0x86dd : 0x0800;
-	uint32_t min_ip = (s->v6 ? 40u : 20u) + 8;
-	uint16_t ip_len = (uint16_t)RTE_MAX(b.size - 18, min_ip); /* frame sizes count the checksum, RFC 2544 */
-	struct mac_addr pod = { { 2, 0, 0, 0, 0, 0x0a } }, peer = { { 2, 0, 0, 0, 2, 2 } };
-	struct mac_addr vtep_a = { { 2, 0, 0xc0, 0, 2, 1 } }, vtep_b = { { 2, 0, 0xc0, 0, 2, 2 } };
-	const char *local = s->v6 ? "fd00:244:1::10" : "10.244.1.10";
-	const char *remote = s->v6 ? "fd00:245::10" : "10.245.0.10";
-	const char *dst = s->work == WORK_L3 ? (s->v6 ? "fd00:244:1::11" : "10.244.1.11") : remote;
-	uint8_t *at = b.template;
-	struct rte_udp_hdr *udp;
-
-	if (s->work == WORK_DECAP) {
-		bool vxlan = strcmp(s->encap, "vxlan") == 0;
-		uint16_t outer = (uint16_t)(20 + (vxlan ? 8 + 8 + 14 : 0) + ip_len);
-		struct rte_ipv4_hdr *ip;
-
-		at = put_ether(at, &b.in->mac, &peer, 0x0800);
-		ip = (struct rte_ipv4_hdr *)at;
-		at += put_inner(at, false, PEER_UNDERLAY, "192.0.2.1", outer);
-		ip->next_proto_id = vxlan ? IPPROTO_UDP : s->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
-		ip->hdr_checksum = 0;
-		ip->hdr_checksum = rte_ipv4_cksum(ip);
-		if (vxlan) {
-			udp = (struct rte_udp_hdr *)at;
-			*udp = (struct rte_udp_hdr){ rte_cpu_to_be_16(50000), rte_cpu_to_be_16(8472),
-				rte_cpu_to_be_16((uint16_t)(outer - 20)), 0 };
-			at += sizeof(*udp);
-			memcpy(at, "\x08\0\0\0\0\0\1\0", 8);
-			at = put_ether(at + 8, &vtep_a, &vtep_b, type);
-		}
-		b.inner_ip = (uint32_t)(at - b.template);
-		at += put_inner(at, s->v6, remote, local, ip_len);
-	} else {
-		at = put_ether(at, &b.in->mac, &pod, type);
-		b.inner_ip = (uint32_t)(at - b.template);
-		at += put_inner(at, s->v6, local, dst, ip_len);
-	}
-	b.inner_l4 = (uint32_t)(at - b.template);
-	udp = (struct rte_udp_hdr *)at;
-	*udp = (struct rte_udp_hdr){ .dgram_len = rte_cpu_to_be_16((uint16_t)(ip_len - (s->v6 ? 40 : 20))) };
-	b.template_len = b.inner_l4 + sizeof(*udp);
-	b.frame = b.inner_ip + ip_len;
-}
-
-/** With a route table, destinations are spread over its prefixes. */
-static void put_destination(uint8_t *at, uint32_t flow)
-{
-	uint32_t route = (uint32_t)(((uint64_t)flow * 2246822519u) % b.routes);
-
-	if (b.scenario->v6) {
-		uint16_t words[2] = { rte_cpu_to_be_16((uint16_t)(route >> 16)), rte_cpu_to_be_16((uint16_t)route) };
-		struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)at;
-
-		memset(ip->dst_addr, 0, sizeof(ip->dst_addr));
-		ip->dst_addr[0] = 0x2a;
-		memcpy(ip->dst_addr + 2, words, sizeof(words));
-		ip->dst_addr[15] = 9;
-	} else {
-		struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)at;
-
-		ip->dst_addr = rte_cpu_to_be_32((11u << 24) + (route << 8) + 9);
-		ip->hdr_checksum = 0;
-		ip->hdr_checksum = rte_ipv4_cksum(ip);
-	}
-}
-
-/** Prepare packets as a port would hand them over: flow numbers go round, scattered so that neighbours in a burst are not
- * neighbours in the table. */
-static void prepare(uint32_t first_flow)
-{
-	for (uint32_t i = 0; i < b.n_packets; i++) {
-		uint32_t flow = b.scenario->work == WORK_NEW_FLOW ? first_flow + i
-							       : (uint32_t)(((uint64_t)(first_flow + i) * 2654435761u) % b.flows);
-		struct rte_mbuf *m = b.packets[i];
-		uint8_t *data;
-		uint16_t ports_be[2];
-
-		m->data_off = RTE_PKTMBUF_HEADROOM;
-		m->data_len = (uint16_t)b.frame;
-		m->pkt_len = b.frame;
-		m->ol_flags = 0;
-		m->nb_segs = 1;
-		m->next = NULL;
-		data = rte_pktmbuf_mtod(m, uint8_t *);
-		memcpy(data, b.template, b.template_len);
-		ports_be[0] = rte_cpu_to_be_16((uint16_t)(1024 + flow % 50000));
-		ports_be[1] = rte_cpu_to_be_16((uint16_t)(5000 + flow / 50000));
-		memcpy(data + b.inner_l4, ports_be, sizeof(ports_be));
-		if (b.routes > 0 && (b.scenario->work == WORK_ENCAP || b.scenario->work == WORK_NEW_FLOW))
-			put_destination(data + b.inner_ip, flow);
-	}
-}
-
-/* --- measuring --------------------------------------------------------------------------------------------------- */
-
-static uint64_t run_once(uint32_t first_flow)
-{
-	uint64_t cycles = 0, start;
-
-	prepare(first_flow);
-	for (uint32_t i = 0; i < b.n_packets; i += VECTOR_SIZE) {
-		uint16_t n = (uint16_t)RTE_MIN(b.n_packets - i, (uint32_t)VECTOR_SIZE);
-
-		memcpy(b.w->pkts, b.packets + i, n * sizeof(b.packets[0]));
-		start = bench_tsc();
-		worker_burst(b.w, b.in, n);
-		worker_flush(b.w);
-		cycles += bench_tsc() - start;
-		rcu_quiescent(0);
-	}
-	return cycles;
-}
-
-/** Cycles of parsing and of looking up alone, over the same packets. */
-static void run_stages(uint32_t first_flow, double *parse, double *lookup)
-{
-	const struct scenario *s = b.scenario;
-	struct pkt *list[VECTOR_SIZE];
-	uint64_t parse_cycles = 0, lookup_cycles = 0, start;
-	uint32_t n_total = 0;
-
-	prepare(first_flow);
-	for (uint32_t i = 0; i + VECTOR_SIZE <= b.n_packets; i += VECTOR_SIZE) {
-		start = bench_tsc();
-		for (uint32_t k = 0; k < VECTOR_SIZE; k++) {
-			struct pkt *p = &b.w->meta[k];
-
-			p->m = b.packets[i + k];
-			pkt_parse_ether(p->m, p, b.in->id);
-			list[k] = p;
-		}
-		parse_cycles += bench_tsc() - start;
-		start = bench_tsc();
-		for (uint32_t k = 0; k < VECTOR_SIZE; k++)
-			list[k]->hash = s->v6 && s->work != WORK_DECAP ? flow_hash6(b.w->flows, &list[k]->key6)
-								  : flow_hash4(b.w->flows, &list[k]->key4);
-		if (s->v6 && s->work != WORK_DECAP)
-			flow_lookup6(b.w->flows, list, b.w->found, VECTOR_SIZE);
-		else
-			flow_lookup4(b.w->flows, list, b.w->found, VECTOR_SIZE);
-		lookup_cycles += bench_tsc() - start;
-		n_total += VECTOR_SIZE;
-	}
-	*parse = (double)parse_cycles / n_total;
-	*lookup = (double)lookup_cycles / n_total;
-}
-
-static void measure(void)
-{
-	struct samples total = { .count = 0 }, parse = { .count = 0 }, lookup = { .count = 0 };
-	uint32_t rounds = b.scenario->work == WORK_NEW_FLOW ? 1 : RTE_MAX(1u, 65536u / b.n_packets);
-	uint32_t flow = 0;
-	uint64_t expected = b.sent;
-
-	/* New flows come into a table whose memory has been used before, as in a daemon that runs for a while. */
-	for (uint32_t i = 0; b.scenario->work == WORK_NEW_FLOW && i < 24; i++, flow += b.n_packets)
-		run_once(flow);
-	/* Every flow once, so that the timed packets all hit. */
-	for (uint32_t seen = 0; b.scenario->work != WORK_NEW_FLOW && seen < b.flows + b.n_packets; seen += b.n_packets)
-		run_once(seen);
-	for (uint32_t r = 0; r < b.repeats; r++) {
-		uint64_t cycles = 0;
-		double p, l;
-
-		if (b.scenario->work == WORK_NEW_FLOW) {
-			flow_table_flush(b.w->flows);
-			rcu_quiescent(0);
-			rcu_reclaim();
-		}
-		expected = b.sent + (uint64_t)rounds * b.n_packets;
-		for (uint32_t i = 0; i < rounds; i++, flow += b.n_packets)
-			cycles += run_once(flow);
-		if (b.sent != expected)
-			die("not every packet was forwarded: the figures would be of drops", NULL);
-		samples_add(&total, (double)cycles / ((double)rounds * b.n_packets));
-		run_stages(flow, &p, &l);
-		samples_add(&parse, p);
-		samples_add(&lookup, l);
-	}
-	if (b.json) {
-		printf("{\"scenario\":\"%s\",\"flows\":%u,\"size\":%u,\"memory\":\"%s\",\"routes\":%u,\"cycles\":{\"median\":%.1f,"
-		       "\"min\":%.1f,\"max\":%.1f},\"instructions\":null,\"stages\":{\"parse\":%.1f,\"lookup\":%.1f},"
-		       "\"machine\":\"%s\"}\n",
-			b.scenario->name, b.flows, b.size, b.cold ? "cold" : "warm", b.routes, samples_median(&total),
-			samples_min(&total), samples_max(&total), samples_median(&parse), samples_median(&lookup),
-			bench_machine());
-	} else {
-		printf("%-18s %8u flows %5u B %s  %7.1f cycles/packet (%.1f to %.1f)  parse %.1f, lookup %.1f\n",
-			b.scenario->name, b.flows, b.size, b.cold ? "cold" : "warm", samples_median(&total),
-			samples_min(&total), samples_max(&total), samples_median(&parse), samples_median(&lookup));
-	}
-}
-
-static void usage(void)
-{
-	printf("usage: podlane-bench pipeline --scenario NAME [--flows N] [--size BYTES] [--memory warm|cold] [--routes N]\n"
-	       "                              [--repeats N] [--json]\n\nscenarios:");
-	for (size_t i = 0; i < RTE_DIM(scenarios); i++)
-		printf(" %s", scenarios[i].name);
-	printf("\n");
-}
-
-static uint32_t number(const char *text, const char *what, uint32_t min, uint32_t max)
-{
+	json_t *row = json_object(), *stage_cycles = json_object(), *stage_instructions = json_object();
 	char *end;
-	unsigned long v = strtoul(text, &end, 10);
+	long bytes = strtol(size, &end, 10);
 
-	if (*text == '\0' || *end != '\0' || v < min || v > max) {
-		fprintf(stderr, "podlane-bench: %s takes a number from %u to %u, not \"%s\"\n", what, min, max, text);
+	json_object_set_new(row, "scenario", json_string(conf->scenario->name));
+	json_object_set_new(row, "flows", json_integer(conf->flows));
+	json_object_set_new(row, "size", *end == '\0' ? json_integer(bytes) : json_string(size));
+	json_object_set_new(row, "memory", json_string(conf->cold ? "cold" : "warm"));
+	json_object_set_new(row, "routes", json_integer(conf->routes));
+	json_object_set_new(row, "cycles", samples_json(&m->cycles));
+	json_object_set_new(row, "instructions", m->instructions >= 0 ? tenths(m->instructions) : json_null());
+	json_object_set_new(row, "counted_by", json_string(m->counted_by));
+	for (unsigned s = 0; s < m->n_stages; s++) {
+		if (m->stages[s].cycles.count > 0)
+			json_object_set_new(stage_cycles, m->stages[s].name, tenths(samples_median(&m->stages[s].cycles)));
+		if (m->stages[s].instructions >= 0)
+			json_object_set_new(stage_instructions, m->stages[s].name, tenths(m->stages[s].instructions));
+	}
+	json_object_set_new(row, "stages", stage_cycles);
+	json_object_set_new(row, "stage_instructions", stage_instructions);
+	json_object_set_new(row, "repeats", json_integer(conf->repeats));
+	json_object_set_new(row, "machine", json_string(bench_machine()));
+	json_object_set_new(row, "pages", json_string(pages));
+	return row;
+}
+
+static void print_json(const json_t *row)
+{
+	char *text = json_dumps(row, JSON_REAL_PRECISION(7));
+
+	printf("%s\n", text);
+	fflush(stdout);
+	free(text);
+}
+
+static double number_of(const json_t *row, const char *object, const char *key)
+{
+	return json_number_value(json_object_get(object != NULL ? json_object_get(row, object) : row, key));
+}
+
+static void print_head(void)
+{
+	printf("%-17s %8s %5s %4s %8s  %8s %17s %6s  %s\n", "scenario", "flows", "size", "mem", "routes", "cycles", "smallest-largest",
+		"instr", "cycles by stage alone; target");
+}
+
+static void print_row(const json_t *row)
+{
+	const json_t *size = json_object_get(row, "size"), *instructions = json_object_get(row, "instructions");
+	char bytes[16], range[32], count[16] = "-";
+	const char *key;
+	json_t *value;
+
+	snprintf(bytes, sizeof(bytes), "%lld", (long long)json_integer_value(size));
+	snprintf(range, sizeof(range), "%.1f-%.1f", number_of(row, "cycles", "min"), number_of(row, "cycles", "max"));
+	if (json_is_number(instructions))
+		snprintf(count, sizeof(count), "%.1f", json_number_value(instructions));
+	printf("%-17s %8.0f %5s %4s %8.0f  %8.1f %17s %6s ", json_string_value(json_object_get(row, "scenario")),
+		number_of(row, NULL, "flows"), json_is_string(size) ? json_string_value(size) : bytes,
+		json_string_value(json_object_get(row, "memory")), number_of(row, NULL, "routes"),
+		number_of(row, "cycles", "median"), range, count);
+	json_object_foreach(json_object_get(row, "stages"), key, value)
+		printf(" %s %.1f", key, json_number_value(value));
+	if (json_object_get(row, "target") != NULL)
+		printf("; target %.1f: %.2f x", number_of(row, NULL, "target"), number_of(row, NULL, "of_target"));
+	printf("\n");
+	fflush(stdout);
+}
+
+static void print_functions(const struct measure *m)
+{
+	if (m->steps.n_functions == 0) {
+		printf("no table of functions: %s\n", m->counted_by);
+		return;
+	}
+	printf("\ninstructions a packet, function alone (with what is inline in it), one burst of %u:\n", m->steps_packets);
+	for (size_t i = 0; i < m->steps.n_functions; i++)
+		printf("  %8.2f  %s\n", (double)m->steps.functions[i].count / m->steps_packets, m->steps.functions[i].name);
+}
+
+/* --- files of scenarios ----------------------------------------------------------------------------------------------- */
+
+/** Measure one row in a child. @return its JSON object, or NULL after a message. */
+static json_t *run_row(const struct suite_row *row, bool count)
+{
+	char flows[16], routes[16], repeats[16];
+	json_error_t error;
+	json_t *result;
+	int fds[2], status;
+	pid_t child;
+	FILE *out;
+
+	snprintf(flows, sizeof(flows), "%u", row->flows);
+	snprintf(routes, sizeof(routes), "%u", row->routes);
+	snprintf(repeats, sizeof(repeats), "%u", row->repeats);
+	if (pipe(fds) < 0)
+		bench_die("no pipe", NULL);
+	child = fork();
+	if (child < 0)
+		bench_die("cannot start a process", NULL);
+	if (child == 0) {
+		dup2(fds[1], STDOUT_FILENO);
+		close(fds[0]);
+		close(fds[1]);
+		execl("/proc/self/exe", "podlane-bench", "pipeline", "--json", "--scenario", row->scenario->name, "--flows", flows,
+			"--routes", routes, "--repeats", repeats, "--size", row->size, "--memory", row->cold ? "cold" : "warm",
+			count ? (char *)NULL : "--no-instructions", (char *)NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	out = fdopen(fds[0], "r");
+	result = out != NULL ? json_loadf(out, JSON_DISABLE_EOF_CHECK, &error) : NULL;
+	if (out != NULL)
+		fclose(out);
+	waitpid(child, &status, 0);
+	if (result == NULL || status != 0)
+		fprintf(stderr, "podlane-bench: %s with %s flows could not be measured\n", row->scenario->name, flows);
+	return status == 0 ? result : NULL;
+}
+
+static void add_target(json_t *result, const struct suite *suite, const struct suite_row *row, json_t *const *results)
+{
+	double target = row->target;
+
+	if (row->base != NULL && results[row->base - suite->rows] != NULL)
+		target = row->at_most * number_of(results[row->base - suite->rows], "cycles", "median");
+	if (target <= 0)
+		return;
+	json_object_set_new(result, "target", tenths(target));
+	json_object_set_new(result, "of_target", json_real(round(number_of(result, "cycles", "median") / target * 100) / 100));
+}
+
+static int run_file(const char *path, bool json, bool count)
+{
+	struct error err = { 0 };
+	struct suite suite;
+	json_t **results;
+	bool failed = false;
+
+	if (suite_load(path, &suite, &err) < 0) {
+		fprintf(stderr, "podlane-bench: %s\n", err.text);
+		return 2;
+	}
+	results = calloc(suite.count + 1, sizeof(*results));
+	if (results == NULL)
+		bench_die("out of memory", NULL);
+	for (size_t i = 0; i < suite.count; i++) {
+		results[i] = run_row(&suite.rows[i], count);
+		failed |= results[i] == NULL;
+		if (results[i] == NULL)
+			continue;
+		add_target(results[i], &suite, &suite.rows[i], results);
+		if (i == 0 && !json) {
+			printf("%s; %s\n", json_string_value(json_object_get(results[i], "machine")),
+				json_string_value(json_object_get(results[i], "pages")));
+			print_head();
+		}
+		(json ? print_json : print_row)(results[i]);
+	}
+	for (size_t i = 0; i < suite.count; i++)
+		json_decref(results[i]);
+	free(results);
+	suite_free(&suite);
+	return failed;
+}
+
+/* --- command line ------------------------------------------------------------------------------------------------------ */
+
+static void list_scenarios(FILE *out, const char *separator)
+{
+	for (const struct plane_scenario *s = plane_scenarios; s->name != NULL; s++)
+		fprintf(out, "%s%s", s == plane_scenarios ? "" : separator, s->name);
+	fprintf(out, "\n");
+}
+
+static void usage(FILE *out)
+{
+	fprintf(out,
+		"usage: podlane-bench pipeline --scenario NAME [--flows N] [--size BYTES|imix] [--memory warm|cold] [--routes N]\n"
+		"                              [--repeats N] [--functions | --no-instructions] [--json]\n"
+		"       podlane-bench pipeline --file FILE [--no-instructions] [--json]     all rows of a file of scenarios\n"
+		"       podlane-bench pipeline --list                                       names of scenarios\n\n"
+		"cycles are of the time stamp counter, median of the repeats (default 11). --memory cold: more packet buffers than\n"
+		"the L2 cache holds. --size imix: 7 of 64, 4 of 594, 1 of 1518 bytes. --routes: size of the route table behind the\n"
+		"peer (encap and new-flow send to all of it). Instructions come from the hardware's counter, or are stepped through\n"
+		"one by one where there is none; --functions prints them by function.\n"
+		"--callgrind BURSTS runs so many bursts in measure_counted() and prints only the number of packets (see perf/gate).\n\n"
+		"scenarios: ");
+	list_scenarios(out, " ");
+}
+
+static const struct plane_scenario *scenario_of(const char *name)
+{
+	const struct plane_scenario *scenario = plane_scenario_find(name);
+
+	if (scenario == NULL) {
+		fprintf(stderr, "podlane-bench: there is no scenario \"%s\"; there are: ", name);
+		list_scenarios(stderr, " ");
 		exit(2);
 	}
-	return (uint32_t)v;
+	return scenario;
 }
 
 int bench_pipeline(int argc, char **argv)
 {
 	static const struct option options[] = { { "scenario", 1, NULL, 's' }, { "flows", 1, NULL, 'f' },
-		{ "size", 1, NULL, 'b' }, { "memory", 1, NULL, 'm' }, { "routes", 1, NULL, 'r' },
-		{ "repeats", 1, NULL, 'n' }, { "json", 0, NULL, 'j' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+		{ "size", 1, NULL, 'b' }, { "memory", 1, NULL, 'm' }, { "routes", 1, NULL, 'r' }, { "repeats", 1, NULL, 'n' },
+		{ "json", 0, NULL, 'j' }, { "functions", 0, NULL, 'F' }, { "no-instructions", 0, NULL, 'I' },
+		{ "file", 1, NULL, 'i' }, { "list", 0, NULL, 'l' }, { "callgrind", 1, NULL, 'c' }, { "help", 0, NULL, 'h' },
+		{ NULL, 0, NULL, 0 } };
+	struct measure_conf conf = { .flows = 1000, .repeats = 11, .count = true };
+	const char *size = "64", *file = NULL;
+	bool json = false, functions = false;
+	uint32_t callgrind = 0;
+	static struct measure result;
+	char pages[128];
+	json_t *row;
 	int c;
 
-	b.flows = 1000;
-	b.size = 64;
-	b.repeats = 11;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
 		case 's':
-			for (size_t i = 0; i < RTE_DIM(scenarios); i++) {
-				if (strcmp(optarg, scenarios[i].name) == 0)
-					b.scenario = &scenarios[i];
-			}
-			if (b.scenario == NULL) {
-				fprintf(stderr, "podlane-bench: there is no scenario %s\n", optarg);
-				usage();
+			conf.scenario = scenario_of(optarg);
+			break;
+		case 'f':
+			conf.flows = bench_number(optarg, "--flows", 1, 2000000);
+			break;
+		case 'b':
+			size = optarg;
+			break;
+		case 'm':
+			conf.cold = strcmp(optarg, "cold") == 0;
+			if (!conf.cold && strcmp(optarg, "warm") != 0) {
+				fprintf(stderr, "podlane-bench: --memory is warm or cold, not \"%s\"\n", optarg);
 				return 2;
 			}
 			break;
-		case 'f':
-			b.flows = number(optarg, "--flows", 1, 2000000);
-			break;
-		case 'b':
-			b.size = number(optarg, "--size", 64, 1900);
-			break;
-		case 'm':
-			b.cold = strcmp(optarg, "cold") == 0;
-			break;
 		case 'r':
-			b.routes = number(optarg, "--routes", 0, 2000000);
+			conf.routes = bench_number(optarg, "--routes", 0, 2000000);
 			break;
 		case 'n':
-			b.repeats = number(optarg, "--repeats", 1, 64);
+			conf.repeats = bench_number(optarg, "--repeats", 1, 64);
 			break;
 		case 'j':
-			b.json = true;
+			json = true;
 			break;
+		case 'F':
+			functions = true;
+			break;
+		case 'I':
+			conf.count = false;
+			break;
+		case 'i':
+			file = optarg;
+			break;
+		case 'c':
+			callgrind = bench_number(optarg, "--callgrind", 1, 1000);
+			break;
+		case 'l':
+			list_scenarios(stdout, "\n");
+			return 0;
 		default:
-			usage();
+			usage(c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : 2;
 		}
 	}
-	if (b.scenario == NULL) {
-		usage();
+	if (optind < argc) {
+		fprintf(stderr, "podlane-bench: \"%s\" is no option: see podlane-bench pipeline --help\n", argv[optind]);
 		return 2;
 	}
-	set_up();
-	make_template();
-	b.n_packets = b.cold || b.scenario->work == WORK_NEW_FLOW ? COLD_PACKETS : WARM_PACKETS;
-	b.packets = calloc(b.n_packets, sizeof(*b.packets));
-	if (b.packets == NULL || rte_pktmbuf_alloc_bulk(b.w->pool, b.packets, b.n_packets) != 0)
-		die("not enough packet buffers", NULL);
-	measure();
+	if (file != NULL && conf.scenario != NULL) {
+		fprintf(stderr, "podlane-bench: --file says what to measure: leave --scenario out\n");
+		return 2;
+	}
+	if (file != NULL)
+		return run_file(file, json, conf.count);
+	if (conf.scenario == NULL) {
+		usage(stderr);
+		return 2;
+	}
+	if (!packets_sizes_parse(size, &conf.sizes)) {
+		fprintf(stderr, "podlane-bench: --size takes bytes from 64 to 1900, or imix, not \"%s\"\n", size);
+		return 2;
+	}
+	if (callgrind > 0) {
+		printf("%u\n", measure_for_callgrind(&conf, callgrind));
+		fflush(stdout);
+		_exit(0);
+	}
+	measure_run(&conf, &result);
+	plane_pages(pages, sizeof(pages));
+	row = row_json(&conf, size, &result, pages);
+	if (json) {
+		print_json(row);
+	} else {
+		printf("%s; %s\n", bench_machine(), pages);
+		print_head();
+		print_row(row);
+		printf("instructions counted by: %s\n", result.counted_by);
+	}
+	if (functions)
+		print_functions(&result);
 	fflush(stdout);
 	_exit(0); /* packets and ports were borrowed: nothing here is worth an orderly end */
 }

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The regression gate can fail, and names the function when it does; and the bench's command line refuses nonsense."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("PODLANE_BUILD", os.path.join(ROOT, "build"))
+BENCH = os.path.join(BUILD, "perf", "podlane-bench")
+
+
+def gate(figures, *args):
+    return subprocess.run([os.path.join(ROOT, "perf", "gate"), "--build", BUILD, "--figures", str(figures), *args],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+
+
+def test_gate_fails_when_a_packet_costs_more(tmp_path):
+    figures = tmp_path / "gate.json"
+    shutil.copy(os.path.join(ROOT, "perf", "gate.json"), figures)
+    # Of this build, whatever compiler made it.
+    made = gate(figures, "--update", "ipv4-l3")
+    if "nothing compared" in made.stdout:
+        pytest.skip(made.stdout.splitlines()[0])
+    assert made.returncode == 0, made.stdout
+    data = json.loads(figures.read_text())
+    true = data["scenarios"]["ipv4-l3"]["instructions"]
+    functions = data["scenarios"]["ipv4-l3"]["functions"]
+    assert true > 50 and max(functions.values()) <= true
+
+    same = gate(figures, "ipv4-l3")
+    assert same.returncode == 0 and same.stdout.splitlines()[-1] == "1 passed, 0 failed, 0 skipped", same.stdout
+
+    # As if one function had taken a tenth of the path less before.
+    name = max(functions, key=functions.get)
+    data["scenarios"]["ipv4-l3"]["instructions"] = round(true * 0.9, 1)
+    functions[name] = round(functions[name] - 0.1 * true, 1)
+    figures.write_text(json.dumps(data))
+    worse = gate(figures, "ipv4-l3")
+    assert worse.returncode == 1 and worse.stdout.splitlines()[-1] == "0 passed, 1 failed, 0 skipped", worse.stdout
+    grew = worse.stdout.split("grew most:")[1].splitlines()[1]
+    assert grew.strip().startswith(f"{name}:"), worse.stdout
+
+
+def test_bench_refuses_nonsense():
+    for args, because in (
+            (["pipeline", "--scenario", "ipv4-l4"], 'there is no scenario "ipv4-l4"'),
+            (["pipeline", "--scenario", "ipv4-l3", "--memory", "tepid"], "--memory is warm or cold"),
+            (["pipeline", "--scenario", "ipv4-l3", "--size", "63"], "--size takes bytes from 64"),
+            (["pipeline", "--scenario", "ipv4-l3", "--flows", "0"], "--flows takes a number from 1"),
+            (["pipeline", "--scenario", "ipv4-l3", "--flows", "-1"], "--flows takes a number from 1"),
+            (["pipeline", "--scenario", "ipv4-l3", "more"], '"more" is no option'),
+            (["pipeline", "--file", "/nonexistent.conf"], "cannot be read"),
+            (["pipeline"], "usage:"),
+            (["nonsense"], "usage:")):
+        done = subprocess.run([BENCH, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 2 and because in done.stderr, (args, done.returncode, done.stderr)
+
+
+def test_bench_measures_and_says_what():
+    """One short run: fields that others read; figures are not judged."""
+    done = subprocess.run([BENCH, "pipeline", "--scenario", "ipv6-vxlan-decap", "--flows", "1", "--size", "imix", "--repeats", "2",
+                           "--no-instructions", "--json"], stdout=subprocess.PIPE, text=True, check=True)
+    row = json.loads(done.stdout)
+    assert row["scenario"] == "ipv6-vxlan-decap" and row["flows"] == 1 and row["size"] == "imix" and row["memory"] == "warm"
+    assert 0 < row["cycles"]["min"] <= row["cycles"]["median"] <= row["cycles"]["max"]
+    assert row["instructions"] is None and "parse" in row["stages"]
