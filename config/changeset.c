@@ -135,28 +135,42 @@ void changeset_free(struct changeset *set)
 	free(set);
 }
 
+static int edits_reserve(struct edits *edits, size_t more)
+{
+	size_t room = edits->room == 0 ? 8 : edits->room;
+	struct change *grown;
+
+	if (edits->used + more <= edits->room)
+		return name_index_reserve(&edits->index, more);
+	while (room < edits->used + more)
+		room *= 2;
+	if (room > UINT32_MAX)
+		return -ENOMEM;
+	grown = realloc(edits->items, room * sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	edits->items = grown;
+	edits->room = (uint32_t)room;
+	return name_index_reserve(&edits->index, more);
+}
+
+int changeset_reserve(struct changeset *set, size_t more)
+{
+	return edits_reserve(set->edits, more);
+}
+
 /* Takes the references of change. */
 static int edit_add(struct edits *edits, struct change change)
 {
-	if (edits->used == edits->room) {
-		uint32_t room = edits->room == 0 ? 8 : edits->room * 2;
-		struct change *grown = realloc(edits->items, room * sizeof(*grown));
-
-		if (grown == NULL)
-			goto unref;
-		edits->items = grown;
-		edits->room = room;
+	if (edits_reserve(edits, 1) < 0) {
+		object_unref(change.before);
+		object_unref(change.after);
+		return -ENOMEM;
 	}
-	if (name_index_reserve(&edits->index, 1) < 0)
-		goto unref;
 	edits->items[edits->used] = change;
 	name_index_add(&edits->index, edit_hash(change_type(&change), change_name(&change)),
 		edits->used++);
 	return 0;
-unref:
-	object_unref(change.before);
-	object_unref(change.after);
-	return -ENOMEM;
 }
 
 static struct object *ref_or_null(struct object *obj)
@@ -341,6 +355,10 @@ void model_apply(struct model *model, struct changeset *set, struct changeset **
 	size_t count;
 	const struct change *changes = changeset_changes(set, &count);
 
+	for (size_t type = 0; type < OBJECT_TYPE_COUNT; type++) {
+		if (set->edits->added[type] > 0)
+			table_reserve(&model->tables[type], (size_t)set->edits->added[type]);
+	}
 	for (size_t i = 0; i < count; i++) {
 		const struct change *change = &changes[i];
 		struct object_table *table = &model->tables[change_type(change)];

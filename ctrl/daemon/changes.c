@@ -231,8 +231,10 @@ static bool read_one(size_t i, void *arg)
 static int put_edits(
 	struct reading *r, const struct model *model, struct changeset *set, struct error *err)
 {
-	int ret = 0;
+	int ret = changeset_reserve(set, r->count);
 
+	if (ret < 0)
+		return error_set(err, ENOMEM, NULL, "out of memory");
 	for (size_t i = 0; ret == 0 && i < r->count; i++) {
 		struct edit *edit = &r->edits[i];
 

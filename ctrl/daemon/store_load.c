@@ -116,8 +116,10 @@ static bool read_row(size_t i, void *arg)
 
 static int put_rows(struct load *load, struct changeset *set, struct error *err)
 {
-	int ret = 0;
+	int ret = changeset_reserve(set, load->count);
 
+	if (ret < 0)
+		return error_set(err, ENOMEM, NULL, "out of memory");
 	for (size_t i = 0; ret == 0 && i < load->count; i++) {
 		struct row *row = &load->rows[i];
 
