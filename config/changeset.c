@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXPECT_AHEAD 8 /* edits: by then the cache line is there */
+
 /* What a set learns while it is read: its edits against the present model, in apply order. Behind a pointer, since
  * reading does not change what the set means. */
 struct edits {
@@ -157,6 +159,12 @@ static int edits_reserve(struct edits *edits, size_t more)
 int changeset_reserve(struct changeset *set, size_t more)
 {
 	return edits_reserve(set->edits, more);
+}
+
+void changeset_expect(const struct changeset *set, enum object_type type, const char *name)
+{
+	name_index_prefetch(&set->base->tables[type].index, name_hash(name, 0));
+	name_index_prefetch(&set->edits->index, edit_hash(type, name));
 }
 
 /* Takes the references of change. */
@@ -350,6 +358,11 @@ static struct changeset *changeset_reverse(const struct changeset *set)
 	return reverse;
 }
 
+static void table_expect(const struct model *model, const struct change *change)
+{
+	name_index_prefetch(&model->tables[change_type(change)].index, name_hash(change_name(change), 0));
+}
+
 void model_apply(struct model *model, struct changeset *set, struct changeset **undo)
 {
 	size_t count;
@@ -363,6 +376,8 @@ void model_apply(struct model *model, struct changeset *set, struct changeset **
 		const struct change *change = &changes[i];
 		struct object_table *table = &model->tables[change_type(change)];
 
+		if (i + EXPECT_AHEAD < count)
+			table_expect(model, &changes[i + EXPECT_AHEAD]);
 		if (change->before != NULL)
 			claims_remove(model->claims, change->before);
 		if (change->after != NULL) {

@@ -189,6 +189,8 @@ struct changeset *changeset_new(const struct model *base); /* NULL when out of m
 void changeset_free(struct changeset *set);
 /** Make room for that many more edits: spares a large set its growing in steps. @return 0 or -ENOMEM. */
 int changeset_reserve(struct changeset *set, size_t more);
+/** A hint that this name will be put or deleted a few calls later. Changes nothing. */
+void changeset_expect(const struct changeset *set, enum object_type type, const char *name);
 /** Add or replace an object, which gets the row of the one before it. Takes the reference, also on failure. @return 0 or
  * -ENOMEM. */
 int changeset_put(struct changeset *set, struct object *obj, struct error *err);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXPECT_AHEAD 8 /* edits */
+
 /* One edit as read: put `object`, or delete (type, name). */
 struct edit {
 	struct object *object;
@@ -228,6 +230,14 @@ static bool read_one(size_t i, void *arg)
 	return ret == 0;
 }
 
+static void expect(const struct changeset *set, const struct edit *edit)
+{
+	if (edit->object != NULL)
+		changeset_expect(set, edit->object->type, edit->object->name);
+	else
+		changeset_expect(set, edit->type, edit->name);
+}
+
 static int put_edits(
 	struct reading *r, const struct model *model, struct changeset *set, struct error *err)
 {
@@ -238,6 +248,8 @@ static int put_edits(
 	for (size_t i = 0; ret == 0 && i < r->count; i++) {
 		struct edit *edit = &r->edits[i];
 
+		if (i + EXPECT_AHEAD < r->count)
+			expect(set, &edit[EXPECT_AHEAD]);
 		if (edit->object != NULL) {
 			const struct object *before =
 				model_find(model, edit->object->type, edit->object->name);
