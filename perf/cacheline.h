@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The round trip of one cache line between two cores: what every figure of two programs that hand packets to each other
+ * depends on. On virtual machines it can change from one minute to the next, so it is measured beside such figures.
+ */
+#ifndef PERF_CACHELINE_H
+#define PERF_CACHELINE_H
+
+/** Send a cache line to and fro between threads pinned to two CPUs. Other work on these CPUs is left in the middle and
+ * does not change the median, unless it leaves too little time. Takes at most about 0.3 s. @return the median of all
+ * round trips in TSC cycles, 0 when too few happened, or -errno (-EINVAL: not a CPU this process may use). */
+long cacheline_round_trip(unsigned cpu_a, unsigned cpu_b);
+
+/** "0,1": two different CPUs. @return 0 or -EINVAL. */
+int cacheline_cpus_parse(const char *text, unsigned cpus[2]);
+
+#endif

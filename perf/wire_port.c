@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "perf/wire_port.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <rte_dev.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DESCRIPTORS 1024
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static uint32_t hugepages_free_mb(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
+	unsigned pages = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%u", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return pages * 2;
+}
+
+static bool is_pci(const char *device)
+{
+	return device != NULL && strncmp(device, "net_", 4) != 0;
+}
+
+int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct error *err)
+{
+	char prefix[64], memory[16], lcores[48];
+	char *argv[16] = { "podlane-bench" };
+	bool huge = !o->no_huge && hugepages_free_mb() >= memory_mb;
+	bool pci = is_pci(o->device[0]) || is_pci(o->device[1]);
+	int argc = 1;
+
+	if (!huge && !o->no_huge)
+		fprintf(stderr,
+			"podlane-bench: %u MiB of free hugepages are fewer than the %u needed: using 4 KiB pages, which is slower\n",
+			hugepages_free_mb(), memory_mb);
+	snprintf(prefix, sizeof(prefix), "--file-prefix=podlane-wire-%d", (int)getpid());
+	snprintf(memory, sizeof(memory), "%u", memory_mb);
+	if (o->cpu_rx >= 0)
+		snprintf(lcores, sizeof(lcores), "0@%d,1@%d", o->cpu_tx, o->cpu_rx);
+	else
+		snprintf(lcores, sizeof(lcores), "0@%d", o->cpu_tx);
+	argv[argc++] = prefix;
+	argv[argc++] = "-m";
+	argv[argc++] = memory;
+	argv[argc++] = "--lcores";
+	argv[argc++] = lcores;
+	argv[argc++] = "--no-telemetry";
+	argv[argc++] = "--log-level=lib.eal:4";
+	/* An allow list that names no NIC: devices are probed one by one. */
+	argv[argc++] = pci ? "--allow=0000:00:00.0" : "--no-pci";
+	if (huge) {
+		/* One file a memory, which is what memif's zero copy and virtio-user hand to their peers. */
+		argv[argc++] = "--in-memory";
+		argv[argc++] = "--single-file-segments";
+	} else {
+		argv[argc++] = "--no-huge";
+		argv[argc++] = "--no-shconf";
+	}
+	if (rte_eal_init(argc, argv) < 0)
+		return error_set(err, EINVAL, NULL, "DPDK's environment cannot start on CPUs %s with %u MiB: %s", lcores, memory_mb,
+			rte_strerror(rte_errno));
+	return 0;
+}
+
+static int probe(struct wire_port *port, const char *device, struct error *err)
+{
+	struct rte_eth_dev_info info;
+	char name[64];
+	size_t len = strcspn(device, ",");
+	int ret;
+
+	if (len == 0 || len >= sizeof(name))
+		return error_set(err, EINVAL, NULL, "port %c: \"%s\" is neither a DPDK device string nor a PCI address", port->name,
+			device);
+	memcpy(name, device, len);
+	name[len] = '\0';
+	ret = rte_dev_probe(device);
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %c: DPDK cannot open %s: %s%s", port->name, device, rte_strerror(-ret),
+			strncmp(name, "net_", 4) == 0 ? " (is the driver's name followed by a number? are its arguments right?)"
+						      : " (is it bound to vfio-pci?)");
+	if (rte_eth_dev_get_port_by_name(name, &port->id) == 0)
+		return 0;
+	/* Some drivers name their ports otherwise than the device. */
+	for (port->id = 0; port->id < RTE_MAX_ETHPORTS; port->id++) {
+		if (rte_eth_dev_is_valid_port(port->id) && rte_eth_dev_info_get(port->id, &info) == 0 && info.device != NULL &&
+			strcmp(rte_dev_name(info.device), name) == 0)
+			return 0;
+	}
+	return error_set(err, ENODEV, NULL, "port %c: %s is not a network device", port->name, device);
+}
+
+static int configure(struct wire_port *port, uint32_t frame, struct rte_mempool *rx_pool, struct error *err)
+{
+	struct rte_eth_conf conf = { 0 };
+	struct rte_eth_dev_info info;
+	uint16_t n_rx = DESCRIPTORS, n_tx = DESCRIPTORS;
+	const char *step = "describe";
+	int ret = rte_eth_dev_info_get(port->id, &info);
+
+	if (ret == 0 && frame > RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN) {
+		conf.rxmode.mtu = frame - RTE_ETHER_HDR_LEN;
+		if (info.max_mtu != 0 && conf.rxmode.mtu > info.max_mtu)
+			return error_set(err, EINVAL, NULL, "port %c: frames of %u bytes need an MTU of %u, it can do %u: lower --sizes",
+				port->name, frame, conf.rxmode.mtu, info.max_mtu);
+	}
+	if (ret == 0) {
+		step = "configure";
+		ret = rte_eth_dev_configure(port->id, 1, 1, &conf);
+	}
+	if (ret == 0)
+		ret = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &n_rx, &n_tx);
+	if (ret == 0) {
+		step = "set up the receive queue of";
+		ret = rte_eth_rx_queue_setup(port->id, 0, n_rx, SOCKET_ID_ANY, NULL, rx_pool);
+	}
+	if (ret == 0) {
+		step = "set up the transmit queue of";
+		ret = rte_eth_tx_queue_setup(port->id, 0, n_tx, SOCKET_ID_ANY, NULL);
+	}
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %c: DPDK cannot %s the device: %s", port->name, step, rte_strerror(-ret));
+	return 0;
+}
+
+/** Start the device and wait for its link. A memif client does not connect again by itself: it is started anew. */
+static int start(struct wire_port *port, double wait, struct error *err)
+{
+	double until = seconds() + wait, again = 0;
+	bool started = false;
+
+	do {
+		double now = seconds();
+
+		if (!started && now >= again) {
+			started = rte_eth_dev_start(port->id) == 0;
+			again = now + 0.2;
+		}
+		if (started && !wire_port_lost(port))
+			return 0;
+		usleep(2000);
+	} while (!atomic_load(&wire_interrupted) && seconds() < until);
+	return error_set(err, ENOLINK, NULL, "port %c: %s within %.1f s: is the device under test running? (--wait)", port->name,
+		started ? "its link did not come up" : "it does not start", wait);
+}
+
+int wire_port_open(struct wire_port *port, const struct wire_options *o, char name, const char *device,
+	uint32_t frame, struct rte_mempool *rx_pool, struct error *err)
+{
+	int ret;
+
+	port->name = name;
+	ret = probe(port, device, err);
+	if (ret == 0)
+		ret = configure(port, frame, rx_pool, err);
+	if (ret == 0)
+		ret = start(port, o->wait, err);
+	if (ret < 0)
+		return ret;
+	rte_eth_promiscuous_enable(port->id); /* what cannot do this does not filter */
+	rte_eth_macaddr_get(port->id, (struct rte_ether_addr *)&port->mac);
+	return 0;
+}
+
+void wire_port_close(struct wire_port *port)
+{
+	rte_eth_dev_stop(port->id);
+	rte_eth_dev_close(port->id);
+}
+
+bool wire_port_lost(const struct wire_port *port)
+{
+	struct rte_eth_link link;
+
+	return rte_eth_link_get_nowait(port->id, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN;
+}
+
+static struct {
+	const struct wire_port *ports;
+	unsigned n;
+} guarded;
+
+static void on_fault(int number)
+{
+	static const char text[] = "podlane-bench wire: port ?: its peer went away, and its memory with it\n";
+	char line[sizeof(text)];
+
+	for (unsigned i = 0; i < guarded.n; i++) {
+		if (wire_port_lost(&guarded.ports[i])) {
+			memcpy(line, text, sizeof(text));
+			line[sizeof("podlane-bench wire: port ") - 1] = guarded.ports[i].name;
+			if (write(STDERR_FILENO, line, sizeof(text) - 1) < 0)
+				_exit(1);
+			_exit(1);
+		}
+	}
+	signal(number, SIG_DFL); /* our own mistake: happens again at once, with the default action */
+}
+
+void wire_port_guard(const struct wire_port *ports, unsigned n)
+{
+	guarded.ports = ports;
+	guarded.n = n;
+	signal(SIGSEGV, on_fault);
+	signal(SIGBUS, on_fault);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The tester at work: its state, and one trial of sending at a rate and counting what comes back. Main thread. */
+#ifndef PERF_WIRE_RUN_H
+#define PERF_WIRE_RUN_H
+
+#include "perf/wire.h"
+#include "perf/wire_frame.h"
+#include "perf/wire_latency.h"
+#include "perf/wire_port.h"
+
+struct wire_arp;
+
+struct wire {
+	struct wire_options o;
+	struct wire_port ports[WIRE_PORTS];
+	unsigned n_ports;
+	struct rte_mempool *rx_pool, *tx_pools[WIRE_DIRECTIONS][WIRE_CLASSES];
+	struct wire_frame frames[WIRE_DIRECTIONS][WIRE_CLASSES];
+	unsigned n_classes; /* of the current size */
+	uint32_t size;
+	uint32_t flow[WIRE_DIRECTIONS]; /* next to send */
+	uint8_t trial;			/* number of the last one, in the tags */
+	struct wire_arp *arp;		/* NULL without --arp */
+	struct wire_latency latency[WIRE_DIRECTIONS]; /* of the last stamped trial */
+	long cacheline_before;	       /* TSC cycles, 0 = not measured */
+};
+
+/** One direction of a trial. */
+struct wire_count {
+	uint64_t tx;	  /* frames a port took: what was offered */
+	uint64_t rx;	  /* of these, frames that came back where they should */
+	uint64_t refused; /* frames a port would not take at an attempt: they were offered again, and are not loss */
+};
+
+struct wire_trial {
+	double rate;	/* packets a second and direction, WIRE_RATE_MAX */
+	double seconds; /* of sending */
+	uint64_t limit; /* frames a direction, 0 = none: ends a warm-up */
+	double settle;
+	bool stamped;	/* sequence numbers and times: fills w->latency */
+
+	struct wire_count count[WIRE_DIRECTIONS];
+	double elapsed;	    /* of sending, seconds */
+	uint64_t other;	    /* received frames that are not the tester's, or at the wrong port */
+	uint64_t stale;	    /* received frames of earlier trials */
+	bool offered_short; /* less than 99.5 % of the rate was sent: the tester or its port is too slow */
+};
+
+/** Sums over directions, and ratios. */
+struct wire_count wire_trial_total(const struct wire_trial *t);
+/** Lost share of what was sent, 0 when all came back or nothing was sent. */
+double wire_loss(const struct wire_count *c);
+
+/** Choose a frame size: templates for both directions. @return 0 or -EINVAL with a message. */
+int wire_size_set(struct wire *w, uint32_t size, struct error *err);
+/** A trial, without a warm-up. Bounded by its own times. @return 0, -ENOLINK when a port's link went down, -ENOBUFS when
+ * not one frame could be sent for want of buffers, -EIO when the ports took none. */
+int wire_trial_run(struct wire *w, struct wire_trial *t, struct error *err);
+/** Every flow once, at a gentle rate, and what the device needs to wake up. Errors as wire_trial_run. */
+int wire_teach(struct wire *w, struct error *err);
+/** A short warm-up at the trial's own rate, then the trial. */
+int wire_trial_warm(struct wire *w, struct wire_trial *t, struct error *err);
+
+#endif
