@@ -134,7 +134,7 @@ static char *put_v6(char *at, const uint8_t *bytes)
 static char *put_address(char *at, const struct ip_addr *addr)
 {
 	if (addr->family == IP_NONE)
-		return (char *)memcpy(at, "none", 4) + 4;
+		return (char *)memcpy(at, "none", sizeof("none")) + strlen("none");
 	return addr->family == IP_V4 ? put_v4(at, addr->bytes) : put_v6(at, addr->bytes);
 }
 
