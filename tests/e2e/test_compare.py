@@ -46,7 +46,7 @@ class Wire:
     def join(self):
         vdevs = []
         for end in self.bed.ends.values():
-            vdevs += [f"--vdev={end.generator()}".replace(",zero-copy=yes", ""),
+            vdevs += [f"--vdev={end.generator()}",
                       f"--vdev=net_tap{end.index},iface={end.outer}"]
         # The order of devices is the order of ports, and neighbours are paired.
         self.bed.gen.popen("chrt", "-i", "0", "dpdk-testpmd", "--no-huge", "-m", "192", *duts.TESTPMD[:2], "--no-shconf",
@@ -133,31 +133,51 @@ def expected(job, number):
                    "inner_macs": (bed.NODE_VTEP, bed.PEER_VTEP)}
 
 
-# The kernel has no memif.
-@pytest.mark.parametrize("dut, kind", [(d, k) for d in (duts.Podlane, ovs.Ovs, duts.Kernel) for k in ("memif", "veth")
-                                       if not d.refuses(k)], ids=lambda x: x if isinstance(x, str) else x.name)
-@pytest.mark.parametrize("job", list(bed.JOBS))
-def test_does_the_job(dut, job, kind):
-    job = bed.JOBS[job]
+class Died(Exception):
+    """The device ended by itself while its ports were being connected."""
+
+
+def run(dut, job, kind):
     with bed.Bed(job, kind, 0, 1) as b:
         device = dut(b, os.path.abspath(BUILD))
         device.rx_queues = device.generator_queues()  # testpmd sends on as many as it receives on
         device.start()
         wire = Wire(b, device.generator_queues())
+
+        def passes():
+            """Ports and neighbours are there when a frame gets through."""
+            if device.process is not None and device.process.poll() is not None:
+                raise Died(f"{dut.name} ended with {device.process.returncode}\n{device.log_tail()}")
+            wire.send(job.enter, make(job, 0))
+            return [f for f in wire.receive(job.leave, 0.2) if IP in f]
         try:
-            def passes():
-                """Ports and neighbours are there when a frame gets through."""
-                wire.send(job.enter, make(job, 0))
-                return [f for f in wire.receive(job.leave, 0.2) if IP in f]
             wait_for(f"{dut.name} forwards", passes, 15)
             wire.receive(job.leave, 0.2)
             for number in range(1, COUNT + 1):
                 wire.send(job.enter, make(job, number))
             got = [decode(job, f) for f in wire.receive(job.leave, 0.5) if IP in f]
             assert sorted(got, key=lambda g: g["payload"]) == [expected(job, n) for n in range(1, COUNT + 1)]
-        except BaseException:
+        except AssertionError:
             print(device.counters())
             raise
         finally:
             wire.close()
             device.stop()
+
+
+# The kernel has no memif.
+@pytest.mark.parametrize("dut, kind", [(d, k) for d in (duts.Podlane, ovs.Ovs, duts.Kernel) for k in ("memif", "veth")
+                                       if k in d.kinds], ids=lambda x: x if isinstance(x, str) else x.name)
+@pytest.mark.parametrize("job", list(bed.JOBS))
+def test_does_the_job(dut, job, kind):
+    if dut.refuses(kind):
+        pytest.skip(dut.refuses(kind))
+    job = bed.JOBS[job]
+    try:
+        run(dut, job, kind)
+    except Died:
+        # OVS polls DPDK's memif server without a pause, which now and then crashes while a client connects with several
+        # queues. That is no matter of ours; twice in a row would be.
+        if dut is not ovs.Ovs or kind != "memif":
+            raise
+        run(dut, job, kind)
