@@ -5,7 +5,7 @@ BUILD ?= build
 MESON_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: all setup build demo check unit e2e bench gate lint format install clean
+.PHONY: all setup build demo check unit e2e arm64 bench gate lint format install clean
 
 all: build
 
@@ -31,6 +31,9 @@ unit: build ## unit tests only; needs no root
 
 e2e: build ## end-to-end tests only; as root
 	./tests/run --build $(BUILD) e2e
+
+arm64: ## build for arm64, unit tests under qemu-user; fetches arm64 packages by apt, so no part of check
+	./tests/arm64
 
 bench: build ## cycles a packet and comparisons with the kernel
 	./perf/run --build $(BUILD)

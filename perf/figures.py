@@ -30,7 +30,8 @@ def records(lines, loss):
     """One run of `podlane-bench wire --json` as a record a frame size."""
     out = {}
     for line in lines:
-        r = out.setdefault(line["size"], {"size": line["size"], "latency": {}, "other": 0, "refused": 0})
+        r = out.setdefault(line["size"], {"size": line["size"], "latency": {}, "other": 0, "refused": 0,
+                                         "preemptions": line.get("preemptions", 0)})
         r["other"] += line.get("other", 0)
         if line["kind"] == "trial" and line["requested_pps"] is None:
             r |= {"max_offered_mpps": line["offered_pps"] / 1e6, "max_mpps": line["mpps"], "max_loss": line["loss"]}
@@ -51,7 +52,7 @@ def records(lines, loss):
 def brief(r):
     limit = " (limit of the generator)" if r["generator_limited"] else ""
     return (f"{r['flows']} flows, {r['size']}: {r.get('mpps', 0):.3f} Mpps{limit}"
-            f", cache line {r['cacheline'][0]} and {r['cacheline'][1]} cycles ({r['state']})")
+            f", cache line {r['cacheline'][0]} and {r['cacheline'][1]} cycles ({r['state']}), {r['preemptions']:.0f} preemptions a second")
 
 
 def median(records_, value):

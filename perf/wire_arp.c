@@ -115,11 +115,12 @@ static void receive_all(struct wire *w)
 {
 	struct rte_mbuf *pkts[WIRE_BURST];
 
-	for (unsigned p = 0; p < w->n_ports; p++) {
-		uint16_t n = rte_eth_rx_burst(w->ports[p].id, 0, pkts, WIRE_BURST);
+	for (unsigned i = 0; i < w->n_ports * w->o.rx_queues; i++) {
+		unsigned p = i / w->o.rx_queues;
+		uint16_t n = rte_eth_rx_burst(w->ports[p].id, (uint16_t)(i % w->o.rx_queues), pkts, WIRE_BURST);
 
-		for (uint16_t i = 0; i < n; i++)
-			wire_arp_input(w->arp, p, pkts[i]);
+		for (uint16_t k = 0; k < n; k++)
+			wire_arp_input(w->arp, p, pkts[k]);
 		rte_pktmbuf_free_bulk(pkts, n);
 	}
 	wire_arp_flush(w->arp);

@@ -18,7 +18,11 @@
 #define DEBT_SECONDS  1e-4  /* what pacing may catch up with after a pause */
 #define BURST_SECONDS 2e-6  /* bursts of paced trials without stamps are as long as this, so that a high rate is not sent
 			     * one by one */
+/* Polling a shared ring takes its cache lines from the device under test: without stamps there is no hurry. */
+#define REFUSED_SECONDS 2e-6 /* pause after a full ring: a small part of what a ring holds */
+#define EMPTY_SECONDS	1e-6 /* pause after a short burst was received */
 #define TEACH_RATE    1e6
+#define TEACH_LEAST   1e5 /* whatever rate the user asks for: many flows must not take minutes */
 #define WARM_SECONDS  0.05
 #define WARM_SETTLE   0.01
 #define OFFERED_LEAST 0.995
@@ -42,6 +46,7 @@ struct sender {
 	double debt;	/* packets that may be caught up with */
 	double credit;	/* packets sent or given up since start */
 	uint64_t start, limit;
+	uint64_t again, pause; /* TSC: not before `again` */
 	uint64_t tx, refused, no_buffer;
 	uint16_t first, n; /* pkts[first..first+n) wait for room */
 	struct rte_mbuf *pkts[WIRE_BURST];
@@ -55,6 +60,7 @@ struct receiver {
 	uint64_t other, stale, last;	/* last: when a frame of this trial came */
 	struct wire_latency *latency;	/* [WIRE_DIRECTIONS] */
 	uint64_t settle;
+	uint64_t again[WIRE_PORTS][WIRE_RX_QUEUES_MAX], pause; /* TSC: not before `again` */
 	bool stamped;
 	_Atomic bool sent;		/* sending is over */
 } __rte_cache_aligned;
@@ -141,6 +147,8 @@ static __rte_always_inline void sender_step(struct sender *s, uint64_t now, bool
 {
 	uint16_t taken, due;
 
+	if (!stamped && now < s->again)
+		return;
 	if (s->n == 0) {
 		due = sender_due(s, now);
 		if (s->limit != 0)
@@ -155,6 +163,7 @@ static __rte_always_inline void sender_step(struct sender *s, uint64_t now, bool
 	s->n = (uint16_t)(s->n - taken);
 	if (unlikely(s->n > 0)) {
 		s->refused += s->n;
+		s->again = now + s->pause;
 		if (stamped)
 			sender_take_back(s);
 	}
@@ -186,12 +195,18 @@ static void receive_other(struct receiver *r, unsigned port, struct rte_mbuf *m,
 static __rte_always_inline uint16_t receive_burst(struct receiver *r, unsigned port, uint16_t queue, bool stamped)
 {
 	struct rte_mbuf *pkts[RX_BURST];
-	uint16_t n = rte_eth_rx_burst(r->w->ports[port].id, queue, pkts, RX_BURST);
-	uint64_t now;
+	uint64_t now = rte_rdtsc();
+	uint16_t n;
 
+	if (!stamped && now < r->again[port][queue])
+		return 0;
+	n = rte_eth_rx_burst(r->w->ports[port].id, queue, pkts, RX_BURST);
+	if (n < RX_BURST)
+		r->again[port][queue] = now + r->pause;
 	if (n == 0)
 		return 0;
-	now = rte_rdtsc();
+	if (stamped)
+		now = rte_rdtsc();
 	for (uint16_t i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod_offset(pkts[i], void *, pkts[i]->data_len - sizeof(struct wire_tag)));
 	for (uint16_t i = 0; i < n; i++) {
@@ -335,7 +350,8 @@ static void senders_prepare(struct wire *w, const struct wire_trial *t)
 			.per_tsc = t->rate / hz,
 			.least = t->stamped ? 1 : RTE_MAX(1.0, RTE_MIN((double)WIRE_BURST, t->rate * BURST_SECONDS)),
 			.debt = RTE_MAX((double)WIRE_BURST, t->rate * DEBT_SECONDS),
-			.limit = t->limit };
+			.limit = t->limit,
+			.pause = (uint64_t)(REFUSED_SECONDS * hz) };
 		for (unsigned c = 0; w->o.active[d] && c < w->n_classes; c++) {
 			struct filling f = { &w->frames[d][c], wire_tag_word(d, w->trial) };
 
@@ -350,6 +366,7 @@ static void receiver_prepare(struct wire *w, const struct wire_trial *t)
 		.word = wire_tag_word(0, w->trial),
 		.latency = w->latency,
 		.stamped = t->stamped,
+		.pause = (uint64_t)(EMPTY_SECONDS * (double)rte_get_tsc_hz()),
 		.settle = (uint64_t)(t->settle * (double)rte_get_tsc_hz()) };
 	for (unsigned d = 0; d < WIRE_DIRECTIONS; d++) {
 		if (w->o.active[d])
@@ -420,7 +437,7 @@ int wire_teach(struct wire *w, struct error *err)
 	struct wire_trial t = { .rate = TEACH_RATE, .limit = w->o.flows, .settle = WARM_SETTLE };
 
 	if (w->o.fixed && w->o.rate > 0)
-		t.rate = RTE_MIN(t.rate, RTE_MAX(w->o.rate, 1000.0));
+		t.rate = RTE_MIN(t.rate, RTE_MAX(w->o.rate, TEACH_LEAST));
 	t.seconds = 2 * (double)w->o.flows / t.rate + 1;
 	return wire_trial_run(w, &t, err);
 }

@@ -232,6 +232,34 @@ def test_through_the_kernel_with_arp(lab, family):
     assert "nobody answers for" in nobody
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_checksums_are_right(lab, family):
+    """The kernel as the judge: it takes packets for every destination and counts bad checksums. Odd sizes, stamps, many
+    destinations."""
+    judge, tester = Namespace(lab, "judge"), Namespace(lab, "tester")
+    judge.sh("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", tester.name)
+    for end in (judge, tester):
+        end.sh("ethtool", "-K", "eth0", "tx", "off", "rx", "off", check=False)
+        end.sh("ip", "link", "set", "eth0", "up")
+    judge.sh("ip", "addr", "add", "198.18.0.1/24", "dev", "eth0")
+    judge.sh("ip", "addr", "add", "2001:db8::1/64", "dev", "eth0", "nodad")
+    judge.sh("ip", "route", "add", "local", "198.19.0.0/16", "dev", "lo")
+    judge.sh("ip", "-6", "route", "add", "local", "2001:db8:19::/112", "dev", "lo")
+    src, dst, gateway = (("198.18.0.9", "198.19.0.0/16", "198.18.0.1") if family == 4 else
+                         ("2001:db8::9", "2001:db8:19::/112", "2001:db8::1"))
+    lines = wire("--a", "net_af_packet0,iface=eth0", "--a-to-b", f"src={src},dst={dst},gw={gateway}", "--arp", "--flows", 50300,
+                 "--rate", "5k", "--seconds", 0.2, "--sizes", "101,128", "--latency", *SHORT, ns=tester)
+    lines += wire("--a", "net_af_packet0,iface=eth0", "--a-to-b", f"src={src},dst={dst},gw={gateway}", "--arp", "--flows", 3,
+                  "--rate", "5k", "--seconds", 0.2, "--sizes", "99", *SHORT, ns=tester)
+    snmp = judge.sh("cat", "/proc/net/snmp").splitlines()
+    counts = {f"{a.split()[0]}{k}": int(v) for a, b in zip(snmp[::2], snmp[1::2]) for k, v in zip(a.split()[1:], b.split()[1:])}
+    counts.update((k, int(v)) for k, v in map(str.split, judge.sh("cat", "/proc/net/snmp6").splitlines()))
+    names = ("Ip:InHdrErrors", "Udp:InCsumErrors", "Udp:NoPorts") if family == 4 else \
+        ("Ip6InHdrErrors", "Udp6InCsumErrors", "Udp6NoPorts")
+    assert [counts[name] for name in names[:2]] == [0, 0]
+    assert counts[names[2]] >= sum(line["tx"] for line in lines) > 2500
+
+
 def test_cache_line():
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("needs two CPUs")
