@@ -170,11 +170,16 @@ static __rte_noinline uint16_t parse_quads(struct worker *w, struct port *in, ui
 	uint16_t i;
 
 	for (i = 0; i + 4 <= n; i = (uint16_t)(i + 4)) {
-		const struct plain_quad_headers h = plain_quad_headers_load(&w->frames[i]);
 		const uint32_t at = v->n;
+		struct plain_quad_headers h;
 		__m512i key;
 		__m128i len;
 
+		if (w->frames[i][12] == 0x86) { /* IPv6 is parsed one by one; where one is, its neighbours tend to be */
+			parse_four(w, in, l2, i, NULL);
+			continue;
+		}
+		h = plain_quad_headers_load(&w->frames[i]);
 		if (unlikely(!plain_quad_parse4(&q, &h, plain_quad_low(&w->frame_len[i]), &key, &len))) {
 			parse_four(w, in, l2, i, NULL);
 			continue;

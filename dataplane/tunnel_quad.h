@@ -40,6 +40,7 @@ static __rte_always_inline uint16_t tunnel_quad_parse(const struct tunnel_quads 
 {
 	const struct plain_quad_constants *k = quads->vxlan.k;
 	const __m128i lens = plain_quad_low(frame_len);
+	const struct tunnel_memo *first;
 	struct plain_quad_headers outer, inner;
 	__m512i odd = _mm512_setzero_si512(), tos;
 	__m128i len, bad;
@@ -48,6 +49,10 @@ static __rte_always_inline uint16_t tunnel_quad_parse(const struct tunnel_quads 
 	bool vxlan, plain;
 
 	if (unlikely(_mm_cvtsi128_si64(_mm_subs_epu16(_mm_set1_epi16(TUNNEL_MEMO_V4), lens)) != 0))
+		return 0;
+	first = tunnel_memo_of(memos, frame[0]);
+	/* IPv6 inside is parsed one by one. */
+	if (first->inner_version == 6 || (first->shape == TUNNEL_VXLAN4 && frame[0][48] == 0x86))
 		return 0;
 	for (unsigned i = 0; i < 4; i++) {
 		const struct tunnel_memo *memo = tunnel_memo_of(memos, frame[i]);
