@@ -53,8 +53,13 @@ static inline struct parsed decapsulate(
 
 	WORKER_TRACE(w, p->m, "decap", "%s", tunnel->name);
 	parsed = tunnel->decap(t, p->m, p);
-	if (parsed.class == PKT_DROP)
+	if (parsed.class == PKT_DROP) {
+		/* Only inner addresses can be wrong by now. The hit path takes a packet out of its tunnel before it looks. */
+		if (parsed.reason == DROP_ip4_bad_address || parsed.reason == DROP_ip6_bad_address ||
+			parsed.reason == DROP_multicast_unsupported)
+			counter_add(&w->counters->events[EVENT_decapsulated], 1);
 		return parsed;
+	}
 	if (keep)
 		tunnel_memo_keep(tunnel_memo_of(worker_memos(w, in), frame), frame,
 			(uint32_t)(rte_pktmbuf_mtod(p->m, uint8_t *) - frame), &outer);
@@ -186,12 +191,14 @@ void worker_emit(struct worker *w, struct rte_mbuf *m, const struct pkt *p, uint
 {
 	if (unlikely(w->observer != NULL && adj->type == ADJ_TUNNEL))
 		observe_point(w->observer, OBSERVE_INNER, m, adj->port, DROP_NONE);
-	if (unlikely(!rewrite_prepend(m, adj, p, ip_len, w->ip_id++))) {
+	if (unlikely(!rewrite_prepend(m, adj, p, ip_len, w->ip_id))) {
 		worker_drop(w, m, DROP_no_buffer);
 		return;
 	}
-	if (adj->type == ADJ_TUNNEL)
+	if (adj->type == ADJ_TUNNEL) {
+		w->ip_id++;
 		counter_add(&w->counters->events[EVENT_encapsulated], 1);
+	}
 	WORKER_TRACE(w, m, "output", "%s", adj->text);
 	worker_output(w, adj->port, m);
 }
