@@ -190,6 +190,8 @@ pods: ( {", ".join(pods)} );
         return laboratory.run(os.path.join(self.build, "ctrl", "podlane"), "--socket", self.bed.path("api.sock"), *argv)
 
     def counters(self):
+        if self.process.poll() is not None:
+            return f"podlaned ended with {self.process.returncode}\n{self.log_tail()}"
         return "\n".join(self.cli("show", s) for s in ("drops", "ports", "neighbours")) + self.log_tail()
 
 
