@@ -134,7 +134,7 @@ static char *put_v6(char *at, const uint8_t *bytes)
 static char *put_address(char *at, const struct ip_addr *addr)
 {
 	if (addr->family == IP_NONE)
-		return (char *)memcpy(at, "none", 4) + 4;
+		return (char *)memcpy(at, "none", sizeof("none")) + strlen("none");
 	return addr->family == IP_V4 ? put_v4(at, addr->bytes) : put_v6(at, addr->bytes);
 }
 
@@ -218,13 +218,10 @@ bool ip_prefix_is_canonical(const struct ip_prefix *prefix)
 
 bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *addr)
 {
-	struct ip_prefix host = { *addr, prefix->len };
-	struct ip_prefix want = ip_prefix_canonical(prefix);
+	const unsigned whole = prefix->len / 8, rest = prefix->len % 8;
 
-	if (addr->family != prefix->addr.family)
-		return false;
-	host = ip_prefix_canonical(&host);
-	return ip_addr_equal(&host.addr, &want.addr);
+	return addr->family == prefix->addr.family && memcmp(addr->bytes, prefix->addr.bytes, whole) == 0 &&
+		(rest == 0 || ((addr->bytes[whole] ^ prefix->addr.bytes[whole]) & (0xff00u >> rest & 0xff)) == 0);
 }
 
 bool ip_prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b)

@@ -17,6 +17,14 @@ static uint32_t free_first, free_count;
 static uint32_t in_use;
 static uint32_t local_index;
 
+/* Packets of UINT16_MAX bytes stand for "not plain" in burst.c. */
+static uint16_t plain_mtu(const struct adjacency *adj)
+{
+	bool prepend = adj->type == ADJ_REWRITE || (adj->type == ADJ_TUNNEL && !(adj->flags & ADJ_UDP_CHECKSUM));
+
+	return prepend ? (uint16_t)(adj->mtu < UINT16_MAX ? adj->mtu : UINT16_MAX - 1) : 0;
+}
+
 /* A few hundred bytes: when they are not to be had, nothing else in the process works either, see rcu_retire. */
 static struct adjacency *copy_of(const struct adjacency *init)
 {
@@ -25,6 +33,7 @@ static struct adjacency *copy_of(const struct adjacency *init)
 	if (adj == NULL)
 		abort();
 	memcpy(adj, init, sizeof(*adj));
+	adj->plain_mtu = plain_mtu(adj);
 	return adj;
 }
 
@@ -151,6 +160,7 @@ void adjacency_update(uint32_t index, const struct adjacency *next, bool same)
 
 	wanted.index = now->index;
 	wanted.generation = now->generation;
+	wanted.plain_mtu = plain_mtu(&wanted);
 	if (memcmp(&wanted, now, sizeof(wanted)) != 0)
 		adjacency_replace(index, next, same);
 }

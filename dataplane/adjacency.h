@@ -54,7 +54,8 @@ struct adjacency {
 	uint32_t outer_sum;   /* unfolded IPv4 header sum of the template with length, TOS and DF zero */
 	uint32_t index;
 	uint32_t tunnel_hash; /* identity of the peer for show; 0 = none */
-	uint8_t reserved0[36];
+	uint16_t plain_mtu;   /* largest plain packet (plain.h) that burst.c may send by itself: mtu, or 0; set on publication */
+	uint8_t reserved0[34];
 	/* Cache lines 1 and 2: the template, immutable. */
 	uint8_t header[ADJACENCY_HEADER_MAX];
 	/* For people and for control; workers use next_hop only when they punt. */

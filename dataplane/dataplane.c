@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Start and stop of the data plane, and what control reads of its workers: see worker.h. */
+#include "dataplane/burst.h"
 #include "dataplane/worker.h"
 
 #include "config/log.h"
@@ -310,6 +311,7 @@ int dataplane_start(const struct node *node, const struct tunnel_ops *const *typ
 			"out of memory for a flow table of %u IPv4 and %u IPv6 entries: lower flows or flows6",
 			node->flows, node->flows6);
 	worker_set_tunnels(types);
+	burst_select(NULL);
 	forwarding.n_workers = dp.n_workers;
 	forwarding.pool = dp.pool;
 	forwarding.large_pool = dp.large_pool;

@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** The flow table: lookup and insert. See flow.h for the contract, flow_table.h for the structures. */
-#include "dataplane/flow_table.h"
+#include "dataplane/flow_lookup.h"
 
 #include "dataplane/memory.h"
 
-#include <rte_prefetch.h>
 #include <sys/random.h>
 
-/* The race detector cannot see the atomicity of vector loads. */
-#if defined(__SSE2__) && !defined(FLOW_THREAD_SANITIZER)
-#include <emmintrin.h>
-#define VECTOR_MATCH
-#endif
-
-#define LOOKUP_PIECE \
-	64 /* packets a stage runs over: few enough that what it prefetched is still in L1 */
 #define PUBLISH_TRIES 64 /* lost races for a slot before an insert gives up */
 #define ENTRIES_MIN   64
 #define ENTRIES_MAX   (1u << 30)
@@ -66,134 +57,24 @@ struct flow_table *flow_table_new(const struct flow_table_conf *conf)
 
 /* --- lookup ------------------------------------------------------------------------------------------------- */
 
-#ifdef VECTOR_MATCH
-/** The tags of four slots. */
-static inline __m128i high_words(__m128i a, __m128i b)
-{
-	return _mm_castps_si128(
-		_mm_shuffle_ps(_mm_castsi128_ps(a), _mm_castsi128_ps(b), _MM_SHUFFLE(3, 1, 3, 1)));
-}
-#endif
-
-/** The slot of a bucket whose tag matches, or 0. Of several any: a tag alone proves nothing. */
-static inline uint64_t bucket_match(const _Atomic uint64_t *bucket, uint32_t tag)
-{
-#ifdef VECTOR_MATCH
-	/* Measured over whole lookups at 1 k flows: 12 cycles a packet instead of 19. The vector only says which slot to
-	 * look at; the load that counts is the atomic one. If the slot changed in between, the key will differ. */
-	const __m128i *line = (const __m128i *)(uintptr_t)bucket;
-	const __m128i want = _mm_set1_epi32((int)tag);
-	__m128i low = high_words(_mm_load_si128(line), _mm_load_si128(line + 1));
-	__m128i high = high_words(_mm_load_si128(line + 2), _mm_load_si128(line + 3));
-	unsigned mask = (unsigned)_mm_movemask_epi8(
-		_mm_packs_epi32(_mm_cmpeq_epi32(low, want), _mm_cmpeq_epi32(high, want)));
-
-	if (mask == 0)
-		return 0;
-	return atomic_load_explicit(&bucket[__builtin_ctz(mask) / 2], memory_order_acquire);
-#else
-	uint64_t found = 0;
-
-	for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
-		uint64_t word = atomic_load_explicit(&bucket[s], memory_order_acquire);
-
-		found = (uint32_t)(word >> 32) == tag ? word : found;
-	}
-	return found;
-#endif
-}
-
-/** Index of the entry with this key, or 0. */
-static inline uint32_t find(
-	const struct flow_pool *pool, const struct flow_place *place, const void *key, bool v6)
-{
-	for (unsigned b = 0; b < 2; b++) {
-		for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
-			uint64_t word =
-				atomic_load_explicit(&place->bucket[b][s], memory_order_acquire);
-			uint32_t index = (uint32_t)word;
-
-			if ((uint32_t)(word >> 32) == place->tag &&
-				flow_key_equal(flow_key(flow_at(pool, index, v6), v6), key, v6))
-				return index;
-		}
-	}
-	return 0;
-}
-
-static inline const void *pkt_key(const struct pkt *p, bool v6)
-{
-	return v6 ? (const void *)&p->key6 : (const void *)&p->key4;
-}
-
-static inline void prefetch_entry(const struct flow_pool *pool, uint32_t index, bool v6)
-{
-	const struct flow *flow = flow_at(pool, index, v6);
-
-	rte_prefetch0(flow_key(flow, v6));
-	if (v6)
-		rte_prefetch0((const uint8_t *)flow + RTE_CACHE_LINE_MIN_SIZE);
-}
-
-/** Every stage runs over the whole piece, so that the memory accesses it starts overlap:
- * prefetch first buckets; match tags there, prefetch entries; the same in the other bucket for those not found; compare keys. */
-static inline void lookup_piece(
-	struct flow_table *table, struct pkt *const *pkts, struct flow **flows, unsigned n, bool v6)
-{
-	const struct flow_pool *pool = &table->pool[v6];
-	const _Atomic uint64_t *bucket[LOOKUP_PIECE];
-	uint32_t index[LOOKUP_PIECE];
-	uint8_t rest[LOOKUP_PIECE];
-	unsigned n_rest = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		bucket[i] = flow_bucket(table, pool, pkts[i]->hash);
-		rte_prefetch0((const void *)(uintptr_t)bucket[i]);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t hash = pkts[i]->hash;
-
-		index[i] = (uint32_t)bucket_match(bucket[i], flow_tag(hash));
-		if (likely(index[i] != 0)) {
-			prefetch_entry(pool, index[i], v6);
-			continue;
-		}
-		bucket[n_rest] = flow_bucket_other(table, pool, hash);
-		rte_prefetch0((const void *)(uintptr_t)bucket[n_rest]);
-		rest[n_rest++] = (uint8_t)i;
-	}
-	for (unsigned r = 0; r < n_rest; r++) {
-		unsigned i = rest[r];
-
-		index[i] = (uint32_t)bucket_match(bucket[r], flow_tag(pkts[i]->hash));
-		if (index[i] != 0)
-			prefetch_entry(pool, index[i], v6);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		struct flow *flow = flow_at(pool, index[i], v6);
-		const void *key = pkt_key(pkts[i], v6);
-
-		if (likely(index[i] != 0)) {
-			if (unlikely(!flow_key_equal(flow_key(flow, v6), key, v6))) {
-				/* Another flow with the same tag. */
-				struct flow_place place = flow_place(table, pool, pkts[i]->hash);
-				uint32_t found = find(pool, &place, key, v6);
-
-				flow = found != 0 ? flow_at(pool, found, v6) : NULL;
-			}
-			flows[i] = flow;
-		} else {
-			flows[i] = NULL;
-		}
-	}
-}
-
 static inline void lookup(
 	struct flow_table *table, struct pkt *const *pkts, struct flow **flows, uint16_t n, bool v6)
 {
-	for (unsigned done = 0; done < n; done += LOOKUP_PIECE)
-		lookup_piece(table, pkts + done, flows + done,
-			RTE_MIN(n - done, (unsigned)LOOKUP_PIECE), v6);
+	for (unsigned done = 0; done < n; done += FLOW_PIECE) {
+		unsigned piece = RTE_MIN(n - done, (unsigned)FLOW_PIECE);
+		const _Atomic uint64_t *buckets[FLOW_PIECE];
+		uint64_t hashes[FLOW_PIECE];
+		uint32_t index[FLOW_PIECE];
+
+		for (unsigned i = 0; i < piece; i++) {
+			hashes[i] = pkts[done + i]->hash;
+			buckets[i] = flow_bucket(&table->pool[v6], hashes[i]);
+			rte_prefetch0((const void *)(uintptr_t)buckets[i]);
+		}
+		flow_match(table, hashes, buckets, index, piece, v6);
+		for (unsigned i = 0; i < piece; i++)
+			flows[done + i] = flow_confirm(table, &pkts[done + i]->key6, hashes[i], index[i], v6);
+	}
 }
 
 void flow_lookup4(
@@ -268,15 +149,14 @@ static _Atomic uint64_t *victim(const struct flow_table *table, const struct flo
 static inline _Atomic uint64_t *empty_slot(const struct flow_place *place)
 {
 	_Atomic uint64_t *empty[2] = { NULL, NULL };
-	unsigned used[2] = { 0, 0 };
+	unsigned used[2];
 
 	for (unsigned b = 0; b < 2; b++) {
-		for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
-			if (atomic_load_explicit(&place->bucket[b][s], memory_order_relaxed) != 0)
-				used[b]++;
-			else if (empty[b] == NULL)
-				empty[b] = &place->bucket[b][s];
-		}
+		unsigned slots = flow_bucket_slots(place->bucket[b], 0);
+
+		used[b] = FLOW_BUCKET_SLOTS - (unsigned)__builtin_popcount(slots);
+		if (slots != 0)
+			empty[b] = &place->bucket[b][__builtin_ctz(slots)];
 		if (b == 0 && used[0] < FLOW_FILL)
 			return empty[0];
 	}
@@ -327,20 +207,28 @@ static uint32_t settle(struct flow_table *table, struct flow_worker *w,
 	struct flow_pool *pool = &table->pool[v6];
 	uint32_t survivor = 0;
 
-	for (unsigned i = 0; i < 2 * FLOW_BUCKET_SLOTS; i++) {
-		_Atomic uint64_t *slot =
-			&place->bucket[i / FLOW_BUCKET_SLOTS][i % FLOW_BUCKET_SLOTS];
-		uint64_t word = atomic_load_explicit(slot, memory_order_seq_cst);
-		uint32_t index = (uint32_t)word;
+	for (unsigned b = 0; b < 2; b++) {
+		/* The publishing CAS is a full barrier, for vector loads too: on x86-64 by its lock prefix; elsewhere
+		 * flow_bucket_slots makes atomic loads, behind this fence. */
+#if !defined(__x86_64__)
+		atomic_thread_fence(memory_order_seq_cst);
+#else
+		atomic_signal_fence(memory_order_seq_cst);
+#endif
+		for (unsigned slots = flow_bucket_slots(place->bucket[b], place->tag); slots != 0; slots &= slots - 1) {
+			_Atomic uint64_t *slot = &place->bucket[b][__builtin_ctz(slots)];
+			uint64_t word = atomic_load_explicit(slot, memory_order_seq_cst);
+			uint32_t index = (uint32_t)word;
 
-		if ((uint32_t)(word >> 32) != place->tag ||
-			!flow_key_equal(flow_key(flow_at(pool, index, v6), v6), key, v6))
-			continue;
-		if (survivor == 0)
-			survivor = index;
-		else if (atomic_compare_exchange_strong_explicit(
-				 slot, &word, 0, memory_order_seq_cst, memory_order_relaxed))
-			flow_retire(table, w, index, v6);
+			if ((uint32_t)(word >> 32) != place->tag ||
+				!flow_key_equal(flow_key(flow_at(pool, index, v6), v6), key, v6))
+				continue;
+			if (survivor == 0)
+				survivor = index;
+			else if (atomic_compare_exchange_strong_explicit(
+					 slot, &word, 0, memory_order_seq_cst, memory_order_relaxed))
+				flow_retire(table, w, index, v6);
+		}
 	}
 	return survivor;
 }
@@ -408,7 +296,7 @@ static inline struct flow *insert(struct flow_table *table, unsigned worker, con
 	unsigned zone = flow_zone(zone_proto >> 8);
 	uint32_t a, b = 0, there, survivor;
 
-	there = find(pool, &place, key, v6);
+	there = flow_find(pool, &place, key, v6);
 	if (there != 0)
 		return flow_at(pool, there, v6);
 	if (!flow_admit(table, w, zone, now_ms, v6)) {
@@ -423,7 +311,7 @@ static inline struct flow *insert(struct flow_table *table, unsigned worker, con
 	}
 	if (rkey != NULL && !flow_key_equal(key, rkey, v6)) {
 		rplace = flow_place(table, pool, rhash);
-		there = find(pool, &rplace, rkey, v6);
+		there = flow_find(pool, &rplace, rkey, v6);
 		if (there == 0) {
 			b = flow_index_take(table, w, v6);
 			if (b != 0)

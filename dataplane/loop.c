@@ -2,6 +2,7 @@
 /** The loop of a worker thread: poll, run the stages, send, report quiescence, and sleep when there is nothing to do. */
 #include "dataplane/loop.h"
 
+#include "dataplane/burst.h"
 #include "dataplane/generation.h"
 #include "dataplane/port.h"
 

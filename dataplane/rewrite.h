@@ -21,15 +21,16 @@
 #include "dataplane/packet.h"
 
 #include <netinet/in.h>
+#include <rte_memcpy.h>
 #include <string.h>
 
 /* Outer source ports come from the dynamic range, RFC 7348 section 5 (RFC 6335: 49152-65535). */
-static inline uint16_t tunnel_source_port(uint64_t hash)
+static __rte_always_inline uint16_t tunnel_source_port(uint64_t hash)
 {
 	return rte_cpu_to_be_16((uint16_t)(0xc000u | (uint16_t)((hash >> 48) & 0x3fffu)));
 }
 
-static inline uint16_t ip_sum_fold(uint32_t sum)
+static __rte_always_inline uint16_t ip_sum_fold(uint32_t sum)
 {
 	sum = (sum & 0xffffu) + (sum >> 16);
 	sum += sum >> 16;
@@ -50,46 +51,39 @@ static inline uint32_t ip_header_sum(const struct rte_ipv4_hdr *ip)
 	return sum;
 }
 
-static __rte_always_inline void rewrite_copy(uint8_t *to, const uint8_t *from, uint8_t len)
-{
-	/* Constant lengths become a few vector moves: Ethernet, VXLAN and IP-in-IP over either
-	 * family. */
-	if (likely(len == 14))
-		memcpy(to, from, 14);
-	else if (likely(len == 64))
-		memcpy(to, from, 64);
-	else if (len == 84)
-		memcpy(to, from, 84);
-	else if (len == 34)
-		memcpy(to, from, 34);
-	else if (len == 54)
-		memcpy(to, from, 54);
-	else
-		memcpy(to, from, len);
-}
+/** What the headers before a packet take from it. */
+struct rewrite_inner {
+	uint64_t hash; /* of its flow key */
+	uint16_t len;  /* of the IP packet, bytes */
+	uint8_t tos;
+	bool v6, df;
+};
 
-static inline void rewrite_outer4(struct rte_ipv4_hdr *ip, const struct adjacency *adj,
-	const struct pkt *p, uint16_t outer_len, uint16_t outer_id, uint8_t proto)
+static __rte_always_inline void rewrite_outer4(uint8_t *ip, const struct adjacency *adj, const struct rewrite_inner *p,
+	uint16_t outer_len, uint16_t outer_id, uint8_t proto)
 {
-	const uint16_t df = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
-	uint16_t len = rte_cpu_to_be_16(outer_len);
-	uint16_t frag = ip->fragment_offset;
-	uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
+	const uint16_t df = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
+	const struct rte_ipv4_hdr *template = (const struct rte_ipv4_hdr *)(adj->header + RTE_ETHER_HDR_LEN);
+	const uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
+	struct rte_ipv4_hdr *outer = (struct rte_ipv4_hdr *)ip;
+	uint16_t frag = template->fragment_offset, len = rte_cpu_to_be_16(outer_len);
 
-	if ((adj->flags & ADJ_COPY_DF) && (p->flags & PKT_DF))
+	if ((adj->flags & ADJ_COPY_DF) && p->df)
 		frag |= df;
+	if (frag & df) /* RFC 6864: atomic datagrams need no identification */
+		outer_id = 0;
 	if (proto != 0)
-		ip->next_proto_id = proto;
-	ip->type_of_service = tos;
-	ip->total_length = len;
-	ip->fragment_offset = frag;
-	ip->packet_id = frag & df ? 0 : outer_id; /* RFC 6864: atomic datagrams need none */
-	ip->hdr_checksum = ip_sum_fold(adj->outer_sum + len + rte_cpu_to_be_16(tos) + frag +
-				       ip->packet_id + rte_cpu_to_be_16(proto));
+		outer->next_proto_id = proto;
+	outer->type_of_service = tos;
+	outer->total_length = len;
+	outer->fragment_offset = frag;
+	outer->packet_id = outer_id;
+	outer->hdr_checksum = ip_sum_fold(
+		adj->outer_sum + len + rte_cpu_to_be_16(tos) + frag + outer_id + rte_cpu_to_be_16(proto));
 }
 
-static inline void rewrite_outer6(struct rte_ipv6_hdr *ip, const struct adjacency *adj,
-	const struct pkt *p, uint16_t outer_len, uint8_t proto)
+static __rte_always_inline void rewrite_outer6(struct rte_ipv6_hdr *ip, const struct adjacency *adj,
+	const struct rewrite_inner *p, uint16_t outer_len, uint8_t proto)
 {
 	uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
 
@@ -102,59 +96,120 @@ static inline void rewrite_outer6(struct rte_ipv6_hdr *ip, const struct adjacenc
 		ip->proto = proto;
 }
 
-static inline void rewrite_udp(struct rte_mbuf *m, uint8_t *h, const struct adjacency *adj,
-	const struct pkt *p, uint16_t outer_len)
+static __rte_always_inline void rewrite_udp(uint8_t *h, const struct rewrite_inner *p, uint16_t udp_len)
 {
-	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(h + adj->outer_udp_off);
-	uint16_t len = (uint16_t)(outer_len - (adj->outer_udp_off - adj->outer_ip_off));
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)h;
 
 	udp->src_port = tunnel_source_port(p->hash);
-	udp->dgram_len = rte_cpu_to_be_16(len);
-	if (unlikely(adj->flags & ADJ_UDP_CHECKSUM)) {
-		const void *ip = h + adj->outer_ip_off;
-		uint16_t pseudo, sum;
-
-		udp->dgram_cksum = 0;
-		pseudo = adj->flags & ADJ_OUTER_V4 ? rte_ipv4_phdr_cksum(ip, 0)
-						   : rte_ipv6_phdr_cksum(ip, 0);
-		sum = (uint16_t)~pkt_checksum(m, adj->outer_udp_off, len, pseudo);
-		udp->dgram_cksum = sum == 0 ? 0xffff : sum;
-	}
+	udp->dgram_len = rte_cpu_to_be_16(udp_len);
 }
 
-/** Prepend adj->header to a packet that starts at its IP header and has `ip_len` bytes. `p`
- * describes that packet: flags, tos, hash. With adj->mtu respected the outer length fits 16
- * bits. `outer_id` is the IPv4 identification for packets that may be fragmented on the way.
+/** After everything else: the sum covers the whole datagram. */
+static __rte_noinline void rewrite_udp_checksum(
+	struct rte_mbuf *m, const struct adjacency *adj, uint16_t outer_len)
+{
+	const uint16_t len = (uint16_t)(outer_len - (adj->outer_udp_off - adj->outer_ip_off));
+	uint8_t *h = rte_pktmbuf_mtod(m, uint8_t *);
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(h + adj->outer_udp_off);
+	const void *ip = h + adj->outer_ip_off;
+	uint16_t pseudo, sum;
+
+	udp->dgram_cksum = 0;
+	pseudo = adj->flags & ADJ_OUTER_V4 ? rte_ipv4_phdr_cksum(ip, 0) : rte_ipv6_phdr_cksum(ip, 0);
+	sum = (uint16_t)~pkt_checksum(m, adj->outer_udp_off, len, pseudo);
+	udp->dgram_cksum = sum == 0 ? 0xffff : sum;
+}
+
+static __rte_always_inline uint16_t rewrite_type(bool v6)
+{
+	return v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
+}
+
+/** ADJ_REWRITE: write the Ethernet header in front of an IP header. */
+static __rte_always_inline void rewrite_ether(uint8_t *ip, const struct adjacency *adj, bool v6)
+{
+	const uint16_t type = rewrite_type(v6);
+
+	memcpy(ip - RTE_ETHER_HDR_LEN, adj->header, RTE_ETHER_HDR_LEN);
+	memcpy(ip - sizeof(type), &type, sizeof(type));
+}
+
+/** memcpy that stays a few vector moves when the length is a constant. */
+static __rte_always_inline void rewrite_copy(uint8_t *to, const uint8_t *from, uint8_t len)
+{
+	uint8_t done = 0;
+
+	if (len >= 64) {
+		rte_mov64(to, from);
+		done = 64;
+	} else if (len >= 32) {
+		rte_mov32(to, from);
+		done = 32;
+	}
+	if (len - done >= 16) {
+		rte_mov16(to + done, from + done);
+		done = (uint8_t)(done + 16);
+	}
+	memcpy(to + done, from + done, (size_t)(len - done));
+}
+
+/** The headers of one shape: with constants at the call, copying is a few moves and every field has its place. */
+static __rte_always_inline void rewrite_tunnel_shape(uint8_t *ip, const struct adjacency *adj,
+	const struct rewrite_inner *p, uint16_t outer_id, bool udp, bool outer_v4, uint8_t header_len)
+{
+	const uint16_t type = rewrite_type(p->v6);
+	const uint16_t outer_len = (uint16_t)(p->len + header_len - RTE_ETHER_HDR_LEN);
+	const uint16_t l3_len = outer_v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
+	const uint8_t proto = udp ? 0 : p->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
+	uint8_t *h = ip - header_len, *outer = h + RTE_ETHER_HDR_LEN;
+
+	rewrite_copy(h, adj->header, header_len);
+	if (udp) {
+		memcpy(ip - sizeof(type), &type, sizeof(type));
+		rewrite_udp(outer + l3_len, p, (uint16_t)(outer_len - l3_len));
+	}
+	if (outer_v4)
+		rewrite_outer4(outer, adj, p, outer_len, outer_id, proto);
+	else
+		rewrite_outer6((struct rte_ipv6_hdr *)outer, adj, p, outer_len, proto);
+}
+
+/** ADJ_TUNNEL: write all headers in front of the IP header of a packet; all but an outer UDP checksum. With adj->mtu
+ * respected the outer length fits 16 bits. outer_id is the IPv4 identification for packets that may be fragmented. */
+static __rte_always_inline void rewrite_tunnel(
+	uint8_t *ip, const struct adjacency *adj, const struct rewrite_inner *p, uint16_t outer_id)
+{
+	const bool udp = adj->flags & ADJ_UDP, outer_v4 = adj->flags & ADJ_OUTER_V4;
+
+	/* Ethernet, outer IP, UDP, VXLAN, Ethernet; or Ethernet and outer IP. */
+	if (likely(udp && outer_v4 && adj->header_len == 64))
+		rewrite_tunnel_shape(ip, adj, p, outer_id, true, true, 64);
+	else if (!udp && outer_v4 && adj->header_len == 34)
+		rewrite_tunnel_shape(ip, adj, p, outer_id, false, true, 34);
+	else if (udp && adj->header_len == 84)
+		rewrite_tunnel_shape(ip, adj, p, outer_id, true, false, 84);
+	else
+		rewrite_tunnel_shape(ip, adj, p, outer_id, udp, outer_v4, adj->header_len);
+}
+
+/** Prepend adj->header to a packet that starts at its IP header and has `ip_len` bytes: rewrite_ether or rewrite_tunnel,
+ * and the UDP checksum.
  * @return false when there is no headroom (DROP_no_buffer). */
 static inline bool rewrite_prepend(struct rte_mbuf *m, const struct adjacency *adj,
 	const struct pkt *p, uint16_t ip_len, uint16_t outer_id)
 {
-	const bool v6 = p->flags & PKT_V6;
-	const bool udp = adj->flags & ADJ_UDP;
+	const struct rewrite_inner inner = { .hash = p->hash, .len = ip_len, .tos = p->tos,
+		.v6 = p->flags & PKT_V6, .df = p->flags & PKT_DF };
 	uint8_t *h = (uint8_t *)rte_pktmbuf_prepend(m, adj->header_len);
-	uint16_t outer_len = (uint16_t)(ip_len + adj->outer_len);
-	uint8_t proto;
 
 	if (unlikely(h == NULL))
 		return false;
-	rewrite_copy(h, adj->header, adj->header_len);
-	if (adj->type == ADJ_REWRITE || udp) {
-		const uint16_t type =
-			v6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
-
-		memcpy(h + adj->header_len - sizeof(type), &type, sizeof(type));
-		if (adj->type == ADJ_REWRITE)
-			return true;
-	}
-	proto = udp ? 0 : v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
-	if (adj->flags & ADJ_OUTER_V4)
-		rewrite_outer4((struct rte_ipv4_hdr *)(h + adj->outer_ip_off), adj, p, outer_len,
-			outer_id, proto);
+	if (adj->type == ADJ_REWRITE)
+		rewrite_ether(h + adj->header_len, adj, inner.v6);
 	else
-		rewrite_outer6(
-			(struct rte_ipv6_hdr *)(h + adj->outer_ip_off), adj, p, outer_len, proto);
-	if (udp)
-		rewrite_udp(m, h, adj, p, outer_len);
+		rewrite_tunnel(h + adj->header_len, adj, &inner, outer_id);
+	if (unlikely(adj->flags & ADJ_UDP_CHECKSUM))
+		rewrite_udp_checksum(m, adj, (uint16_t)(ip_len + adj->outer_len));
 	return true;
 }
 

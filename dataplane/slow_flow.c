@@ -3,6 +3,7 @@
 #include "dataplane/worker_state.h"
 
 #include "dataplane/adjacency.h"
+#include "dataplane/flow_lookup.h"
 #include "dataplane/resolve.h"
 
 /** The adjacency of a packet whose flow is unknown; makes the flow entries of both directions. */
@@ -47,6 +48,59 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 		counter_add(&flow->bytes, p->ip_len);
 	}
 	return fwd.decision.adjacency;
+}
+
+#define AHEAD 16 /* packets: few enough that what is fetched is still there when its turn comes */
+
+/** Of packets whose flows are unknown: walk to their routes together, so that the cache misses overlap, and from what is
+ * found there fetch the buckets where the opposite directions will go. */
+static void ahead(struct worker *w, const struct vector *v, const uint32_t *which, unsigned n, bool v6)
+{
+	const struct tables *t = w->tables;
+	const uint8_t *addrs[AHEAD];
+	uint32_t values[AHEAD];
+
+	for (unsigned k = 0; k < n; k++) {
+		const struct pkt *p = &v->pkts[which[k]];
+
+		addrs[k] = v6 ? p->key6.dst : (const uint8_t *)&p->key4.dst;
+		rte_prefetch0((const void *)(uintptr_t)flow_bucket_other(w->flows, &w->flows->pool[v6], v->hash[which[k]]));
+	}
+	fib_lookup_bulk(v6 ? t->fib6 : t->fib4, addrs, values, n);
+	for (unsigned k = 0; k < n; k++) {
+		const struct pkt *p = &v->pkts[which[k]];
+		const struct adjacency *adj = adjacency_get(route_adjacency(values[k], v->hash[which[k]]));
+		const uint32_t zone = adj->type == ADJ_TUNNEL ? ZONE_TUNNEL : adj->port;
+		struct flow_key4 key4;
+		struct flow_key6 key6;
+		uint64_t hash;
+
+		if (adj->type != ADJ_TUNNEL && adj->type != ADJ_REWRITE)
+			continue;
+		if (v6) {
+			pkt_reverse_key6(&p->key6, zone, &key6);
+			hash = flow_hash6(w->flows, &key6);
+		} else {
+			pkt_reverse_key4(&p->key4, zone, &key4);
+			hash = flow_hash4(w->flows, &key4);
+		}
+		rte_prefetch0((const void *)(uintptr_t)flow_bucket(&w->flows->pool[v6], hash));
+		rte_prefetch0((const void *)(uintptr_t)flow_bucket_other(w->flows, &w->flows->pool[v6], hash));
+	}
+}
+
+void slow_miss_ahead(struct worker *w, struct vector *v, uint32_t from, bool v6)
+{
+	uint32_t which[AHEAD], i;
+	unsigned n = 0;
+
+	for (i = from; i < v->n && n < AHEAD; i++) {
+		if (v->index[i] == 0)
+			which[n++] = i;
+	}
+	v->ahead = i;
+	if (n > 1)
+		ahead(w, v, which, n, v6);
 }
 
 /** Something was committed since the flow was last checked: still true, or decide again. */
@@ -124,22 +178,18 @@ struct parsed slow_fragment(struct worker *w, const struct port *in, struct pkt 
 		worker_drop(w, dropped.m[i], reason);
 	if (reason != DROP_NONE)
 		return (struct parsed){ PKT_DROP, reason };
-	if (out.count > 0) {
-		struct vector v = { .n4 = 0, .n6 = 0 };
+	for (uint16_t i = 0; i < out.count; i++) {
+		struct pkt *f = &out.p[i];
+		const bool v6 = f->flags & PKT_V6;
+		struct flow *flow;
 
-		for (uint16_t i = 0; i < out.count; i++) {
-			struct pkt *f = &out.p[i];
-
-			f->m = out.m[i];
-			if (f->flags & PKT_V6) {
-				f->hash = flow_hash6(w->flows, &f->key6);
-				v.flow6[v.n6++] = f;
-			} else {
-				f->hash = flow_hash4(w->flows, &f->key4);
-				v.flow4[v.n4++] = f;
-			}
-		}
-		worker_flows(w, in, &v);
+		f->m = out.m[i];
+		f->hash = v6 ? flow_hash6(w->flows, &f->key6) : flow_hash4(w->flows, &f->key4);
+		if (v6)
+			flow_lookup6(w->flows, &f, &flow, 1);
+		else
+			flow_lookup4(w->flows, &f, &flow, 1);
+		worker_flow(w, in, f, flow, v6);
 	}
 	return (struct parsed){ PKT_FRAG, DROP_NONE };
 }

@@ -8,54 +8,13 @@
 #define ECN_MASK 3u
 #define SLOT_MIN 16u
 
-/* What receive offloads said about outer headers, and what senders asked to be done to them. */
-#define OUTER_OL_FLAGS                                                                       \
-	(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_TX_L4_MASK | \
-		RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 |        \
-		RTE_MBUF_F_TX_IPV6)
-
 /* --- table --- */
-
-/** Whether an address of that family (constant at the call) is `bytes`: inline words instead of
- * a call. */
-static __rte_always_inline bool address_is(
-	const struct ip_addr *addr, bool v6, const uint8_t *bytes)
-{
-	if (addr->family != (v6 ? IP_V6 : IP_V4))
-		return false;
-	return memcmp(addr->bytes, bytes, v6 ? 16 : 4) == 0;
-}
-
-/** The slot where the search for an address begins. Chains are as long as configured peers make
- * them, whatever comes from outside, so that the hash needs no secret. */
-static __rte_always_inline uint32_t peer_slot(
-	const struct tunnel_table *table, bool v6, const uint8_t *addr)
-{
-	uint64_t word[2] = { 0, 0 };
-
-	memcpy(word, addr, v6 ? 16 : 4);
-	word[0] = (word[0] ^ (word[1] >> 29) ^ (word[1] << 31)) * 0x9e3779b97f4a7c15u;
-	return (uint32_t)(word[0] >> 32) & table->mask;
-}
-
-static __rte_always_inline const struct tunnel_peer *peer_find(
-	const struct tunnel_table *table, bool v6, const uint8_t *addr)
-{
-	for (uint32_t slot = peer_slot(table, v6, addr);; slot = (slot + 1) & table->mask) {
-		const struct tunnel_peer *peer = &table->slots[slot];
-
-		if (likely(address_is(&peer->underlay, v6, addr)))
-			return peer;
-		if (peer->underlay.family == IP_NONE)
-			return NULL;
-	}
-}
 
 static __rte_always_inline bool is_local(
 	const struct tunnel_table *table, bool v6, const uint8_t *addr)
 {
 	for (unsigned i = 0; i < table->n_local; i++) {
-		if (address_is(&table->local[i], v6, addr))
+		if (tunnel_address_is(&table->local[i], v6, addr))
 			return true;
 	}
 	return false;
@@ -65,6 +24,7 @@ struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uin
 	size_t n_ports, const struct ip_addr *local, size_t n_local,
 	const struct tunnel_peer *peers, size_t n_peers)
 {
+	static uint64_t serial; /* control thread only */
 	struct tunnel_table *table;
 	uint32_t slots = SLOT_MIN;
 
@@ -73,6 +33,7 @@ struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uin
 	table = calloc(1, sizeof(*table) + slots * sizeof(table->slots[0]));
 	if (table == NULL)
 		return NULL;
+	table->serial = ++serial;
 	table->vtep_mac = *vtep_mac;
 	for (size_t i = 0; i < n_ports && i < RTE_DIM(table->vxlan_ports); i++)
 		table->vxlan_ports[table->n_vxlan_ports++] = ports[i];
@@ -80,7 +41,7 @@ struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uin
 		table->local[table->n_local++] = local[i];
 	table->mask = slots - 1;
 	for (size_t i = 0; i < n_peers; i++) {
-		uint32_t slot = peer_slot(
+		uint32_t slot = tunnel_peer_slot(
 			table, peers[i].underlay.family == IP_V6, peers[i].underlay.bytes);
 
 		while (table->slots[slot].underlay.family != IP_NONE)
@@ -93,12 +54,6 @@ struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uin
 void tunnel_table_free(void *table)
 {
 	free(table);
-}
-
-const struct tunnel_peer *tunnel_peer_find(
-	const struct tunnel_table *table, uint8_t family, const uint8_t *addr)
-{
-	return family == IP_V6 ? peer_find(table, true, addr) : peer_find(table, false, addr);
 }
 
 bool tunnel_is_local(const struct tunnel_table *table, uint8_t family, const uint8_t *addr)
@@ -151,8 +106,7 @@ struct parsed tunnel_inner(struct rte_mbuf *m, struct pkt *p, uint32_t off, unsi
 
 	if (rte_pktmbuf_adj(m, (uint16_t)off) == NULL)
 		return (struct parsed){ PKT_DROP, DROP_tunnel_malformed };
-	m->ol_flags &= ~OUTER_OL_FLAGS;
-	m->packet_type = 0;
+	tunnel_strip_offloads(m);
 	parsed = version == 0 ? pkt_parse_ether(m, p, ZONE_TUNNEL)
 			      : pkt_parse_ip(m, p, ZONE_TUNNEL, version, 0);
 	if (unlikely(parsed.class == PKT_ARP))

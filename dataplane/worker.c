@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The way of a packet through a worker, top to bottom:
+/** The way of any packet through a worker. burst.c does the usual ones and calls these for the rest:
  *
- *   worker_burst    count, parse, decapsulate        -> lists of packets with complete flow keys, by family
- *   worker_flows    look up all, resolve the misses  -> an adjacency a packet
- *   worker_forward  TTL, size, header                -> output batches
+ *   worker_parse    one packet: parse, decapsulate     -> a complete flow key
+ *   worker_flow     its entry, or a decision           -> an adjacency
+ *   worker_forward  TTL, size, header                  -> output batches
  *   worker_flush    send
  *
- * Everything most packets never need is in slowpath.c.
+ * Everything most packets never need is in slowpath.c and slow_flow.c.
  */
 #include "dataplane/worker_state.h"
 
@@ -41,15 +41,23 @@ static inline const struct tunnel_ops *tunnel_of(const struct tunnel_table *t, c
 	return NULL;
 }
 
-static inline struct parsed decapsulate(struct worker *w, const struct tunnel_ops *tunnel, struct pkt *p)
+static inline struct parsed decapsulate(
+	struct worker *w, const struct port *in, const struct tunnel_ops *tunnel, struct pkt *p)
 {
 	const struct tunnel_table *t = w->tables->tunnels;
+	const uint8_t *frame = rte_pktmbuf_mtod(p->m, const uint8_t *);
+	const struct pkt outer = *p;
+	const uint32_t kept = p->flags & PKT_V6 ? TUNNEL_MEMO_V6 : TUNNEL_MEMO_V4;
+	const bool keep = plain_mbuf(p->m) && rte_pktmbuf_data_len(p->m) >= kept;
 	struct parsed parsed;
 
 	WORKER_TRACE(w, p->m, "decap", "%s", tunnel->name);
 	parsed = tunnel->decap(t, p->m, p);
 	if (parsed.class == PKT_DROP)
 		return parsed;
+	if (keep)
+		tunnel_memo_keep(tunnel_memo_of(worker_memos(w, in), frame), frame,
+			(uint32_t)(rte_pktmbuf_mtod(p->m, uint8_t *) - frame), &outer);
 	p->flags |= PKT_DECAPSULATED;
 	counter_add(&w->counters->events[EVENT_decapsulated], 1);
 	if (unlikely(w->observer != NULL))
@@ -71,108 +79,91 @@ static inline bool l2_for_us(const struct pkt *p, const struct port *in, enum pk
 		((dst[0] & 1) != 0 && (class == PKT_ARP || class == PKT_ND));
 }
 
-void worker_burst(struct worker *w, struct port *in, uint16_t n)
+bool worker_parse(struct worker *w, struct port *in, struct pkt *p, bool open)
 {
-	const struct tunnel_table *t = w->tables->tunnels;
-	struct vector *v = &w->vector;
-	const bool underlay = in->role == PORT_UPLINK;
-	const bool open = atomic_load_explicit(&in->forwarding, memory_order_acquire);
-	uint64_t bytes = 0;
+	struct parsed parsed = { PKT_DROP, DROP_port_down };
 
-	v->n4 = v->n6 = 0;
-	for (uint16_t i = 0; i < n && i < 8; i++)
-		rte_prefetch0(rte_pktmbuf_mtod(w->pkts[i], void *));
-	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = w->pkts[i];
-		struct pkt *p = &w->meta[i];
-		struct parsed parsed;
-
-		if (i + 8 < n)
-			rte_prefetch0(rte_pktmbuf_mtod(w->pkts[i + 8], void *));
-		bytes += rte_pktmbuf_pkt_len(m);
-		m->port = in->id;
-		p->m = m;
-		if (unlikely(w->observer != NULL))
-			observe_rx(w->observer, m, in->id, &pkt_note(m)->trace);
-		parsed = open ? pkt_parse_ether(m, p, in->id) : (struct parsed){ PKT_DROP, DROP_port_down };
-		if (parsed.class != PKT_DROP && unlikely(!l2_for_us(p, in, parsed.class)))
-			parsed = (struct parsed){ PKT_DROP, DROP_l2_not_for_us };
-	again:
-		if (underlay && (parsed.class == PKT_FLOW4 || parsed.class == PKT_FLOW6) &&
+	if (unlikely(w->observer != NULL))
+		observe_rx(w->observer, p->m, in->id, &pkt_note(p->m)->trace);
+	/* Also for a port that is closed: the reason says so, but p must be fit to be dropped. */
+	p->flags = 0;
+	p->l2_len = RTE_ETHER_HDR_LEN;
+	if (open)
+		parsed = pkt_parse_ether(p->m, p, in->id);
+	if (parsed.class != PKT_DROP && unlikely(!l2_for_us(p, in, parsed.class)))
+		parsed = (struct parsed){ PKT_DROP, DROP_l2_not_for_us };
+	for (;;) {
+		if (in->role == PORT_UPLINK && (parsed.class == PKT_FLOW4 || parsed.class == PKT_FLOW6) &&
 			!(p->flags & PKT_DECAPSULATED)) {
-			const struct tunnel_ops *tunnel = tunnel_of(t, p);
+			const struct tunnel_ops *tunnel = tunnel_of(w->tables->tunnels, p);
 
 			if (tunnel != NULL)
-				parsed = decapsulate(w, tunnel, p);
+				parsed = decapsulate(w, in, tunnel, p);
 		}
 		switch (parsed.class) {
 		case PKT_FLOW4:
 			p->hash = flow_hash4(w->flows, &p->key4);
-			v->flow4[v->n4++] = p;
-			break;
+			return true;
 		case PKT_FLOW6:
 			p->hash = flow_hash6(w->flows, &p->key6);
-			v->flow6[v->n6++] = p;
-			break;
+			return true;
 		case PKT_ARP:
 		case PKT_ND:
 			slow_neighbour(w, in, p->m, p, parsed.class == PKT_ARP);
-			break;
+			return false;
 		case PKT_FRAG:
 			parsed = slow_fragment(w, in, p);
-			if (parsed.class != PKT_FRAG)
-				goto again;
-			break;
+			if (parsed.class == PKT_FRAG)
+				return false;
+			continue;
 		default:
 			slow_drop(w, in, p->m, p, parsed.reason, 0);
+			return false;
 		}
 	}
-	counter_add(&w->counters->received, n);
-	counter_add(&w->counters->port[in->id].rx_packets, n);
-	counter_add(&w->counters->port[in->id].rx_bytes, bytes);
-	worker_flows(w, in, v);
 }
 
-/* --- 2. flows: look up all, resolve the misses -------------------------------------------------------------- */
+/* --- 2. flow: the entry's decision, or one of now ------------------------------------------------------------- */
 
-static inline void flows_of(struct worker *w, const struct port *in, struct pkt **list, uint16_t n, bool v6)
+void worker_flow(struct worker *w, const struct port *in, struct pkt *p, struct flow *flow, bool v6)
 {
-	uint64_t hits = 0;
+	uint32_t adjacency;
 
-	if (n == 0)
-		return;
-	if (v6)
-		flow_lookup6(w->flows, list, w->found, n);
+	if (likely(flow != NULL)) {
+		if (likely(atomic_load_explicit(&flow->epoch, memory_order_acquire) == w->epoch))
+			adjacency = flow_decision_get(flow).adjacency;
+		else
+			adjacency = slow_recheck(w, flow, p, v6);
+		counter_add(&flow->packets, 1);
+		counter_add(&flow->bytes, p->ip_len);
+		atomic_store_explicit(&flow->last_seen, w->now_ms, memory_order_relaxed);
+		counter_add(&w->counters->events[EVENT_flow_hit], 1);
+	} else {
+		adjacency = slow_miss(w, p, v6);
+	}
+	WORKER_TRACE(w, p->m, "flow", "%s, adjacency %u: %s", flow != NULL ? "hit" : "miss", adjacency,
+		adjacency_get(adjacency)->text);
+	worker_forward(w, in, p->m, p, adjacency_get(adjacency));
+}
+
+void worker_plain_left(struct worker *w, const struct port *in, struct pkt *p, struct flow *flow, bool v6)
+{
+	const uint32_t zone = (v6 ? p->key6.zone_proto : p->key4.zone_proto) >> 8;
+	const uint64_t hash = p->hash;
+	struct parsed parsed;
+
+	/* What came in a tunnel starts at its inner Ethernet header, or without one at its IP header. */
+	if (zone == ZONE_TUNNEL && p->l2_len == 0)
+		parsed = pkt_parse_ip(p->m, p, zone, v6 ? 6 : 4, 0);
 	else
-		flow_lookup4(w->flows, list, w->found, n);
-	for (uint16_t i = 0; i < n; i++) {
-		struct pkt *p = list[i];
-		struct flow *flow = w->found[i];
-		uint32_t adjacency;
-
-		if (likely(flow != NULL)) {
-			if (likely(atomic_load_explicit(&flow->epoch, memory_order_acquire) == w->epoch))
-				adjacency = flow_decision_get(flow).adjacency;
-			else
-				adjacency = slow_recheck(w, flow, p, v6);
-			counter_add(&flow->packets, 1);
-			counter_add(&flow->bytes, p->ip_len);
-			atomic_store_explicit(&flow->last_seen, w->now_ms, memory_order_relaxed);
-			hits++;
-		} else {
-			adjacency = slow_miss(w, p, v6);
-		}
-		WORKER_TRACE(w, p->m, "flow", "%s, adjacency %u: %s", flow != NULL ? "hit" : "miss", adjacency,
-			adjacency_get(adjacency)->text);
-		worker_forward(w, in, p->m, p, adjacency_get(adjacency));
-	}
-	counter_add(&w->counters->events[EVENT_flow_hit], hits);
-}
-
-void worker_flows(struct worker *w, const struct port *in, struct vector *v)
-{
-	flows_of(w, in, v->flow4, v->n4, false);
-	flows_of(w, in, v->flow6, v->n6, true);
+		parsed = pkt_parse_ether(p->m, p, zone);
+	if (zone == ZONE_TUNNEL)
+		p->flags |= PKT_DECAPSULATED;
+	p->hash = hash;
+	if (likely(parsed.class == (v6 ? PKT_FLOW6 : PKT_FLOW4)))
+		worker_flow(w, in, p, flow, v6);
+	else
+		slow_drop(w, in, p->m, p, parsed.reason, 0);
 }
 
 /* --- 3. forward: TTL, size, header -------------------------------------------------------------------------- */
@@ -244,23 +235,20 @@ void worker_flush_port(struct worker *w, uint16_t id)
 {
 	struct tx_buffer *tx = &w->tx[id];
 	struct port *port = port_get(id);
-	uint16_t n = tx->count, sent = 0;
+	uint16_t n = (uint16_t)tx->count, sent = 0;
 	bool open = port != NULL && atomic_load_explicit(&port->forwarding, memory_order_acquire);
-	uint64_t bytes = 0;
-	uint16_t followed[TX_BATCH];
+	uint64_t bytes = tx->bytes;
+	uint16_t followed[RTE_DIM(tx->pkts)];
 
-	tx->count = 0;
+	tx->count = tx->bytes = 0;
 	for (uint16_t i = 0; i + 1 < w->tx_dirty_count; i++) {
 		if (w->tx_dirty[i] == id) /* keep the list exact: the last one takes the place */
 			w->tx_dirty[i] = w->tx_dirty[w->tx_dirty_count - 1];
 	}
 	w->tx_dirty_count--;
-	for (uint16_t i = 0; i < n; i++) {
-		bytes += rte_pktmbuf_pkt_len(tx->pkts[i]);
-		if (unlikely(w->observer != NULL)) {
-			followed[i] = pkt_note(tx->pkts[i])->trace;
-			observe_point(w->observer, OBSERVE_TX, tx->pkts[i], id, DROP_NONE);
-		}
+	for (uint16_t i = 0; unlikely(w->observer != NULL) && i < n; i++) {
+		followed[i] = pkt_note(tx->pkts[i])->trace;
+		observe_point(w->observer, OBSERVE_TX, tx->pkts[i], id, DROP_NONE);
 	}
 	if (likely(open))
 		sent = port_tx(port, w->id, tx->pkts, n);

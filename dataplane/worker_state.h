@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** One worker's private state, and the small inline things its stages share. Included by worker.c, slowpath.c and
+/** One worker's private state, and the small inline things its stages share. Included by the worker's own files and
  * dataplane.c only. Everything here belongs to one worker thread unless a field says otherwise.
  */
 #ifndef DATAPLANE_WORKER_STATE_H
@@ -12,10 +12,10 @@
 #include "dataplane/punt.h"
 #include "dataplane/rcu.h"
 #include "dataplane/settings.h"
-#include "dataplane/tunnel.h"
+#include "dataplane/tunnel_memo.h"
 
-#define VECTOR_SIZE 128 /* packets taken from one queue at a time; 64 to 256 measure alike, see perf/RESULTS.md */
-#define TX_BATCH    64
+#define VECTOR_SIZE 128 /* packets taken from one queue at a time; see perf/RESULTS.md for others */
+#define TX_BATCH    64 /* packets collected for a port before they are sent; burst.c adds a vector to it unasked */
 
 /** What a worker polls. Immutable, replaced by control. */
 struct rx_list {
@@ -30,14 +30,25 @@ struct rx_list {
 };
 
 struct tx_buffer {
-	uint16_t count;
-	struct rte_mbuf *pkts[TX_BATCH];
+	uint32_t count;
+	uint32_t bytes;
+	struct rte_mbuf *pkts[TX_BATCH + VECTOR_SIZE];
 };
 
-/** The packets of one pass through the stages, by family. Lists point into an array of struct pkt; pkt.m is the packet. */
+#define MEMO_PORTS 4 /* uplinks with memos of their own (tunnel_memo.h); more take turns */
+#define NOT_PLAIN UINT16_MAX /* longer than any adjacency's plain_mtu */
+
+/** The packets of one family in one pass through the stages. */
 struct vector {
-	struct pkt *flow4[VECTOR_SIZE], *flow6[VECTOR_SIZE];
-	uint16_t n4, n6;
+	uint32_t n;
+	uint32_t ahead;                  /* see slow_miss_ahead */
+	uint16_t plain_len[VECTOR_SIZE]; /* IP bytes of a plain packet, else NOT_PLAIN */
+	uint32_t index[VECTOR_SIZE];     /* candidate flow entry, 0 = none */
+	uint64_t hash[VECTOR_SIZE];      /* of the key */
+	const _Atomic uint64_t *buckets[VECTOR_SIZE]; /* prefetched */
+	struct rte_mbuf *m[VECTOR_SIZE];
+	uint8_t *ip[VECTOR_SIZE];        /* header of a plain packet */
+	struct pkt pkts[VECTOR_SIZE];    /* of plain packets only the key */
 };
 
 enum worker_state { WORKER_STARTING, WORKER_RUNNING, WORKER_FAILED };
@@ -64,9 +75,10 @@ struct worker {
 	struct tx_buffer *tx;      /* [PORT_MAX] */
 	/* Scratch of the stages. */
 	struct rte_mbuf *pkts[VECTOR_SIZE];
-	struct pkt meta[VECTOR_SIZE];
-	struct vector vector;
-	struct flow *found[VECTOR_SIZE];
+	uint8_t *frames[VECTOR_SIZE];
+	uint16_t frame_len[VECTOR_SIZE]; /* 0 = cannot be plain */
+	struct vector vector[2];   /* IPv4, IPv6 */
+	struct tunnel_memos memos[MEMO_PORTS];
 	/* Loop. */
 	int cpu;
 	int wake_fd;               /* eventfd; written by control */
@@ -96,10 +108,10 @@ static inline void worker_output(struct worker *w, uint16_t port, struct rte_mbu
 
 	if (tx->count == 0)
 		w->tx_dirty[w->tx_dirty_count++] = port;
+	tx->bytes += rte_pktmbuf_pkt_len(m);
 	tx->pkts[tx->count++] = m;
-	if (unlikely(tx->count == TX_BATCH)) {
+	if (unlikely(tx->count >= TX_BATCH))
 		worker_flush_port(w, port);
-	}
 }
 
 /** Count and free a packet that ends here. */
@@ -112,6 +124,9 @@ void slow_drop(struct worker *w, const struct port *in, struct rte_mbuf *m, cons
 	enum drop_reason reason, uint16_t mtu);
 /** The adjacency of a packet whose flow is unknown; makes the flow entries of both directions. */
 uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6);
+/** Before slow_miss is called for entry `from` of a list: have what it will read and write fetched, for the next misses of
+ * the list as well; v->ahead is the first entry that this did not look at. Decides nothing. */
+void slow_miss_ahead(struct worker *w, struct vector *v, uint32_t from, bool v6);
 /** The adjacency of a flow last checked before the current epoch: still true, or decided again. */
 uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, bool v6);
 /** A fragment: put together (for this node), or given the ports of its first fragment and sent through the stages.
@@ -142,10 +157,22 @@ void worker_forward(struct worker *w, const struct port *in, struct rte_mbuf *m,
 /** Prepend the adjacency's header to a packet that starts at its IP header and queue it. */
 void worker_emit(struct worker *w, struct rte_mbuf *m, const struct pkt *p, uint16_t ip_len,
 	const struct adjacency *adj);
-/** The stages after parsing, for packets whose keys are complete. */
-void worker_flows(struct worker *w, const struct port *in, struct vector *v);
-/** One burst of w->pkts from one queue. */
-void worker_burst(struct worker *w, struct port *in, uint16_t n);
+/** What packet of any kind is received: parse, decapsulate, hash. @return false when it went another way, or ended. */
+bool worker_parse(struct worker *w, struct port *in, struct pkt *p, bool open);
+/** A plain packet whose flow is unknown, to be checked again, or leads where burst.c does not: complete *p,
+ * which has its key, hash, m and l2_len, and go on. */
+void worker_plain_left(struct worker *w, const struct port *in, struct pkt *p, struct flow *flow, bool v6);
+/** A packet whose key and hash are complete, and its flow entry or NULL. */
+void worker_flow(struct worker *w, const struct port *in, struct pkt *p, struct flow *flow, bool v6);
+
+/** The memos of an uplink. */
+static inline struct tunnel_memos *worker_memos(struct worker *w, const struct port *in)
+{
+	struct tunnel_memos *memos = &w->memos[in->id % MEMO_PORTS];
+
+	tunnel_memos_check(memos, w->tables->tunnels, in->id);
+	return memos;
+}
 
 static inline uint16_t worker_zone_port(const struct port *in)
 {

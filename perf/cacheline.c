@@ -25,6 +25,7 @@ struct court {
 	_Alignas(128) _Atomic uint32_t ball; /* odd: towards the answering thread */
 	_Alignas(128) _Atomic bool stop;
 	unsigned cpu;
+	bool pause;
 	_Atomic int ready; /* 1: answering, < 0: -errno */
 };
 
@@ -50,7 +51,7 @@ static void *answer(void *arg)
 
 		if (ball & 1)
 			atomic_store_explicit(&c->ball, ball + 1, memory_order_release);
-		else
+		else if (c->pause)
 			rte_pause();
 	}
 	return NULL;
@@ -75,7 +76,8 @@ static double seconds(void)
 static bool wait_ball(struct court *c, uint32_t ball, double until)
 {
 	for (uint32_t spins = 1; atomic_load_explicit(&c->ball, memory_order_acquire) != ball; spins++) {
-		rte_pause();
+		if (c->pause)
+			rte_pause();
 		if (spins % 1024 == 0 && seconds() > until)
 			return false;
 	}
@@ -131,7 +133,8 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-long cacheline_round_trip(unsigned cpu_a, unsigned cpu_b)
+/** @return the median round trip, 0 for too few, or -errno. */
+static long round_trip(unsigned cpu_a, unsigned cpu_b, bool pause)
 {
 	static struct match m;
 	pthread_t server, answerer;
@@ -139,8 +142,7 @@ long cacheline_round_trip(unsigned cpu_a, unsigned cpu_b)
 	memset(&m, 0, sizeof(m));
 	m.cpu = cpu_a;
 	m.court.cpu = cpu_b;
-	if (cpu_a == cpu_b)
-		return -EINVAL;
+	m.court.pause = pause;
 	if (pthread_create(&answerer, NULL, answer, &m.court) != 0)
 		return -EAGAIN;
 	if (pthread_create(&server, NULL, serve, &m) != 0) {
@@ -151,6 +153,23 @@ long cacheline_round_trip(unsigned cpu_a, unsigned cpu_b)
 	}
 	pthread_join(answerer, NULL);
 	return m.result;
+}
+
+int cacheline_measure(unsigned cpu_a, unsigned cpu_b, struct cacheline *result)
+{
+	*result = (struct cacheline){ 0 };
+	if (cpu_a == cpu_b)
+		return -EINVAL;
+	result->spin = round_trip(cpu_a, cpu_b, false);
+	result->pause = result->spin < 0 ? result->spin : round_trip(cpu_a, cpu_b, true);
+	return result->pause < 0 ? (int)result->pause : 0;
+}
+
+long cacheline_round_trip(unsigned cpu_a, unsigned cpu_b)
+{
+	struct cacheline trip;
+
+	return cacheline_measure(cpu_a, cpu_b, &trip) == 0 ? trip.spin : 0;
 }
 
 int cacheline_cpus_parse(const char *text, unsigned cpus[2])
@@ -165,9 +184,9 @@ int bench_cacheline(int argc, char **argv)
 	static const struct option options[] = { { "cpus", 1, NULL, 'c' }, { "json", 0, NULL, 'j' },
 		{ "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	unsigned cpus[2] = { 0, 1 };
+	struct cacheline trip;
 	bool json = false;
-	long trip;
-	int c;
+	int c, ret;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'j') {
@@ -187,19 +206,21 @@ int bench_cacheline(int argc, char **argv)
 		fprintf(stderr, "podlane-bench: cacheline takes no argument \"%s\"\n", argv[optind]);
 		return 2;
 	}
-	trip = cacheline_round_trip(cpus[0], cpus[1]);
-	if (trip == 0) {
+	ret = cacheline_measure(cpus[0], cpus[1], &trip);
+	if (ret < 0) {
+		fprintf(stderr, "podlane-bench: CPUs %u and %u: %s: give two that this process may use (--cpus)\n", cpus[0],
+			cpus[1], strerror(-ret));
+		return ret == -EINVAL ? 2 : 1;
+	}
+	if (trip.spin == 0) {
 		fprintf(stderr, "podlane-bench: CPUs %u and %u are too busy to measure\n", cpus[0], cpus[1]);
 		return 1;
 	}
-	if (trip < 0) {
-		fprintf(stderr, "podlane-bench: CPUs %u and %u: %s: give two that this process may use (--cpus)\n", cpus[0],
-			cpus[1], strerror((int)-trip));
-		return trip == -EINVAL ? 2 : 1;
-	}
 	if (json)
-		printf("{\"kind\":\"cacheline\",\"cpus\":[%u,%u],\"cacheline_tsc\":%ld}\n", cpus[0], cpus[1], trip);
+		printf("{\"kind\":\"cacheline\",\"cpus\":[%u,%u],\"cacheline_tsc\":%ld,\"cacheline_pause_tsc\":%ld}\n", cpus[0],
+			cpus[1], trip.spin, trip.pause);
 	else
-		printf("CPUs %u and %u: the round trip of a cache line takes %ld TSC cycles\n", cpus[0], cpus[1], trip);
+		printf("CPUs %u and %u: the round trip of a cache line takes %ld TSC cycles, %ld when polled with pauses\n",
+			cpus[0], cpus[1], trip.spin, trip.pause);
 	return 0;
 }

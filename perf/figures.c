@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "perf/bench.h"
 
+#include <math.h>
 #include <rte_cycles.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,28 @@ double samples_spread(struct samples *s)
 	return 100 * (s->values[s->count - 1 - s->count / 4] - s->values[s->count / 4]) / median;
 }
 
+json_t *bench_tenths(double value)
+{
+	return json_real(round(value * 10) / 10);
+}
+
+json_t *samples_json(struct samples *s)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "median", bench_tenths(samples_median(s)), "min",
+		bench_tenths(samples_min(s)), "max", bench_tenths(samples_max(s)), "spread",
+		bench_tenths(samples_spread(s)));
+}
+
+void bench_print_json(json_t *row)
+{
+	char *text = json_dumps(row, JSON_REAL_PRECISION(7));
+
+	printf("%s\n", text != NULL ? text : "");
+	fflush(stdout);
+	free(text);
+	json_decref(row);
+}
+
 uint64_t bench_tsc(void)
 {
 #if defined(__x86_64__)
@@ -78,7 +101,8 @@ uint64_t bench_tsc(void)
 
 void bench_die(const char *what, const struct error *err)
 {
-	fprintf(stderr, "podlane-bench: %s%s%s\n", what, err != NULL ? ": " : "", err != NULL ? err->text : "");
+	fprintf(stderr, "podlane-bench: %s%s%s\n", what, err != NULL ? ": " : "",
+		err != NULL ? err->text : "");
 	exit(1);
 }
 
@@ -88,7 +112,8 @@ uint32_t bench_number(const char *text, const char *what, uint32_t min, uint32_t
 	unsigned long v = strtoul(text, &end, 10);
 
 	if (*text < '0' || *text > '9' || *end != '\0' || v < min || v > max) {
-		fprintf(stderr, "podlane-bench: %s takes a number from %u to %u, not \"%s\"\n", what, min, max, text);
+		fprintf(stderr, "podlane-bench: %s takes a number from %u to %u, not \"%s\"\n",
+			what, min, max, text);
 		exit(2);
 	}
 	return (uint32_t)v;
@@ -128,11 +153,13 @@ const char *bench_machine(void)
 	if (f != NULL)
 		fclose(f);
 #if defined(__x86_64__)
-	vectors = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? "CPU has AVX-512"
-		: __builtin_cpu_supports("avx2") ? "CPU has AVX2" : "CPU has no AVX2";
+	vectors = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+			  ? "CPU has AVX-512"
+		  : __builtin_cpu_supports("avx2") ? "CPU has AVX2"
+						   : "CPU has no AVX2";
 #endif
 	uname(&os);
-	snprintf(text, sizeof(text), "%s, %ld CPUs, TSC %.2f GHz, %s, Linux %s", model, sysconf(_SC_NPROCESSORS_ONLN),
-		bench_tsc_hz() / 1e9, vectors, os.release);
+	snprintf(text, sizeof(text), "%s, %ld CPUs, TSC %.2f GHz, %s, Linux %s", model,
+		sysconf(_SC_NPROCESSORS_ONLN), bench_tsc_hz() / 1e9, vectors, os.release);
 	return text;
 }

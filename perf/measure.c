@@ -6,15 +6,16 @@
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define WARM_PACKETS     256
+#define WARM_PACKETS	 256
 #define NEW_FLOW_PACKETS 16384
-#define ROUND_PACKETS    65536 /* a repeat runs at least this many */
-#define NEW_FLOW_FILL    24    /* sets run before a table's memory counts as used */
+#define ROUND_PACKETS	 65536 /* a repeat runs at least this many */
+#define NEW_FLOW_FILL	 24    /* sets run before a table's memory counts as used */
 
 static struct {
 	struct measure_conf conf;
@@ -35,10 +36,15 @@ static void set_up(const struct measure_conf *conf, bool small_pages)
 		.flows = conf->flows,
 		.sizes = conf->sizes,
 		.scattered = conf->cold };
-	struct plane_conf plane = { .scenario = conf->scenario, .routes = conf->routes, .small_pages = small_pages };
+	struct plane_conf plane = { .scenario = conf->scenario,
+		.routes = conf->routes,
+		.small_pages = small_pages,
+		.isa = conf->isa };
 
 	b.conf = *conf;
-	packets.count = conf->cold ? packets_cold_count() : is_new_flow() ? NEW_FLOW_PACKETS : WARM_PACKETS;
+	packets.count = conf->cold	? packets_cold_count()
+			: is_new_flow() ? NEW_FLOW_PACKETS
+					: WARM_PACKETS;
 	plane.buffers = packets.count;
 	/* Half full with both directions at most, as the default table of a daemon. */
 	plane.flow_entries = is_new_flow() ? 0 : RTE_MAX(1u << 20, conf->flows * 4);
@@ -98,29 +104,33 @@ static void time_path(struct samples *cycles)
 	samples_add(cycles, (double)sum / ((double)rounds * b.set.conf.count));
 }
 
-/** Each stage alone, over packets of the same flows. */
+/** The stages one by one, over packets of the same flows. */
 static void time_stages(struct measure *result)
 {
-	uint32_t rounds = is_new_flow() ? 1 : RTE_MAX(1u, ROUND_PACKETS / 4 / b.set.conf.count);
-	uint64_t cycles[STAGES_MAX] = { 0 }, start;
+	uint32_t rounds = is_new_flow() ? 1 : RTE_MAX(1u, ROUND_PACKETS / b.set.conf.count);
+	uint64_t cycles[STAGES_MAX] = { 0 }, start, before = plane_sent(0);
 
 	for (uint32_t r = 0; r < rounds; r++, b.next_flow += b.set.conf.count) {
 		packets_prepare(&b.set, b.next_flow);
-		for (uint32_t i = 0; i + VECTOR_SIZE <= b.set.conf.count; i += VECTOR_SIZE) {
+		for (uint32_t i = 0; i < b.set.conf.count; i += VECTOR_SIZE) {
+			uint16_t n = (uint16_t)RTE_MIN(b.set.conf.count - i, (uint32_t)VECTOR_SIZE);
+
+			memcpy(b.w->pkts, b.set.m + i, n * sizeof(b.set.m[0]));
 			for (unsigned s = 0; s < result->n_stages; s++) {
-				if (stages[s].run == NULL)
-					continue;
 				start = bench_tsc();
-				stages[s].run(b.w, b.set.in, b.set.m + i, VECTOR_SIZE);
+				stages[s].run(b.w, b.set.in, n);
 				cycles[s] += bench_tsc() - start;
 			}
+			plane_burst_begin(b.w);
 		}
 	}
-	for (unsigned s = 0; s < result->n_stages; s++) {
-		if (stages[s].run != NULL)
-			samples_add(&result->stages[s].cycles,
-				(double)cycles[s] / (rounds * (double)(b.set.conf.count / VECTOR_SIZE * VECTOR_SIZE)));
-	}
+	if (plane_sent(0) - before != (uint64_t)rounds * b.set.conf.count)
+		bench_die("the stages did not forward every packet: the figures would be of "
+			  "something else",
+			NULL);
+	for (unsigned s = 0; s < result->n_stages; s++)
+		samples_add(&result->stages[s].cycles,
+			(double)cycles[s] / ((double)rounds * b.set.conf.count));
 }
 
 /* --- instructions -------------------------------------------------------------------------------------------------- */
@@ -171,34 +181,47 @@ static uint64_t self_count(const struct steps *steps, const char *name)
 	return 0;
 }
 
-static void count_by_steps(struct measure *result)
+static void one_stage(void *arg)
 {
-	const char *watch[STEPS_WATCH_MAX + 1] = { NULL };
-	unsigned stage_of[STEPS_WATCH_MAX], n = 0;
-	int ret;
+	const struct stage *stage = arg;
 
-	for (unsigned s = 0; s < result->n_stages; s++) {
-		for (unsigned k = 0; k < RTE_DIM(stages[s].symbols) && stages[s].symbols[k] != NULL && n < STEPS_WATCH_MAX; k++) {
-			watch[n] = stages[s].symbols[k];
-			stage_of[n++] = s;
-		}
-	}
-	if (is_new_flow())
-		forget_flows();
+	stage->run(b.w, b.set.in, VECTOR_SIZE);
+}
+
+static void prepare_counted(void)
+{
 	packets_prepare(&b.set, b.next_flow);
 	b.next_flow += b.set.conf.count;
-	ret = steps_count(one_burst, NULL, watch, &result->steps);
+}
+
+/** One burst as a whole, with names of functions; then one stage by stage. */
+static void count_by_steps(struct measure *result)
+{
+	struct steps steps;
+	int ret;
+
+	if (is_new_flow())
+		forget_flows();
+	prepare_counted();
+	ret = steps_count(one_burst, NULL, &result->steps);
 	if (ret < 0) {
-		result->counted_by = ret == -EPERM ? "not counted: tracing is not allowed here" : "not counted: single-stepping failed";
+		result->counted_by = ret == -EPERM ? "not counted: tracing is not allowed here"
+						   : "not counted: single-stepping failed";
 		return;
 	}
 	result->counted_by = "steps";
 	result->steps_packets = VECTOR_SIZE;
-	result->instructions = (double)(result->steps.total - self_count(&result->steps, "one_burst")) / VECTOR_SIZE;
-	for (unsigned i = 0; i < n; i++) {
-		double *sum = &result->stages[stage_of[i]].instructions;
-
-		*sum = RTE_MAX(*sum, 0.0) + (double)result->steps.watched[i] / VECTOR_SIZE;
+	result->instructions =
+		(double)(result->steps.total - self_count(&result->steps, "one_burst")) /
+		VECTOR_SIZE;
+	prepare_counted();
+	memcpy(b.w->pkts, b.set.m, VECTOR_SIZE * sizeof(b.set.m[0]));
+	for (unsigned s = 0; s < result->n_stages; s++) {
+		if (steps_count(one_stage, (void *)(uintptr_t)&stages[s], &steps) < 0)
+			return;
+		result->stages[s].instructions =
+			(double)(steps.total - self_count(&steps, "one_stage")) / VECTOR_SIZE;
+		free(steps.functions);
 	}
 }
 
@@ -212,6 +235,7 @@ void measure_run(const struct measure_conf *conf, struct measure *result)
 		result->stages[result->n_stages].instructions = -1;
 	}
 	set_up(conf, false);
+	result->isa = burst_selected()->name;
 	warm_up();
 	for (uint32_t r = 0; r < conf->repeats; r++) {
 		time_path(&result->cycles);

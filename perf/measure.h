@@ -4,6 +4,7 @@
 #define PERF_MEASURE_H
 
 #include "perf/bench.h"
+#include "perf/packets.h"
 #include "perf/stages.h"
 #include "perf/steps.h"
 
@@ -11,21 +12,25 @@ struct measure_conf {
 	const struct plane_scenario *scenario;
 	uint32_t flows, routes, repeats;
 	struct packets_sizes sizes;
-	bool cold;     /* more packet memory than the L2 cache holds; else a few hundred packets again and again */
-	bool count;    /* instructions as well */
+	bool cold; /* more packet memory than the L2 cache holds; else a few hundred packets again and again */
+	const char *isa; /* of the hit path; NULL = the best */
+	bool count;	 /* instructions as well */
 };
 
 struct measure {
 	struct samples cycles; /* a packet, whole path; one sample a repeat */
 	struct {
 		const char *name;
-		struct samples cycles;   /* empty: not timed alone */
-		double instructions;     /* a packet; < 0: not counted */
+		struct samples
+			cycles;	     /* a packet; the stages one by one, so a little more in sum */
+		double instructions; /* a packet; < 0: not counted */
 	} stages[STAGES_MAX];
 	unsigned n_stages;
-	double instructions;             /* a packet, whole path; < 0: not counted */
-	const char *counted_by;          /* "counter" (perf_event_open) or "steps" (ptrace), or why not */
-	struct steps steps;              /* of STEPS_BURSTS bursts, when counted by steps; for tables of functions */
+	const char *isa;	/* instruction set of the hit path that ran */
+	double instructions;	/* a packet, whole path; < 0: not counted */
+	const char *counted_by; /* "counter" (perf_event_open) or "steps" (ptrace), or why not */
+	struct steps
+		steps; /* of one burst, when that could be stepped through; for tables of functions */
 	uint32_t steps_packets;
 };
 

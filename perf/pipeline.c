@@ -18,20 +18,11 @@
 
 /* --- output --------------------------------------------------------------------------------------------------------- */
 
-static json_t *tenths(double v)
+static json_t *row_json(
+	const struct measure_conf *conf, const char *size, struct measure *m, const char *pages)
 {
-	return json_real(round(v * 10) / 10);
-}
-
-static json_t *samples_json(struct samples *s)
-{
-	return json_pack("{s:o, s:o, s:o, s:o}", "median", tenths(samples_median(s)), "min", tenths(samples_min(s)), "max",
-		tenths(samples_max(s)), "spread", tenths(samples_spread(s)));
-}
-
-static json_t *row_json(const struct measure_conf *conf, const char *size, struct measure *m, const char *pages)
-{
-	json_t *row = json_object(), *stage_cycles = json_object(), *stage_instructions = json_object();
+	json_t *row = json_object(), *stage_cycles = json_object(),
+	       *stage_instructions = json_object();
 	char *end;
 	long bytes = strtol(size, &end, 10);
 
@@ -40,14 +31,18 @@ static json_t *row_json(const struct measure_conf *conf, const char *size, struc
 	json_object_set_new(row, "size", *end == '\0' ? json_integer(bytes) : json_string(size));
 	json_object_set_new(row, "memory", json_string(conf->cold ? "cold" : "warm"));
 	json_object_set_new(row, "routes", json_integer(conf->routes));
+	json_object_set_new(row, "isa", json_string(m->isa));
 	json_object_set_new(row, "cycles", samples_json(&m->cycles));
-	json_object_set_new(row, "instructions", m->instructions >= 0 ? tenths(m->instructions) : json_null());
+	json_object_set_new(row, "instructions",
+		m->instructions >= 0 ? bench_tenths(m->instructions) : json_null());
 	json_object_set_new(row, "counted_by", json_string(m->counted_by));
 	for (unsigned s = 0; s < m->n_stages; s++) {
 		if (m->stages[s].cycles.count > 0)
-			json_object_set_new(stage_cycles, m->stages[s].name, tenths(samples_median(&m->stages[s].cycles)));
+			json_object_set_new(stage_cycles, m->stages[s].name,
+				bench_tenths(samples_median(&m->stages[s].cycles)));
 		if (m->stages[s].instructions >= 0)
-			json_object_set_new(stage_instructions, m->stages[s].name, tenths(m->stages[s].instructions));
+			json_object_set_new(stage_instructions, m->stages[s].name,
+				bench_tenths(m->stages[s].instructions));
 	}
 	json_object_set_new(row, "stages", stage_cycles);
 	json_object_set_new(row, "stage_instructions", stage_instructions);
@@ -57,45 +52,42 @@ static json_t *row_json(const struct measure_conf *conf, const char *size, struc
 	return row;
 }
 
-static void print_json(const json_t *row)
-{
-	char *text = json_dumps(row, JSON_REAL_PRECISION(7));
-
-	printf("%s\n", text);
-	fflush(stdout);
-	free(text);
-}
-
 static double number_of(const json_t *row, const char *object, const char *key)
 {
-	return json_number_value(json_object_get(object != NULL ? json_object_get(row, object) : row, key));
+	return json_number_value(
+		json_object_get(object != NULL ? json_object_get(row, object) : row, key));
 }
 
 static void print_head(void)
 {
-	printf("%-17s %8s %5s %4s %8s  %8s %17s %6s  %s\n", "scenario", "flows", "size", "mem", "routes", "cycles", "smallest-largest",
-		"instr", "cycles by stage alone; target");
+	printf("%-17s %8s %5s %4s %8s %-9s %7s %17s %6s  %s\n", "scenario", "flows", "size", "mem",
+		"routes", "isa", "cycles", "smallest-largest", "instr", "cycles by stage; target");
 }
 
 static void print_row(const json_t *row)
 {
-	const json_t *size = json_object_get(row, "size"), *instructions = json_object_get(row, "instructions");
+	const json_t *size = json_object_get(row, "size"),
+		     *instructions = json_object_get(row, "instructions");
 	char bytes[16], range[32], count[16] = "-";
 	const char *key;
 	json_t *value;
 
 	snprintf(bytes, sizeof(bytes), "%lld", (long long)json_integer_value(size));
-	snprintf(range, sizeof(range), "%.1f-%.1f", number_of(row, "cycles", "min"), number_of(row, "cycles", "max"));
+	snprintf(range, sizeof(range), "%.1f-%.1f", number_of(row, "cycles", "min"),
+		number_of(row, "cycles", "max"));
 	if (json_is_number(instructions))
 		snprintf(count, sizeof(count), "%.1f", json_number_value(instructions));
-	printf("%-17s %8.0f %5s %4s %8.0f  %8.1f %17s %6s ", json_string_value(json_object_get(row, "scenario")),
-		number_of(row, NULL, "flows"), json_is_string(size) ? json_string_value(size) : bytes,
+	printf("%-17s %8.0f %5s %4s %8.0f %-9s %7.1f %17s %6s ",
+		json_string_value(json_object_get(row, "scenario")), number_of(row, NULL, "flows"),
+		json_is_string(size) ? json_string_value(size) : bytes,
 		json_string_value(json_object_get(row, "memory")), number_of(row, NULL, "routes"),
-		number_of(row, "cycles", "median"), range, count);
-	json_object_foreach(json_object_get(row, "stages"), key, value)
+		json_string_value(json_object_get(row, "isa")), number_of(row, "cycles", "median"),
+		range, count);
+	json_object_foreach (json_object_get(row, "stages"), key, value)
 		printf(" %s %.1f", key, json_number_value(value));
 	if (json_object_get(row, "target") != NULL)
-		printf("; target %.1f: %.2f x", number_of(row, NULL, "target"), number_of(row, NULL, "of_target"));
+		printf("; target %.1f: %.2f x", number_of(row, NULL, "target"),
+			number_of(row, NULL, "of_target"));
 	printf("\n");
 	fflush(stdout);
 }
@@ -106,15 +98,18 @@ static void print_functions(const struct measure *m)
 		printf("no table of functions: %s\n", m->counted_by);
 		return;
 	}
-	printf("\ninstructions a packet, function alone (with what is inline in it), one burst of %u:\n", m->steps_packets);
+	printf("\ninstructions a packet, function alone (with what is inline in it), one burst of "
+	       "%u:\n",
+		m->steps_packets);
 	for (size_t i = 0; i < m->steps.n_functions; i++)
-		printf("  %8.2f  %s\n", (double)m->steps.functions[i].count / m->steps_packets, m->steps.functions[i].name);
+		printf("  %8.2f  %s\n", (double)m->steps.functions[i].count / m->steps_packets,
+			m->steps.functions[i].name);
 }
 
 /* --- files of scenarios ----------------------------------------------------------------------------------------------- */
 
-/** Measure one row in a child. @return its JSON object, or NULL after a message. */
-static json_t *run_row(const struct suite_row *row, bool count)
+/** Measure one row in a child. @return its JSON object, or NULL after a message; *unable: this machine cannot. */
+static json_t *run_row(const struct suite_row *row, bool count, bool *unable)
 {
 	char flows[16], routes[16], repeats[16];
 	json_error_t error;
@@ -135,9 +130,11 @@ static json_t *run_row(const struct suite_row *row, bool count)
 		dup2(fds[1], STDOUT_FILENO);
 		close(fds[0]);
 		close(fds[1]);
-		execl("/proc/self/exe", "podlane-bench", "pipeline", "--json", "--scenario", row->scenario->name, "--flows", flows,
-			"--routes", routes, "--repeats", repeats, "--size", row->size, "--memory", row->cold ? "cold" : "warm",
-			count ? (char *)NULL : "--no-instructions", (char *)NULL);
+		execl("/proc/self/exe", "podlane-bench", "pipeline", "--json", "--scenario",
+			row->scenario->name, "--flows", flows, "--routes", routes, "--repeats",
+			repeats, "--size", row->size, "--memory", row->cold ? "cold" : "warm",
+			"--isa", row->isa, count ? (char *)NULL : "--no-instructions",
+			(char *)NULL);
 		_exit(127);
 	}
 	close(fds[1]);
@@ -146,29 +143,35 @@ static json_t *run_row(const struct suite_row *row, bool count)
 	if (out != NULL)
 		fclose(out);
 	waitpid(child, &status, 0);
-	if (result == NULL || status != 0)
-		fprintf(stderr, "podlane-bench: %s with %s flows could not be measured\n", row->scenario->name, flows);
+	*unable = WIFEXITED(status) && WEXITSTATUS(status) == BENCH_EXIT_UNABLE;
+	if (!*unable && (result == NULL || status != 0))
+		fprintf(stderr, "podlane-bench: %s with %s flows could not be measured\n",
+			row->scenario->name, flows);
 	return status == 0 ? result : NULL;
 }
 
-static void add_target(json_t *result, const struct suite *suite, const struct suite_row *row, json_t *const *results)
+static void add_target(json_t *result, const struct suite *suite, const struct suite_row *row,
+	json_t *const *results)
 {
 	double target = row->target;
 
 	if (row->base != NULL && results[row->base - suite->rows] != NULL)
-		target = row->at_most * number_of(results[row->base - suite->rows], "cycles", "median");
+		target = row->at_most *
+			 number_of(results[row->base - suite->rows], "cycles", "median");
 	if (target <= 0)
 		return;
-	json_object_set_new(result, "target", tenths(target));
-	json_object_set_new(result, "of_target", json_real(round(number_of(result, "cycles", "median") / target * 100) / 100));
+	json_object_set_new(result, "target", bench_tenths(target));
+	json_object_set_new(result, "of_target",
+		json_real(round(number_of(result, "cycles", "median") / target * 100) / 100));
 }
 
-static int run_file(const char *path, bool json, bool count)
+/** repeats 0: as the file says. */
+static int run_file(const char *path, bool json, bool count, uint32_t repeats)
 {
 	struct error err = { 0 };
 	struct suite suite;
 	json_t **results;
-	bool failed = false;
+	bool failed = false, unable, head = false;
 
 	if (suite_load(path, &suite, &err) < 0) {
 		fprintf(stderr, "podlane-bench: %s\n", err.text);
@@ -178,17 +181,24 @@ static int run_file(const char *path, bool json, bool count)
 	if (results == NULL)
 		bench_die("out of memory", NULL);
 	for (size_t i = 0; i < suite.count; i++) {
-		results[i] = run_row(&suite.rows[i], count);
-		failed |= results[i] == NULL;
+		if (repeats > 0)
+			suite.rows[i].repeats = repeats;
+		results[i] = run_row(&suite.rows[i], count, &unable);
+		failed |= results[i] == NULL && !unable;
 		if (results[i] == NULL)
 			continue;
 		add_target(results[i], &suite, &suite.rows[i], results);
-		if (i == 0 && !json) {
-			printf("%s; %s\n", json_string_value(json_object_get(results[i], "machine")),
+		if (!head && !json) {
+			printf("%s; %s\n",
+				json_string_value(json_object_get(results[i], "machine")),
 				json_string_value(json_object_get(results[i], "pages")));
 			print_head();
+			head = true;
 		}
-		(json ? print_json : print_row)(results[i]);
+		if (json)
+			bench_print_json(json_incref(results[i]));
+		else
+			print_row(results[i]);
 	}
 	for (size_t i = 0; i < suite.count; i++)
 		json_decref(results[i]);
@@ -208,17 +218,28 @@ static void list_scenarios(FILE *out, const char *separator)
 
 static void usage(FILE *out)
 {
+	char names[64];
+
+	plane_isa_names(", ", names, sizeof(names));
+	/* clang-format off */
 	fprintf(out,
-		"usage: podlane-bench pipeline --scenario NAME [--flows N] [--size BYTES|imix] [--memory warm|cold] [--routes N]\n"
-		"                              [--repeats N] [--functions | --no-instructions] [--json]\n"
-		"       podlane-bench pipeline --file FILE [--no-instructions] [--json]     all rows of a file of scenarios\n"
-		"       podlane-bench pipeline --list                                       names of scenarios\n\n"
-		"cycles are of the time stamp counter, median of the repeats (default 11). --memory cold: more packet buffers than\n"
-		"the L2 cache holds. --size imix: 7 of 64, 4 of 594, 1 of 1518 bytes. --routes: size of the route table behind the\n"
-		"peer (encap and new-flow send to all of it). Instructions come from the hardware's counter, or are stepped through\n"
-		"one by one where there is none; --functions prints them by function.\n"
-		"--callgrind BURSTS runs so many bursts in measure_counted() and prints only the number of packets (see perf/gate).\n\n"
-		"scenarios: ");
+		"usage: podlane-bench pipeline --scenario NAME [--flows N] [--size BYTES|imix] [--routes N]\n"
+		"                              [--memory warm|cold] [--isa NAME] [--repeats N] [--json]\n"
+		"                              [--functions | --no-instructions]\n"
+		"       podlane-bench pipeline --file FILE [--repeats N] [--no-instructions] [--json]\n"
+		"       podlane-bench pipeline --list\n\n"
+		"One scenario, all rows of a file of scenarios, or the names of scenarios. Cycles are of the\n"
+		"time stamp counter, median of the repeats (default 11).\n\n"
+		"--memory cold  more packet buffers than the L2 cache holds\n"
+		"--size imix    7 of 64, 4 of 594, 1 of 1518 bytes\n"
+		"--routes N     size of the route table by the peer; encap and new-flow send to all of it\n"
+		"--isa NAME     instruction set of the hit path: %s;\n"
+		"               default best, what the daemon would use\n"
+		"--functions    instructions a packet by function. They come from the hardware's counter, or\n"
+		"               are stepped through one by one where there is none\n"
+		"--callgrind N  run N bursts in measure_counted() and print the number of packets: see perf/gate\n\n"
+		"scenarios: ", names);
+	/* clang-format on */
 	list_scenarios(out, " ");
 }
 
@@ -234,14 +255,31 @@ static const struct plane_scenario *scenario_of(const char *name)
 	return scenario;
 }
 
+/** @return NULL for the best. */
+static const char *isa_of(const char *name)
+{
+	char names[64];
+
+	for (unsigned i = 0; burst_variants[i] != NULL; i++) {
+		if (strcmp(burst_variants[i]->name, name) == 0)
+			return name;
+	}
+	if (strcmp(name, "best") == 0)
+		return NULL;
+	plane_isa_names(", ", names, sizeof(names));
+	fprintf(stderr, "podlane-bench: --isa takes best, %s, not \"%s\"\n", names, name);
+	exit(2);
+}
+
 int bench_pipeline(int argc, char **argv)
 {
-	static const struct option options[] = { { "scenario", 1, NULL, 's' }, { "flows", 1, NULL, 'f' },
-		{ "size", 1, NULL, 'b' }, { "memory", 1, NULL, 'm' }, { "routes", 1, NULL, 'r' }, { "repeats", 1, NULL, 'n' },
-		{ "json", 0, NULL, 'j' }, { "functions", 0, NULL, 'F' }, { "no-instructions", 0, NULL, 'I' },
-		{ "file", 1, NULL, 'i' }, { "list", 0, NULL, 'l' }, { "callgrind", 1, NULL, 'c' }, { "help", 0, NULL, 'h' },
-		{ NULL, 0, NULL, 0 } };
-	struct measure_conf conf = { .flows = 1000, .repeats = 11, .count = true };
+	static const struct option options[] = { { "scenario", 1, NULL, 's' },
+		{ "flows", 1, NULL, 'f' }, { "size", 1, NULL, 'b' }, { "memory", 1, NULL, 'm' },
+		{ "routes", 1, NULL, 'r' }, { "repeats", 1, NULL, 'n' }, { "json", 0, NULL, 'j' },
+		{ "functions", 0, NULL, 'F' }, { "no-instructions", 0, NULL, 'I' },
+		{ "file", 1, NULL, 'i' }, { "list", 0, NULL, 'l' }, { "isa", 1, NULL, 'a' },
+		{ "callgrind", 1, NULL, 'c' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	struct measure_conf conf = { .flows = 1000, .count = true };
 	const char *size = "64", *file = NULL;
 	bool json = false, functions = false;
 	uint32_t callgrind = 0;
@@ -264,12 +302,17 @@ int bench_pipeline(int argc, char **argv)
 		case 'm':
 			conf.cold = strcmp(optarg, "cold") == 0;
 			if (!conf.cold && strcmp(optarg, "warm") != 0) {
-				fprintf(stderr, "podlane-bench: --memory is warm or cold, not \"%s\"\n", optarg);
+				fprintf(stderr,
+					"podlane-bench: --memory is warm or cold, not \"%s\"\n",
+					optarg);
 				return 2;
 			}
 			break;
 		case 'r':
 			conf.routes = bench_number(optarg, "--routes", 0, 2000000);
+			break;
+		case 'a':
+			conf.isa = isa_of(optarg);
 			break;
 		case 'n':
 			conf.repeats = bench_number(optarg, "--repeats", 1, 64);
@@ -298,23 +341,30 @@ int bench_pipeline(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "podlane-bench: \"%s\" is no option: see podlane-bench pipeline --help\n", argv[optind]);
+		fprintf(stderr,
+			"podlane-bench: \"%s\" is no option: see podlane-bench pipeline --help\n",
+			argv[optind]);
 		return 2;
 	}
 	if (file != NULL && conf.scenario != NULL) {
-		fprintf(stderr, "podlane-bench: --file says what to measure: leave --scenario out\n");
+		fprintf(stderr,
+			"podlane-bench: --file says what to measure: leave --scenario out\n");
 		return 2;
 	}
 	if (file != NULL)
-		return run_file(file, json, conf.count);
+		return run_file(file, json, conf.count, conf.repeats);
 	if (conf.scenario == NULL) {
 		usage(stderr);
 		return 2;
 	}
 	if (!packets_sizes_parse(size, &conf.sizes)) {
-		fprintf(stderr, "podlane-bench: --size takes bytes from 64 to 1900, or imix, not \"%s\"\n", size);
+		fprintf(stderr,
+			"podlane-bench: --size takes bytes from 64 to 1900, or imix, not \"%s\"\n",
+			size);
 		return 2;
 	}
+	if (conf.repeats == 0)
+		conf.repeats = 11;
 	if (callgrind > 0) {
 		printf("%u\n", measure_for_callgrind(&conf, callgrind));
 		fflush(stdout);
@@ -324,7 +374,7 @@ int bench_pipeline(int argc, char **argv)
 	plane_pages(pages, sizeof(pages));
 	row = row_json(&conf, size, &result, pages);
 	if (json) {
-		print_json(row);
+		bench_print_json(row);
 	} else {
 		printf("%s; %s\n", bench_machine(), pages);
 		print_head();

@@ -39,6 +39,14 @@ const struct plane_scenario *plane_scenario_find(const char *name)
 	return NULL;
 }
 
+void plane_isa_names(const char *separator, char *text, size_t size)
+{
+	size_t used = 0;
+
+	for (unsigned i = 0; burst_variants[i] != NULL && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? separator : "", burst_variants[i]->name);
+}
+
 /* --- memory ports ----------------------------------------------------------------------------------------------- */
 
 /** A line each: two workers that count must not disturb each other. */
@@ -212,6 +220,10 @@ void plane_start(struct plane *plane, const struct plane_conf *conf)
 	}
 	if (dataplane_start(&changeset_find(set, OBJECT_NODE, "bench")->node, tunnel_types, &err) < 0)
 		bench_die("start", &err);
+	if (conf->isa != NULL && burst_select(conf->isa) < 0) {
+		fprintf(stderr, "podlane-bench: this CPU does not have %s\n", conf->isa);
+		exit(BENCH_EXIT_UNABLE);
+	}
 	/* The threads end before there is anything to poll. */
 	for (unsigned id = 0; id < plane->n_workers; id++)
 		plane->workers[id] = dataplane_borrow_worker(id);

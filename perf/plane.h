@@ -14,6 +14,7 @@
 #define PERF_PLANE_H
 
 #include "config/schema.h"
+#include "dataplane/burst.h"
 #include "dataplane/generation.h"
 #include "dataplane/loop.h"
 #include "dataplane/port.h"
@@ -41,9 +42,13 @@ struct plane_conf {
 	uint32_t routes;        /* by the peer, beside the few there are anyway; of the scenario's family */
 	uint32_t buffers;       /* packets that will exist at once; 0 = 8192 */
 	unsigned workers;       /* 0 = 1 */
+	const char *isa;        /* instruction set of the hit path (dataplane/burst.h); NULL = the best this CPU has */
 	bool small_pages;       /* no hugepages: DPDK then reserves little address space, which valgrind needs */
 	const int *cpus;        /* of the workers; NULL = 0, 1, ... */
 };
+
+/** Names of the instruction sets in the program, separated by `separator`, into text. */
+void plane_isa_names(const char *separator, char *text, size_t size);
 
 struct plane {
 	struct plane_conf conf;

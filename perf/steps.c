@@ -19,16 +19,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ADDRESSES 32768      /* different instruction addresses, power of two */
-#define STEPS_MAX 50000000ul /* work that never returns under stepping: a load-exclusive loop on arm64 */
+#define ADDRESSES 32768 /* different instruction addresses, power of two */
+#define STEPS_MAX \
+	50000000ul /* work that never returns under stepping: a load-exclusive loop on arm64 */
 
 /** Shared with the child: addresses by open addressing. */
 struct counting {
 	_Atomic int state; /* 0 = not yet, 1 = attached, < 0 = -errno */
 	int result;
 	uintptr_t work;
-	uintptr_t watch[STEPS_WATCH_MAX];
-	uint64_t watched[STEPS_WATCH_MAX];
 	uint64_t total;
 	struct {
 		uintptr_t address;
@@ -107,7 +106,7 @@ static bool note(struct counting *c, uintptr_t address)
 
 static int step_through(struct counting *c, pid_t tid)
 {
-	uintptr_t returns[STEPS_WATCH_MAX] = { 0 }, end = 0, before = 0, pc;
+	uintptr_t end = 0, before = 0, pc;
 	int status;
 
 	for (unsigned long steps = 0; steps < STEPS_MAX; steps++) {
@@ -121,21 +120,13 @@ static int step_through(struct counting *c, pid_t tid)
 			c->total++;
 			if (!note(c, pc))
 				return -ENOMEM;
-			for (unsigned i = 0; i < STEPS_WATCH_MAX; i++) {
-				if (c->watch[i] == 0)
-					continue;
-				if (returns[i] == 0 && pc == c->watch[i] && !return_of(tid, &returns[i]))
-					return -EIO;
-				else if (returns[i] == pc)
-					returns[i] = 0;
-				c->watched[i] += returns[i] != 0;
-			}
 		}
 		before = pc;
-		if (ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL) < 0 || waitpid(tid, &status, __WALL) != tid ||
-			!WIFSTOPPED(status))
+		if (ptrace(PTRACE_SINGLESTEP, tid, NULL, NULL) < 0 ||
+			waitpid(tid, &status, __WALL) != tid || !WIFSTOPPED(status))
 			return -EIO;
-		if (WSTOPSIG(status) != SIGTRAP) /* somebody stops or kills the bench: count no further */
+		if (WSTOPSIG(status) !=
+			SIGTRAP) /* somebody stops or kills the bench: count no further */
 			return -EINTR;
 	}
 	return -EIO;
@@ -164,12 +155,14 @@ static int by_count(const void *a, const void *b)
 {
 	const struct steps_function *x = a, *y = b;
 
-	return x->count != y->count ? (x->count < y->count) - (x->count > y->count) : strcmp(x->name, y->name);
+	return x->count != y->count ? (x->count < y->count) - (x->count > y->count)
+				    : strcmp(x->name, y->name);
 }
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(((const struct steps_function *)a)->name, ((const struct steps_function *)b)->name);
+	return strcmp(
+		((const struct steps_function *)a)->name, ((const struct steps_function *)b)->name);
 }
 
 static int name_functions(const struct counting *c, struct steps *steps)
@@ -185,12 +178,14 @@ static int name_functions(const struct counting *c, struct steps *steps)
 	for (size_t i = 0; i < ADDRESSES; i++) {
 		if (c->at[i].address == 0)
 			continue;
-		symbol_name(c->at[i].address, steps->functions[n].name, sizeof(steps->functions[n].name));
+		symbol_name(c->at[i].address, steps->functions[n].name,
+			sizeof(steps->functions[n].name));
 		steps->functions[n++].count = c->at[i].count;
 	}
 	qsort(steps->functions, n, sizeof(*steps->functions), by_name);
 	for (size_t i = 0; i < n; i++) {
-		if (kept > 0 && strcmp(steps->functions[kept - 1].name, steps->functions[i].name) == 0)
+		if (kept > 0 &&
+			strcmp(steps->functions[kept - 1].name, steps->functions[i].name) == 0)
 			steps->functions[kept - 1].count += steps->functions[i].count;
 		else
 			steps->functions[kept++] = steps->functions[i];
@@ -200,9 +195,10 @@ static int name_functions(const struct counting *c, struct steps *steps)
 	return 0;
 }
 
-int steps_count(void (*work)(void *arg), void *arg, const char *const *watch, struct steps *steps)
+int steps_count(void (*work)(void *arg), void *arg, struct steps *steps)
 {
-	void (*volatile call)(void *) = work; /* a real call: the child waits for its first instruction */
+	void (*volatile call)(void *) =
+		work; /* a real call: the child waits for its first instruction */
 	cpu_set_t allowed, one;
 	struct counting *c;
 	pid_t child, tid = gettid();
@@ -213,8 +209,6 @@ int steps_count(void (*work)(void *arg), void *arg, const char *const *watch, st
 	if (c == MAP_FAILED)
 		return -ENOMEM;
 	c->work = (uintptr_t)work;
-	for (unsigned i = 0; watch != NULL && i < STEPS_WATCH_MAX && watch[i] != NULL; i++)
-		c->watch[i] = symbol_address(watch[i]);
 	/* Both on one CPU: each step hands over twice, and waking another CPU takes ten times as long. */
 	sched_getaffinity(0, sizeof(allowed), &allowed);
 	CPU_ZERO(&one);
@@ -244,7 +238,6 @@ int steps_count(void (*work)(void *arg), void *arg, const char *const *watch, st
 	ret = c->result;
 	if (ret == 0) {
 		steps->total = c->total;
-		memcpy(steps->watched, c->watched, sizeof(c->watched));
 		ret = name_functions(c, steps);
 	}
 unmap:

@@ -20,10 +20,12 @@ struct reader {
 
 static int refuse(const struct reader *r, const config_setting_t *at, const char *what)
 {
-	return error_set(r->err, EINVAL, "", "%s:%u: %s", r->file, config_setting_source_line(at), what);
+	return error_set(
+		r->err, EINVAL, "", "%s:%u: %s", r->file, config_setting_source_line(at), what);
 }
 
-static int check_keys(const struct reader *r, const config_setting_t *group, const char *const *known)
+static int check_keys(
+	const struct reader *r, const config_setting_t *group, const char *const *known)
 {
 	for (int i = 0; i < config_setting_length(group); i++) {
 		const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
@@ -34,7 +36,8 @@ static int check_keys(const struct reader *r, const config_setting_t *group, con
 			found |= strcmp(*k, config_setting_name(s)) == 0;
 		if (found)
 			continue;
-		snprintf(what, sizeof(what), "there is no setting \"%.80s\" here", config_setting_name(s));
+		snprintf(what, sizeof(what), "there is no setting \"%.80s\" here",
+			config_setting_name(s));
 		return refuse(r, s, what);
 	}
 	return 0;
@@ -44,13 +47,17 @@ static const config_setting_t *list_of(const config_setting_t *run, const char *
 {
 	const config_setting_t *s = config_setting_get_member(run, name);
 
-	return s != NULL && (config_setting_is_array(s) || config_setting_is_list(s)) && config_setting_length(s) > 0 ? s : NULL;
+	return s != NULL && (config_setting_is_array(s) || config_setting_is_list(s)) &&
+			       config_setting_length(s) > 0
+		       ? s
+		       : NULL;
 }
 
 /** A list that is there must be one. */
 static int check_lists(const struct reader *r, const config_setting_t *run)
 {
-	static const char *const lists[] = { "scenarios", "flows", "sizes", "memory", "targets", "relative_to" };
+	static const char *const lists[] = { "scenarios", "flows", "sizes", "memory", "isa",
+		"targets", "relative_to" };
 
 	for (size_t i = 0; i < RTE_DIM(lists); i++) {
 		const config_setting_t *s = config_setting_get_member(run, lists[i]);
@@ -58,13 +65,15 @@ static int check_lists(const struct reader *r, const config_setting_t *run)
 
 		if (s == NULL || list_of(run, lists[i]) != NULL)
 			continue;
-		snprintf(what, sizeof(what), "%s is a list: write %s = [ ... ]", lists[i], lists[i]);
+		snprintf(
+			what, sizeof(what), "%s is a list: write %s = [ ... ]", lists[i], lists[i]);
 		return refuse(r, s, what);
 	}
 	return 0;
 }
 
-static int read_scenario(const struct reader *r, const config_setting_t *list, int i, const struct plane_scenario **scenario)
+static int read_scenario(const struct reader *r, const config_setting_t *list, int i,
+	const struct plane_scenario **scenario)
 {
 	const char *name = config_setting_get_string_elem(list, i);
 	char what[160];
@@ -72,11 +81,14 @@ static int read_scenario(const struct reader *r, const config_setting_t *list, i
 	*scenario = name != NULL ? plane_scenario_find(name) : NULL;
 	if (*scenario != NULL)
 		return 0;
-	snprintf(what, sizeof(what), "there is no scenario \"%.80s\": see podlane-bench pipeline --list", name != NULL ? name : "");
+	snprintf(what, sizeof(what),
+		"there is no scenario \"%.80s\": see podlane-bench pipeline --list",
+		name != NULL ? name : "");
 	return refuse(r, list, what);
 }
 
-static int read_number(const struct reader *r, const config_setting_t *s, const char *name, int value, int min, int max)
+static int read_number(const struct reader *r, const config_setting_t *s, const char *name,
+	int value, int min, int max)
 {
 	char what[120];
 
@@ -86,25 +98,39 @@ static int read_number(const struct reader *r, const config_setting_t *s, const 
 	return refuse(r, s, what);
 }
 
-static const struct suite_row *find_row(const struct suite *suite, const struct suite_row *like, const struct plane_scenario *of)
+static const struct suite_row *find_row(
+	const struct suite *suite, const struct suite_row *like, const struct plane_scenario *of)
 {
 	for (size_t i = 0; i < suite->count; i++) {
 		const struct suite_row *row = &suite->rows[i];
 
-		if (row->scenario == of && row->flows == like->flows && row->routes == like->routes && row->cold == like->cold &&
-			strcmp(row->size, like->size) == 0)
+		if (row->scenario == of && row->flows == like->flows &&
+			row->routes == like->routes && row->cold == like->cold &&
+			strcmp(row->size, like->size) == 0 && strcmp(row->isa, like->isa) == 0)
 			return row;
 	}
 	return NULL;
 }
 
-/** Everything of a row but what it is compared with. */
-static int read_row(const struct reader *r, const config_setting_t *run, const int at[4], struct suite_row *row)
+static bool known_isa(const char *name)
 {
-	const config_setting_t *flows = list_of(run, "flows"), *sizes = list_of(run, "sizes"), *memory = list_of(run, "memory"),
+	for (unsigned i = 0; burst_variants[i] != NULL; i++) {
+		if (strcmp(burst_variants[i]->name, name) == 0)
+			return true;
+	}
+	return strcmp(name, "best") == 0;
+}
+
+/** Everything of a row but what it is compared with. */
+static int read_row(
+	const struct reader *r, const config_setting_t *run, const int at[5], struct suite_row *row)
+{
+	const config_setting_t *flows = list_of(run, "flows"), *sizes = list_of(run, "sizes"),
+			       *memory = list_of(run, "memory"), *isa = list_of(run, "isa"),
 			       *targets = list_of(run, "targets");
 	const char *size = sizes != NULL ? config_setting_get_string_elem(sizes, at[2]) : "64";
 	const char *kind = memory != NULL ? config_setting_get_string_elem(memory, at[3]) : "warm";
+	const char *set = isa != NULL ? config_setting_get_string_elem(isa, at[4]) : "best";
 	struct packets_sizes parsed;
 	int n, routes = 0, ret;
 
@@ -117,12 +143,18 @@ static int read_row(const struct reader *r, const config_setting_t *run, const i
 	if (ret < 0)
 		return ret;
 	row->flows = (uint32_t)n;
-	if (size == NULL || strlen(size) >= sizeof(row->size) || !packets_sizes_parse(size, &parsed))
+	if (size == NULL || strlen(size) >= sizeof(row->size) ||
+		!packets_sizes_parse(size, &parsed))
 		return refuse(r, sizes, "sizes takes \"64\" to \"1900\", or \"imix\"");
 	strcpy(row->size, size);
 	if (kind == NULL || (strcmp(kind, "warm") != 0 && strcmp(kind, "cold") != 0))
 		return refuse(r, memory, "memory takes \"warm\" and \"cold\"");
 	row->cold = strcmp(kind, "cold") == 0;
+	if (set == NULL || strlen(set) >= sizeof(row->isa) || !known_isa(set))
+		return refuse(r, isa,
+			"isa takes \"best\" and the names that podlane-bench pipeline --help "
+			"lists");
+	strcpy(row->isa, set);
 	config_setting_lookup_int(run, "routes", &routes);
 	ret = read_number(r, run, "routes", routes, 0, ROUTES_MAX);
 	if (ret < 0)
@@ -131,11 +163,13 @@ static int read_row(const struct reader *r, const config_setting_t *run, const i
 	if (targets != NULL)
 		row->target = config_setting_get_float_elem(targets, at[1]);
 	if (targets != NULL && row->target <= 0)
-		return refuse(r, targets, "targets takes cycles a packet, written with a point (25.0), one for each of flows");
+		return refuse(r, targets,
+			"targets takes cycles a packet, written with a point (25.0), one for each "
+			"of flows");
 	return 0;
 }
 
-static int add_row(const struct reader *r, const config_setting_t *run, const int at[4])
+static int add_row(const struct reader *r, const config_setting_t *run, const int at[5])
 {
 	const config_setting_t *relative = list_of(run, "relative_to");
 	const struct plane_scenario *of;
@@ -150,9 +184,12 @@ static int add_row(const struct reader *r, const config_setting_t *run, const in
 			return ret;
 		row.base = find_row(r->suite, &row, of);
 		if (row.base == NULL)
-			return refuse(r, relative, "relative_to names a row that does not come before this one");
-		if (config_setting_lookup_float(run, "at_most", &row.at_most) != CONFIG_TRUE || row.at_most <= 0)
-			return refuse(r, run, "relative_to needs at_most, written with a point: at_most = 1.3");
+			return refuse(r, relative,
+				"relative_to names a row that does not come before this one");
+		if (config_setting_lookup_float(run, "at_most", &row.at_most) != CONFIG_TRUE ||
+			row.at_most <= 0)
+			return refuse(r, run,
+				"relative_to needs at_most, written with a point: at_most = 1.3");
 	}
 	r->suite->rows[r->suite->count++] = row;
 	return 0;
@@ -165,11 +202,27 @@ static int length(const config_setting_t *run, const char *name)
 	return s != NULL ? config_setting_length(s) : 1;
 }
 
+/** All rows of one scenario of a run. */
+static int add_rows(const struct reader *r, const config_setting_t *run, int at[5])
+{
+	int ret = 0;
+
+	for (at[4] = 0; at[4] < length(run, "isa"); at[4]++) {
+		for (at[3] = 0; at[3] < length(run, "memory"); at[3]++) {
+			for (at[2] = 0; at[2] < length(run, "sizes"); at[2]++) {
+				for (at[1] = 0; ret == 0 && at[1] < length(run, "flows"); at[1]++)
+					ret = add_row(r, run, at);
+			}
+		}
+	}
+	return ret;
+}
+
 static int read_run(const struct reader *r, const config_setting_t *run)
 {
-	static const char *const known[] = { "scenarios", "flows", "sizes", "memory", "routes", "targets", "relative_to", "at_most",
-		NULL };
-	int ret = check_keys(r, run, known), at[4];
+	static const char *const known[] = { "scenarios", "flows", "sizes", "memory", "isa",
+		"routes", "targets", "relative_to", "at_most", NULL };
+	int ret = check_keys(r, run, known), at[5];
 
 	ret = ret < 0 ? ret : check_lists(r, run);
 	if (ret < 0)
@@ -178,18 +231,13 @@ static int read_run(const struct reader *r, const config_setting_t *run)
 		return refuse(r, run, "a run needs scenarios = [ \"...\" ]");
 	if (list_of(run, "targets") != NULL && length(run, "targets") != length(run, "flows"))
 		return refuse(r, run, "targets needs one figure for each of flows");
-	if (list_of(run, "relative_to") != NULL && length(run, "relative_to") != length(run, "scenarios"))
+	if (list_of(run, "relative_to") != NULL &&
+		length(run, "relative_to") != length(run, "scenarios"))
 		return refuse(r, run, "relative_to needs one name for each of scenarios");
 	for (at[0] = 0; at[0] < length(run, "scenarios"); at[0]++) {
-		for (at[3] = 0; at[3] < length(run, "memory"); at[3]++) {
-			for (at[2] = 0; at[2] < length(run, "sizes"); at[2]++) {
-				for (at[1] = 0; at[1] < length(run, "flows"); at[1]++) {
-					ret = add_row(r, run, at);
-					if (ret < 0)
-						return ret;
-				}
-			}
-		}
+		ret = add_rows(r, run, at);
+		if (ret < 0)
+			return ret;
 	}
 	return 0;
 }
@@ -204,7 +252,9 @@ static int read_config(const char *file, config_t *config, struct suite *suite, 
 
 	ret = check_keys(&r, config_root_setting(config), known);
 	config_lookup_int(config, "repeats", &repeats);
-	ret = ret < 0 ? ret : read_number(&r, config_root_setting(config), "repeats", repeats, 1, REPEATS_MAX);
+	ret = ret < 0 ? ret
+		      : read_number(&r, config_root_setting(config), "repeats", repeats, 1,
+				REPEATS_MAX);
 	if (ret < 0)
 		return ret;
 	if (runs == NULL || !config_setting_is_list(runs))
@@ -214,8 +264,9 @@ static int read_config(const char *file, config_t *config, struct suite *suite, 
 		run = config_setting_get_elem(runs, (unsigned)i);
 		if (!config_setting_is_group(run))
 			return refuse(&r, run, "a run is written { scenarios = [ ... ]; ... }");
-		most += (size_t)length(run, "scenarios") * (size_t)length(run, "flows") * (size_t)length(run, "sizes") *
-			(size_t)length(run, "memory");
+		most += (size_t)length(run, "scenarios") * (size_t)length(run, "flows") *
+			(size_t)length(run, "sizes") * (size_t)length(run, "memory") *
+			(size_t)length(run, "isa");
 	}
 	/* Rows point at rows, so the array has its full length from the start. */
 	suite->rows = calloc(most + 1, sizeof(*suite->rows));
@@ -239,7 +290,8 @@ int suite_load(const char *path, struct suite *suite, struct error *err)
 		if (config_error_type(&config) == CONFIG_ERR_FILE_IO)
 			ret = error_set(err, EINVAL, "", "%s cannot be read", path);
 		else
-			ret = error_set(err, EINVAL, "", "%s:%d: %s", path, config_error_line(&config), config_error_text(&config));
+			ret = error_set(err, EINVAL, "", "%s:%d: %s", path,
+				config_error_line(&config), config_error_text(&config));
 	} else {
 		ret = read_config(path, &config, suite, err);
 	}
@@ -255,7 +307,8 @@ int suite_load_text(const char *text, struct suite *suite, struct error *err)
 	*suite = (struct suite){ 0 };
 	config_init(&config);
 	if (config_read_string(&config, text) != CONFIG_TRUE)
-		ret = error_set(err, EINVAL, "", "text:%d: %s", config_error_line(&config), config_error_text(&config));
+		ret = error_set(err, EINVAL, "", "text:%d: %s", config_error_line(&config),
+			config_error_text(&config));
 	else
 		ret = read_config("text", &config, suite, err);
 	config_destroy(&config);

@@ -8,9 +8,10 @@
  *       flows = [ 1000, 100000 ];                  # default [ 1000 ]
  *       sizes = [ "64", "imix" ];                  # default [ "64" ]
  *       memory = [ "warm", "cold" ];               # default [ "warm" ]
+ *       isa = [ "portable", "avx512" ];            # instruction sets of the hit path; default [ "best" ]
  *       routes = 0;                                # default 0
  *       targets = [ 25.0, 35.0 ];                  # TSC cycles a packet, one for each of flows
- *       # or: at most so many times another scenario's measured figure, of the same flows, size and memory, which must
+ *       # or: at most so many times another scenario's measured figure, of the same flows, size, memory and instruction set, which must
  *       # come earlier in the file:
  *       relative_to = [ "ipv4-l3" ];               # one for each of scenarios
  *       at_most = 1.3; } );
@@ -25,9 +26,10 @@ struct suite_row {
 	const struct plane_scenario *scenario;
 	uint32_t flows, routes, repeats;
 	char size[8];
+	char isa[16]; /* "best": as the daemon chooses */
 	bool cold;
-	double target;                  /* 0 = none */
-	const struct suite_row *base;   /* with at_most: the row to compare with, NULL = none */
+	double target;		      /* 0 = none */
+	const struct suite_row *base; /* with at_most: the row to compare with, NULL = none */
 	double at_most;
 };
 

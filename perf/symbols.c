@@ -14,7 +14,7 @@
 
 static struct {
 	bool read;
-	uintptr_t bias;          /* what the loader added to the file's addresses */
+	uintptr_t bias; /* what the loader added to the file's addresses */
 	const Elf64_Sym *symbols;
 	size_t count;
 	const char *strings;
@@ -39,7 +39,8 @@ static void read_table(void)
 	table.read = true;
 	if (fd < 0)
 		return;
-	file = fstat(fd, &st) == 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+	file = fstat(fd, &st) == 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
+				   : MAP_FAILED;
 	close(fd);
 	if (file == MAP_FAILED)
 		return;
@@ -65,7 +66,8 @@ uintptr_t symbol_address(const char *name)
 	if (!table.read)
 		read_table();
 	for (size_t i = 0; i < table.count; i++) {
-		if (is_function(&table.symbols[i]) && strcmp(table.strings + table.symbols[i].st_name, name) == 0)
+		if (is_function(&table.symbols[i]) &&
+			strcmp(table.strings + table.symbols[i].st_name, name) == 0)
 			return table.bias + table.symbols[i].st_value;
 	}
 	return 0;
@@ -81,7 +83,8 @@ void symbol_name(uintptr_t address, char *name, size_t size)
 	for (size_t i = 0; i < table.count; i++) {
 		const Elf64_Sym *s = &table.symbols[i];
 
-		if (is_function(s) && address - table.bias >= s->st_value && address - table.bias < s->st_value + s->st_size) {
+		if (is_function(s) && address - table.bias >= s->st_value &&
+			address - table.bias < s->st_value + s->st_size) {
 			snprintf(name, size, "%s", table.strings + s->st_name);
 			return;
 		}

@@ -177,12 +177,22 @@ static int throughput(struct wire *w, uint32_t repeat, struct error *err)
 	return ret;
 }
 
+static int cacheline_look(const struct wire *w, struct cacheline *result, struct error *err)
+{
+	int ret = w->o.cacheline ? cacheline_measure(w->o.cacheline_cpus[0], w->o.cacheline_cpus[1], result) : 0;
+
+	return ret < 0 ? error_set(err, -ret, NULL, "--cacheline-cpus: CPUs %u and %u: %s", w->o.cacheline_cpus[0],
+				 w->o.cacheline_cpus[1], strerror(-ret))
+		       : 0;
+}
+
 static int one_size(struct wire *w, uint32_t size, uint32_t repeat, struct error *err)
 {
+	struct cacheline after;
 	int ret = wire_size_set(w, size, err);
 
-	if (w->o.cacheline)
-		w->cacheline_before = cacheline_round_trip(w->o.cacheline_cpus[0], w->o.cacheline_cpus[1]);
+	if (ret == 0)
+		ret = cacheline_look(w, &w->cacheline_before, err);
 	if (ret == 0)
 		ret = wire_teach(w, err);
 	if (ret == 0 && w->o.fixed)
@@ -191,9 +201,10 @@ static int one_size(struct wire *w, uint32_t size, uint32_t repeat, struct error
 		ret = throughput(w, repeat, err);
 	if (ret == 0 && w->o.latency_rate > 0)
 		ret = latency_at(w, w->o.latency_rate, 0, repeat, err);
-	if (w->o.cacheline && ret == 0)
-		wire_report_cacheline(
-			w, w->cacheline_before, cacheline_round_trip(w->o.cacheline_cpus[0], w->o.cacheline_cpus[1]));
+	if (ret == 0)
+		ret = cacheline_look(w, &after, err);
+	if (ret == 0 && w->o.cacheline)
+		wire_report_cacheline(w, &w->cacheline_before, &after);
 	return ret;
 }
 

@@ -31,6 +31,7 @@
 #define WIRE_SIZES_MAX	  16
 #define WIRE_LOSSES_MAX	  4
 #define WIRE_ANSWERS_MAX  16
+#define WIRE_RX_QUEUES_MAX 8
 #define WIRE_CLASSES	  3 /* frame sizes of one trial: 1, or IMIX's 3 */
 #define WIRE_SIZE_IMIX	  0u
 #define WIRE_FRAME_MAX	  9600u
@@ -72,6 +73,7 @@ struct wire_options {
 	double rate;	      /* packets a second and direction, WIRE_RATE_MAX */
 	double latency_rate;  /* 0: none */
 	double seconds, resolution, settle, wait; /* resolution: a ratio; settle, wait: seconds */
+	uint32_t rx_queues; /* a port: some devices use a queue of their peer's for each of their threads */
 	uint32_t repeats, buffers, memory_mb;	  /* memory_mb 0: what the buffers need */
 	bool latency, arp, json, no_huge, self_test;
 	int cpu_tx, cpu_rx;	   /* cpu_rx -1: one thread does both */

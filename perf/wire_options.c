@@ -47,6 +47,7 @@ static const char usage_text[] =
 	"  --cacheline-cpus A,B    measure the round trip of a cache line between two CPUs around each size\n"
 	"  --buffers N             packet buffers to send from, a size and direction (8192)\n"
 	"  --memory MB             memory for buffers (what they need)\n"
+	"  --rx-queues N           queues to receive from, a port: OVS sends from each of its threads to another (1)\n"
 	"  --no-huge               4 KiB pages, also when there are hugepages\n"
 	"  --json                  one JSON object a line\n";
 
@@ -74,6 +75,7 @@ enum option_id {
 	OPT_CACHELINE_CPUS,
 	OPT_BUFFERS,
 	OPT_MEMORY,
+	OPT_RX_QUEUES,
 	OPT_NO_HUGE,
 	OPT_JSON,
 	OPT_HELP,
@@ -103,6 +105,7 @@ static const struct option option_table[] = {
 	{ "cacheline-cpus", 1, NULL, OPT_CACHELINE_CPUS },
 	{ "buffers", 1, NULL, OPT_BUFFERS },
 	{ "memory", 1, NULL, OPT_MEMORY },
+	{ "rx-queues", 1, NULL, OPT_RX_QUEUES },
 	{ "no-huge", 0, NULL, OPT_NO_HUGE },
 	{ "json", 0, NULL, OPT_JSON },
 	{ "help", 0, NULL, OPT_HELP },
@@ -290,6 +293,8 @@ static int one(int id, const char *name, struct wire_options *o)
 		return whole(name, optarg, 512, 1u << 20, &o->buffers);
 	case OPT_MEMORY:
 		return whole(name, optarg, 32, 1u << 20, &o->memory_mb);
+	case OPT_RX_QUEUES:
+		return whole(name, optarg, 1, WIRE_RX_QUEUES_MAX, &o->rx_queues);
 	case OPT_NO_HUGE:
 		o->no_huge = true;
 		return 0;
@@ -331,7 +336,7 @@ int wire_options_parse(int argc, char **argv, struct wire_options *o)
 	int id, index = 0, ret;
 
 	*o = (struct wire_options){ .flows = 1, .sizes = { 64 }, .n_sizes = 1, .n_losses = 1, .seconds = 2,
-		.resolution = 0.01, .settle = 0.1, .wait = 10, .repeats = 1, .buffers = 8192, .cpu_tx = -1, .cpu_rx = -1 };
+		.resolution = 0.01, .rx_queues = 1, .settle = 0.1, .wait = 10, .repeats = 1, .buffers = 8192, .cpu_tx = -1, .cpu_rx = -1 };
 	optind = 1;
 	while ((id = getopt_long(argc, argv, "", option_table, &index)) != -1) {
 		ret = one(id, id == '?' ? "" : option_table[index].name, o);

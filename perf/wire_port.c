@@ -3,11 +3,14 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <rte_log.h>
+#include <rte_memory.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -48,7 +51,7 @@ static bool is_pci(const char *device)
 int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct error *err)
 {
 	char prefix[64], memory[16], lcores[48];
-	char *argv[16] = { "podlane-bench" };
+	char *argv[20] = { "podlane-bench" };
 	bool huge = !o->no_huge && hugepages_free_mb() >= memory_mb;
 	bool pci = is_pci(o->device[0]) || is_pci(o->device[1]);
 	int argc = 1;
@@ -70,6 +73,7 @@ int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct erro
 	argv[argc++] = lcores;
 	argv[argc++] = "--no-telemetry";
 	argv[argc++] = "--log-level=lib.eal:4";
+	argv[argc++] = "--log-level=pmd.net.memif:4";
 	/* An allow list that names no NIC: devices are probed one by one. */
 	argv[argc++] = pci ? "--allow=0000:00:00.0" : "--no-pci";
 	if (huge) {
@@ -114,7 +118,7 @@ static int probe(struct wire_port *port, const char *device, struct error *err)
 	return error_set(err, ENODEV, NULL, "port %c: %s is not a network device", port->name, device);
 }
 
-static int configure(struct wire_port *port, uint32_t frame, struct rte_mempool *rx_pool, struct error *err)
+static int configure(struct wire_port *port, uint16_t n_queues, uint32_t frame, struct rte_mempool *rx_pool, struct error *err)
 {
 	struct rte_eth_conf conf = { 0 };
 	struct rte_eth_dev_info info;
@@ -122,21 +126,23 @@ static int configure(struct wire_port *port, uint32_t frame, struct rte_mempool 
 	const char *step = "describe";
 	int ret = rte_eth_dev_info_get(port->id, &info);
 
-	if (ret == 0 && frame > RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN) {
+	/* memif names a limit that it does not have. */
+	if (ret == 0 && frame > RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN && strcmp(info.driver_name, "net_memif") != 0) {
 		conf.rxmode.mtu = frame - RTE_ETHER_HDR_LEN;
-		if (info.max_mtu != 0 && conf.rxmode.mtu > info.max_mtu)
-			return error_set(err, EINVAL, NULL, "port %c: frames of %u bytes need an MTU of %u, it can do %u: lower --sizes",
-				port->name, frame, conf.rxmode.mtu, info.max_mtu);
+		if (conf.rxmode.mtu > info.max_mtu || frame + RTE_ETHER_CRC_LEN > info.max_rx_pktlen)
+			return error_set(err, EINVAL, NULL,
+				"port %c: frames of %u bytes are too long for it: MTU at most %u, frames at most %u: lower --sizes",
+				port->name, frame, info.max_mtu, info.max_rx_pktlen);
 	}
 	if (ret == 0) {
 		step = "configure";
-		ret = rte_eth_dev_configure(port->id, 1, 1, &conf);
+		ret = rte_eth_dev_configure(port->id, n_queues, 1, &conf);
 	}
 	if (ret == 0)
 		ret = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &n_rx, &n_tx);
-	if (ret == 0) {
-		step = "set up the receive queue of";
-		ret = rte_eth_rx_queue_setup(port->id, 0, n_rx, SOCKET_ID_ANY, NULL, rx_pool);
+	for (uint16_t q = 0; q < n_queues && ret == 0; q++) {
+		step = "set up the receive queues of";
+		ret = rte_eth_rx_queue_setup(port->id, q, n_rx, SOCKET_ID_ANY, NULL, rx_pool);
 	}
 	if (ret == 0) {
 		step = "set up the transmit queue of";
@@ -147,25 +153,50 @@ static int configure(struct wire_port *port, uint32_t frame, struct rte_mempool 
 	return 0;
 }
 
+/* memif's driver closes the descriptor of DPDK's own memory when a zero-copy client connects (22.11), so that the next one
+ * has nothing to hand over. A copy of it is put back in its place. */
+static struct {
+	int fd, copy;
+} kept = { -1, -1 };
+
+static int memory_fd(const struct rte_memseg_list *list, const struct rte_memseg *segment, void *arg)
+{
+	(void)list;
+	*(int *)arg = rte_memseg_get_fd(segment);
+	return 1;
+}
+
+static void memory_keep(void)
+{
+	if (kept.copy < 0 && rte_memseg_walk(memory_fd, &kept.fd) == 1 && kept.fd >= 0)
+		kept.copy = fcntl(kept.fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void memory_restore(void)
+{
+	if (kept.copy >= 0 && fcntl(kept.fd, F_GETFD) < 0)
+		dup2(kept.copy, kept.fd);
+}
+
 /** Start the device and wait for its link. A memif client does not connect again by itself: it is started anew. */
 static int start(struct wire_port *port, double wait, struct error *err)
 {
 	double until = seconds() + wait, again = 0;
-	bool started = false;
 
+	rte_log_set_level_pattern("pmd.net.memif", RTE_LOG_CRIT); /* it would report every attempt */
 	do {
 		double now = seconds();
 
-		if (!started && now >= again) {
-			started = rte_eth_dev_start(port->id) == 0;
+		if (!port->started && now >= again) {
+			port->started = rte_eth_dev_start(port->id) == 0;
 			again = now + 0.2;
 		}
-		if (started && !wire_port_lost(port))
+		if (port->started && !wire_port_lost(port))
 			return 0;
 		usleep(2000);
 	} while (!atomic_load(&wire_interrupted) && seconds() < until);
 	return error_set(err, ENOLINK, NULL, "port %c: %s within %.1f s: is the device under test running? (--wait)", port->name,
-		started ? "its link did not come up" : "it does not start", wait);
+		port->started ? "its link did not come up" : "it does not start", wait);
 }
 
 int wire_port_open(struct wire_port *port, const struct wire_options *o, char name, const char *device,
@@ -173,14 +204,19 @@ int wire_port_open(struct wire_port *port, const struct wire_options *o, char na
 {
 	int ret;
 
-	port->name = name;
+	*port = (struct wire_port){ .name = name };
+	memory_keep();
 	ret = probe(port, device, err);
-	if (ret == 0)
-		ret = configure(port, frame, rx_pool, err);
-	if (ret == 0)
-		ret = start(port, o->wait, err);
 	if (ret < 0)
 		return ret;
+	ret = configure(port, (uint16_t)o->rx_queues, frame, rx_pool, err);
+	if (ret == 0)
+		ret = start(port, o->wait, err);
+	memory_restore();
+	if (ret < 0) {
+		wire_port_close(port);
+		return ret;
+	}
 	rte_eth_promiscuous_enable(port->id); /* what cannot do this does not filter */
 	rte_eth_macaddr_get(port->id, (struct rte_ether_addr *)&port->mac);
 	return 0;
@@ -188,7 +224,8 @@ int wire_port_open(struct wire_port *port, const struct wire_options *o, char na
 
 void wire_port_close(struct wire_port *port)
 {
-	rte_eth_dev_stop(port->id);
+	if (port->started)
+		rte_eth_dev_stop(port->id);
 	rte_eth_dev_close(port->id);
 }
 

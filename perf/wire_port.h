@@ -10,6 +10,7 @@
 struct wire_port {
 	uint16_t id;	   /* of the ethdev */
 	char name;	   /* 'a' or 'b' */
+	bool started;
 	struct mac_addr mac;
 };
 

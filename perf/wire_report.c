@@ -98,7 +98,9 @@ static json_t *line_new(const struct wire *w, const struct wire_trial *t, const 
 		json_array_append_new(directions, one);
 	}
 	json_object_set_new(line, "directions", directions);
-	json_object_set_new(line, "cacheline_tsc_before", w->cacheline_before > 0 ? json_integer(w->cacheline_before) : json_null());
+	if (w->o.cacheline)
+		json_object_set_new(line, "cacheline_tsc_before", w->cacheline_before.spin > 0 ? json_integer(w->cacheline_before.spin)
+											       : json_null());
 	return line;
 }
 
@@ -190,15 +192,20 @@ void wire_report_latency(const struct wire *w, const struct wire_trial *t, unsig
 	fflush(stdout);
 }
 
-void wire_report_cacheline(const struct wire *w, long before, long after)
+static json_t *cycles_json(long cycles)
+{
+	return cycles > 0 ? json_integer(cycles) : json_null();
+}
+
+void wire_report_cacheline(const struct wire *w, const struct cacheline *before, const struct cacheline *after)
 {
 	json_t *line;
 	char size[12];
 
 	if (!w->o.json) {
-		printf("%5s   round trip of a cache line between CPUs %u and %u: %ld TSC cycles before, %ld after%s\n",
-			wire_size_name(w->size, size), w->o.cacheline_cpus[0], w->o.cacheline_cpus[1], before, after,
-			before <= 0 || after <= 0 ? " (0: the CPUs were too busy)" : "");
+		printf("%5s   round trip of a cache line between CPUs %u and %u: %ld TSC cycles before, %ld after (with pauses %ld, %ld)%s\n",
+			wire_size_name(w->size, size), w->o.cacheline_cpus[0], w->o.cacheline_cpus[1], before->spin, after->spin,
+			before->pause, after->pause, before->spin == 0 || after->spin == 0 ? " (0: the CPUs were too busy)" : "");
 		fflush(stdout);
 		return;
 	}
@@ -206,7 +213,9 @@ void wire_report_cacheline(const struct wire *w, long before, long after)
 	json_object_set_new(line, "kind", json_string("cacheline"));
 	json_object_set_new(line, "size", w->size == WIRE_SIZE_IMIX ? json_string("imix") : json_integer(w->size));
 	json_object_set_new(line, "cpus", json_pack("[i,i]", (int)w->o.cacheline_cpus[0], (int)w->o.cacheline_cpus[1]));
-	json_object_set_new(line, "cacheline_tsc_before", before > 0 ? json_integer(before) : json_null());
-	json_object_set_new(line, "cacheline_tsc_after", after > 0 ? json_integer(after) : json_null());
+	json_object_set_new(line, "cacheline_tsc_before", cycles_json(before->spin));
+	json_object_set_new(line, "cacheline_tsc_after", cycles_json(after->spin));
+	json_object_set_new(line, "cacheline_pause_tsc_before", cycles_json(before->pause));
+	json_object_set_new(line, "cacheline_pause_tsc_after", cycles_json(after->pause));
 	json_line(line);
 }

@@ -12,6 +12,6 @@ void wire_report_throughput(const struct wire *w, const struct wire_trial *found
 /** Percentiles of a stamped trial, from w->latency. percent: of the throughput, 0 = a rate of the user's. */
 void wire_report_latency(const struct wire *w, const struct wire_trial *t, unsigned percent, uint32_t repeat);
 /** The round trip of a cache line around all trials of a size; only with --cacheline-cpus. */
-void wire_report_cacheline(const struct wire *w, long before, long after);
+void wire_report_cacheline(const struct wire *w, const struct cacheline *before, const struct cacheline *after);
 
 #endif

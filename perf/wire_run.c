@@ -183,10 +183,10 @@ static void receive_other(struct receiver *r, unsigned port, struct rte_mbuf *m,
 		wire_arp_input(r->w->arp, port, m);
 }
 
-static __rte_always_inline uint16_t receive_burst(struct receiver *r, unsigned port, bool stamped)
+static __rte_always_inline uint16_t receive_burst(struct receiver *r, unsigned port, uint16_t queue, bool stamped)
 {
 	struct rte_mbuf *pkts[RX_BURST];
-	uint16_t n = rte_eth_rx_burst(r->w->ports[port].id, 0, pkts, RX_BURST);
+	uint16_t n = rte_eth_rx_burst(r->w->ports[port].id, queue, pkts, RX_BURST);
 	uint64_t now;
 
 	if (n == 0)
@@ -215,8 +215,10 @@ static __rte_always_inline uint16_t receive_burst(struct receiver *r, unsigned p
 static __rte_always_inline void receive_all(struct receiver *r, bool stamped)
 {
 	for (unsigned p = 0; p < r->w->n_ports; p++) {
-		for (unsigned i = 0; i < RX_ROUNDS && receive_burst(r, p, stamped) == RX_BURST; i++)
-			;
+		for (uint16_t q = 0; q < r->w->o.rx_queues; q++) {
+			for (unsigned i = 0; i < RX_ROUNDS && receive_burst(r, p, q, stamped) == RX_BURST; i++)
+				;
+		}
 	}
 }
 

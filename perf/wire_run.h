@@ -3,6 +3,7 @@
 #ifndef PERF_WIRE_RUN_H
 #define PERF_WIRE_RUN_H
 
+#include "perf/cacheline.h"
 #include "perf/wire.h"
 #include "perf/wire_frame.h"
 #include "perf/wire_latency.h"
@@ -22,7 +23,7 @@ struct wire {
 	uint8_t trial;			/* number of the last one, in the tags */
 	struct wire_arp *arp;		/* NULL without --arp */
 	struct wire_latency latency[WIRE_DIRECTIONS]; /* of the last stamped trial */
-	long cacheline_before;	       /* TSC cycles, 0 = not measured */
+	struct cacheline cacheline_before; /* of the current size; 0 = not measured */
 };
 
 /** One direction of a trial. */

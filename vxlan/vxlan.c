@@ -58,16 +58,9 @@ static int vxlan_build(
 
 static bool vxlan_claims(const struct tunnel_table *table, const struct pkt *outer)
 {
-	const uint16_t port =
-		rte_be_to_cpu_16(outer->flags & PKT_V6 ? outer->key6.dport : outer->key4.dport);
-
-	if (outer->proto != IPPROTO_UDP || (outer->flags & PKT_FRAGMENT))
-		return false;
-	for (unsigned i = 0; i < table->n_vxlan_ports; i++) {
-		if (table->vxlan_ports[i] == port)
-			return true;
-	}
-	return false;
+	return outer->proto == IPPROTO_UDP && !(outer->flags & PKT_FRAGMENT) &&
+	       tunnel_is_vxlan_port(
+		       table, outer->flags & PKT_V6 ? outer->key6.dport : outer->key4.dport);
 }
 
 /** A zero checksum is accepted on both families (RFC 7348 section 5, RFC 6935 and 6936), any

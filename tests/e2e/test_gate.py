@@ -68,3 +68,17 @@ def test_bench_measures_and_says_what():
     assert row["scenario"] == "ipv6-vxlan-decap" and row["flows"] == 1 and row["size"] == "imix" and row["memory"] == "warm"
     assert 0 < row["cycles"]["min"] <= row["cycles"]["median"] <= row["cycles"]["max"]
     assert row["instructions"] is None and "parse" in row["stages"]
+
+
+def test_bench_tables():
+    """Small tables, both threads: every look-up finds what it should; figures are not judged."""
+    done = subprocess.run([BENCH, "tables", "--routes", "5000", "--entries", "16384", "--json"], stdout=subprocess.PIPE, text=True,
+                          check=True)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    fib = [r for r in rows if r["table"] == "fib"]
+    flow = [r for r in rows if r["table"] == "flow"]
+    threads = {1, 2} if len(os.sched_getaffinity(0)) > 1 else {1}
+    assert {(r["family"], r["threads"]) for r in fib} == {(f, t) for f in (4, 6) for t in threads}
+    assert {r["fill"] for r in flow} == {10, 25, 50, 75, 90, 95}
+    assert all(r["routes"] == 5000 and r["bytes_per_route"] > 4 and r["update_us"]["median"] > 0 for r in fib)
+    assert all(r["wrong"] == 0 and r["refused"] == 0 and r["insert_pair"]["median"] > 0 and r["expire"]["median"] > 0 for r in flow)

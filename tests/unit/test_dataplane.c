@@ -3,6 +3,7 @@
  * `explain` says is what happens. */
 #include "config/schema.h"
 #include "dataplane/arp_nd.h"
+#include "dataplane/burst.h"
 #include "dataplane/forwarding.h"
 #include "dataplane/generation.h"
 #include "dataplane/loop.h"

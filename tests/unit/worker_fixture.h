@@ -5,6 +5,8 @@
  *
  *   pod:a, pod:b, podlane0  --  node  --  eth0 (192.0.2.1/24, 2001:db8::1/64)
  *
+ * The hit path is the best one for this CPU, or the one the environment's BURST names.
+ *
  * Routes to four peers' pods cover the family pairs of both tunnels: see node_routes().
  */
 #ifndef TESTS_UNIT_WORKER_FIXTURE_H
@@ -12,11 +14,12 @@
 
 #include "dataplane/adjacency.h"
 #include "dataplane/generation.h"
-#include "dataplane/worker_state.h"
+#include "dataplane/burst.h"
 #include "tests/unit/eal.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/vectors.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 
 #define SENT_MAX   512
@@ -307,12 +310,31 @@ static inline void node_worker(void)
 	w->now_ms = 1000;
 }
 
+#define SKIPPED 77 /* what meson calls a test that cannot run here */
+
+static inline void burst_choose(void)
+{
+	const char *name = getenv("BURST");
+	int ret = burst_select(name);
+
+	if (ret == -ENOTSUP) {
+		printf("this CPU does not have what %s needs\n", name);
+		exit(SKIPPED);
+	}
+	if (ret < 0) {
+		fprintf(stderr, "BURST=%s: no such hit path in this build: unset it for the best one\n", name);
+		exit(EXIT_FAILURE);
+	}
+	printf("hit path: %s\n", burst_selected()->name);
+}
+
 /** Once a process; then before each case: full ICMP budget, empty flow table, every port open. */
 static inline void node_start(void)
 {
 	struct error err;
 
 	if (w == NULL) {
+		burst_choose();
 		eal_start();
 		pool = eal_pool("packets", POOL_COUNT, 2048);
 		CU_ASSERT_FATAL(

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The hit path. See burst.h; meson compiles this file once an instruction set, with BURST its name.
+ *
+ * Plain packets (plain.h) of known flows are done here from end to end. All others leave for worker.c, one by one, and
+ * come back into the lists between parsing and lookup, so that the packets of a flow stay in order. While somebody
+ * watches (observe.h) no packet is plain.
+ */
+#include "dataplane/burst.h"
+
+#include "dataplane/adjacency.h"
+#include "dataplane/flow_lookup.h"
+#include "dataplane/rewrite.h"
+#if defined(__AVX512BW__)
+#include "dataplane/tunnel_quad.h"
+#endif
+
+#define BURST_PASTE(a, b)   a##b
+#define BURST_JOIN(a, b)    BURST_PASTE(a, b)
+#define BURST_FUNCTION(name) BURST_JOIN(name, BURST) /* profiles tell the instruction sets apart */
+#define BURST_TEXT(isa)   #isa
+#define BURST_NAME(isa)   BURST_TEXT(isa)
+
+/* --- parse ---------------------------------------------------------------------------------------------------- */
+
+/** Take entry v->n, whose key is there, into the list. */
+static __rte_always_inline void list_plain(struct vector *v, struct rte_mbuf *m, uint8_t *ip, uint16_t len)
+{
+	v->m[v->n] = m;
+	v->ip[v->n] = ip;
+	v->plain_len[v->n] = len;
+	v->n++;
+}
+
+/** Hash all keys and have their buckets fetched. A loop of its own: the multiplications wait for each other, and only a
+ * short loop lets the processor see enough packets at once to fill the time. */
+static __rte_always_inline void list_hash(struct worker *w, struct vector *v, bool v6)
+{
+	const struct flow_table *flows = w->flows;
+	const uint32_t n = v->n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const uint64_t hash = v6 ? flow_hash6(flows, &v->pkts[i].key6) : flow_hash4(flows, &v->pkts[i].key4);
+		const _Atomic uint64_t *bucket = flow_bucket(&flows->pool[v6], hash);
+
+		rte_prefetch0((const void *)(uintptr_t)bucket);
+		v->hash[i] = hash;
+		v->buckets[i] = bucket;
+	}
+}
+
+/** Look at all buffers: have the headers fetched, note where they are; a frame that cannot be plain gets length 0. */
+static __rte_always_inline void note_frames(struct worker *w, const struct port *in, uint16_t n, bool underlay)
+{
+	const uint16_t id = in->id;
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = w->pkts[i];
+		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+
+		rte_prefetch0(frame);
+		if (underlay) /* inner headers */
+			rte_prefetch0(frame + RTE_CACHE_LINE_MIN_SIZE);
+		m->port = id;
+		bytes += rte_pktmbuf_pkt_len(m);
+		w->frames[i] = frame;
+		w->frame_len[i] = plain_mbuf(m) ? rte_pktmbuf_data_len(m) : 0;
+	}
+	counter_add(&w->counters->received, n);
+	counter_add(&w->counters->port[id].rx_packets, n);
+	counter_add(&w->counters->port[id].rx_bytes, bytes);
+}
+
+/** What is not plain. */
+static __rte_noinline void parse_other(struct worker *w, struct port *in, struct rte_mbuf *m, bool open)
+{
+	struct pkt p = { .m = m };
+	struct vector *v;
+
+	if (!worker_parse(w, in, &p, open))
+		return;
+	v = &w->vector[(p.flags & PKT_V6) != 0];
+	v->pkts[v->n] = p;
+	list_plain(v, p.m, NULL, NOT_PLAIN);
+}
+
+/** A frame that a tunnel brings, if the worker has seen its like: see tunnel_memo.h. */
+static __rte_always_inline bool parse_tunnel(struct worker *w, struct tunnel_memos *memos, struct rte_mbuf *m, uint8_t *frame)
+{
+	struct vector *v = w->vector;
+	unsigned version;
+	uint8_t *ip;
+	uint16_t len = tunnel_memo_decap(tunnel_memo_of(memos, frame), w->tables->tunnels, m, &v[0].pkts[v[0].n],
+		&v[1].pkts[v[1].n], &ip, &version);
+
+	if (unlikely(len == 0))
+		return false;
+	counter_add(&w->counters->events[EVENT_decapsulated], 1);
+	list_plain(&v[version == 6], m, ip, len);
+	return true;
+}
+
+/** One that comes in no tunnel. */
+static __rte_always_inline bool parse_ip(struct worker *w, const struct port *in, struct rte_mbuf *m, uint8_t *ip,
+	uint32_t avail, bool underlay, bool v6)
+{
+	struct vector *v = &w->vector[v6];
+	struct pkt *p = &v->pkts[v->n];
+	uint16_t len = v6 ? plain_parse6(ip, avail, in->id, p) : plain_parse4(ip, avail, in->id, p);
+
+	if (unlikely(len == 0))
+		return false;
+	/* On an uplink, what may be a tunnel's is for the long way, which keeps a memo of it. */
+	if (underlay && tunnel_is_vxlan_port(w->tables->tunnels, v6 ? p->key6.dport : p->key4.dport))
+		return false;
+	list_plain(v, m, ip, len);
+	return true;
+}
+
+/** Packet i; `memos` on uplinks. @return whether it was plain, and is in a list. */
+static __rte_always_inline bool parse_plain(struct worker *w, const struct port *in, uint64_t l2, uint16_t i,
+	struct tunnel_memos *memos)
+{
+	const bool underlay = memos != NULL;
+	struct rte_mbuf *m = w->pkts[i];
+	uint8_t *frame = w->frames[i], *ip = frame + RTE_ETHER_HDR_LEN;
+	const uint32_t len = w->frame_len[i];
+	uint64_t word;
+	uint16_t type;
+
+	if (unlikely(len < RTE_ETHER_HDR_LEN))
+		return false;
+	if (underlay && len >= TUNNEL_MEMO_V4 && likely(parse_tunnel(w, memos, m, frame)))
+		return true;
+	memcpy(&word, frame, sizeof(word));
+	memcpy(&type, frame + 12, sizeof(type));
+	if (unlikely((word & PLAIN_L2_MASK) != l2))
+		return false;
+	if (likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
+		return parse_ip(w, in, m, ip, len - RTE_ETHER_HDR_LEN, underlay, false);
+	if (likely(type == RTE_BE16(RTE_ETHER_TYPE_IPV6)))
+		return parse_ip(w, in, m, ip, len - RTE_ETHER_HDR_LEN, underlay, true);
+	return false;
+}
+
+static __rte_always_inline void parse_range(
+	struct worker *w, struct port *in, uint64_t l2, uint16_t from, uint16_t to, struct tunnel_memos *memos)
+{
+	for (uint16_t i = from; i < to; i++) {
+		if (unlikely(!parse_plain(w, in, l2, i, memos)))
+			parse_other(w, in, w->pkts[i], true);
+	}
+}
+
+#if defined(__AVX512BW__)
+static __rte_noinline void parse_four(
+	struct worker *w, struct port *in, uint64_t l2, uint16_t from, struct tunnel_memos *memos)
+{
+	if (memos != NULL)
+		parse_range(w, in, l2, from, (uint16_t)(from + 4), memos);
+	else
+		parse_range(w, in, l2, from, (uint16_t)(from + 4), NULL);
+}
+
+/** Four at a time, as long as there are four. @return how many packets are done. */
+static __rte_noinline uint16_t parse_quads(struct worker *w, struct port *in, uint64_t l2, uint16_t n)
+{
+	const struct plain_quad q = plain_quad_for(true, l2, PLAIN_L2_MASK, in->id);
+	struct vector *v = &w->vector[0];
+	uint16_t i;
+
+	for (i = 0; i + 4 <= n; i = (uint16_t)(i + 4)) {
+		const struct plain_quad_headers h = plain_quad_headers_load(&w->frames[i]);
+		const uint32_t at = v->n;
+		__m512i key;
+		__m128i len;
+
+		if (unlikely(!plain_quad_parse4(&q, &h, plain_quad_low(&w->frame_len[i]), &key, &len))) {
+			parse_four(w, in, l2, i, NULL);
+			continue;
+		}
+		plain_quad_store(key, len, &v->pkts[at], &v->plain_len[at]);
+		memcpy(&v->m[at], &w->pkts[i], 4 * sizeof(v->m[0]));
+		_mm256_storeu_si256((__m256i *)&v->ip[at],
+			_mm256_add_epi64(_mm256_loadu_si256((const __m256i *)&w->frames[i]),
+				_mm256_set1_epi64x(RTE_ETHER_HDR_LEN)));
+		v->n = at + 4;
+	}
+	return i;
+}
+
+/** The same on an uplink, for packets that come in tunnels. */
+static __rte_noinline uint16_t parse_tunnel_quads(
+	struct worker *w, struct port *in, uint64_t l2, uint16_t n, struct tunnel_memos *memos)
+{
+	const struct tunnel_table *table = w->tables->tunnels;
+	const struct tunnel_quads quads = tunnel_quads_for();
+	struct vector *v = &w->vector[0];
+	uint64_t decapsulated = 0;
+	uint16_t i;
+
+	for (i = 0; i + 4 <= n; i = (uint16_t)(i + 4)) {
+		const uint32_t at = v->n;
+		uint16_t strip;
+		__m512i key;
+		__m128i len;
+
+		strip = tunnel_quad_parse(
+			&quads, memos, table, &w->frames[i], &w->frame_len[i], &key, &len, &v->ip[at]);
+		if (unlikely(strip == 0)) {
+			parse_four(w, in, l2, i, memos);
+			continue;
+		}
+		plain_quad_store(key, len, &v->pkts[at], &v->plain_len[at]);
+		for (unsigned k = 0; k < 4; k++) {
+			struct rte_mbuf *m = w->pkts[i + k];
+
+			tunnel_memo_strip(m, strip);
+			v->m[at + k] = m;
+		}
+		v->n = at + 4;
+		decapsulated += 4;
+	}
+	counter_add(&w->counters->events[EVENT_decapsulated], decapsulated);
+	return i;
+}
+#endif
+
+static __rte_noinline void BURST_FUNCTION(stage_parse_)(struct worker *w, struct port *in, uint16_t n)
+{
+	const bool open = atomic_load_explicit(&in->forwarding, memory_order_acquire);
+	const uint64_t l2 = plain_l2(&in->mac);
+	uint16_t done = 0;
+
+	w->vector[0].n = w->vector[1].n = 0;
+	w->vector[0].ahead = w->vector[1].ahead = 0;
+	if (in->role == PORT_UPLINK)
+		note_frames(w, in, n, true);
+	else
+		note_frames(w, in, n, false);
+	if (unlikely(!open || w->observer != NULL)) {
+		for (uint16_t i = 0; i < n; i++)
+			parse_other(w, in, w->pkts[i], open);
+	} else if (in->role == PORT_UPLINK) {
+		struct tunnel_memos *memos = worker_memos(w, in);
+
+#if defined(__AVX512BW__)
+		done = parse_tunnel_quads(w, in, l2, n, memos);
+#endif
+		parse_range(w, in, l2, done, n, memos);
+	} else {
+#if defined(__AVX512BW__)
+		done = parse_quads(w, in, l2, n);
+#endif
+		parse_range(w, in, l2, done, n, NULL);
+	}
+	list_hash(w, &w->vector[0], false);
+	list_hash(w, &w->vector[1], true);
+}
+
+/* --- lookup --------------------------------------------------------------------------------------------------- */
+
+static __rte_noinline void BURST_FUNCTION(stage_lookup_)(struct worker *w)
+{
+	struct vector *v = w->vector;
+
+	if (v[0].n > 0)
+		flow_match(w->flows, v[0].hash, v[0].buckets, v[0].index, v[0].n, false);
+	if (v[1].n > 0)
+		flow_match(w->flows, v[1].hash, v[1].buckets, v[1].index, v[1].n, true);
+}
+
+/* --- forward -------------------------------------------------------------------------------------------------- */
+
+/** A TTL one lower, RFC 1624. TTL, protocol and checksum are one word. */
+static __rte_always_inline void ttl_decrement4(uint8_t *ip)
+{
+#if RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN
+	uint32_t word;
+
+	memcpy(&word, ip + 8, sizeof(word));
+	/* 0x0100 more in the checksum, one less in the TTL; 0xffff, the other zero, is never written. */
+	word += (word >= 0xfffe0000u ? 0x20000u : 0x10000u) - 1;
+	memcpy(ip + 8, &word, sizeof(word));
+#else
+	uint32_t sum = ((uint32_t)ip[10] << 8 | ip[11]) + 0x0100u;
+
+	sum += sum >= 0xffff;
+	ip[8]--;
+	ip[10] = (uint8_t)(sum >> 8);
+	ip[11] = (uint8_t)sum;
+#endif
+}
+
+/** A plain packet that fits its adjacency. */
+static __rte_always_inline void forward_plain(struct worker *w, struct tx_buffer *tx, struct rte_mbuf *m, uint8_t *ip,
+	uint64_t hash, uint16_t len, const struct adjacency *adj, bool v6)
+{
+	const uint32_t frame = (uint32_t)len + adj->header_len;
+	const int64_t off = ip - (uint8_t *)m->buf_addr - adj->header_len;
+	struct rewrite_inner inner = { .hash = hash, .len = len, .v6 = v6 };
+
+	if (unlikely(off < 0)) {
+		worker_drop(w, m, DROP_no_buffer);
+		return;
+	}
+	if (v6) {
+		ip[7]--;
+		inner.tos = (uint8_t)(ip[0] << 4 | ip[1] >> 4);
+		inner.df = true;
+	} else {
+		ttl_decrement4(ip);
+		inner.tos = ip[1];
+		inner.df = ip[6] & 0x40;
+	}
+	m->data_off = (uint16_t)off;
+	m->data_len = (uint16_t)frame;
+	m->pkt_len = frame;
+	if (likely(adj->type == ADJ_REWRITE))
+		rewrite_ether(ip, adj, v6);
+	else
+		rewrite_tunnel(ip, adj, &inner, w->ip_id++);
+	if (unlikely(tx->count == 0))
+		w->tx_dirty[w->tx_dirty_count++] = adj->port;
+	tx->bytes += frame;
+	tx->pkts[tx->count++] = m;
+}
+
+static __rte_noinline void forward_other(struct worker *w, const struct port *in, struct vector *v, uint32_t i, bool v6)
+{
+	struct pkt *p = &v->pkts[i];
+	struct flow *flow = flow_confirm(w->flows, p, v->hash[i], v->index[i], v6);
+
+	if (v->index[i] == 0 && i >= v->ahead)
+		slow_miss_ahead(w, v, i, v6);
+	p->m = v->m[i];
+	p->hash = v->hash[i];
+	if (v->plain_len[i] == NOT_PLAIN) {
+		worker_flow(w, in, p, flow, v6);
+		return;
+	}
+	p->l2_len = (uint8_t)(v->ip[i] - rte_pktmbuf_mtod(p->m, uint8_t *));
+	worker_plain_left(w, in, p, flow, v6);
+}
+
+static __rte_always_inline void forward_all(struct worker *w, const struct port *in, struct vector *v, bool v6)
+{
+	const struct flow_pool *pool = &w->flows->pool[v6];
+	struct tx_buffer *const tx = w->tx;
+	const uint32_t epoch = w->epoch, now = w->now_ms, n = v->n;
+	uint64_t others = 0, encapsulated = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const uint16_t len = v->plain_len[i];
+		struct flow *flow = flow_at(pool, v->index[i], v6);
+		const struct adjacency *adj;
+
+		/* Entry 0 is nobody's: its key is all zero. */
+		if (unlikely(!flow_key_equal(flow_key(flow, v6), &v->pkts[i], v6) ||
+			    atomic_load_explicit(&flow->epoch, memory_order_acquire) != epoch))
+			goto other;
+		adj = adjacency_get(flow_decision_get(flow).adjacency);
+		if (unlikely(len > adj->plain_mtu))
+			goto other;
+		counter_add(&flow->packets, 1);
+		counter_add(&flow->bytes, len);
+		atomic_store_explicit(&flow->last_seen, now, memory_order_relaxed);
+		encapsulated += adj->type == ADJ_TUNNEL;
+		forward_plain(w, &tx[adj->port], v->m[i], v->ip[i], v->hash[i], len, adj, v6);
+		continue;
+	other:
+		forward_other(w, in, v, i, v6);
+		others++;
+	}
+	counter_add(&w->counters->events[EVENT_flow_hit], n - others);
+	counter_add(&w->counters->events[EVENT_encapsulated], encapsulated);
+}
+
+static __rte_noinline void BURST_FUNCTION(stage_forward_)(struct worker *w, struct port *in)
+{
+	if (w->vector[0].n > 0)
+		forward_all(w, in, &w->vector[0], false);
+	if (w->vector[1].n > 0)
+		forward_all(w, in, &w->vector[1], true);
+}
+
+static void BURST_FUNCTION(stages_)(struct worker *w, struct port *in, uint16_t n)
+{
+	BURST_FUNCTION(stage_parse_)(w, in, n);
+	BURST_FUNCTION(stage_lookup_)(w);
+	BURST_FUNCTION(stage_forward_)(w, in);
+}
+
+extern const struct burst_stages BURST_FUNCTION(burst_);
+const struct burst_stages BURST_FUNCTION(burst_) = {
+	.name = BURST_NAME(BURST),
+	.burst = BURST_FUNCTION(stages_),
+	.parse = BURST_FUNCTION(stage_parse_),
+	.lookup = BURST_FUNCTION(stage_lookup_),
+	.forward = BURST_FUNCTION(stage_forward_),
+};
