@@ -128,11 +128,15 @@ static __rte_always_inline uint16_t tunnel_memo_decap(const struct tunnel_memo *
 	}
 	if (*version == 4) {
 		inner_len = plain_parse4(inner, len - off, ZONE_TUNNEL, p4);
+		if (unlikely(inner_len == 0))
+			return 0;
 		inner_ecn = inner[1] & 3;
 		udp = inner[9] == IPPROTO_UDP;
 		port_be = p4->key4.dport;
 	} else if (likely(*version == 6)) {
 		inner_len = plain_parse6(inner, len - off, ZONE_TUNNEL, p6);
+		if (unlikely(inner_len == 0))
+			return 0;
 		inner_ecn = inner[1] >> 4 & 3;
 		udp = inner[6] == IPPROTO_UDP;
 		port_be = p6->key6.dport;
@@ -140,7 +144,7 @@ static __rte_always_inline uint16_t tunnel_memo_decap(const struct tunnel_memo *
 		return 0;
 	}
 	/* RFC 6040 section 4.2: nothing changes when the outer field says nothing, or the same. */
-	if (unlikely(inner_len == 0 || (ecn != 0 && ecn != inner_ecn)))
+	if (unlikely(ecn != 0 && ecn != inner_ecn))
 		return 0;
 	/* Perhaps a tunnel in a tunnel. */
 	if (unlikely(udp && tunnel_is_vxlan_port(table, port_be)))
