@@ -292,8 +292,8 @@ static __rte_always_inline void ttl_decrement4(uint8_t *ip)
 #endif
 }
 
-/** A plain packet that fits its adjacency. */
-static __rte_always_inline void forward_plain(struct worker *w, struct tx_buffer *tx, struct rte_mbuf *m, uint8_t *ip,
+/** A plain packet that fits its adjacency. @return whether it has gone into a tunnel. */
+static __rte_always_inline bool forward_plain(struct worker *w, struct tx_buffer *tx, struct rte_mbuf *m, uint8_t *ip,
 	uint64_t hash, uint16_t len, const struct adjacency *adj, bool v6)
 {
 	const uint32_t frame = (uint32_t)len + adj->header_len;
@@ -302,7 +302,7 @@ static __rte_always_inline void forward_plain(struct worker *w, struct tx_buffer
 
 	if (unlikely(off < 0)) {
 		worker_drop(w, m, DROP_no_buffer);
-		return;
+		return false;
 	}
 	if (v6) {
 		ip[7]--;
@@ -324,6 +324,7 @@ static __rte_always_inline void forward_plain(struct worker *w, struct tx_buffer
 		w->tx_dirty[w->tx_dirty_count++] = adj->port;
 	tx->bytes += frame;
 	tx->pkts[tx->count++] = m;
+	return adj->type == ADJ_TUNNEL;
 }
 
 static __rte_noinline void forward_other(struct worker *w, const struct port *in, struct vector *v, uint32_t i, bool v6)
@@ -365,8 +366,7 @@ static __rte_always_inline void forward_all(struct worker *w, const struct port 
 		counter_add(&flow->packets, 1);
 		counter_add(&flow->bytes, len);
 		atomic_store_explicit(&flow->last_seen, now, memory_order_relaxed);
-		encapsulated += adj->type == ADJ_TUNNEL;
-		forward_plain(w, &tx[adj->port], v->m[i], v->ip[i], v->hash[i], len, adj, v6);
+		encapsulated += forward_plain(w, &tx[adj->port], v->m[i], v->ip[i], v->hash[i], len, adj, v6);
 		continue;
 	other:
 		forward_other(w, in, v, i, v6);

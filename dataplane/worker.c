@@ -186,12 +186,14 @@ void worker_emit(struct worker *w, struct rte_mbuf *m, const struct pkt *p, uint
 {
 	if (unlikely(w->observer != NULL && adj->type == ADJ_TUNNEL))
 		observe_point(w->observer, OBSERVE_INNER, m, adj->port, DROP_NONE);
-	if (unlikely(!rewrite_prepend(m, adj, p, ip_len, w->ip_id++))) {
+	if (unlikely(!rewrite_prepend(m, adj, p, ip_len, w->ip_id))) {
 		worker_drop(w, m, DROP_no_buffer);
 		return;
 	}
-	if (adj->type == ADJ_TUNNEL)
+	if (adj->type == ADJ_TUNNEL) {
+		w->ip_id++;
 		counter_add(&w->counters->events[EVENT_encapsulated], 1);
+	}
 	WORKER_TRACE(w, m, "output", "%s", adj->text);
 	worker_output(w, adj->port, m);
 }

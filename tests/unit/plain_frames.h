@@ -6,7 +6,7 @@
 
 #include "dataplane/plain.h"
 
-#define PLAIN_ROOM 512
+#define PLAIN_ROOM 2048
 
 static const struct mac_addr plain_mac = { { 2, 0x70, 0x6f, 0x64, 0x6c, 1 } };
 
