@@ -11,11 +11,8 @@ int ip_addr_parse(const char *text, struct ip_addr *addr)
 {
 	struct ip_addr parsed = { 0 };
 
-	if (inet_pton(AF_INET, text, parsed.bytes) == 1)
-		parsed.family = IP_V4;
-	else if (inet_pton(AF_INET6, text, parsed.bytes) == 1)
-		parsed.family = IP_V6;
-	else
+	parsed.family = strchr(text, ':') != NULL ? IP_V6 : IP_V4;
+	if (inet_pton(parsed.family == IP_V6 ? AF_INET6 : AF_INET, text, parsed.bytes) != 1)
 		return -EINVAL;
 	*addr = parsed;
 	return 0;
@@ -69,21 +66,90 @@ int mac_addr_parse(const char *text, struct mac_addr *mac)
 	return 0;
 }
 
+/* Written by hand: the C library formats through printf, which a million routes notice. */
+
+static char *put_decimal(char *at, unsigned value)
+{
+	if (value >= 100)
+		*at++ = (char)('0' + value / 100);
+	if (value >= 10)
+		*at++ = (char)('0' + value / 10 % 10);
+	*at++ = (char)('0' + value % 10);
+	return at;
+}
+
+static char *put_v4(char *at, const uint8_t *bytes)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		if (i > 0)
+			*at++ = '.';
+		at = put_decimal(at, bytes[i]);
+	}
+	return at;
+}
+
+static char *put_group(char *at, unsigned value)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (unsigned shift = 12; shift > 0; shift -= 4) {
+		if (value >> shift != 0)
+			*at++ = digits[value >> shift & 15];
+	}
+	*at++ = digits[value & 15];
+	return at;
+}
+
+/* RFC 5952: the longest run of two or more zero groups, the first of equals, becomes "::"; an IPv4 address within an
+ * IPv6 one (RFC 4291 section 2.5.5) stays dotted. */
+static char *put_v6(char *at, const uint8_t *bytes)
+{
+	unsigned groups[8], run = 0, best = 8, best_len = 1;
+
+	for (unsigned i = 0; i < 8; i++) {
+		groups[i] = (unsigned)bytes[2 * i] << 8 | bytes[2 * i + 1];
+		run = groups[i] == 0 ? run + 1 : 0;
+		if (run > best_len) {
+			best_len = run;
+			best = i + 1 - run;
+		}
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == best) {
+			*at++ = ':';
+			i += best_len - 1;
+			if (i == 7)
+				*at++ = ':';
+			continue;
+		}
+		if (i > 0)
+			*at++ = ':';
+		if (i == 6 && best == 0 && (best_len == 6 || (best_len == 5 && groups[5] == 0xffff)))
+			return put_v4(at, bytes + 12);
+		at = put_group(at, groups[i]);
+	}
+	return at;
+}
+
+static char *put_address(char *at, const struct ip_addr *addr)
+{
+	if (addr->family == IP_NONE)
+		return (char *)memcpy(at, "none", sizeof("none")) + strlen("none");
+	return addr->family == IP_V4 ? put_v4(at, addr->bytes) : put_v6(at, addr->bytes);
+}
+
 const char *ip_addr_format(const struct ip_addr *addr, char *buf)
 {
-	int af = addr->family == IP_V4 ? AF_INET : AF_INET6;
-
-	if (addr->family == IP_NONE)
-		snprintf(buf, IP_TEXT_MAX, "none");
-	else
-		inet_ntop(af, addr->bytes, buf, IP_TEXT_MAX);
+	*put_address(buf, addr) = '\0';
 	return buf;
 }
 
 const char *ip_prefix_format(const struct ip_prefix *prefix, char *buf)
 {
-	ip_addr_format(&prefix->addr, buf);
-	snprintf(buf + strlen(buf), 5, "/%u", prefix->len);
+	char *at = put_address(buf, &prefix->addr);
+
+	*at++ = '/';
+	*put_decimal(at, prefix->len) = '\0';
 	return buf;
 }
 

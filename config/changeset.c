@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXPECT_AHEAD 8 /* edits: by then the cache line is there */
+
 /* What a set learns while it is read: its edits against the present model, in apply order. Behind a pointer, since
  * reading does not change what the set means. */
 struct edits {
@@ -135,28 +137,48 @@ void changeset_free(struct changeset *set)
 	free(set);
 }
 
+static int edits_reserve(struct edits *edits, size_t more)
+{
+	size_t room = edits->room == 0 ? 8 : edits->room;
+	struct change *grown;
+
+	if (edits->used + more <= edits->room)
+		return name_index_reserve(&edits->index, more);
+	while (room < edits->used + more)
+		room *= 2;
+	if (room > UINT32_MAX)
+		return -ENOMEM;
+	grown = realloc(edits->items, room * sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	edits->items = grown;
+	edits->room = (uint32_t)room;
+	return name_index_reserve(&edits->index, more);
+}
+
+int changeset_reserve(struct changeset *set, size_t more)
+{
+	return edits_reserve(set->edits, more);
+}
+
+void changeset_expect(const struct changeset *set, enum object_type type, const char *name)
+{
+	name_index_prefetch(&set->base->tables[type].index, name_hash(name, 0));
+	name_index_prefetch(&set->edits->index, edit_hash(type, name));
+}
+
 /* Takes the references of change. */
 static int edit_add(struct edits *edits, struct change change)
 {
-	if (edits->used == edits->room) {
-		uint32_t room = edits->room == 0 ? 8 : edits->room * 2;
-		struct change *grown = realloc(edits->items, room * sizeof(*grown));
-
-		if (grown == NULL)
-			goto unref;
-		edits->items = grown;
-		edits->room = room;
+	if (edits_reserve(edits, 1) < 0) {
+		object_unref(change.before);
+		object_unref(change.after);
+		return -ENOMEM;
 	}
-	if (name_index_reserve(&edits->index, 1) < 0)
-		goto unref;
 	edits->items[edits->used] = change;
 	name_index_add(&edits->index, edit_hash(change_type(&change), change_name(&change)),
 		edits->used++);
 	return 0;
-unref:
-	object_unref(change.before);
-	object_unref(change.after);
-	return -ENOMEM;
 }
 
 static struct object *ref_or_null(struct object *obj)
@@ -174,6 +196,10 @@ int changeset_put(struct changeset *set, struct object *obj, struct error *err)
 	edits->listed = false;
 	change.before = ref_or_null(model_find(set->base, obj->type, obj->name));
 	at = edit_find(edits, obj->type, obj->name);
+	if (change.before != NULL)
+		obj->row = change.before->row;
+	else if (at != NAME_INDEX_NONE && edits->items[at].after->row != 0)
+		obj->row = edits->items[at].after->row;
 	if (at != NAME_INDEX_NONE)
 		edit_drop(edits, at);
 	if (change_is_empty(&change)) {
@@ -332,15 +358,26 @@ static struct changeset *changeset_reverse(const struct changeset *set)
 	return reverse;
 }
 
+static void table_expect(const struct model *model, const struct change *change)
+{
+	name_index_prefetch(&model->tables[change_type(change)].index, name_hash(change_name(change), 0));
+}
+
 void model_apply(struct model *model, struct changeset *set, struct changeset **undo)
 {
 	size_t count;
 	const struct change *changes = changeset_changes(set, &count);
 
+	for (size_t type = 0; type < OBJECT_TYPE_COUNT; type++) {
+		if (set->edits->added[type] > 0)
+			table_reserve(&model->tables[type], (size_t)set->edits->added[type]);
+	}
 	for (size_t i = 0; i < count; i++) {
 		const struct change *change = &changes[i];
 		struct object_table *table = &model->tables[change_type(change)];
 
+		if (i + EXPECT_AHEAD < count)
+			table_expect(model, &changes[i + EXPECT_AHEAD]);
 		if (change->before != NULL)
 			claims_remove(model->claims, change->before);
 		if (change->after != NULL) {

@@ -254,6 +254,11 @@ static int via_check(const struct object *obj, size_t i, struct error *err)
 	bool uplink = via->uplink[0] != '\0';
 	char field[40], text[IP_TEXT_MAX];
 
+	/* Texts only for a refusal: a million routes notice. */
+	if (address + peer + pod == 1 && (!uplink || address) &&
+		(!address || (via->address.family == obj->route.prefix.addr.family &&
+				     (uplink || !ip_addr_is_link_local(&via->address)))))
+		return 0;
 	snprintf(field, sizeof(field), "via/%zu", i);
 	if (address + peer + pod > 1)
 		return object_error(obj, err, field,
@@ -274,8 +279,6 @@ static int via_check(const struct object *obj, size_t i, struct error *err)
 		return object_error(
 			obj, err, field, "%s goes with an address only: remove it", field);
 	}
-	if (!address)
-		return 0;
 	snprintf(field, sizeof(field), "via/%zu/address", i);
 	ip_addr_format(&via->address, text);
 	if (via->address.family != obj->route.prefix.addr.family)
@@ -283,10 +286,7 @@ static int via_check(const struct object *obj, size_t i, struct error *err)
 			"%s is IPv%u: an IPv%u route needs an IPv%u next hop", text,
 			via->address.family, obj->route.prefix.addr.family,
 			obj->route.prefix.addr.family);
-	if (!uplink && ip_addr_is_link_local(&via->address))
-		return object_error(
-			obj, err, field, "%s is link-local: add the uplink it is on", text);
-	return 0;
+	return object_error(obj, err, field, "%s is link-local: add the uplink it is on", text);
 }
 
 static bool via_same(const struct route_via *a, const struct route_via *b)

@@ -25,6 +25,23 @@ struct object *table_find(const struct object_table *table, const char *name)
 	return at != NAME_INDEX_NONE ? table->objects[at] : NULL;
 }
 
+void table_reserve(struct object_table *table, size_t more)
+{
+	size_t room = table->room == 0 ? 16 : table->room;
+
+	if (more > table->n_vacant && table->used + more - table->n_vacant > table->room) {
+		while (room < table->used + more - table->n_vacant)
+			room *= 2;
+		if (room > UINT32_MAX)
+			out_of_memory(room);
+		table->room = (uint32_t)room;
+		table->objects = must_realloc(table->objects, room * sizeof(*table->objects));
+		table->order = must_realloc(table->order, room * sizeof(*table->order));
+	}
+	if (name_index_reserve(&table->index, more) < 0)
+		out_of_memory(0);
+}
+
 void table_put(struct object_table *table, struct object *obj)
 {
 	uint32_t hash = name_hash(obj->name, 0), at = table_position(table, obj->name, hash);
@@ -38,13 +55,7 @@ void table_put(struct object_table *table, struct object *obj)
 	if (table->n_vacant > 0) {
 		at = table->vacant[--table->n_vacant];
 	} else {
-		if (table->used == table->room) {
-			table->room = table->room == 0 ? 16 : table->room * 2;
-			table->objects =
-				must_realloc(table->objects, table->room * sizeof(*table->objects));
-			table->order =
-				must_realloc(table->order, table->room * sizeof(*table->order));
-		}
+		table_reserve(table, 1);
 		at = table->used++;
 	}
 	if (name_index_reserve(&table->index, 1) < 0)

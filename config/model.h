@@ -141,6 +141,7 @@ struct object {
 	enum object_origin origin;
 	uint32_t refs;                  /* control thread only, not atomic */
 	unsigned line;                  /* in file, from 1; 0 = unknown */
+	uint64_t row;                   /* where the state store keeps the object of this name; 0 = nowhere yet */
 	char *name;                     /* key within the type; routes: canonical prefix text */
 	const char *file;               /* where it was read, NULL for the API; shared, lives for ever */
 	union {
@@ -186,7 +187,12 @@ struct change {
 struct changeset;
 struct changeset *changeset_new(const struct model *base); /* NULL when out of memory */
 void changeset_free(struct changeset *set);
-/** Add or replace an object. Takes the reference, also on failure. @return 0 or -ENOMEM. */
+/** Make room for that many more edits: spares a large set its growing in steps. @return 0 or -ENOMEM. */
+int changeset_reserve(struct changeset *set, size_t more);
+/** A hint that this name will be put or deleted a few calls later. Changes nothing. */
+void changeset_expect(const struct changeset *set, enum object_type type, const char *name);
+/** Add or replace an object, which gets the row of the one before it. Takes the reference, also on failure. @return 0 or
+ * -ENOMEM. */
 int changeset_put(struct changeset *set, struct object *obj, struct error *err);
 /** @return 0, -ENOENT when neither the base nor the set has it, -ENOMEM. */
 int changeset_delete(struct changeset *set, enum object_type type, const char *name, struct error *err);

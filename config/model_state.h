@@ -31,6 +31,7 @@ struct model {
 	uint64_t version; /* commits so far */
 };
 
+void table_reserve(struct object_table *table, size_t more);
 void table_put(struct object_table *table, struct object *obj);
 void table_remove(struct object_table *table, const char *name);
 struct object *table_find(const struct object_table *table, const char *name);

@@ -25,6 +25,12 @@ uint32_t name_hash(const char *text, uint32_t seed);
 int name_index_reserve(struct name_index *index, size_t more);
 /** Add, with room reserved. */
 void name_index_add(struct name_index *index, uint32_t hash, uint32_t position);
+/** Have the place of a hash in the cache by the time it is asked for: a large index is all cache misses otherwise. */
+static inline void name_index_prefetch(const struct name_index *index, uint32_t hash)
+{
+	if (index->slots != NULL)
+		__builtin_prefetch(&index->slots[hash & index->mask]);
+}
 /** Walk the positions of a hash: *cursor begins at 0 and belongs to the walk. @return NAME_INDEX_NONE at the end. */
 uint32_t name_index_next(const struct name_index *index, uint32_t hash, uint32_t *cursor);
 /** Remove one pair, which is there. */

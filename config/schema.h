@@ -84,6 +84,9 @@ const struct field *schema_field(const struct object_schema *schema, const char 
  * the path of the field. null stands for the default, and a list of one may come without its brackets. @return 0, -EINVAL or -ENOMEM; *out has one reference and is of
  * ORIGIN_API: see object_set_source. */
 int object_from_json(enum object_type type, const json_t *json, struct object **out, struct error *err);
+/** object_from_json of a JSON text: about five times faster for what is plainly right, routes above all. Any thread, once each
+ * type has been read. @return also -EBADMSG: the text is not JSON, or a key is given twice; err says where. */
+int object_from_text(enum object_type type, const char *text, size_t len, struct object **out, struct error *err);
 /** RFC 7396 merge: fields present in patch replace those of base, null restores the default. The name cannot change;
  * a masked secret ("***") keeps the secret. Origin and place are those of base. */
 int object_merge_json(const struct object *base, const json_t *patch, struct object **out, struct error *err);

@@ -168,31 +168,20 @@ static int check_reference(const struct check *c, size_t i, enum object_type typ
 		what, name);
 }
 
-static int check_next_hop(const struct check *c, size_t i, const struct route_via *via)
+static int refuse_next_hop(const struct check *c, size_t i, const struct route_via *via, const struct claim *claim)
 {
-	struct ip_prefix prefix = { via->address, (uint8_t)ip_family_bits(via->address.family) };
 	char text[IP_TEXT_MAX], owner[LABEL_MAX], field[40];
 
-	if (via->address.family == IP_NONE)
-		return 0;
 	snprintf(field, sizeof(field), "via/%zu/address", i);
 	ip_addr_format(&via->address, text);
-	if (ip_addr_is_link_local(&via->address) && via->address.family == IP_V6)
-		return 0;
-	for (const struct claim *claim = prefix_map_get(&c->claims->map, &prefix); claim != NULL;
-		claim = claim->next) {
-		if (claim->kind == CLAIM_POD)
-			return object_error(c->obj, c->err, field,
-				"%s is the address of a pod: write pod = \"%s\" instead", text,
-				claim->owner->name);
-		if (claim->kind >= CLAIM_UPLINK && claim->kind <= CLAIM_GATEWAY)
-			return object_error(c->obj, c->err, field,
-				"%s is %s %s, which is this node: write the address of another",
-				text, claim_text(claim->kind),
-				owner_text(claim->owner, owner, sizeof(owner)));
-	}
-	if (covered(c->claims, &via->address, CLAIM_SUBNET, via->uplink))
-		return 0;
+	if (claim != NULL && claim->kind == CLAIM_POD)
+		return object_error(c->obj, c->err, field,
+			"%s is the address of a pod: write pod = \"%s\" instead", text,
+			claim->owner->name);
+	if (claim != NULL)
+		return object_error(c->obj, c->err, field,
+			"%s is %s %s, which is this node: write the address of another", text,
+			claim_text(claim->kind), owner_text(claim->owner, owner, sizeof(owner)));
 	if (via->uplink[0] != '\0')
 		return object_error(c->obj, c->err, field,
 			"%s is on no subnet of uplink %s: write an address there, or add the "
@@ -202,6 +191,25 @@ static int check_next_hop(const struct check *c, size_t i, const struct route_vi
 		"%s is on no uplink's subnet: write an address there, or add the subnet to an "
 		"uplink",
 		text);
+}
+
+static int check_next_hop(const struct check *c, size_t i, const struct route_via *via)
+{
+	struct ip_prefix prefix = { via->address, (uint8_t)ip_family_bits(via->address.family) };
+
+	if (via->address.family == IP_NONE)
+		return 0;
+	if (ip_addr_is_link_local(&via->address) && via->address.family == IP_V6)
+		return 0;
+	for (const struct claim *claim = prefix_map_get(&c->claims->map, &prefix); claim != NULL;
+		claim = claim->next) {
+		if (claim->kind == CLAIM_POD ||
+			(claim->kind >= CLAIM_UPLINK && claim->kind <= CLAIM_GATEWAY))
+			return refuse_next_hop(c, i, via, claim);
+	}
+	return covered(c->claims, &via->address, CLAIM_SUBNET, via->uplink)
+		       ? 0
+		       : refuse_next_hop(c, i, via, NULL);
 }
 
 /* What a host route leads elsewhere must not be here. */

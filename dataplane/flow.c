@@ -40,7 +40,7 @@ struct flow_table *flow_table_new(const struct flow_table_conf *conf)
 		return NULL;
 	table->bytes = bytes;
 	table->n_workers = conf->n_workers;
-	table->run = RTE_MIN((uint32_t)FLOW_CHAIN, RTE_MAX(1u, smallest / (8 * conf->n_workers)));
+	table->run = RTE_MIN((uint32_t)FLOW_RUN, RTE_MAX(1u, smallest / (8 * conf->n_workers)));
 	flow_table_set_timeout(table, conf->timeout_ms);
 	table->negative_timeout_ms = RTE_MIN(conf->negative_timeout_ms, (uint32_t)INT32_MAX);
 	if (getrandom(&table->secret, sizeof(table->secret), 0) != sizeof(table->secret) ||

@@ -31,6 +31,7 @@
 
 #define FLOW_BUCKET_SLOTS 8
 #define FLOW_CHAIN	  64   /* most indices handed over at once, and of one grace period */
+#define FLOW_RUN	  256  /* fresh indices at once: each half has pages of its own, see fresh_take */
 #define FLOW_BATCHES	  64   /* grace periods a worker waits for at once */
 #define FLOW_ZONES	  1025 /* zones of ports by number, all others (tunnels) together */
 #define FLOW_FILL	  6    /* a bucket this full makes an insert look at the key's other one */
@@ -64,7 +65,8 @@ struct flow_batch {
 /** A worker's part of a pool. Its own thread only. */
 struct flow_local {
 	uint32_t free;		   /* chain */
-	uint32_t fresh, fresh_end; /* run of fresh indices */
+	uint32_t fresh, fresh_end; /* half a run of fresh indices, not empty unless the other is */
+	uint32_t other, other_end; /* the other half, which the next index but one comes from */
 	uint32_t open;		   /* chain of the batch that has no token yet */
 	uint32_t open_count;
 	unsigned first, count; /* FIFO of batches */

@@ -11,6 +11,8 @@
 #ifndef DATAPLANE_PLAIN_QUAD_H
 #define DATAPLANE_PLAIN_QUAD_H
 
+#if defined(__AVX512BW__)
+
 #include "dataplane/plain.h"
 
 #include <immintrin.h>
@@ -49,6 +51,8 @@ static const struct plain_quad_constants plain_quad_constants = {
 	.offset = { 0xf0, 0xf0, 0xf0, 0xf0 },
 	.syn = { RTE_TCP_SYN_FLAG << 8, RTE_TCP_SYN_FLAG << 8, RTE_TCP_SYN_FLAG << 8, RTE_TCP_SYN_FLAG << 8 },
 };
+
+static_assert(offsetof(struct plain_quad_constants, ecn) % 16 == 0, "lanes are loaded aligned");
 
 /** What does not change in a burst. */
 struct plain_quad {
@@ -187,4 +191,5 @@ static __rte_always_inline void plain_quad_store(__m512i key, __m128i len, struc
 	_mm_storeu_si128((__m128i *)&p[3].key4, _mm512_extracti32x4_epi32(key, 3));
 }
 
+#endif
 #endif

@@ -5,6 +5,8 @@
 #ifndef DATAPLANE_TUNNEL_QUAD_H
 #define DATAPLANE_TUNNEL_QUAD_H
 
+#if defined(__AVX512BW__)
+
 #include "dataplane/plain_quad.h"
 #include "dataplane/tunnel_memo.h"
 
@@ -80,4 +82,5 @@ static __rte_always_inline uint16_t tunnel_quad_parse(const struct tunnel_quads 
 	return vxlan ? 50 : 34;
 }
 
+#endif
 #endif

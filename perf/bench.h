@@ -41,6 +41,8 @@ const char *bench_machine(void);
 /** Subcommands; each parses its own arguments and returns an exit code. */
 int bench_pipeline(int argc, char **argv);
 int bench_tables(int argc, char **argv);
+int bench_change(int argc, char **argv);
+int bench_workers(int argc, char **argv);
 int bench_wire(int argc, char **argv);
 int bench_cacheline(int argc, char **argv);
 

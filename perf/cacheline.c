@@ -165,6 +165,13 @@ int cacheline_measure(unsigned cpu_a, unsigned cpu_b, struct cacheline *result)
 	return result->pause < 0 ? (int)result->pause : 0;
 }
 
+long cacheline_round_trip(unsigned cpu_a, unsigned cpu_b)
+{
+	struct cacheline trip;
+
+	return cacheline_measure(cpu_a, cpu_b, &trip) == 0 ? trip.spin : 0;
+}
+
 int cacheline_cpus_parse(const char *text, unsigned cpus[2])
 {
 	char end;

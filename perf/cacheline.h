@@ -15,6 +15,8 @@ struct cacheline {
  * not change the median, unless it leaves too little time. Takes at most about 0.5 s. @return 0 or -errno (-EINVAL: not a
  * CPU this process may use). */
 int cacheline_measure(unsigned cpu_a, unsigned cpu_b, struct cacheline *result);
+/** The round trip without pauses alone, for a line of text; 0 when it cannot be measured. */
+long cacheline_round_trip(unsigned cpu_a, unsigned cpu_b);
 /** "0,1": two different CPUs. @return 0 or -EINVAL. */
 int cacheline_cpus_parse(const char *text, unsigned cpus[2]);
 

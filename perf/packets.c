@@ -237,7 +237,7 @@ void packets_prepare(struct packets *set, uint32_t first_flow)
 
 	for (uint32_t i = 0, turn = 0; i < c->count; i++, turn = turn + 1 == set->pattern_len ? 0 : turn + 1) {
 		uint32_t flow = c->scenario->work == PLANE_NEW_FLOW
-			? first_flow + i : (uint32_t)(((uint64_t)(first_flow + i) * 2654435761u) % c->flows);
+			? first_flow + i : c->first + (uint32_t)(((uint64_t)(first_flow + i) * 2654435761u) % c->flows);
 		const struct packets_template *t = &set->templates[set->pattern[turn]];
 		struct rte_mbuf *m = set->m[i];
 		uint16_t ports_be[2];

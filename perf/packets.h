@@ -26,6 +26,7 @@ double packets_sizes_mean(const struct packets_sizes *sizes);
 struct packets_conf {
 	const struct plane_scenario *scenario;
 	uint32_t flows;        /* NEW_FLOW: every packet has a flow of its own instead */
+	uint32_t first;        /* number of the first flow: sets may have flows of their own */
 	uint32_t count;        /* packets; plane_conf.buffers must allow for them */
 	struct packets_sizes sizes;
 	bool reply;            /* what the other end of the same flows sends back (L3: pod:b; encap <-> decap) */

@@ -10,9 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK	     256   /* elements a thread takes at a time */
-#define PARALLEL_MIN 20000 /* fewer are read sooner than a thread starts */
-#define HELPERS_MAX  3
+#define EXPECT_AHEAD 8 /* edits */
 
 /* One edit as read: put `object`, or delete (type, name). */
 struct edit {
@@ -113,16 +111,20 @@ static const struct object_schema *slice_schema(const struct slice *slice)
 	return NULL;
 }
 
-/** The common change, {"op":"put","type":T,"object":{...}} in any order: only the object needs the
- * JSON parser. @return its text, or false for any other. */
-static bool is_plain_put(
-	const struct slice *element, const struct object_schema **schema, struct slice *object)
+/* The common changes, {"op":"put","type":T,"object":{...}} and {"op":"delete","type":T,"name":"..."} in any order. */
+struct plain {
+	const struct object_schema *schema;
+	struct slice object, name; /* one of them; the name with its quotes */
+};
+
+/** @return false for any other change: let the JSON parser look at it. */
+static bool is_plain(const struct slice *element, struct plain *plain)
 {
 	struct slice cursor = *element, key, value, op = { 0 }, type = { 0 };
 	unsigned members = 0;
 	int ret;
 
-	*object = (struct slice){ 0 };
+	*plain = (struct plain){ 0 };
 	while ((ret = bulk_member(&cursor, &key, &value)) == 1) {
 		members++;
 		if (slice_is(&key, "\"op\""))
@@ -130,31 +132,52 @@ static bool is_plain_put(
 		else if (slice_is(&key, "\"type\""))
 			type = value;
 		else if (slice_is(&key, "\"object\""))
-			*object = value;
+			plain->object = value;
+		else if (slice_is(&key, "\"name\""))
+			plain->name = value;
 	}
-	if (ret < 0 || members != 3 || object->len == 0 || type.len < 2 ||
-		!slice_is(&op, "\"put\""))
+	if (ret < 0 || members != 3 || type.len < 2)
 		return false;
-	*schema = slice_schema(&type);
-	return *schema != NULL;
+	plain->schema = slice_schema(&type);
+	return plain->schema != NULL &&
+	       slice_is(&op, plain->object.len != 0 ? "\"put\"" : "\"delete\"");
+}
+
+/** @return 0, -ENOMEM, or 1 when the name is not plain after all. */
+static int read_plain_delete(const struct plain *plain, struct edit *edit)
+{
+	const struct slice *name = &plain->name;
+
+	if (plain->schema->singleton || name->len < 2 || name->at[0] != '"')
+		return 1;
+	for (size_t i = 1; i < name->len - 1; i++) {
+		if (name->at[i] < 0x20 || name->at[i] == '"' || name->at[i] == '\\')
+			return 1;
+	}
+	edit->type = plain->schema->type;
+	edit->name = strndup(name->at + 1, name->len - 2);
+	return edit->name != NULL ? 0 : -ENOMEM;
 }
 
 static int read_element(const struct slice *element, struct edit *edit, struct error *err)
 {
-	const struct object_schema *schema;
-	struct slice text;
+	struct plain plain;
 	json_error_t why;
 	json_t *json;
-	bool plain = is_plain_put(element, &schema, &text);
-	int ret;
+	int ret = is_plain(element, &plain) ? 0 : 1;
 
-	if (!plain)
-		text = *element;
-	json = json_loadb(text.at, text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+	if (ret == 0 && plain.object.len != 0)
+		return object_from_text(plain.schema->type, plain.object.at, plain.object.len,
+			&edit->object, err);
+	if (ret == 0)
+		ret = read_plain_delete(&plain, edit);
+	if (ret <= 0)
+		return ret == 0 ? 0 : error_set(err, ENOMEM, NULL, "out of memory");
+	json = json_loadb(
+		element->at, element->len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
 	if (json == NULL)
 		return -EBADMSG;
-	ret = plain ? object_from_json(schema->type, json, &edit->object, err)
-		    : read_json(json, edit, err);
+	ret = read_json(json, edit, err);
 	json_decref(json);
 	return ret;
 }
@@ -207,14 +230,26 @@ static bool read_one(size_t i, void *arg)
 	return ret == 0;
 }
 
+static void expect(const struct changeset *set, const struct edit *edit)
+{
+	if (edit->object != NULL)
+		changeset_expect(set, edit->object->type, edit->object->name);
+	else
+		changeset_expect(set, edit->type, edit->name);
+}
+
 static int put_edits(
 	struct reading *r, const struct model *model, struct changeset *set, struct error *err)
 {
-	int ret = 0;
+	int ret = changeset_reserve(set, r->count);
 
+	if (ret < 0)
+		return error_set(err, ENOMEM, NULL, "out of memory");
 	for (size_t i = 0; ret == 0 && i < r->count; i++) {
 		struct edit *edit = &r->edits[i];
 
+		if (i + EXPECT_AHEAD < r->count)
+			expect(set, &edit[EXPECT_AHEAD]);
 		if (edit->object != NULL) {
 			const struct object *before =
 				model_find(model, edit->object->type, edit->object->name);

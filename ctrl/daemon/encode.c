@@ -94,35 +94,28 @@ static_assert(offsetof(struct route, via_count) - offsetof(struct route, via) ==
 		      offsetof(struct addr_list, count),
 	"a list like any other");
 
-/** Without quotes. IPv4 by hand: the C library's way goes through printf, which a million routes
- * notice. */
-static void add_bare_address(struct text *text, const struct ip_addr *addr)
-{
-	char buf[IP_TEXT_MAX];
-
-	if (addr->family == IP_V6)
-		add(text, ip_addr_format(addr, buf));
-	for (unsigned i = 0; addr->family == IP_V4 && i < 4; i++) {
-		if (i > 0)
-			text_add(text, ".", 1);
-		add_uint(text, addr->bytes[i]);
-	}
-}
-
 static void add_address(struct text *text, const struct ip_addr *addr)
 {
-	text_add(text, "\"", 1);
-	add_bare_address(text, addr);
-	text_add(text, "\"", 1);
+	char buf[IP_TEXT_MAX + 2];
+	size_t len;
+
+	buf[0] = '"';
+	ip_addr_format(addr, buf + 1);
+	len = strlen(buf);
+	buf[len] = '"';
+	text_add(text, buf, len + 1);
 }
 
 static void add_prefix(struct text *text, const struct ip_prefix *prefix)
 {
-	text_add(text, "\"", 1);
-	add_bare_address(text, &prefix->addr);
-	text_add(text, "/", 1);
-	add_uint(text, prefix->len);
-	text_add(text, "\"", 1);
+	char buf[PREFIX_TEXT_MAX + 2];
+	size_t len;
+
+	buf[0] = '"';
+	ip_prefix_format(prefix, buf + 1);
+	len = strlen(buf);
+	buf[len] = '"';
+	text_add(text, buf, len + 1);
 }
 
 /** Reading gives the field this value when it is left out. */

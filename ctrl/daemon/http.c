@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define LARGE_BODY (4u << 20) /* bytes */
 
 static const struct {
 	enum evhttp_cmd_type type;
@@ -120,12 +123,30 @@ int request_query_uint(const struct request *req, const char *name, uint64_t max
 	return 0;
 }
 
+/** A large body moves out of its thousands of chains into memory of large pages, which the kernel clears in a fraction of the
+ * time of small ones. */
+static const char *take_large_body(struct request *req, struct evbuffer *in, size_t len)
+{
+	void *body = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (body == MAP_FAILED)
+		return NULL;
+	madvise(body, len, MADV_HUGEPAGE);
+	req->large_body = body;
+	req->large_size = len;
+	evbuffer_remove(in, body, len);
+	return body;
+}
+
 const char *request_body(struct request *req, size_t *len)
 {
 	struct evbuffer *in = evhttp_request_get_input_buffer(req->ev);
 
-	*len = evbuffer_get_length(in);
-	return *len == 0 ? "" : (const char *)evbuffer_pullup(in, -1);
+	*len = req->large_body != NULL ? req->large_size : evbuffer_get_length(in);
+	if (*len == 0 || req->large_body != NULL)
+		return *len == 0 ? "" : req->large_body;
+	return *len > LARGE_BODY ? take_large_body(req, in, *len)
+				 : (const char *)evbuffer_pullup(in, -1);
 }
 
 int request_body_json(struct request *req, json_t **out, struct error *err)
@@ -440,6 +461,8 @@ void http_on_request(struct evhttp_request *ev, void *arg)
 	ret = dispatch(server, &req, &err);
 	if (ret < 0)
 		reply_problem(&req, 0, ret, &err);
+	if (req.large_body != NULL)
+		munmap(req.large_body, req.large_size);
 	evhttp_clear_headers(&req.query);
 	for (size_t i = 0; i < req.n_segments; i++)
 		free(req.segments[i]);

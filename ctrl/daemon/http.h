@@ -32,6 +32,9 @@ struct request {
 	size_t n_segments;
 	struct evkeyvalq query;
 	bool pretty; /* ?pretty */
+	/* The body after request_body took it out of libevent's buffer; NULL = still there, or small. */
+	char *large_body;
+	size_t large_size;
 };
 
 /** A query parameter an endpoint understands; any other is refused. */

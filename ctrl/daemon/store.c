@@ -6,7 +6,6 @@
 #include "ctrl/daemon/encode.h"
 #include "ctrl/daemon/store_file.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -77,109 +76,103 @@ const char *store_column(sqlite3_stmt *stmt, int i)
 
 /* Writing. */
 
-static void bind_key(sqlite3_stmt *stmt, const struct object *obj)
+static void bind_text(sqlite3_stmt *stmt, int i, const char *text)
 {
-	sqlite3_bind_text(stmt, 1, object_schemas[obj->type].name, -1, SQLITE_STATIC);
-	sqlite3_bind_text(stmt, 2, obj->name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(stmt, i, text, -1, SQLITE_STATIC);
 }
 
-static int write_object(struct store *store, sqlite3_stmt *stmt, const struct object *obj,
-	struct text *text, struct error *err)
+/** The columns origin and json, which both tables end with. */
+static int bind_object(
+	sqlite3_stmt *stmt, int i, const struct object *obj, struct text *text, struct error *err)
 {
 	text->len = 0;
 	object_encode(obj, ENCODE_STORE, text);
 	if (text->failed)
 		return error_set(err, ENOMEM, NULL, "out of memory");
-	bind_key(stmt, obj);
-	sqlite3_bind_int(stmt, 3, (int)obj->origin);
-	sqlite3_bind_text(stmt, 4, text->data, (int)text->len, SQLITE_STATIC);
-	return step(store, stmt, obj->name, err);
+	sqlite3_bind_int(stmt, i, (int)obj->origin);
+	sqlite3_bind_text(stmt, i + 1, text->data, (int)text->len, SQLITE_STATIC);
+	return 0;
+}
+
+/* A change and the row it is about. In the order of rows, a million of them touch each page of the table once. */
+struct row_change {
+	uint64_t row;
+	const struct change *change;
+};
+
+static int by_row(const void *a, const void *b)
+{
+	const struct row_change *x = a, *y = b;
+
+	return (x->row > y->row) - (x->row < y->row);
+}
+
+/** Give the objects that are new their rows, and put the changes into order. */
+static struct row_change *place(struct store *store, const struct change *changes, size_t count)
+{
+	struct row_change *list = malloc((count + 1) * sizeof(*list));
+	bool in_order = true;
+
+	for (size_t i = 0; list != NULL && i < count; i++) {
+		struct object *after = changes[i].after;
+
+		if (after != NULL && after->row == 0)
+			after->row = ++store->last_row;
+		list[i].row = after != NULL ? after->row : changes[i].before->row;
+		list[i].change = &changes[i];
+		in_order = in_order && (i == 0 || list[i].row > list[i - 1].row);
+	}
+	if (list != NULL && !in_order)
+		qsort(list, count, sizeof(*list), by_row);
+	return list;
+}
+
+static int write_object(
+	struct store *store, const struct row_change *item, struct text *text, struct error *err)
+{
+	const struct object *before = item->change->before, *after = item->change->after;
+	sqlite3_stmt *stmt = after != NULL ? store->put : store->delete;
+	int ret = 0;
+
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)item->row);
+	if (after != NULL) {
+		bind_text(stmt, 2, object_schemas[after->type].name);
+		ret = bind_object(stmt, 3, after, text, err);
+	}
+	return ret < 0 ? ret : step(store, stmt, (after != NULL ? after : before)->name, err);
 }
 
 /** What puts things back: the object before, or for an added one its name without content. */
 static int write_undo(
-	struct store *store, const struct change *change, struct text *text, struct error *err)
+	struct store *store, const struct row_change *item, struct text *text, struct error *err)
 {
-	if (change->before != NULL)
-		return write_object(store, store->put_undo, change->before, text, err);
-	bind_key(store->put_undo, change->after);
-	sqlite3_bind_null(store->put_undo, 3);
-	sqlite3_bind_null(store->put_undo, 4);
-	return step(store, store->put_undo, change->after->name, err);
-}
+	const struct object *before = item->change->before;
+	const struct object *obj = before != NULL ? before : item->change->after;
+	sqlite3_stmt *stmt = store->put_undo;
+	int ret = 0;
 
-/* In key order a B-tree is appended to instead of searched: a third of the time for large
- * batches. */
-struct sort_key {
-	uint64_t head
-		[2]; /* first bytes of the name, comparable as numbers; most names differ there */
-	const struct change *change;
-	uint8_t rank; /* of the type's name among the types */
-};
-
-static const struct object *either(const struct change *change)
-{
-	return change->after != NULL ? change->after : change->before;
-}
-
-static int by_key(const void *a, const void *b)
-{
-	const struct sort_key *x = a, *y = b;
-
-	if (x->rank != y->rank)
-		return x->rank < y->rank ? -1 : 1;
-	for (size_t i = 0; i < 2; i++) {
-		if (x->head[i] != y->head[i])
-			return x->head[i] < y->head[i] ? -1 : 1;
+	sqlite3_bind_int64(stmt, 1, (sqlite3_int64)item->row);
+	bind_text(stmt, 2, object_schemas[obj->type].name);
+	bind_text(stmt, 3, obj->name);
+	if (before != NULL) {
+		ret = bind_object(stmt, 4, before, text, err);
+	} else {
+		sqlite3_bind_null(stmt, 4);
+		sqlite3_bind_null(stmt, 5);
 	}
-	return strcmp(either(x->change)->name, either(y->change)->name);
-}
-
-static void make_key(const struct change *change, struct sort_key *key)
-{
-	const struct object *obj = either(change);
-	char head[16] = { 0 };
-
-	memcpy(head, obj->name, strnlen(obj->name, sizeof(head)));
-	for (size_t i = 0; i < 2; i++) {
-		memcpy(&key->head[i], head + i * 8, 8);
-		key->head[i] = be64toh(key->head[i]);
-	}
-	key->change = change;
-	key->rank = 0;
-	for (size_t t = 0; t < OBJECT_TYPE_COUNT; t++) {
-		if (strcmp(object_schemas[t].name, object_schemas[obj->type].name) < 0)
-			key->rank++;
-	}
-}
-
-static struct sort_key *sorted(const struct change *changes, size_t count)
-{
-	struct sort_key *list = malloc((count + 1) * sizeof(*list));
-
-	if (list == NULL)
-		return NULL;
-	for (size_t i = 0; i < count; i++)
-		make_key(&changes[i], &list[i]);
-	qsort(list, count, sizeof(*list), by_key);
-	return list;
+	return ret < 0 ? ret : step(store, stmt, obj->name, err);
 }
 
 static int write_changes(struct store *store, const struct store_write *write, struct error *err)
 {
-	struct sort_key *list = sorted(write->changes, write->count);
+	struct row_change *list = place(store, write->changes, write->count);
 	struct text text = { 0 };
 	int ret = list != NULL ? 0 : error_set(err, ENOMEM, NULL, "out of memory");
 
 	for (size_t i = 0; ret == 0 && i < write->count; i++) {
-		if (list[i].change->after != NULL) {
-			ret = write_object(store, store->put, list[i].change->after, &text, err);
-		} else {
-			bind_key(store->delete, list[i].change->before);
-			ret = step(store, store->delete, list[i].change->before->name, err);
-		}
+		ret = write_object(store, &list[i], &text, err);
 		if (ret == 0 && write->keep_undo)
-			ret = write_undo(store, list[i].change, &text, err);
+			ret = write_undo(store, &list[i], &text, err);
 	}
 	text_free(&text);
 	free(list);
@@ -264,10 +257,9 @@ int store_rollback(struct store *store, const struct txn_record *record, struct 
 	const struct store_write end = { .record = record, .drop_undo = true };
 	int ret = run(store,
 		"BEGIN IMMEDIATE;"
-		"INSERT OR REPLACE INTO object SELECT type, name, origin, json FROM undo WHERE "
-		"json IS NOT NULL;"
-		"DELETE FROM object WHERE (type, name) IN (SELECT type, name FROM undo WHERE json "
-		"IS NULL)",
+		"INSERT OR REPLACE INTO object SELECT id, type, origin, json FROM undo WHERE json "
+		"IS NOT NULL;"
+		"DELETE FROM object WHERE id IN (SELECT id FROM undo WHERE json IS NULL)",
 		"rollback", err);
 
 	if (ret == 0)

@@ -2,9 +2,9 @@
 /** What survives a restart, in SQLite: the committed objects, a transaction that still waits for
  * its confirmation with everything needed to undo it, and the history. Control thread only.
  *
- * One transaction of the daemon is one transaction here: after a crash at any moment the file
- * holds the state before or the state after. Write-ahead log, synchronous=NORMAL: a power cut may
- * lose the last transactions, never part of one.
+ * One transaction of the daemon is one transaction here: after a crash of the daemon (kill -9 too) at any moment the file
+ * holds the state before or the state after. Write-ahead log, synchronous=NORMAL: a commit is in the kernel's hands, and
+ * on the disk a few seconds later. A power cut or a crash of the kernel may lose the last transactions, never part of one.
  */
 #ifndef CTRL_DAEMON_STORE_H
 #define CTRL_DAEMON_STORE_H
@@ -74,7 +74,7 @@ bool store_find(struct store *store, uint64_t id, struct txn_record *record);
 uint64_t store_last_id(struct store *store);
 /** Caller frees; NULL when none is stored. */
 char *store_file_hash(struct store *store);
-/** Now and then, when idle: move the log into the file. */
+/** Now and then: move the log into the file, in a thread of its own. */
 void store_checkpoint(struct store *store);
 /** Bytes of the database and its log. */
 uint64_t store_size(const struct store *store);

@@ -12,22 +12,41 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STORE_VERSION 1
+#define STORE_VERSION 2
+
+/* An object lives in a row of its own number for as long as its name exists (struct object.row), and new ones go to the end: a
+ * million of them are appended, and each page is written once. The JSON has the name. */
+#define TABLES_SQL                                                                                \
+	"CREATE TABLE object (id INTEGER PRIMARY KEY, type TEXT NOT NULL, origin INTEGER NOT "    \
+	"NULL, json TEXT NOT NULL);"                                                              \
+	"CREATE TABLE undo (id INTEGER PRIMARY KEY, type TEXT NOT NULL, name TEXT NOT NULL, "     \
+	"origin INTEGER, json TEXT);"
 
 static const char schema_sql[] =
-	"BEGIN;"
-	"CREATE TABLE object (type TEXT NOT NULL, name TEXT NOT NULL, origin INTEGER NOT NULL, "
-	"json TEXT NOT NULL,"
-	" PRIMARY KEY (type, name)) WITHOUT ROWID;"
-	"CREATE TABLE undo (type TEXT NOT NULL, name TEXT NOT NULL, origin INTEGER, json TEXT,"
-	" PRIMARY KEY (type, name)) WITHOUT ROWID;"
+	"BEGIN;" TABLES_SQL
 	"CREATE TABLE history (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, deadline INTEGER NOT "
 	"NULL,"
 	" state TEXT NOT NULL, added INTEGER NOT NULL, changed INTEGER NOT NULL, removed INTEGER "
 	"NOT NULL,"
 	" source TEXT NOT NULL, note TEXT NOT NULL);"
 	"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-	"PRAGMA user_version = 1;"
+	"PRAGMA user_version = 2;"
+	"COMMIT;";
+
+/* Version 1 kept objects by type and name. */
+static const char upgrade_sql[] =
+	"BEGIN;"
+	"ALTER TABLE object RENAME TO object1;"
+	"ALTER TABLE undo RENAME TO undo1;" TABLES_SQL
+	"CREATE TEMP TABLE place AS SELECT row_number() OVER (ORDER BY type, name) AS id, type, name "
+	"FROM (SELECT type, name FROM object1 UNION SELECT type, name FROM undo1);"
+	"CREATE INDEX temp.place_name ON place (type, name);"
+	"INSERT INTO object SELECT p.id, o.type, o.origin, o.json FROM place p JOIN object1 o USING "
+	"(type, name) ORDER BY p.id;"
+	"INSERT INTO undo SELECT p.id, u.type, u.name, u.origin, u.json FROM place p JOIN undo1 u "
+	"USING (type, name) ORDER BY p.id;"
+	"DROP TABLE place; DROP TABLE object1; DROP TABLE undo1;"
+	"PRAGMA user_version = 2;"
 	"COMMIT;";
 
 static const struct {
@@ -35,8 +54,9 @@ static const struct {
 	const char *sql;
 } statements[] = {
 	{ offsetof(struct store, put), "INSERT OR REPLACE INTO object VALUES (?1, ?2, ?3, ?4)" },
-	{ offsetof(struct store, delete), "DELETE FROM object WHERE type = ?1 AND name = ?2" },
-	{ offsetof(struct store, put_undo), "INSERT OR REPLACE INTO undo VALUES (?1, ?2, ?3, ?4)" },
+	{ offsetof(struct store, delete), "DELETE FROM object WHERE id = ?1" },
+	{ offsetof(struct store, put_undo),
+		"INSERT OR REPLACE INTO undo VALUES (?1, ?2, ?3, ?4, ?5)" },
 	{ offsetof(struct store, put_record),
 		"INSERT OR REPLACE INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)" },
 	{ offsetof(struct store, put_meta), "INSERT OR REPLACE INTO meta VALUES (?1, ?2)" },
@@ -47,11 +67,12 @@ static sqlite3_stmt **statement(struct store *store, size_t i)
 	return (sqlite3_stmt **)((char *)store + statements[i].offset);
 }
 
-/** Pages are taken from the cache only as needed; without room for a whole large transaction
- * SQLite would write its pages to the log twice. */
+/** A large transaction writes its pages in order, so a small cache is no loss: full pages go to the log while the next ones are
+ * filled, and little is left to do when it commits. The log is cut back to journal_size_limit when it starts anew. */
 static const char settings_sql[] =
-	"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -131072;"
-	"PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;";
+	"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -16384;"
+	"PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;"
+	"PRAGMA journal_size_limit = 4194304;";
 
 static int first_column(void *arg, int n, char **values, char **names)
 {
@@ -72,6 +93,22 @@ static void close_database(struct store *store)
 	}
 	sqlite3_close(store->db);
 	store->db = NULL;
+}
+
+/** After the file's tables are as they should be. @return an SQLite code. */
+static int prepare_database(struct store *store)
+{
+	char answer[200] = "";
+	int rc = sqlite3_exec(store->db,
+		"SELECT max((SELECT ifnull(max(id), 0) FROM object), (SELECT ifnull(max(id), 0) "
+		"FROM undo))",
+		first_column, answer, NULL);
+
+	store->last_row = strtoull(answer, NULL, 10);
+	for (size_t i = 0; rc == SQLITE_OK && i < sizeof(statements) / sizeof(statements[0]); i++)
+		rc = sqlite3_prepare_v3(store->db, statements[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
+			statement(store, i), NULL);
+	return rc;
 }
 
 /** @return 0, -EUCLEAN when the file is damaged (err says how), or another error that moving the
@@ -102,9 +139,10 @@ static int open_database(struct store *store, struct error *err)
 			store->path, version, STORE_VERSION);
 	if (rc == SQLITE_OK && version == 0)
 		rc = sqlite3_exec(store->db, schema_sql, NULL, NULL, NULL);
-	for (size_t i = 0; rc == SQLITE_OK && i < sizeof(statements) / sizeof(statements[0]); i++)
-		rc = sqlite3_prepare_v3(store->db, statements[i].sql, -1, SQLITE_PREPARE_PERSISTENT,
-			statement(store, i), NULL);
+	if (rc == SQLITE_OK && version == 1)
+		rc = sqlite3_exec(store->db, upgrade_sql, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = prepare_database(store);
 	if (rc == SQLITE_OK)
 		return 0;
 	/* SQLITE_ERROR: a well-formed file whose tables are not ours. */
@@ -192,10 +230,48 @@ int store_open(const char *dir, struct store **out, struct error *err)
 	return 0;
 }
 
+/* Moving the log into the file waits for the disk; its connection is another than the one that goes on writing. */
+
+static void *run_checkpoint(void *arg)
+{
+	struct store *store = arg;
+
+	if (store->checkpoint_db == NULL &&
+		sqlite3_open_v2(store->path, &store->checkpoint_db,
+			SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+		sqlite3_close(store->checkpoint_db);
+		store->checkpoint_db = NULL;
+		return NULL; /* out of memory or descriptors: next time */
+	}
+	/* PASSIVE never makes a writer wait. The next writer begins the log anew. */
+	sqlite3_wal_checkpoint_v2(
+		store->checkpoint_db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	sqlite3_db_release_memory(store->checkpoint_db);
+	return NULL;
+}
+
+static void end_checkpoint(struct store *store)
+{
+	if (store->checkpointing)
+		pthread_join(store->checkpointer, NULL);
+	store->checkpointing = false;
+}
+
+void store_checkpoint(struct store *store)
+{
+	/* Still at the last one: what came since goes with the next. */
+	if (store->checkpointing && pthread_tryjoin_np(store->checkpointer, NULL) != 0)
+		return;
+	sqlite3_db_release_memory(store->db);
+	store->checkpointing = pthread_create(&store->checkpointer, NULL, run_checkpoint, store) == 0;
+}
+
 void store_close(struct store *store)
 {
 	if (store == NULL)
 		return;
+	end_checkpoint(store);
+	sqlite3_close(store->checkpoint_db);
 	close_database(store);
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
@@ -206,10 +282,4 @@ void store_close(struct store *store)
 const char *store_recovered(const struct store *store)
 {
 	return store->recovered;
-}
-
-void store_checkpoint(struct store *store)
-{
-	sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	sqlite3_db_release_memory(store->db);
 }

@@ -6,11 +6,17 @@
 
 #include "ctrl/daemon/store.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *put, *delete, *put_undo, *put_record, *put_meta;
+	uint64_t last_row; /* no object was ever put into one above */
+	/* The thread that moves the log into the file, with a connection of its own. */
+	sqlite3 *checkpoint_db;
+	pthread_t checkpointer;
+	bool checkpointing; /* there is a thread to join */
 	int lock_fd;
 	char *path;
 	char recovered[320];

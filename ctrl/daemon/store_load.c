@@ -11,7 +11,8 @@
 #include <string.h>
 
 struct row {
-	size_t name, json;     /* where in the text; both end with a zero byte */
+	size_t name, json;     /* where in the text; both end with a zero byte. name: undo rows only */
+	uint64_t row;	       /* in the table of objects; 0 = an undo row */
 	struct object *object; /* NULL: delete */
 	enum object_type type;
 	enum object_origin origin;
@@ -38,7 +39,7 @@ static size_t keep(struct load *load, const char *text, size_t len)
 
 static int take_row(struct load *load, sqlite3_stmt *stmt, struct error *err)
 {
-	const char *type = store_column(stmt, 0), *name = store_column(stmt, 1);
+	const char *type = store_column(stmt, 0), *name = store_column(stmt, 4);
 	const struct object_schema *schema = schema_by_name(type);
 	struct row *row;
 
@@ -56,13 +57,15 @@ static int take_row(struct load *load, sqlite3_stmt *stmt, struct error *err)
 	}
 	row = &load->rows[load->count++];
 	*row = (struct row){ .type = schema->type };
-	row->origin = sqlite3_column_int(stmt, 2) == ORIGIN_FILE ? ORIGIN_FILE : ORIGIN_API;
-	row->gone = sqlite3_column_type(stmt, 3) == SQLITE_NULL;
-	row->name = keep(load, name, strlen(name));
-	if (!row->gone) {
-		const char *json = store_column(stmt, 3);
+	row->origin = sqlite3_column_int(stmt, 1) == ORIGIN_FILE ? ORIGIN_FILE : ORIGIN_API;
+	row->gone = sqlite3_column_type(stmt, 2) == SQLITE_NULL;
+	row->row = (uint64_t)sqlite3_column_int64(stmt, 3);
+	if (row->gone) {
+		row->name = keep(load, name, strlen(name));
+	} else {
+		const char *json = store_column(stmt, 2);
 
-		row->json = keep(load, json, (size_t)sqlite3_column_bytes(stmt, 3));
+		row->json = keep(load, json, (size_t)sqlite3_column_bytes(stmt, 2));
 	}
 	return load->text.failed ? error_set(err, ENOMEM, NULL, "out of memory") : 0;
 }
@@ -87,21 +90,21 @@ static bool read_row(size_t i, void *arg)
 	struct load *load = arg;
 	struct row *row = &load->rows[i];
 	struct error err = { 0 };
-	json_error_t why;
-	json_t *json;
+	const char *text = load->text.data + row->json;
+	char why[sizeof(err.text)];
 	int ret;
 
 	if (row->gone)
 		return true;
-	json = json_loads(load->text.data + row->json, 0, &why);
-	if (json == NULL)
-		ret = error_set(&err, EBADMSG, NULL, "state store: %s %.64s: %s",
-			object_schemas[row->type].name, load->text.data + row->name, why.text);
-	else
-		ret = object_from_json(row->type, json, &row->object, &err);
-	json_decref(json);
+	ret = object_from_text(row->type, text, strlen(text), &row->object, &err);
+	if (ret == -EBADMSG) {
+		memcpy(why, err.text, sizeof(why));
+		error_set(&err, EBADMSG, NULL, "state store: %s %.80s: %.200s",
+			object_schemas[row->type].name, text, why);
+	}
 	if (ret == 0) {
 		row->object->origin = row->origin;
+		row->object->row = row->row;
 		return true;
 	}
 	pthread_mutex_lock(&load->lock);
@@ -113,8 +116,10 @@ static bool read_row(size_t i, void *arg)
 
 static int put_rows(struct load *load, struct changeset *set, struct error *err)
 {
-	int ret = 0;
+	int ret = changeset_reserve(set, load->count);
 
+	if (ret < 0)
+		return error_set(err, ENOMEM, NULL, "out of memory");
 	for (size_t i = 0; ret == 0 && i < load->count; i++) {
 		struct row *row = &load->rows[i];
 
@@ -156,14 +161,14 @@ int store_load(struct store *store, struct changeset *set, struct error *err)
 {
 	size_t count;
 
-	return load_objects(store, "SELECT type, name, origin, json FROM object", set, &count, err);
+	return load_objects(store, "SELECT type, origin, json, id FROM object", set, &count, err);
 }
 
 int store_load_undo(struct store *store, struct changeset *set, struct error *err)
 {
 	size_t count;
 	int ret =
-		load_objects(store, "SELECT type, name, origin, json FROM undo", set, &count, err);
+		load_objects(store, "SELECT type, origin, json, 0, name FROM undo", set, &count, err);
 
 	if (ret == 0 && count == 0)
 		return error_set(err, ENOENT, NULL, "no transaction waits for its confirmation");

@@ -134,7 +134,9 @@ static void committed(
 	if (engine->conf.committed != NULL)
 		engine->conf.committed(changes, count, engine->conf.arg);
 	model_apply(engine->model, set, NULL);
-	arm(engine->checkpoint, CHECKPOINT_DELAY_S);
+	/* Not later for further commits: a busy client must not make the log grow for ever. */
+	if (!watch_running(engine->checkpoint))
+		arm(engine->checkpoint, CHECKPOINT_DELAY_S);
 	if (engine->failed.count > 0)
 		arm(engine->retry, FAILED_RETRY_S);
 }

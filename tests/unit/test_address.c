@@ -2,6 +2,7 @@
 #include "config/address.h"
 #include "tests/unit/suite.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 static void addresses_round_trip(void)
@@ -18,6 +19,32 @@ static void addresses_round_trip(void)
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CU_ASSERT_TRUE(ip_addr_parse(bad[i], &addr) < 0);
+}
+
+/* As the C library writes them. */
+static void addresses_format(void)
+{
+	static const uint8_t patterns[][8] = { { 1, 1, 1, 1, 1, 1, 1, 1 }, { 0, 0, 0, 0, 0, 2, 1, 1 }, { 0, 0, 0, 0, 0, 0, 1, 1 } };
+	char mine[IP_TEXT_MAX], theirs[IP_TEXT_MAX];
+	struct ip_addr addr = { .family = IP_V6 };
+
+	for (unsigned zeros = 0; zeros < 256; zeros++) {
+		for (unsigned n = 0; n < 16; n++)
+			addr.bytes[n] = (zeros >> n / 2 & 1) != 0 ? 0 : (uint8_t)(n % 2 == 1 ? n * 17 : zeros & 0x1f);
+		CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine), inet_ntop(AF_INET6, addr.bytes, theirs, sizeof(theirs)));
+	}
+	for (size_t p = 0; p < sizeof(patterns) / sizeof(patterns[0]); p++) {
+		for (unsigned n = 0; n < 16; n++)
+			addr.bytes[n] = patterns[p][n / 2] == 2 ? 0xff : (uint8_t)(patterns[p][n / 2] * (n * 15 + 9));
+		CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine), inet_ntop(AF_INET6, addr.bytes, theirs, sizeof(theirs)));
+	}
+	memset(&addr, 0, sizeof(addr));
+	CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine), "none");
+	addr.family = IP_V4;
+	for (unsigned n = 0; n < 256; n++) {
+		addr.bytes[n % 4] = (uint8_t)n;
+		CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine), inet_ntop(AF_INET, addr.bytes, theirs, sizeof(theirs)));
+	}
 }
 
 static void prefixes(void)
@@ -61,6 +88,7 @@ static void macs(void)
 
 static const struct test_case cases[] = {
 	{ "addresses round trip", addresses_round_trip },
+	{ "addresses are written as the C library does", addresses_format },
 	{ "prefixes", prefixes },
 	{ "mac addresses", macs },
 };

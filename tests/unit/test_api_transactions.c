@@ -443,6 +443,32 @@ static void test_first_error_of_many(void)
 	fixture_end(&f);
 }
 
+/* One wrong field among many changes: it is named, and nothing of the rest is there. */
+static void test_wrong_field_of_many(void)
+{
+	const unsigned count = 30000;
+	struct fixture f;
+	struct reply reply;
+	char *body = malloc((size_t)count * 120), *at = body;
+
+	fixture_begin(&f);
+	at += sprintf(at, "{\"changes\":[");
+	for (unsigned i = 0; i < count; i++)
+		at += sprintf(at,
+			"%s{\"op\":\"put\",\"type\":\"route\",\"object\":{\"prefix\":\"11.%u.%u.0/24\",\"via\":[{\"address\":"
+			"\"192.0.2.%u\"}]}}",
+			i > 0 ? ",\n" : "", i / 256, i % 256, i == 21000 ? 999 : 77);
+	sprintf(at, "]}");
+	call(&f, "POST", "/v1/transactions", body, strlen(body), &reply);
+	CU_ASSERT_EQUAL(reply.status, 422);
+	CU_ASSERT_STRING_EQUAL(string(reply.json, "path"), "routes/11.82.8.0/24/via/0/address");
+	reply_free(&reply);
+	CU_ASSERT_EQUAL(model_count(engine_model(f.engine), OBJECT_ROUTE), 0);
+	CU_ASSERT_EQUAL(fake.prepared, 1);
+	free(body);
+	fixture_end(&f);
+}
+
 static double now(void)
 {
 	struct timespec t;
@@ -489,6 +515,7 @@ static void test_million_routes(void)
 
 static const struct test_case cases[] = {
 	{ "all or nothing", test_all_or_nothing },
+	{ "one wrong field of many refuses all", test_wrong_field_of_many },
 	{ "a store that cannot be written undoes everything", test_store_failure },
 	{ "a dry run changes nothing", test_dry_run },
 	{ "a confirmed transaction stays", test_confirm },

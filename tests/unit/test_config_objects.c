@@ -93,6 +93,9 @@ static int round_trip(const struct object *obj, void *arg)
 
 	CU_ASSERT_EQUAL_FATAL(object_from_json(obj->type, parsed, &from_json, &err), 0);
 	CU_ASSERT_TRUE(object_equal(obj, from_json));
+	CU_ASSERT_EQUAL_FATAL(object_from_text(obj->type, dumped, strlen(dumped), &from_text, &err), 0);
+	CU_ASSERT_TRUE(object_equal(obj, from_text));
+	object_unref(from_text);
 	CU_ASSERT_STRING_EQUAL(obj->name, from_json->name);
 	from_text = through_text(from_json);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(from_text);
@@ -449,7 +452,83 @@ static void examples_are_values(void)
 	}
 }
 
+/* Reading from text takes a short way where it can: nobody may be able to tell. */
+static void text_or_tree(void)
+{
+	static const char *const routes[] = {
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\"}]}",
+		" { \"via\" : [ { \"weight\" : 255 , \"address\" : \"192.0.2.1\" } ,\n\t{\"peer\":\"node-b\"} ] , \"prefix\" : \"10.0.0.0/8\" }\r\n",
+		"{\"prefix\":\"2001:DB8::/32\",\"via\":[{\"address\":\"fe80::1\",\"uplink\":\"eth0\"}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"}",
+		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"black\\u0068ole\"}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":{\"address\":\"192.0.2.1\"}}",
+		"{\"prefix\":\"10.0.0.0/8\",\"action\":null,\"via\":[{\"pod\":\"p\",\"weight\":null}]}",
+		/* wrong */
+		"{\"prefix\":\"10.0.0.1/8\",\"action\":\"blackhole\"}",
+		"{\"prefix\":\"10.0.0.0/33\",\"action\":\"blackhole\"}",
+		"{\"prefix\":\"224.0.0.0/8\",\"action\":\"blackhole\"}",
+		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\",\"via\":[{\"address\":\"192.0.2.1\"}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackholes\"}",
+		"{\"prefix\":\"10.0.0.0/8\"}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[]}",
+		"{\"action\":\"blackhole\"}",
+		"{}",
+		"[]",
+		"7",
+		"{\"prefix\":7,\"action\":\"blackhole\"}",
+		"{\"prefix\":\"10.0.0.0/8\",\"metric\":1,\"action\":\"blackhole\"}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":0}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":256}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":1.5}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":1e1}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":-1}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":\"1\"}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"2001:db8::1\"}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\"},{\"address\":\"192.0.2.1\"}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"mtu\":1}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[7]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"peer\":\"node b\"}]}",
+		/* not JSON, or more than it can hold */
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":99999999999999999999}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\",}",
+		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"} x",
+		"{\"prefix\":\"10.0.0.0/8\",\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":01}]}",
+		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"",
+		"{\"prefix\":\"10.0.0.0/8",
+		"{\"prefix\":\"10.0.0.0\n/8\",\"action\":\"blackhole\"}",
+		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\"}",
+		"",
+	};
+
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		struct error text_err = { 0 }, tree_err = { 0 };
+		struct object *from_text = NULL, *from_tree = NULL;
+		json_error_t why;
+		json_t *json = json_loads(routes[i], JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+		int text_ret = object_from_text(OBJECT_ROUTE, routes[i], strlen(routes[i]), &from_text, &text_err);
+		int tree_ret = json != NULL ? object_from_json(OBJECT_ROUTE, json, &from_tree, &tree_err) : -EBADMSG;
+
+		CU_ASSERT_EQUAL(text_ret, tree_ret);
+		if (text_ret == 0 && tree_ret == 0) {
+			CU_ASSERT_TRUE(object_equal(from_text, from_tree));
+			CU_ASSERT_STRING_EQUAL(from_text->name, from_tree->name);
+		} else if (tree_ret != -EBADMSG) {
+			CU_ASSERT_STRING_EQUAL(text_err.path, tree_err.path);
+			CU_ASSERT_STRING_EQUAL(text_err.text, tree_err.text);
+		}
+		/* The first seven are right, and the last ten no JSON. */
+		CU_ASSERT_EQUAL(text_ret, i < 7 ? 0 : i >= sizeof(routes) / sizeof(routes[0]) - 10 ? -EBADMSG : -EINVAL);
+		if (from_text != NULL)
+			object_unref(from_text);
+		if (from_tree != NULL)
+			object_unref(from_tree);
+		json_decref(json);
+	}
+}
+
 static const struct test_case cases[] = {
+	{ "objects from text and from a tree", text_or_tree },
 	{ "file, object, JSON, object, text, object", every_form },
 	{ "a whole file and back", whole_file },
 	{ "values as written", values_as_read },

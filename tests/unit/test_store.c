@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -225,6 +226,143 @@ static void test_history(void)
 	remove_dir(dir);
 }
 
+/** What the store holds, as a model. */
+static struct model *load_model(struct store *store)
+{
+	struct model *model = model_new();
+	struct changeset *set = changeset_new(model);
+	struct error err = { 0 };
+
+	CU_ASSERT_EQUAL(store_load(store, set, &err), 0);
+	model_apply(model, set, NULL);
+	changeset_free(set);
+	return model;
+}
+
+static int commit_set(struct store *store, struct model *model, struct changeset *set, bool keep_undo)
+{
+	struct txn_record record = { .id = 7, .when = 1000, .source = "test", .state = keep_undo ? TXN_WAITING : TXN_COMMITTED };
+	struct store_write write = { .record = &record, .keep_undo = keep_undo };
+	struct error err = { 0 };
+	int ret;
+
+	write.changes = changeset_changes(set, &write.count);
+	ret = store_prepare(store, &write, &err);
+	if (ret == 0)
+		ret = store_commit(store, &err);
+	model_apply(model, set, NULL);
+	changeset_free(set);
+	return ret;
+}
+
+static const char pool_json[] = "{\"name\":\"p\",\"cidr\":\"10.9.0.0/16\"}";
+static const char route_json[] = "{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"}";
+
+/* Objects change, go and come back, also across restarts; each name stays one object. */
+static void test_rows(void)
+{
+	struct txn_record record = { .id = 7, .state = TXN_ROLLED_BACK };
+	struct model *model = model_new();
+	struct error err = { 0 };
+	struct changeset *set;
+	struct store *store;
+	char dir[64];
+
+	make_dir(dir);
+	store = open_store(dir);
+	commit_samples(store, model);
+	for (unsigned round = 0; round < 3; round++) {
+		set = changeset_new(model);
+		CU_ASSERT_EQUAL(changeset_put(set, object_of(OBJECT_POOL, round % 2 == 0 ? pool_json : samples[3].json), &err), 0);
+		CU_ASSERT_EQUAL(changeset_delete(set, OBJECT_ROUTE, "::/0", &err), 0);
+		CU_ASSERT_EQUAL(changeset_put(set, object_of(OBJECT_ROUTE, route_json), &err), 0);
+		CU_ASSERT_EQUAL(commit_set(store, model, set, false), 0);
+		store_close(store);
+		model_free(model);
+		store = open_store(dir);
+		model = load_model(store);
+		CU_ASSERT_EQUAL(model_count(model, OBJECT_POOL), 1);
+		CU_ASSERT_EQUAL(model_find(model, OBJECT_POOL, "p")->pool.cidr.len, round % 2 == 0 ? 16 : 64);
+		CU_ASSERT_PTR_NULL(model_find(model, OBJECT_ROUTE, "::/0"));
+		CU_ASSERT_EQUAL(model_count(model, OBJECT_ROUTE), 2);
+		set = changeset_new(model);
+		CU_ASSERT_EQUAL(changeset_put(set, object_of(samples[8].type, samples[8].json), &err), 0);
+		CU_ASSERT_EQUAL(changeset_delete(set, OBJECT_ROUTE, "10.0.0.0/8", &err), 0);
+		CU_ASSERT_EQUAL(commit_set(store, model, set, false), 0);
+	}
+	/* A waiting transaction that adds, changes and deletes is undone in the file. */
+	set = changeset_new(model);
+	CU_ASSERT_EQUAL(changeset_put(set, object_of(OBJECT_POOL, samples[3].json), &err), 0);
+	CU_ASSERT_EQUAL(changeset_delete(set, OBJECT_ROUTE, "::/0", &err), 0);
+	CU_ASSERT_EQUAL(changeset_put(set, object_of(OBJECT_ROUTE, route_json), &err), 0);
+	CU_ASSERT_EQUAL(commit_set(store, model, set, true), 0);
+	CU_ASSERT_EQUAL(store_rollback(store, &record, &err), 0);
+	model_free(model);
+	model = load_model(store);
+	CU_ASSERT_EQUAL(model_find(model, OBJECT_POOL, "p")->pool.cidr.len, 16);
+	CU_ASSERT_PTR_NOT_NULL(model_find(model, OBJECT_ROUTE, "::/0"));
+	CU_ASSERT_PTR_NULL(model_find(model, OBJECT_ROUTE, "10.0.0.0/8"));
+	CU_ASSERT_EQUAL(model_count(model, OBJECT_ROUTE), 2);
+	store_close(store);
+	model_free(model);
+	remove_dir(dir);
+}
+
+/* A file of version 1, with a transaction that waits: it changed a pool, added a route and deleted another. */
+static void test_upgrade(void)
+{
+	static const char version1[] =
+		"CREATE TABLE object (type TEXT NOT NULL, name TEXT NOT NULL, origin INTEGER NOT NULL, json TEXT NOT NULL,"
+		" PRIMARY KEY (type, name)) WITHOUT ROWID;"
+		"CREATE TABLE undo (type TEXT NOT NULL, name TEXT NOT NULL, origin INTEGER, json TEXT,"
+		" PRIMARY KEY (type, name)) WITHOUT ROWID;"
+		"CREATE TABLE history (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, deadline INTEGER NOT NULL,"
+		" state TEXT NOT NULL, added INTEGER NOT NULL, changed INTEGER NOT NULL, removed INTEGER NOT NULL,"
+		" source TEXT NOT NULL, note TEXT NOT NULL);"
+		"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+		"INSERT INTO object VALUES ('pool', 'p', 1, '{\"name\":\"p\",\"cidr\":\"10.9.0.0/16\"}'),"
+		" ('route', '10.0.0.0/8', 1, '{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"}'),"
+		" ('route', '12.0.0.0/8', 0, '{\"prefix\":\"12.0.0.0/8\",\"action\":\"blackhole\"}');"
+		"INSERT INTO undo VALUES ('pool', 'p', 1, '{\"name\":\"p\",\"cidr\":\"10.9.0.0/24\"}'),"
+		" ('route', '10.0.0.0/8', NULL, NULL),"
+		" ('route', '11.0.0.0/8', 1, '{\"prefix\":\"11.0.0.0/8\",\"action\":\"prohibit\"}');"
+		"INSERT INTO history VALUES (7, 1, 2, 'waiting for confirmation', 1, 1, 1, 'api', '');"
+		"PRAGMA user_version = 1;";
+	struct txn_record record = { .id = 7, .state = TXN_ROLLED_BACK };
+	struct error err = { 0 };
+	struct model *model;
+	struct store *store;
+	char dir[64], path[96];
+	sqlite3 *db;
+
+	make_dir(dir);
+	snprintf(path, sizeof(path), "%s/state.db", dir);
+	CU_ASSERT_EQUAL_FATAL(sqlite3_open(path, &db), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(db, version1, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	store = open_store(dir);
+	CU_ASSERT_STRING_EQUAL(store_recovered(store), "");
+	model = load_model(store);
+	CU_ASSERT_EQUAL(model_count(model, OBJECT_ROUTE), 2);
+	CU_ASSERT_EQUAL(model_find(model, OBJECT_POOL, "p")->pool.cidr.len, 16);
+	CU_ASSERT_EQUAL(model_find(model, OBJECT_ROUTE, "12.0.0.0/8")->origin, ORIGIN_FILE);
+	model_free(model);
+	CU_ASSERT_TRUE(store_waiting(store, &record));
+	CU_ASSERT_EQUAL(record.id, 7);
+	record.state = TXN_ROLLED_BACK;
+	CU_ASSERT_EQUAL(store_rollback(store, &record, &err), 0);
+	store_close(store);
+	store = open_store(dir);
+	model = load_model(store);
+	CU_ASSERT_EQUAL(model_find(model, OBJECT_POOL, "p")->pool.cidr.len, 24);
+	CU_ASSERT_PTR_NULL(model_find(model, OBJECT_ROUTE, "10.0.0.0/8"));
+	CU_ASSERT_PTR_NOT_NULL(model_find(model, OBJECT_ROUTE, "11.0.0.0/8"));
+	CU_ASSERT_PTR_NOT_NULL(model_find(model, OBJECT_ROUTE, "12.0.0.0/8"));
+	store_close(store);
+	model_free(model);
+	remove_dir(dir);
+}
+
 static void test_two_daemons(void)
 {
 	struct store *store, *second = NULL;
@@ -301,7 +439,7 @@ static void test_other_versions(void)
 	store_close(open_store(dir));
 	/* user_version is at offset 60 of the header, big endian. */
 	snprintf(command, sizeof(command),
-		"printf '\\000\\000\\000\\002' | dd of=%s/state.db bs=1 seek=60 conv=notrunc "
+		"printf '\\000\\000\\000\\003' | dd of=%s/state.db bs=1 seek=60 conv=notrunc "
 		"2>/dev/null",
 		dir);
 	CU_ASSERT_EQUAL(system(command), 0);
@@ -316,6 +454,8 @@ static const struct test_case cases[] = {
 	{ "objects survive being stored", test_round_trip },
 	{ "what is not committed is not there", test_abort },
 	{ "history is bounded", test_history },
+	{ "objects change, go and come back", test_rows },
+	{ "files of version 1 are upgraded", test_upgrade },
 	{ "two daemons cannot share a store", test_two_daemons },
 	{ "damage is moved aside", test_damage },
 	{ "newer files are left alone", test_other_versions },
