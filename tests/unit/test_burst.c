@@ -2,6 +2,7 @@
 /** The hit path (dataplane/burst.c) of every instruction set beside the long way: the same bursts, in the same order, with
  * the same commits between them, leave the same bytes at every port, the same counters and the same flows. What goes the
  * long way is everything as soon as somebody watches. */
+#include "dataplane/flow_table.h"
 #include "tests/unit/plain_frames.h"
 #include "tests/unit/worker_frames.h"
 
