@@ -53,8 +53,13 @@ static inline struct parsed decapsulate(
 
 	WORKER_TRACE(w, p->m, "decap", "%s", tunnel->name);
 	parsed = tunnel->decap(t, p->m, p);
-	if (parsed.class == PKT_DROP)
+	if (parsed.class == PKT_DROP) {
+		/* Only inner addresses can be wrong by now. The hit path takes a packet out of its tunnel before it looks. */
+		if (parsed.reason == DROP_ip4_bad_address || parsed.reason == DROP_ip6_bad_address ||
+			parsed.reason == DROP_multicast_unsupported)
+			counter_add(&w->counters->events[EVENT_decapsulated], 1);
 		return parsed;
+	}
 	if (keep)
 		tunnel_memo_keep(tunnel_memo_of(worker_memos(w, in), frame), frame,
 			(uint32_t)(rte_pktmbuf_mtod(p->m, uint8_t *) - frame), &outer);
