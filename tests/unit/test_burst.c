@@ -156,11 +156,8 @@ static void from_inside(struct dice *d, struct frame *f, uint16_t in)
 		a.dst = remotes[v][dice_percent(d, 85) ? dice(d, 6) : dice(d, 10)];
 	if (dice_percent(d, 1))
 		a.src = remotes[v][dice(d, 10)]; /* not its own */
-	if (!v && dice_percent(d, 3)) { /* few packets at a time, so that some find their others */
+	if (!v && dice_percent(d, 2))
 		a.fragment = (uint16_t)(dice_percent(d, 50) ? 0x2000 : 1 + dice(d, 20));
-		a.id = (uint16_t)dice(d, 8);
-		a.payload = (uint16_t)(8 * dice(d, 20));
-	}
 	frame_make(f, in, &a);
 }
 
