@@ -8,7 +8,7 @@
 #include "dataplane/icmp.h"
 #include "dataplane/offload.h"
 #include "dataplane/rewrite.h"
-#include "tests/fuzz/parsed.h"
+#include "tests/fuzz/plain.h"
 #include "vxlan/tunnel.h"
 
 #define ZONE	 5u
@@ -54,6 +54,9 @@ static void setup(void)
 		mac_addr_parse("02:00:00:00:02:01", &e->dst_mac);
 		mac_addr_parse("02:00:c0:00:02:02", &e->vtep_src);
 	}
+	for (unsigned i = 0; i < PLAIN_EXAMPLES; i++)
+		plain_example_make(&plain_examples[i], i & 1 ? &vxlan_tunnel_ops : &ipip_tunnel_ops, &endpoints[i >> 1 & 1],
+			i & 4);
 }
 
 static struct parsed parse_again(struct rte_mbuf *m, struct pkt *p, bool ether, bool v6)
@@ -532,6 +535,17 @@ static void stage_track(struct run *r, struct rte_mbuf *m, struct pkt *p, struct
 	fragment_table_free(table);
 }
 
+/** The hit path must not see more in a frame than the parser does. */
+static void stage_plain(struct run *r, struct rte_mbuf *m, struct pkt *p, struct parsed parsed)
+{
+	struct rte_mbuf *received = mbufs_packet(r->frame, r->len, &r->cuts);
+
+	plain_check(received, ZONE, p, parsed);
+	rte_pktmbuf_free(received);
+	rte_pktmbuf_free(m);
+	plain_check_memos(tunnels, ZONE, r->frame, r->len, &r->cuts);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(struct run *r, struct rte_mbuf *m, struct pkt *p, struct parsed parsed);
@@ -548,6 +562,7 @@ static const struct {
 	{ "encapsulation", stage_encap },
 	{ "decapsulation", stage_decap },
 	{ "tracking", stage_track },
+	{ "the hit path", stage_plain },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
