@@ -362,8 +362,10 @@ static __rte_always_inline void forward_all(struct worker *w, const struct port 
 		const struct adjacency *adj;
 
 		/* Entry 0 is nobody's: its key is all zero. */
-		if (unlikely(!flow_key_equal(flow_key(flow, v6), &v->pkts[i], v6) ||
-			    atomic_load_explicit(&flow->epoch, memory_order_acquire) != epoch))
+		if (unlikely(!flow_key_equal(flow_key(flow, v6), &v->pkts[i], v6)))
+			goto other;
+		if (unlikely(atomic_load_explicit(&flow->epoch, memory_order_acquire) != epoch) &&
+			!slow_still_true(w, flow))
 			goto other;
 		adj = adjacency_get(flow_decision_get(flow).adjacency);
 		if (unlikely(len > adj->plain_mtu))

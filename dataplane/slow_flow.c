@@ -103,6 +103,14 @@ void slow_miss_ahead(struct worker *w, struct vector *v, uint32_t from, bool v6)
 		ahead(w, v, which, n, v6);
 }
 
+bool slow_still_true(struct worker *w, struct flow *flow)
+{
+	if (!resolution_current(flow))
+		return false;
+	atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
+	return true;
+}
+
 /** Something was committed since the flow was last checked: still true, or decide again. */
 uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, bool v6)
 {
@@ -110,10 +118,8 @@ uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, 
 	struct resolution r;
 	uint8_t flags;
 
-	if (resolution_current(flow)) {
-		atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
+	if (slow_still_true(w, flow))
 		return flow_decision_get(flow).adjacency;
-	}
 	counter_add(&w->counters->events[EVENT_flow_stale], 1);
 	if (v6)
 		resolve6(&p->key6, p->hash, NULL, &r);

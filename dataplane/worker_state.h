@@ -127,6 +127,8 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6);
 /** Before slow_miss is called for entry `from` of a list: have what it will read and write fetched, for the next misses of
  * the list as well; v->ahead is the first entry that this did not look at. Decides nothing. */
 void slow_miss_ahead(struct worker *w, struct vector *v, uint32_t from, bool v6);
+/** A flow last checked before the current epoch: true when nothing it depends on has changed, and it is marked so. */
+bool slow_still_true(struct worker *w, struct flow *flow);
 /** The adjacency of a flow last checked before the current epoch: still true, or decided again. */
 uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, bool v6);
 /** A fragment: put together (for this node), or given the ports of its first fragment and sent through the stages.
