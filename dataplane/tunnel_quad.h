@@ -52,7 +52,7 @@ static __rte_always_inline uint16_t tunnel_quad_parse(const struct tunnel_quads 
 		return 0;
 	first = tunnel_memo_of(memos, frame[0]);
 	/* IPv6 inside is parsed one by one. */
-	if (first->inner_version == 6 || (first->shape == TUNNEL_VXLAN4 && frame[0][48] == 0x86))
+	if (first->inner_version == 6 || (first->shape == TUNNEL_VXLAN4 && frame[0][62] == 0x86))
 		return 0;
 	for (unsigned i = 0; i < 4; i++) {
 		const struct tunnel_memo *memo = tunnel_memo_of(memos, frame[i]);
