@@ -179,6 +179,14 @@ int cacheline_cpus_parse(const char *text, unsigned cpus[2])
 	return sscanf(text, "%u,%u%c", &cpus[0], &cpus[1], &end) == 2 && cpus[0] != cpus[1] ? 0 : -EINVAL;
 }
 
+void cacheline_cpus_option(const char *text, unsigned cpus[2])
+{
+	if (cacheline_cpus_parse(text, cpus) == 0)
+		return;
+	fprintf(stderr, "podlane-bench: --cpus takes two different CPUs, as in 0,1, not \"%s\"\n", text);
+	exit(2);
+}
+
 int bench_cacheline(int argc, char **argv)
 {
 	static const struct option options[] = { { "cpus", 1, NULL, 'c' }, { "json", 0, NULL, 'j' },
@@ -192,11 +200,7 @@ int bench_cacheline(int argc, char **argv)
 		if (c == 'j') {
 			json = true;
 		} else if (c == 'c') {
-			if (cacheline_cpus_parse(optarg, cpus) < 0) {
-				fprintf(stderr, "podlane-bench: --cpus takes two different CPUs, as in 0,1, not \"%s\"\n",
-					optarg);
-				return 2;
-			}
+			cacheline_cpus_option(optarg, cpus);
 		} else {
 			printf("usage: podlane-bench cacheline [--cpus 0,1] [--json]\n");
 			return c == 'h' ? 0 : 2;

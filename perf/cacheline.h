@@ -20,4 +20,7 @@ long cacheline_round_trip(unsigned cpu_a, unsigned cpu_b);
 /** "0,1": two different CPUs. @return 0 or -EINVAL. */
 int cacheline_cpus_parse(const char *text, unsigned cpus[2]);
 
+/** The same for an option's argument: what is wrong is said, and the program ends with 2. */
+void cacheline_cpus_option(const char *text, unsigned cpus[2]);
+
 #endif

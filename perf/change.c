@@ -395,10 +395,7 @@ static int parse(int argc, char **argv, const char **scenario, bool *json)
 			b.repeats = bench_number(optarg, "--repeats", 1, 64);
 			break;
 		case 'c':
-			if (cacheline_cpus_parse(optarg, cpus) < 0) {
-				fprintf(stderr, "podlane-bench: --cpus takes two different CPUs such as 0,1, not \"%s\"\n", optarg);
-				return 2;
-			}
+			cacheline_cpus_option(optarg, cpus);
 			b.cpus[0] = (int)cpus[0];
 			b.cpus[1] = (int)cpus[1];
 			break;
