@@ -19,15 +19,25 @@ static inline struct parsed dropped(enum drop_reason reason)
 
 bool pkt_pull_segments(struct rte_mbuf *m, uint32_t len)
 {
-	uint32_t want;
+	uint32_t want, room;
 
 	if (len > rte_pktmbuf_pkt_len(m))
 		return false;
 	if (len <= rte_pktmbuf_data_len(m))
 		return true;
 	want = len - rte_pktmbuf_data_len(m);
-	if (want > rte_pktmbuf_tailroom(m) || !RTE_MBUF_DIRECT(m) || rte_mbuf_refcnt_read(m) != 1)
+	room = rte_pktmbuf_tailroom(m);
+	if (!RTE_MBUF_DIRECT(m) || rte_mbuf_refcnt_read(m) != 1)
 		return false;
+	if (want > room) { /* the room may be in front: move there, by no more than is needed */
+		const uint16_t by = (uint16_t)RTE_ALIGN_CEIL(want - room, 2);
+
+		if (by > rte_pktmbuf_headroom(m))
+			return false;
+		memmove(rte_pktmbuf_mtod(m, uint8_t *) - by, rte_pktmbuf_mtod(m, void *),
+			rte_pktmbuf_data_len(m));
+		m->data_off = (uint16_t)(m->data_off - by);
+	}
 	while (want > 0) {
 		struct rte_mbuf *next = m->next;
 		uint16_t n = (uint16_t)RTE_MIN(want, rte_pktmbuf_data_len(next));

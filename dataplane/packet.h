@@ -101,8 +101,9 @@ struct parsed pkt_parse_ether(struct rte_mbuf *m, struct pkt *p, uint32_t zone);
 /** The same for a packet whose IP header is at l2_len (0 after IP-in-IP). `version` is 4 or 6 as the outer said. */
 struct parsed pkt_parse_ip(struct rte_mbuf *m, struct pkt *p, uint32_t zone, unsigned version, uint8_t l2_len);
 
-/** Copy bytes of later segments until the first one holds `len`. @return false when the packet is shorter, the first
- * segment has no room behind its data or is shared with others. pkt_pull is the same with the usual case inline. */
+/** Copy bytes of later segments until the first one holds `len`; its own bytes move into the headroom when there is no room
+ * behind them, so pointers into the packet are void afterwards. @return false when the packet is shorter, `len` is more than
+ * the buffer, or the segment is shared with others. pkt_pull is the same with the usual case inline. */
 bool pkt_pull_segments(struct rte_mbuf *m, uint32_t len);
 static inline bool pkt_pull(struct rte_mbuf *m, uint32_t len)
 {

@@ -431,6 +431,29 @@ static void large_segments(void)
 	}
 }
 
+/** A first segment that ends where its buffer does: the room is in front of it. */
+static void pulled_into_headroom(void)
+{
+	uint8_t bytes[600], got[600];
+	struct rte_mbuf *m;
+
+	setup();
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 7 + (i >> 8));
+	m = mbuf_of(pool, bytes, sizeof(bytes), 50);
+	memmove((uint8_t *)m->buf_addr + m->buf_len - 50, rte_pktmbuf_mtod(m, void *), 50);
+	m->data_off = (uint16_t)(m->buf_len - 50);
+	CU_ASSERT_TRUE(pkt_pull(m, 151));
+	CU_ASSERT_EQUAL(m->data_len, 151);
+	CU_ASSERT_EQUAL(m->nb_segs, 10);
+	CU_ASSERT_TRUE(rte_pktmbuf_headroom(m) >= 2048 - 151 + RTE_PKTMBUF_HEADROOM - 1);
+	CU_ASSERT_EQUAL(mbuf_bytes(m, got), sizeof(bytes));
+	CU_ASSERT_EQUAL(memcmp(bytes, got, sizeof(bytes)), 0);
+	rte_mbuf_sanity_check(m, 1);
+	rte_pktmbuf_free(m);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
+}
+
 static void pulled_or_not(void)
 {
 	uint8_t bytes[3000], got[3000];
@@ -446,7 +469,7 @@ static void pulled_or_not(void)
 	CU_ASSERT_EQUAL(m->nb_segs, 27);
 	CU_ASSERT_EQUAL(m->data_len, 451);
 	CU_ASSERT_FALSE(pkt_pull(m, 3001));
-	CU_ASSERT_FALSE(pkt_pull(m, 2049)); /* more than a buffer */
+	CU_ASSERT_FALSE(pkt_pull(m, 2049 + RTE_PKTMBUF_HEADROOM)); /* more than a buffer */
 	CU_ASSERT_EQUAL(mbuf_bytes(m, got), sizeof(bytes));
 	CU_ASSERT_EQUAL(memcmp(bytes, got, sizeof(bytes)), 0);
 	pkt_trim(m, 500);
@@ -530,6 +553,7 @@ static const struct test_case cases[] = {
 	{ "header sums", header_sums },
 	{ "64 KiB segments", large_segments },
 	{ "pull and trim", pulled_or_not },
+	{ "pull into headroom", pulled_into_headroom },
 	{ "checksums over segments", checksum_like_the_naive_sum },
 	{ "reversed keys", reversed_keys },
 };
