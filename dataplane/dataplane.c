@@ -34,7 +34,7 @@ static struct {
 	struct flow_table *flows;
 	struct fragment_table *fragments;
 	int socket_id;
-	bool hugepages;
+	bool hugepages, halted;
 	cpu_set_t allowed; /* at the start of the process, before EAL pinned anything */
 	uint64_t list_serial;
 	struct {
@@ -326,8 +326,11 @@ int dataplane_start(const struct node *node, const struct tunnel_ops *const *typ
 	return ret;
 }
 
-void dataplane_stop(void)
+void dataplane_halt(void)
 {
+	if (dp.halted)
+		return;
+	dp.halted = true;
 	for (unsigned id = 0; id < dp.n_workers && dp.workers[id] != NULL; id++) {
 		atomic_store_explicit(&dp.workers[id]->stop, true, memory_order_seq_cst);
 		wake(id);
@@ -339,6 +342,11 @@ void dataplane_stop(void)
 	forwarding_fini();
 	punt_fini();
 	rcu_barrier();
+}
+
+void dataplane_stop(void)
+{
+	dataplane_halt();
 	for (unsigned id = 0; id < dp.n_workers && dp.workers[id] != NULL; id++) {
 		worker_destroy(dp.workers[id]);
 		dp.workers[id] = NULL;
