@@ -510,14 +510,14 @@ void attachments_abort(void)
 	}
 }
 
-void attachments_fini(void)
+void attachments_fini(bool successor)
 {
 	struct attachment *a;
 
 	while ((a = TAILQ_FIRST(&forwarding.attachments)) != NULL) {
 		object_unref(a->s.obj);
 		a->n_neighbours = 0; /* the neighbour table frees them all */
-		a->port->leave = !a->host;
+		a->port->leave = successor || !a->host;
 		destroy(a);
 	}
 	forwarding.host = NULL;

@@ -326,7 +326,7 @@ int dataplane_start(const struct node *node, const struct tunnel_ops *const *typ
 	return ret;
 }
 
-void dataplane_halt(void)
+void dataplane_halt(bool successor)
 {
 	if (dp.halted)
 		return;
@@ -339,14 +339,14 @@ void dataplane_halt(void)
 		if (!dp.workers[id]->borrowed)
 			pthread_join(dp.workers[id]->thread, NULL);
 	}
-	forwarding_fini();
+	forwarding_fini(successor);
 	punt_fini();
 	rcu_barrier();
 }
 
 void dataplane_stop(void)
 {
-	dataplane_halt();
+	dataplane_halt(false);
 	for (unsigned id = 0; id < dp.n_workers && dp.workers[id] != NULL; id++) {
 		worker_destroy(dp.workers[id]);
 		dp.workers[id] = NULL;

@@ -222,7 +222,7 @@ int forwarding_init(const struct forwarding_conf *conf, struct error *err)
 		if (first != NULL)
 			tunnel_table_free(first->tunnels);
 		free(first);
-		forwarding_fini();
+		forwarding_fini(false);
 		return error_set(err, ENOMEM, "", "out of memory for the forwarding tables");
 	}
 	first->settings = make_settings();
@@ -232,7 +232,7 @@ int forwarding_init(const struct forwarding_conf *conf, struct error *err)
 	return 0;
 }
 
-void forwarding_fini(void)
+void forwarding_fini(bool successor)
 {
 	struct tables *last;
 	struct pool_state *pool;
@@ -240,7 +240,7 @@ void forwarding_fini(void)
 	if (forwarding.txn != NULL)
 		forwarding_abort(forwarding.txn);
 	last = rcu_publish(&tables, NULL);
-	attachments_fini();
+	attachments_fini(successor);
 	uplinks_fini();
 	while ((pool = TAILQ_FIRST(&forwarding.pools)) != NULL) {
 		TAILQ_REMOVE(&forwarding.pools, pool, link);

@@ -142,7 +142,7 @@ int host_stage(struct error *err);
 void attachments_commit(void);
 void attachments_finish(void);
 void attachments_abort(void);
-void attachments_fini(void);
+void attachments_fini(bool successor);
 void attachments_tick(uint64_t now_ms);
 /** The next hop of routes via a pod, in the future: its first address of a family. */
 struct neighbour *pod_next_hop(const char *name, uint8_t family);

@@ -167,8 +167,7 @@ int tap_interface_open(const struct port_params *params, uint16_t n, int *fds, s
 		if (netns_fd < 0)
 			return netns_fd;
 	}
-	if (params->role == PORT_POD)
-		ret = inside(netns_fd, take_over, &o);
+	ret = inside(netns_fd, take_over, &o);
 	if (ret == 0 && !o.found)
 		ret = make(&o, netns_fd);
 	if (ret < 0)
@@ -180,8 +179,8 @@ int tap_interface_open(const struct port_params *params, uint16_t n, int *fds, s
 
 void tap_interface_close(const int *fds, uint16_t n, bool keep)
 {
-	if (n > 0 && !keep)
-		ioctl(fds[0], TUNSETPERSIST, 0); /* the host port's is not: no error worth a word */
+	if (n > 0)
+		ioctl(fds[0], TUNSETPERSIST, keep ? 1 : 0); /* one that is gone says no: nothing to do about it */
 	for (uint16_t i = 0; i < n; i++)
 		close(fds[i]);
 }

@@ -3,8 +3,8 @@
  * kernel's own answers.
  *
  * A pod's interface is persistent: it stays in the pod, with addresses, routes and connections, when its daemon is
- * killed or ends to make room for the next one. Its alias (`ip link`) names the port it belongs to; only an interface
- * with the right alias is taken over. The host port's goes with the daemon.
+ * killed or ends. The host port's goes with the daemon, unless that ends for a successor. Its alias (`ip link`) names the
+ * port an interface belongs to; only one with the right alias is taken over.
  */
 #ifndef DATAPLANE_TAP_INTERFACE_H
 #define DATAPLANE_TAP_INTERFACE_H
@@ -18,7 +18,7 @@
  * open, and nothing has been made; what was there stays. */
 int tap_interface_open(const struct port_params *params, uint16_t n, int *fds, struct error *err);
 
-/** Close all queues. keep: a pod's interface stays for the next daemon; otherwise it goes. */
+/** Close all queues. keep: the interface stays for the next daemon; otherwise it goes. */
 void tap_interface_close(const int *fds, uint16_t n, bool keep);
 
 /** Remove what an earlier daemon left for the port of this name ("pod:web").

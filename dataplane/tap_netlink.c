@@ -293,12 +293,30 @@ static const struct nlattr *attribute(const struct nlmsghdr *nlh, size_t header,
 
 /* An interface that had another daemon. */
 
+#define STALE_MAX 64
+
 struct stale {
 	int index;
 	const struct port_params *params;
-	struct ip_addr found[16];
+	struct ip_prefix found[STALE_MAX]; /* more than that stay until the next time */
 	size_t n;
 };
+
+static int dump(struct request *r, uint16_t type, mnl_cb_t each, struct stale *stale)
+{
+	char answer[16384];
+	ssize_t n;
+	int more = MNL_CB_OK;
+
+	request_start(r, type, 0, type == RTM_GETADDR ? sizeof(struct ifaddrmsg) : sizeof(struct rtmsg));
+	r->nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	if (mnl_socket_sendto(r->socket, r->nlh, r->nlh->nlmsg_len) < 0)
+		return -errno;
+	while (more == MNL_CB_OK && (n = mnl_socket_recvfrom(r->socket, answer, sizeof(answer))) > 0)
+		more = mnl_cb_run(
+			answer, (size_t)n, r->seq, mnl_socket_get_portid(r->socket), each, stale);
+	return more == MNL_CB_STOP ? 0 : -errno;
+}
 
 static int stale_address(const struct nlmsghdr *nlh, void *arg)
 {
@@ -308,7 +326,7 @@ static int stale_address(const struct nlmsghdr *nlh, void *arg)
 	const struct nlattr *attr;
 
 	if ((int)ifa->ifa_index != s->index || ifa->ifa_prefixlen != ip_family_bits(addr.family) ||
-		s->n == sizeof(s->found) / sizeof(s->found[0]))
+		s->n == STALE_MAX)
 		return MNL_CB_OK;
 	attr = attribute(nlh, sizeof(*ifa), IFA_ADDRESS);
 	if (attr == NULL || mnl_attr_get_payload_len(attr) != address_size(&addr))
@@ -318,35 +336,57 @@ static int stale_address(const struct nlmsghdr *nlh, void *arg)
 		if (ip_addr_equal(&s->params->addresses[i], &addr))
 			return MNL_CB_OK;
 	}
-	s->found[s->n++] = addr;
+	s->found[s->n++].addr = addr;
 	return MNL_CB_OK;
 }
 
-/** Addresses the pod had before and shall not have. What cannot be found or removed is no reason to leave the pod without
- * a port: its packets are judged by the addresses of the model anyway. */
-static void stale_addresses_remove(int index, const struct port_params *params)
+static bool is_wanted(const struct port_params *params, const struct ip_prefix *dst)
+{
+	if (params->n_routes == 0 && params->role != PORT_HOST)
+		return dst->len == 0;
+	for (size_t i = 0; i < params->n_routes; i++) {
+		const struct ip_prefix route = ip_prefix_canonical(&params->routes[i]);
+
+		if (ip_prefix_equal(&route, dst))
+			return true;
+	}
+	return false;
+}
+
+/** A route through the gateway, as we make them. */
+static int stale_route(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *oif = attribute(nlh, sizeof(*rtm), RTA_OIF);
+	const struct nlattr *via = attribute(nlh, sizeof(*rtm), RTA_GATEWAY);
+	const struct nlattr *to = attribute(nlh, sizeof(*rtm), RTA_DST);
+	struct ip_prefix dst = { .addr.family = rtm->rtm_family == AF_INET ? IP_V4 : IP_V6, .len = rtm->rtm_dst_len };
+	struct stale *s = arg;
+
+	if (oif == NULL || (int)mnl_attr_get_u32(oif) != s->index || via == NULL ||
+		rtm->rtm_protocol != RTPROT_STATIC || s->n == STALE_MAX)
+		return MNL_CB_OK;
+	if (to != NULL && mnl_attr_get_payload_len(to) == address_size(&dst.addr))
+		memcpy(dst.addr.bytes, mnl_attr_get_payload(to), address_size(&dst.addr));
+	if (!is_wanted(s->params, &dst))
+		s->found[s->n++] = dst;
+	return MNL_CB_OK;
+}
+
+/** Addresses and routes the pod had before and shall not have. What cannot be found or removed is no reason to leave the
+ * pod without a port: its packets are judged by the addresses of the model anyway. */
+static void stale_remove(struct request *r, int index, const struct port_params *params)
 {
 	struct stale stale = { .index = index, .params = params };
-	struct request r;
-	char answer[8192];
-	int more = 1;
 
-	if (request_open(&r) < 0)
-		return;
-	request_start(&r, RTM_GETADDR, NLM_F_DUMP, sizeof(struct ifaddrmsg));
-	r.nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	if (mnl_socket_sendto(r.socket, r.nlh, r.nlh->nlmsg_len) < 0)
-		more = 0;
-	while (more > 0) {
-		ssize_t n = mnl_socket_recvfrom(r.socket, answer, sizeof(answer));
-
-		more = n <= 0 ? 0
-			      : mnl_cb_run(answer, (size_t)n, r.seq, mnl_socket_get_portid(r.socket),
-					stale_address, &stale);
-	}
+	dump(r, RTM_GETROUTE, stale_route, &stale);
 	for (size_t i = 0; i < stale.n; i++)
-		address_request(&r, RTM_DELADDR, index, &stale.found[i]);
-	mnl_socket_close(r.socket);
+		route_request(r, RTM_DELROUTE, index, &stale.found[i],
+			&params->gateway[stale.found[i].addr.family == IP_V4 ? 0 : 1]);
+	stale.n = 0;
+	dump(r, RTM_GETADDR, stale_address, &stale);
+	for (size_t i = 0; i < stale.n; i++)
+		address_request(r, RTM_DELADDR, index, &stale.found[i].addr);
 }
 
 void tap_alias_format(const char *port, char alias[TAP_ALIAS_MAX])
@@ -438,7 +478,7 @@ static int configure(struct request *r, int index, const struct port_params *par
 	ret = routes_add(r, index, params, again, err);
 	/* Last: an interface that loses its last address loses its routes with it. */
 	if (ret == 0 && again)
-		stale_addresses_remove(index, params);
+		stale_remove(r, index, params);
 	return ret;
 }
 

@@ -353,7 +353,7 @@ static void daemon_stop(struct daemon *d)
 	http_server_free(d->socket);
 	if (d->data_plane) {
 		loop_detach();
-		dataplane_halt();
+		dataplane_halt(d->successor != 0);
 	}
 	engine_free(d->engine);
 	store_close(d->store); /* a successor goes on from here */

@@ -693,6 +693,7 @@ static void taken_over(void)
 		pods_up(queues);
 		index = in_pod(&pods[0], interface_index, "eth0");
 		run("ip -n %s addr add 10.9.9.9/32 dev eth0", pods[0].netns);
+		run("ip -n %s route add 10.77.0.0/16 via 169.254.1.1 dev eth0 proto static", pods[0].netns);
 		pods[0].port->leave = true;
 		port_close(pods[0].port);
 		rcu_barrier();
@@ -716,6 +717,7 @@ static void taken_over(void)
 		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
 		CU_ASSERT_EQUAL(run("ip -n %s link show eth0 | grep -q 'mtu 1400'", pods[0].netns), 0);
 		CU_ASSERT_EQUAL(run("ip -n %s addr show eth0 | grep -q 10.9.9.9", pods[0].netns), 256);
+		CU_ASSERT_EQUAL(run("ip -n %s route | grep -q 10.77.0.0", pods[0].netns), 256);
 		CU_ASSERT_EQUAL(run("ip -n %s route get 10.1.1.1 | grep -q 'via 169.254.1.1 dev eth0 src 10.9.0.1'",
 					pods[0].netns), 0);
 		CU_ASSERT_EQUAL(run("ip -n %s route get fd00::9 | grep -q 'via fe80::1'", pods[0].netns), 0);
