@@ -510,13 +510,14 @@ void attachments_abort(void)
 	}
 }
 
-void attachments_fini(void)
+void attachments_fini(bool successor)
 {
 	struct attachment *a;
 
 	while ((a = TAILQ_FIRST(&forwarding.attachments)) != NULL) {
 		object_unref(a->s.obj);
 		a->n_neighbours = 0; /* the neighbour table frees them all */
+		a->port->leave = successor || !a->host;
 		destroy(a);
 	}
 	forwarding.host = NULL;
@@ -525,16 +526,21 @@ void attachments_fini(void)
 void attachments_tick(uint64_t now_ms)
 {
 	struct attachment *a;
+	bool renewed = false;
 
 	TAILQ_FOREACH(a, &forwarding.attachments, link) {
 		bool up;
 
 		if (a->port->ops->tick != NULL)
 			a->port->ops->tick(a->port);
+		renewed = renewed || a->port->renewed;
+		a->port->renewed = false;
 		up = atomic_load_explicit(&a->port->link_up, memory_order_relaxed);
 		/* Somebody else may be at the other end now. */
 		for (size_t i = 0; up && !a->was_up && i < a->n_neighbours; i++)
 			neighbour_restart(a->neighbours[i], now_ms);
 		a->was_up = up;
 	}
+	if (renewed)
+		forwarding_poll();
 }

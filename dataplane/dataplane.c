@@ -34,7 +34,7 @@ static struct {
 	struct flow_table *flows;
 	struct fragment_table *fragments;
 	int socket_id;
-	bool hugepages;
+	bool hugepages, halted;
 	cpu_set_t allowed; /* at the start of the process, before EAL pinned anything */
 	uint64_t list_serial;
 	struct {
@@ -326,8 +326,11 @@ int dataplane_start(const struct node *node, const struct tunnel_ops *const *typ
 	return ret;
 }
 
-void dataplane_stop(void)
+void dataplane_halt(bool successor)
 {
+	if (dp.halted)
+		return;
+	dp.halted = true;
 	for (unsigned id = 0; id < dp.n_workers && dp.workers[id] != NULL; id++) {
 		atomic_store_explicit(&dp.workers[id]->stop, true, memory_order_seq_cst);
 		wake(id);
@@ -336,9 +339,14 @@ void dataplane_stop(void)
 		if (!dp.workers[id]->borrowed)
 			pthread_join(dp.workers[id]->thread, NULL);
 	}
-	forwarding_fini();
+	forwarding_fini(successor);
 	punt_fini();
 	rcu_barrier();
+}
+
+void dataplane_stop(void)
+{
+	dataplane_halt(false);
 	for (unsigned id = 0; id < dp.n_workers && dp.workers[id] != NULL; id++) {
 		worker_destroy(dp.workers[id]);
 		dp.workers[id] = NULL;

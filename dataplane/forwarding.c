@@ -55,9 +55,7 @@ bool staged_end(struct staged *s, bool commit)
 	return s->obj != NULL;
 }
 
-/** Tell the workers what to poll: ports that forward. What comes in on others waits in its driver, rather than being
- * dropped. */
-static void poll_ports(void)
+void forwarding_poll(void)
 {
 	struct port *list[PORT_MAX];
 	struct uplink_state *u;
@@ -85,7 +83,7 @@ static void open_now(void *arg)
 	if (port_get(port->id) == port)
 		atomic_store_explicit(&port->forwarding, true, memory_order_release);
 	if (forwarding.opening == 0) /* those of one commit come in a row: once for all */
-		poll_ports();
+		forwarding_poll();
 }
 
 void forwarding_open(struct port *port)
@@ -224,7 +222,7 @@ int forwarding_init(const struct forwarding_conf *conf, struct error *err)
 		if (first != NULL)
 			tunnel_table_free(first->tunnels);
 		free(first);
-		forwarding_fini();
+		forwarding_fini(false);
 		return error_set(err, ENOMEM, "", "out of memory for the forwarding tables");
 	}
 	first->settings = make_settings();
@@ -234,7 +232,7 @@ int forwarding_init(const struct forwarding_conf *conf, struct error *err)
 	return 0;
 }
 
-void forwarding_fini(void)
+void forwarding_fini(bool successor)
 {
 	struct tables *last;
 	struct pool_state *pool;
@@ -242,7 +240,7 @@ void forwarding_fini(void)
 	if (forwarding.txn != NULL)
 		forwarding_abort(forwarding.txn);
 	last = rcu_publish(&tables, NULL);
-	attachments_fini();
+	attachments_fini(successor);
 	uplinks_fini();
 	while ((pool = TAILQ_FIRST(&forwarding.pools)) != NULL) {
 		TAILQ_REMOVE(&forwarding.pools, pool, link);
@@ -464,7 +462,7 @@ void forwarding_commit(struct forwarding_txn *txn)
 	rcu_retire(old_tunnels, tunnel_table_free);
 	/* Workers begin no packet with the old tables any more. What only those named may go. */
 	if (txn->ports)
-		poll_ports();
+		forwarding_poll();
 	staged_end(&forwarding.node, true);
 	pools_end(true);
 	for (size_t i = 0; i < txn->released.count; i++)

@@ -21,7 +21,7 @@ struct forwarding_conf {
 };
 int forwarding_init(const struct forwarding_conf *conf, struct error *err);
 /** Closes all ports, frees all tables. Workers have stopped. */
-void forwarding_fini(void);
+void forwarding_fini(bool successor);
 
 /** A prepared transaction. */
 struct forwarding_txn;

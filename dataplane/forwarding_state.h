@@ -112,6 +112,9 @@ uint32_t forwarding_name_hash(const char *name, uint32_t seed);
 struct mac_addr forwarding_derived_mac(const char *kind, const char *name);
 /** Let a port forward once every worker has passed a grace period. */
 void forwarding_open(struct port *port);
+/** Tell the workers what to poll: ports that forward. What comes in on others waits in its driver, rather than being
+ * dropped. */
+void forwarding_poll(void);
 
 /* uplinks.c */
 int uplink_stage(const struct change *change, struct error *err);
@@ -139,7 +142,7 @@ int host_stage(struct error *err);
 void attachments_commit(void);
 void attachments_finish(void);
 void attachments_abort(void);
-void attachments_fini(void);
+void attachments_fini(bool successor);
 void attachments_tick(uint64_t now_ms);
 /** The next hop of routes via a pod, in the future: its first address of a family. */
 struct neighbour *pod_next_hop(const char *name, uint8_t family);

@@ -119,6 +119,9 @@ struct port {
 	struct mac_addr mac;        /* our MAC address on it */
 	bool tx_shared;             /* fewer tx queues than workers: take tx_lock */
 	char name[PORT_NAME_MAX];
+	/* Control only. */
+	bool leave;   /* set before port_close when the daemon ends: what others use stays, for the next daemon to take over */
+	bool renewed; /* set by tick: rx_fd has changed, the workers must be told */
 	/* Writer: control. Readers: workers and control. */
 	_Atomic bool link_up;
 	_Atomic bool forwarding;    /* false until its policy and routes are in force: born closed */

@@ -4,8 +4,12 @@
  * 64 KiB and partial checksums pass as they are, both ways.
  *
  * The interface is made in the daemon's namespace and moved: the descriptors then do not keep the
- * pod's namespace alive, and when it goes, so does the interface; `tick` notices. */
+ * pod's namespace alive, and when it goes, so does the interface; `tick` notices, and makes it anew
+ * when there is a namespace of that name again. */
 #include "dataplane/port.h"
+
+#include "config/log.h"
+#include "dataplane/tap_interface.h"
 #include "dataplane/tap_netlink.h"
 #include "dataplane/tap_ready.h"
 #include "dataplane/virtio_hdr.h"
@@ -13,14 +17,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <poll.h>
 #include <rte_ether.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -28,12 +30,18 @@
 #define FRAME_MAX  (65535 + 40 + RTE_ETHER_HDR_LEN) /* what lengths in IP headers can say */
 #define LARGE_MAX  34  /* buffers behind the small one: all of 64 KiB from 2 KiB buffers */
 #define TX_IOV_MAX 128 /* buffers of one packet, and its virtio header */
+#define RETRY_TICKS 10 /* between attempts to make an interface that is gone: a second */
+
+enum tap_state {
+	TAP_ALIVE,
+	TAP_DEAD,    /* the interface is gone */
+	TAP_RENEWED, /* there is another one behind the descriptor: its worker has not seen that yet */
+};
 
 /** Owned by the queue's worker, but for what is said. */
 struct tap_queue {
 	int fd;
-	_Atomic bool
-		dead; /* writers: worker and control, once; readers: both. The interface is gone */
+	_Atomic uint8_t state; /* enum tap_state; writers: worker (dead; renewed to alive), control */
 	struct tap_ready ready;
 	uint16_t n_small, n_large;
 	struct virtio_net_hdr rx_hdr;
@@ -46,11 +54,15 @@ struct port_tap {
 	struct port port;
 	struct rte_mempool *pool, *large_pool;
 	uint16_t large_wanted; /* buffers behind the small one that hold any frame */
-	uint16_t n_open;       /* queues with a descriptor */
-	bool gone;	       /* control thread only */
+	/* From here to the queues: control thread only. */
+	uint16_t n_open; /* queues with a descriptor */
+	bool gone;
+	uint8_t retry;	/* ticks until the next attempt to make it anew */
 	char interface[IFNAMSIZ];
 	char netns[PATH_MAX]; /* "" = the daemon's own */
-	struct tap_addressing has; /* control thread only */
+	struct mac_addr pod_mac;
+	struct ip_addr gateway[2];
+	struct tap_addressing has;
 	struct tap_queue queues[PORT_QUEUE_MAX];
 };
 
@@ -127,13 +139,34 @@ static bool is_gone(int error)
 	return error == EBADFD || error == ENODEV || error == ENXIO || error == EBADF;
 }
 
+static bool is_dead(const struct tap_queue *q)
+{
+	return atomic_load_explicit(&q->state, memory_order_relaxed) == TAP_DEAD;
+}
+
+static void set_dead(struct tap_queue *q)
+{
+	atomic_store_explicit(&q->state, TAP_DEAD, memory_order_release);
+}
+
+/** Begin with a new interface. @return false when there is none. */
+static bool renewed(struct tap_queue *q)
+{
+	uint8_t state = TAP_RENEWED;
+
+	if (!atomic_compare_exchange_strong(&q->state, &state, TAP_ALIVE))
+		return false;
+	tap_ready_forget(&q->ready);
+	return true;
+}
+
 static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct port_tap *p = (struct port_tap *)port;
 	struct tap_queue *q = &p->queues[queue];
 	uint16_t got = 0;
 
-	if (unlikely(atomic_load_explicit(&q->dead, memory_order_relaxed)))
+	if (unlikely(atomic_load_explicit(&q->state, memory_order_acquire) != TAP_ALIVE) && !renewed(q))
 		return 0;
 	if (!tap_ready_poll(&q->ready, q->fd, port->id, queue))
 		return 0;
@@ -152,7 +185,7 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 				break;
 			}
 			if (is_gone(errno)) {
-				atomic_store_explicit(&q->dead, true, memory_order_release);
+				set_dead(q);
 				break;
 			}
 			rx_error(p); /* EFAULT: larger than the buffers we had */
@@ -194,7 +227,7 @@ static uint16_t tap_tx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 	struct tap_queue *q = &((struct port_tap *)port)->queues[queue];
 	uint16_t sent = 0;
 
-	while (sent < n && !atomic_load_explicit(&q->dead, memory_order_relaxed)) {
+	while (sent < n && !is_dead(q)) {
 		int ret = tx_one(q, pkts[sent]);
 
 		if (likely(ret == 0)) {
@@ -202,7 +235,7 @@ static uint16_t tap_tx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 			continue;
 		}
 		if (is_gone(-ret))
-			atomic_store_explicit(&q->dead, true, memory_order_release);
+			set_dead(q);
 		/* EIO: the pod has set its interface down. */
 		else if (ret != -EAGAIN && ret != -EIO && ret != -EINTR)
 			n = port_tx_refuse(pkts, sent, n);
@@ -228,8 +261,7 @@ static bool tap_rx_arm(struct port *port, uint16_t queue, bool on)
 		return true;
 	}
 	/* What is gone is never ready, whatever its last event said. */
-	return atomic_load_explicit(&q->dead, memory_order_relaxed) ||
-	       !atomic_load_explicit(&q->ready.ready, memory_order_relaxed);
+	return is_dead(q) || !atomic_load_explicit(&q->ready.ready, memory_order_relaxed);
 }
 
 struct tap_ready *tap_ready_find(uint16_t id, uint16_t queue)
@@ -250,117 +282,12 @@ static void retire_descriptors(struct port_tap *p)
 
 	p->gone = true;
 	for (uint16_t i = 0; i < p->n_open; i++) {
-		atomic_store_explicit(&p->queues[i].dead, true, memory_order_release);
+		set_dead(&p->queues[i]);
 		if (never >= 0)
 			dup3(never, p->queues[i].fd, O_CLOEXEC);
 	}
 	if (never >= 0)
 		close(never);
-}
-
-static void tap_tick(struct port *port)
-{
-	struct port_tap *p = (struct port_tap *)port;
-	struct pollfd pfd = { .fd = p->queues[0].fd, .events = POLLOUT };
-
-	if (p->gone)
-		return;
-	/* tun says writable only while the interface is up, POLLERR when there is none: no need
-	 * for a socket in the pod's namespace, which would keep that alive. */
-	if (poll(&pfd, 1, 0) < 0)
-		return;
-	if (pfd.revents & (POLLERR | POLLNVAL | POLLHUP))
-		retire_descriptors(p);
-	atomic_store_explicit(
-		&port->link_up, !p->gone && (pfd.revents & POLLOUT), memory_order_relaxed);
-}
-
-/** Open one queue of the interface; the first creates it. ifr carries its name from one call to the
- * next. */
-static int queue_open(
-	struct port_tap *p, struct ifreq *ifr, const struct port_params *params, struct error *err)
-{
-	unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-	bool first = p->n_open == 0;
-	int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, hdr_len = sizeof(struct virtio_net_hdr);
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return error_set(err, errno, NULL,
-			"port %s: /dev/net/tun: %s: load the tun module, and run with "
-			"CAP_NET_ADMIN",
-			params->name, strerror(errno));
-	if (params->n_queues > 1)
-		flags |= IFF_MULTI_QUEUE;
-	if (first)
-		flags |= IFF_TUN_EXCL;
-	ifr->ifr_flags = (short)flags;
-	if (ioctl(fd, TUNSETIFF, ifr) < 0) {
-		ret = -errno;
-		if (ret == -EBUSY || ret == -EEXIST || (first && ret == -EINVAL))
-			error_set(err, EEXIST, NULL, "port %s: interface %s exists already",
-				params->name, ifr->ifr_name);
-		else
-			error_set(err, -ret, NULL, "port %s: cannot make interface %s: %s%s",
-				params->name, params->interface, strerror(-ret),
-				ret == -EPERM ? ": the daemon needs CAP_NET_ADMIN" : "");
-		close(fd);
-		return ret == -EBUSY ? -EEXIST : ret;
-	}
-	if (ioctl(fd, TUNSETVNETHDRSZ, &hdr_len) < 0 ||
-		(first && ioctl(fd, TUNSETOFFLOAD, offloads) < 0)) {
-		ret = -errno;
-		close(fd);
-		return error_set(err, -ret, NULL, "port %s: this kernel's TAP lacks offloads: %s",
-			params->name, strerror(-ret));
-	}
-	atomic_init(&p->queues[p->n_open].dead, false);
-	atomic_init(&p->queues[p->n_open].ready.ready, true);
-	p->queues[p->n_open].rx_iov[0] =
-		(struct iovec){ &p->queues[p->n_open].rx_hdr, (size_t)hdr_len };
-	p->queues[p->n_open++].fd = fd;
-	return 0;
-}
-
-struct configure_call {
-	const struct port_params *params;
-	struct error *err;
-};
-
-static int configure_inside(void *arg)
-{
-	const struct configure_call *call = arg;
-
-	return tap_link_configure(call->params, call->err);
-}
-
-/** Make the interface with its queues, where it belongs and set up. On error the descriptors stay
- * to be closed, and the interface with them. */
-static int interface_make(struct port_tap *p, const struct port_params *params, struct error *err)
-{
-	struct configure_call call = { params, err };
-	struct ifreq ifr = { 0 };
-	int netns_fd = -1, ret = 0;
-
-	if (params->netns != NULL) {
-		netns_fd = netns_open(params->netns, params->name, err);
-		if (netns_fd < 0)
-			return netns_fd;
-	}
-	/* The pod's name for it may be taken here: the kernel picks one for the short time before
-	 * the move. */
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s",
-		netns_fd >= 0 ? "pltap%d" : params->interface);
-	for (uint16_t i = 0; i < p->port.n_rxq && ret == 0; i++)
-		ret = queue_open(p, &ifr, params, err);
-	if (ret == 0 && netns_fd >= 0)
-		ret = tap_link_move(ifr.ifr_name, netns_fd, params->interface, params, err);
-	if (ret == 0)
-		ret = netns_fd >= 0 ? netns_run(netns_fd, configure_inside, &call)
-				    : tap_link_configure(params, err);
-	if (netns_fd >= 0)
-		close(netns_fd);
-	return ret;
 }
 
 static void addressing_free(struct tap_addressing *a)
@@ -430,16 +357,89 @@ static int tap_configure(struct port *port, const struct port_params *params, st
 	return 0;
 }
 
+static void interface_gone(struct port_tap *p)
+{
+	LOG_WARNING("interface is gone; it is made anew when its network namespace is there port=%s interface=%s netns=%s",
+		p->port.name, p->interface, p->netns);
+	retire_descriptors(p);
+	p->retry = RETRY_TICKS;
+}
+
+static struct port_params params_again(const struct port_tap *p)
+{
+	return (struct port_params){ .name = p->port.name,
+		.role = p->port.role,
+		.netns = p->netns[0] != '\0' ? p->netns : NULL,
+		.interface = p->interface,
+		.mtu = p->port.mtu,
+		.pod_mac = p->pod_mac,
+		.addresses = p->has.addresses,
+		.n_addresses = p->has.n_addresses,
+		.gateway = { p->gateway[0], p->gateway[1] },
+		.routes = p->has.routes,
+		.n_routes = p->has.n_routes };
+}
+
+/** The namespace was deleted and is there again, or the interface was deleted inside: make it anew, under the old numbers
+ * of descriptors, which workers may be reading. */
+static void again(struct port_tap *p)
+{
+	const struct port_params params = params_again(p);
+	struct error err = { 0 };
+	int fds[PORT_QUEUE_MAX];
+
+	if (--p->retry > 0)
+		return;
+	p->retry = RETRY_TICKS;
+	if (tap_interface_open(&params, p->n_open, fds, &err) < 0) {
+		LOG_DEBUG("interface is still gone port=%s error=\"%s\"", p->port.name, err.text);
+		return;
+	}
+	for (uint16_t i = 0; i < p->n_open; i++) {
+		dup3(fds[i], p->queues[i].fd, O_CLOEXEC);
+		close(fds[i]);
+		atomic_store_explicit(&p->queues[i].state, TAP_RENEWED, memory_order_release);
+	}
+	p->gone = false;
+	p->port.renewed = true;
+	LOG_INFO("interface is there again port=%s interface=%s", p->port.name, p->interface);
+}
+
+static void tap_tick(struct port *port)
+{
+	struct port_tap *p = (struct port_tap *)port;
+	struct pollfd pfd = { .fd = p->queues[0].fd, .events = POLLOUT };
+
+	if (p->gone) {
+		again(p);
+		return;
+	}
+	/* tun says writable only while the interface is up, POLLERR when there is none: no need
+	 * for a socket in the pod's namespace, which would keep that alive. */
+	if (poll(&pfd, 1, 0) < 0)
+		return;
+	if (pfd.revents & (POLLERR | POLLNVAL | POLLHUP))
+		interface_gone(p);
+	/* A worker may have met the old one's end after the new one took its place. */
+	for (uint16_t i = 0; i < p->n_open && !p->gone; i++) {
+		if (is_dead(&p->queues[i]))
+			atomic_store_explicit(&p->queues[i].state, TAP_RENEWED, memory_order_release);
+	}
+	atomic_store_explicit(
+		&port->link_up, !p->gone && (pfd.revents & POLLOUT), memory_order_relaxed);
+}
+
 static void tap_close(struct port *port)
 {
 	struct port_tap *p = (struct port_tap *)port;
 
-	for (uint16_t i = 0; i < p->n_open; i++) {
-		struct tap_queue *q = &p->queues[i];
+	int fds[PORT_QUEUE_MAX];
 
-		close(q->fd); /* the last one takes the interface away */
-		rx_unstock(q);
+	for (uint16_t i = 0; i < p->n_open; i++) {
+		fds[i] = p->queues[i].fd;
+		rx_unstock(&p->queues[i]);
 	}
+	tap_interface_close(fds, p->n_open, port->leave);
 	addressing_free(&p->has);
 	free(p);
 }
@@ -463,7 +463,7 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 {
 	struct port_tap *p;
 	uint32_t rest, room;
-	int ret = check_params(params, err);
+	int fds[PORT_QUEUE_MAX], ret = check_params(params, err);
 
 	if (ret < 0)
 		return ret;
@@ -475,6 +475,9 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 	p->port.mac = params->port_mac;
 	p->port.mtu = params->mtu;
 	p->port.offloads = PORT_TX_CSUM | PORT_TX_TSO;
+	p->pod_mac = params->pod_mac;
+	p->gateway[0] = params->gateway[0];
+	p->gateway[1] = params->gateway[1];
 	p->port.n_rxq = params->n_queues < PORT_QUEUE_MAX ? params->n_queues : PORT_QUEUE_MAX;
 	p->port.n_txq = p->port.n_rxq;
 	p->pool = params->pool;
@@ -490,10 +493,18 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 		free(p);
 		return error_set(err, ENOMEM, NULL, "port %s: out of memory", params->name);
 	}
-	ret = interface_make(p, params, err);
+	ret = tap_interface_open(params, p->port.n_rxq, fds, err);
 	if (ret < 0) {
 		tap_close(&p->port);
 		return ret;
+	}
+	for (; p->n_open < p->port.n_rxq; p->n_open++) {
+		struct tap_queue *q = &p->queues[p->n_open];
+
+		q->fd = fds[p->n_open];
+		q->rx_iov[0] = (struct iovec){ &q->rx_hdr, sizeof(q->rx_hdr) };
+		atomic_init(&q->state, TAP_ALIVE);
+		atomic_init(&q->ready.ready, true);
 	}
 	tap_tick(&p->port);
 	*out = &p->port;

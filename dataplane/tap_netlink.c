@@ -152,7 +152,11 @@ static int link_set(struct request *r, int index, const struct port_params *para
 		ifi->ifi_flags = IFF_UP;
 		ifi->ifi_change = IFF_UP;
 	} else {
+		char alias[TAP_ALIAS_MAX];
+
+		tap_alias_format(params->name, alias);
 		mnl_attr_put_u32(r->nlh, IFLA_MTU, params->mtu);
+		mnl_attr_put_str(r->nlh, IFLA_IFALIAS, alias);
 		if (!mac_addr_is_zero(&params->pod_mac))
 			mnl_attr_put(r->nlh, IFLA_ADDRESS, sizeof(params->pod_mac.bytes),
 				params->pod_mac.bytes);
@@ -208,8 +212,8 @@ static int route_request(struct request *r, uint16_t type, int index, const stru
 	return request_send(r);
 }
 
-static int routes_add(
-	struct request *r, int index, const struct port_params *params, struct error *err)
+static int routes_add(struct request *r, int index, const struct port_params *params, bool again,
+	struct error *err)
 {
 	char text[PREFIX_TEXT_MAX], via[IP_TEXT_MAX];
 	int ret = 0;
@@ -225,12 +229,16 @@ static int routes_add(
 		/* Every IPv6 interface has fe80::/64 already. */
 		if (gateway->family == IP_V4 || !ip_addr_is_link_local(gateway))
 			ret = route_request(r, RTM_NEWROUTE, index, &dst, NULL);
+		if (ret == -EEXIST && again)
+			ret = 0;
 		for (size_t i = 0; i < n && ret == 0; i++) {
 			dst = (struct ip_prefix){ .addr.family = gateway->family };
 			if (params->n_routes > 0)
 				dst = ip_prefix_canonical(&params->routes[i]);
 			if (dst.addr.family == gateway->family)
 				ret = route_request(r, RTM_NEWROUTE, index, &dst, gateway);
+			if (ret == -EEXIST && again)
+				ret = 0;
 		}
 		if (ret < 0)
 			return error_set(err, -ret, NULL,
@@ -270,8 +278,175 @@ static bool wants_ipv6(const struct port_params *params)
 	return false;
 }
 
-static int configure(
-	struct request *r, int index, const struct port_params *params, struct error *err)
+/** An attribute of an answer, or NULL. mnl_attr_for_each does not compile with -Wconversion. */
+static const struct nlattr *attribute(const struct nlmsghdr *nlh, size_t header, uint16_t type)
+{
+	const struct nlattr *attr = mnl_nlmsg_get_payload_offset(nlh, header);
+
+	while (mnl_attr_ok(attr, (int)((const char *)mnl_nlmsg_get_payload_tail(nlh) - (const char *)attr))) {
+		if (mnl_attr_get_type(attr) == type)
+			return attr;
+		attr = mnl_attr_next(attr);
+	}
+	return NULL;
+}
+
+/* An interface that had another daemon. */
+
+#define STALE_MAX 64
+
+struct stale {
+	int index;
+	const struct port_params *params;
+	struct ip_prefix found[STALE_MAX]; /* more than that stay until the next time */
+	size_t n;
+};
+
+static int dump(struct request *r, uint16_t type, mnl_cb_t each, struct stale *stale)
+{
+	char answer[16384];
+	ssize_t n;
+	int more = MNL_CB_OK;
+
+	request_start(r, type, 0, type == RTM_GETADDR ? sizeof(struct ifaddrmsg) : sizeof(struct rtmsg));
+	r->nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	if (mnl_socket_sendto(r->socket, r->nlh, r->nlh->nlmsg_len) < 0)
+		return -errno;
+	while (more == MNL_CB_OK && (n = mnl_socket_recvfrom(r->socket, answer, sizeof(answer))) > 0)
+		more = mnl_cb_run(
+			answer, (size_t)n, r->seq, mnl_socket_get_portid(r->socket), each, stale);
+	return more == MNL_CB_STOP ? 0 : -errno;
+}
+
+static int stale_address(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
+	struct ip_addr addr = { .family = ifa->ifa_family == AF_INET ? IP_V4 : IP_V6 };
+	struct stale *s = arg;
+	const struct nlattr *attr;
+
+	if ((int)ifa->ifa_index != s->index || ifa->ifa_prefixlen != ip_family_bits(addr.family) ||
+		s->n == STALE_MAX)
+		return MNL_CB_OK;
+	attr = attribute(nlh, sizeof(*ifa), IFA_ADDRESS);
+	if (attr == NULL || mnl_attr_get_payload_len(attr) != address_size(&addr))
+		return MNL_CB_OK;
+	memcpy(addr.bytes, mnl_attr_get_payload(attr), address_size(&addr));
+	for (size_t i = 0; i < s->params->n_addresses; i++) {
+		if (ip_addr_equal(&s->params->addresses[i], &addr))
+			return MNL_CB_OK;
+	}
+	s->found[s->n++].addr = addr;
+	return MNL_CB_OK;
+}
+
+static bool is_wanted(const struct port_params *params, const struct ip_prefix *dst)
+{
+	if (params->n_routes == 0 && params->role != PORT_HOST)
+		return dst->len == 0;
+	for (size_t i = 0; i < params->n_routes; i++) {
+		const struct ip_prefix route = ip_prefix_canonical(&params->routes[i]);
+
+		if (ip_prefix_equal(&route, dst))
+			return true;
+	}
+	return false;
+}
+
+/** A route through the gateway, as we make them. */
+static int stale_route(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *oif = attribute(nlh, sizeof(*rtm), RTA_OIF);
+	const struct nlattr *via = attribute(nlh, sizeof(*rtm), RTA_GATEWAY);
+	const struct nlattr *to = attribute(nlh, sizeof(*rtm), RTA_DST);
+	struct ip_prefix dst = { .addr.family = rtm->rtm_family == AF_INET ? IP_V4 : IP_V6, .len = rtm->rtm_dst_len };
+	struct stale *s = arg;
+
+	if (oif == NULL || (int)mnl_attr_get_u32(oif) != s->index || via == NULL ||
+		rtm->rtm_protocol != RTPROT_STATIC || s->n == STALE_MAX)
+		return MNL_CB_OK;
+	if (to != NULL && mnl_attr_get_payload_len(to) == address_size(&dst.addr))
+		memcpy(dst.addr.bytes, mnl_attr_get_payload(to), address_size(&dst.addr));
+	if (!is_wanted(s->params, &dst))
+		s->found[s->n++] = dst;
+	return MNL_CB_OK;
+}
+
+/** Addresses and routes the pod had before and shall not have. What cannot be found or removed is no reason to leave the
+ * pod without a port: its packets are judged by the addresses of the model anyway. */
+static void stale_remove(struct request *r, int index, const struct port_params *params)
+{
+	struct stale stale = { .index = index, .params = params };
+
+	dump(r, RTM_GETROUTE, stale_route, &stale);
+	for (size_t i = 0; i < stale.n; i++)
+		route_request(r, RTM_DELROUTE, index, &stale.found[i],
+			&params->gateway[stale.found[i].addr.family == IP_V4 ? 0 : 1]);
+	stale.n = 0;
+	dump(r, RTM_GETADDR, stale_address, &stale);
+	for (size_t i = 0; i < stale.n; i++)
+		address_request(r, RTM_DELADDR, index, &stale.found[i].addr);
+}
+
+void tap_alias_format(const char *port, char alias[TAP_ALIAS_MAX])
+{
+	snprintf(alias, TAP_ALIAS_MAX, "podlane %s", port);
+}
+
+static int alias_of(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *attr = attribute(nlh, sizeof(struct ifinfomsg), IFLA_IFALIAS);
+
+	if (attr != NULL)
+		snprintf(arg, TAP_ALIAS_MAX, "%.*s", (int)mnl_attr_get_payload_len(attr),
+			mnl_attr_get_str(attr));
+	return MNL_CB_OK;
+}
+
+int tap_link_alias(const char *interface, char alias[TAP_ALIAS_MAX])
+{
+	char answer[16384]; /* a link's message grows with its statistics */
+	struct ifinfomsg *ifi;
+	struct request r;
+	ssize_t n;
+	int ret = request_open(&r);
+
+	alias[0] = '\0';
+	if (ret < 0)
+		return ret;
+	ifi = request_start(&r, RTM_GETLINK, 0, sizeof(*ifi));
+	r.nlh->nlmsg_flags = NLM_F_REQUEST;
+	ifi->ifi_family = AF_UNSPEC;
+	mnl_attr_put_strz(r.nlh, IFLA_IFNAME, interface);
+	if (mnl_socket_sendto(r.socket, r.nlh, r.nlh->nlmsg_len) < 0 ||
+		(n = mnl_socket_recvfrom(r.socket, answer, sizeof(answer))) < 0 ||
+		mnl_cb_run(answer, (size_t)n, r.seq, mnl_socket_get_portid(r.socket), alias_of, alias) < 0)
+		ret = -errno;
+	mnl_socket_close(r.socket);
+	return ret;
+}
+
+int tap_link_delete(const char *interface, const char *port, struct error *err)
+{
+	struct ifinfomsg *ifi;
+	struct request r;
+	int ret = request_open(&r);
+
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %s: no rtnetlink: %s", port, strerror(-ret));
+	ifi = request_start(&r, RTM_DELLINK, 0, sizeof(*ifi));
+	ifi->ifi_index = (int)if_nametoindex(interface);
+	ret = request_send(&r);
+	mnl_socket_close(r.socket);
+	if (ret < 0 && ret != -ENODEV)
+		return error_set(err, -ret, NULL, "port %s: cannot remove interface %s: %s", port, interface,
+			strerror(-ret));
+	return 0;
+}
+
+static int configure(struct request *r, int index, const struct port_params *params, bool again,
+	struct error *err)
 {
 	char text[IP_TEXT_MAX];
 	int ret = link_set(r, index, params, false);
@@ -291,6 +466,8 @@ static int configure(
 			params->name, params->interface, strerror(-ret));
 	for (size_t i = 0; i < params->n_addresses; i++) {
 		ret = address_request(r, RTM_NEWADDR, index, &params->addresses[i]);
+		if (ret == -EEXIST && again)
+			ret = 0;
 		if (ret < 0)
 			return error_set(err, -ret, NULL, "port %s: interface %s: address %s: %s",
 				params->name, params->interface,
@@ -298,10 +475,14 @@ static int configure(
 				ret == -EACCES ? "IPv6 is disabled in this network namespace"
 					       : strerror(-ret));
 	}
-	return routes_add(r, index, params, err);
+	ret = routes_add(r, index, params, again, err);
+	/* Last: an interface that loses its last address loses its routes with it. */
+	if (ret == 0 && again)
+		stale_remove(r, index, params);
+	return ret;
 }
 
-int tap_link_configure(const struct port_params *params, struct error *err)
+int tap_link_configure(const struct port_params *params, bool again, struct error *err)
 {
 	int index = (int)if_nametoindex(params->interface), ret;
 	struct request r;
@@ -313,7 +494,7 @@ int tap_link_configure(const struct port_params *params, struct error *err)
 	if (ret < 0)
 		return error_set(
 			err, -ret, NULL, "port %s: no rtnetlink: %s", params->name, strerror(-ret));
-	ret = configure(&r, index, params, err);
+	ret = configure(&r, index, params, again, err);
 	mnl_socket_close(r.socket);
 	return ret;
 }

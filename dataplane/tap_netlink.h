@@ -20,10 +20,19 @@ int netns_run(int netns_fd, int (*fn)(void *arg), void *arg);
 int tap_link_move(const char *name, int netns_fd, const char *as, const struct port_params *params,
 	struct error *err);
 
-/** Inside the interface's namespace: MAC, MTU, addresses (/32 and /128, usable at once), up,
+/** Inside the interface's namespace: alias, MAC, MTU, addresses (/32 and /128, usable at once), up,
  * routes. What a pod gets when params names no routes is a default route by each gateway; the host
- * port gets none. -EEXIST: an address or route of another interface is in the way. */
-int tap_link_configure(const struct port_params *params, struct error *err);
+ * port gets none. again: it may have all or some of that already, and loses other /32 and /128
+ * addresses. -EEXIST: an address or route of another interface is in the way. */
+int tap_link_configure(const struct port_params *params, bool again, struct error *err);
+
+/** The mark of our interfaces, which `ip link` shows: "podlane pod:web". */
+#define TAP_ALIAS_MAX 256
+void tap_alias_format(const char *port, char alias[TAP_ALIAS_MAX]);
+/** Inside the interface's namespace: its alias, "" when it has none. 0, -ENODEV, or another -errno. */
+int tap_link_alias(const char *interface, char alias[TAP_ALIAS_MAX]);
+/** Inside the interface's namespace. 0 or -errno. */
+int tap_link_delete(const char *interface, const char *port, struct error *err);
 
 /** What an interface has from us: addresses (/32 and /128), and routes through the gateways. */
 struct tap_addressing {

@@ -61,6 +61,12 @@ bool tap_ready_poll(struct tap_ready *r, int fd, uint16_t port, uint16_t queue)
 	return atomic_load_explicit(&r->ready, memory_order_relaxed);
 }
 
+void tap_ready_forget(struct tap_ready *r)
+{
+	r->epoll_fd = 0;
+	atomic_store_explicit(&r->ready, true, memory_order_relaxed);
+}
+
 void tap_ready_wake(void)
 {
 	here.polls = POLLS_MAX;

@@ -27,6 +27,9 @@ struct tap_ready *tap_ready_find(uint16_t port, uint16_t queue);
 /** Worker, at each poll of a queue: watch it, ask the kernel once a round, say whether to read. */
 bool tap_ready_poll(struct tap_ready *r, int fd, uint16_t port, uint16_t queue);
 
+/** Worker: the queue's descriptor stands for something else than before. */
+void tap_ready_forget(struct tap_ready *r);
+
 /** Worker, after a sleep: ask at the next poll. */
 void tap_ready_wake(void);
 

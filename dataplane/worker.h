@@ -18,7 +18,10 @@
  * Once a process. Several daemons on one machine do not collide (private memory, unique prefix). On error everything is
  * undone as far as EAL allows; the process should exit. */
 int dataplane_start(const struct node *node, const struct tunnel_ops *const *types, struct error *err);
-/** Stop workers (they drain what they hold), close ports, free everything. */
+/** Stop workers (they drain what they hold) and close ports: another daemon may open them now. Pods keep their interfaces;
+ * with a successor so does the node. */
+void dataplane_halt(bool successor);
+/** Halt if that has not been done, and free everything. */
 void dataplane_stop(void);
 /** Change settings that can change at run time: latency, flow timeouts. */
 void dataplane_configure(const struct node *node);

@@ -3,6 +3,8 @@
 #include "config/log.h"
 #include "config/schema.h"
 #include "ctrl/daemon/api.h"
+#include "ctrl/daemon/handover.h"
+#include "ctrl/daemon/leftovers.h"
 #include "ctrl/daemon/loop.h"
 #include "ctrl/daemon/options.h"
 #include "ctrl/daemon/startup.h"
@@ -11,11 +13,13 @@
 #include "dataplane/worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
 #define METRICS_RETRY_MS 5000
@@ -28,8 +32,11 @@ struct daemon {
 	struct api api;
 	struct http_server *socket, *metrics;
 	char *metrics_listen; /* wanted; "" = off */
-	struct watch *signals[3], *watchdog, *metrics_retry;
+	struct watch *signals[5], *watchdog, *metrics_retry;
 	bool data_plane;
+	char **argv;
+	cpu_set_t cpus;	 /* at the start of the process */
+	pid_t successor; /* 0 = none */
 };
 
 /** "podlaned: podlane.conf:12: peer node-b: ..." */
@@ -142,7 +149,8 @@ static void on_stop(void *arg)
 	struct daemon *d = arg;
 
 	LOG_INFO("stopping");
-	sd_notify(0, "STOPPING=1");
+	if (d->successor == 0)
+		sd_notify(0, "STOPPING=1");
 	watch_base_stop(d->base);
 }
 
@@ -168,6 +176,33 @@ static void on_reload(void *arg)
 	sd_notify(0, "READY=1");
 }
 
+static void on_upgrade(void *arg)
+{
+	struct daemon *d = arg;
+	struct error err = { 0 };
+
+	if (d->successor != 0)
+		LOG_WARNING("a successor is starting already pid=%d", (int)d->successor);
+	else if (handover_spawn(d->argv, &d->cpus, &d->successor, &err) < 0)
+		LOG_ERROR("no successor could be started, going on error=\"%s\"", err.text);
+	else
+		LOG_INFO("a successor gets ready to take over pid=%d", (int)d->successor);
+}
+
+static void on_child(void *arg)
+{
+	struct daemon *d = arg;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+		if (pid != d->successor)
+			continue;
+		LOG_ERROR("the successor ended before it took over, going on pid=%d", (int)pid);
+		sd_notifyf(0, "MAINPID=%d", (int)getpid());
+		d->successor = 0;
+	}
+}
+
 static void on_watchdog(void *arg)
 {
 	(void)arg;
@@ -176,12 +211,17 @@ static void on_watchdog(void *arg)
 
 static int add_events(struct daemon *d, struct error *err)
 {
-	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	static const struct {
+		int number;
+		watch_call call;
+	} signals[] = { { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGHUP, on_reload }, { SIGUSR2, on_upgrade },
+		{ SIGCHLD, on_child } };
 	uint64_t usec = 0;
 
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		d->signals[i] = watch_signal(
-			d->base, numbers[i], numbers[i] == SIGHUP ? on_reload : on_stop, d);
+	static_assert(sizeof(signals) / sizeof(signals[0]) == sizeof(d->signals) / sizeof(d->signals[0]),
+		"one watch a signal");
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		d->signals[i] = watch_signal(d->base, signals[i].number, signals[i].call, d);
 		if (d->signals[i] == NULL)
 			return error_set(err, ENOMEM, NULL, "out of memory");
 	}
@@ -256,19 +296,38 @@ static int start_data_plane(struct daemon *d, const struct startup *startup, str
 
 	if (node == NULL)
 		return -EINVAL;
-	ret = dataplane_start(node, tunnel_types, err);
+	if (!d->data_plane) {
+		ret = dataplane_start(node, tunnel_types, err);
+		if (ret < 0)
+			return ret;
+		d->data_plane = true;
+	}
+	return loop_attach(d->base, err);
+}
+
+/** Everything that takes time and needs no port, while the daemon before us still forwards; then it ends. */
+static int take_over(struct daemon *d, struct error *err)
+{
+	struct object *node;
+	int ret = handover_node(&d->options, &node, err);
+
+	if (ret < 0)
+		return ret;
+	ret = dataplane_start(&node->node, tunnel_types, err);
+	object_unref(node);
 	if (ret < 0)
 		return ret;
 	d->data_plane = true;
-	return loop_attach(d->base, err);
+	return handover_claim(d->options.state, err);
 }
 
 static int daemon_start(struct daemon *d, struct error *err)
 {
 	struct startup startup = { 0 };
-	int ret;
+	int ret = d->options.take_over ? take_over(d, err) : 0;
 
-	ret = open_engine(d, err);
+	if (ret == 0)
+		ret = open_engine(d, err);
 	if (ret == 0)
 		ret = add_events(d, err);
 	if (ret == 0)
@@ -282,6 +341,8 @@ static int daemon_start(struct daemon *d, struct error *err)
 	if (ret == 0)
 		ret = engine_start(
 			d->engine, startup.set, startup.file_hash, startup.file_changed, err);
+	if (ret == 0)
+		leftovers_remove(&startup);
 	startup_free(&startup);
 	return ret;
 }
@@ -292,10 +353,12 @@ static void daemon_stop(struct daemon *d)
 	http_server_free(d->socket);
 	if (d->data_plane) {
 		loop_detach();
-		dataplane_stop();
+		dataplane_halt(d->successor != 0);
 	}
 	engine_free(d->engine);
-	store_close(d->store);
+	store_close(d->store); /* a successor goes on from here */
+	if (d->data_plane)
+		dataplane_stop();
 	for (size_t i = 0; i < sizeof(d->signals) / sizeof(d->signals[0]); i++)
 		watch_free(d->signals[i]);
 	watch_free(d->watchdog);
@@ -306,14 +369,15 @@ static void daemon_stop(struct daemon *d)
 
 int main(int argc, char **argv)
 {
-	struct daemon d = { 0 };
+	struct daemon d = { .argv = argv };
 	struct error err = { 0 };
 	int status = options_parse(argc, argv, &d.options), ret;
 
 	if (status >= 0)
 		return status;
-	if (d.options.check) {
-		ret = check(&d.options, &err);
+	sched_getaffinity(0, sizeof(d.cpus), &d.cpus);
+	if (d.options.check || d.options.remove_interfaces) {
+		ret = d.options.check ? check(&d.options, &err) : leftovers_remove_all(d.options.state, &err);
 		if (ret < 0)
 			print_error(&err);
 		return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -15,19 +15,25 @@ static const char help[] =
 	"  -s, --socket PATH      Unix socket of the API (/run/podlane/api.sock)\n"
 	"  -d, --state DIR        what survives a restart (/var/lib/podlane)\n"
 	"      --check            read and check the configuration, then exit\n"
+	"      --take-over        take the place of the daemon that runs with this state directory\n"
+	"      --remove-interfaces\n"
+	"                         remove the interfaces that a stopped daemon left in pods, then exit\n"
 	"  -l, --log-level LEVEL  error, warning, info or debug (as the configuration says)\n"
 	"  -V, --version          print the version\n"
 	"  -h, --help             print this\n"
 	"\n"
-	"SIGHUP reads the configuration again; SIGTERM stops.\n";
+	"SIGHUP reads the configuration again. SIGUSR2 starts a successor that takes over (restart, upgrade).\n"
+	"SIGTERM stops; interfaces in pods stay, for the next start to take over.\n";
 
-enum { OPTION_CHECK = 256 };
+enum { OPTION_CHECK = 256, OPTION_TAKE_OVER, OPTION_REMOVE_INTERFACES };
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "socket", required_argument, NULL, 's' },
 	{ "state", required_argument, NULL, 'd' },
 	{ "check", no_argument, NULL, OPTION_CHECK },
+	{ "take-over", no_argument, NULL, OPTION_TAKE_OVER },
+	{ "remove-interfaces", no_argument, NULL, OPTION_REMOVE_INTERFACES },
 	{ "log-level", required_argument, NULL, 'l' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
@@ -60,6 +66,12 @@ int options_parse(int argc, char **argv, struct options *options)
 			break;
 		case OPTION_CHECK:
 			options->check = true;
+			break;
+		case OPTION_TAKE_OVER:
+			options->take_over = true;
+			break;
+		case OPTION_REMOVE_INTERFACES:
+			options->remove_interfaces = true;
 			break;
 		case 'V':
 			puts("podlaned " PODLANE_VERSION);

@@ -11,6 +11,8 @@ struct options {
 	const char *state;
 	const char *log_level; /* NULL = as node.log_level says */
 	bool check;
+	bool take_over;
+	bool remove_interfaces;
 };
 
 /** Parse. @return -1 to go on, otherwise the exit status (after --help, --version or a message on

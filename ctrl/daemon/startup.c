@@ -132,6 +132,32 @@ static int combine(const struct changeset *stored, const struct changeset *file,
 	return ret;
 }
 
+static bool same_interface(const struct object *a, const struct object *b)
+{
+	return b != NULL && b->pod.kind == POD_TAP && strcmp(a->pod.netns, b->pod.netns) == 0 &&
+	       strcmp(a->pod.interface, b->pod.interface) == 0;
+}
+
+/** Stored tap pods that the file has no longer, or has elsewhere. */
+static int find_orphans(const struct changeset *stored, struct startup *startup, struct error *err)
+{
+	const struct change *changes;
+	size_t count;
+
+	changes = changeset_changes(stored, &count);
+	startup->orphans = calloc(count + 1, sizeof(*startup->orphans));
+	if (startup->orphans == NULL)
+		return error_set(err, ENOMEM, NULL, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		struct object *obj = changes[i].after;
+
+		if (obj->type == OBJECT_POD && obj->pod.kind == POD_TAP &&
+			!same_interface(obj, changeset_find(startup->set, OBJECT_POD, obj->name)))
+			startup->orphans[startup->n_orphans++] = object_ref(obj);
+	}
+	return 0;
+}
+
 static int end_waiting(struct store *store, bool file_changed, struct error *err)
 {
 	struct txn_record record;
@@ -172,6 +198,8 @@ static int load_both(
 		ret = load_file(path, empty, &file, err);
 	if (ret == 0)
 		ret = combine(stored, file, startup->set, err);
+	if (ret == 0)
+		ret = find_orphans(stored, startup, err);
 	changeset_free(file);
 	changeset_free(stored);
 	return ret;
@@ -200,6 +228,11 @@ int startup_load(
 
 void startup_free(struct startup *startup)
 {
+	for (size_t i = 0; i < startup->n_orphans; i++)
+		object_unref(startup->orphans[i]);
+	free(startup->orphans);
+	startup->orphans = NULL;
+	startup->n_orphans = 0;
 	changeset_free(startup->set);
 	startup->set = NULL;
 }

@@ -22,6 +22,9 @@ struct startup {
 	struct changeset *set; /* every object; its base is the engine's model, still empty */
 	char file_hash[FILE_HASH_TEXT];
 	bool file_changed; /* the store does not have the file's objects yet */
+	/* Pods whose interface an earlier daemon may have left and this one does not take over. */
+	struct object **orphans;
+	size_t n_orphans;
 };
 /** Combine file and store. A transaction that waited for its confirmation is undone when its time
  * is over or the file has changed. */

@@ -20,6 +20,9 @@ struct store;
  * another daemon has it. A file that SQLite finds damaged is moved aside with a loud message and
  * an empty one takes its place; a file of a newer version is refused with -EPROTONOSUPPORT. */
 int store_open(const char *dir, struct store **out, struct error *err);
+/** Open it beside the daemon that has it, to read: not locked, nothing is moved aside. An empty store in a directory without
+ * one. */
+int store_peek(const char *dir, struct store **out, struct error *err);
 void store_close(struct store *store);
 /** The file was damaged and has been replaced: why and where it is now. "" = it was not. */
 const char *store_recovered(const struct store *store);

@@ -193,14 +193,17 @@ static int lock_directory(struct store *store, const char *dir, struct error *er
 			"another daemon uses the state directory %.200s: give this one its own "
 			"with --state",
 			dir);
+	/* For a successor that wants it. */
+	if (ftruncate(store->lock_fd, 0) == 0)
+		dprintf(store->lock_fd, "%d\n", (int)getpid());
 	return 0;
 }
 
-int store_open(const char *dir, struct store **out, struct error *err)
+static int open_store(const char *dir, bool own, struct store **out, struct error *err)
 {
 	struct store *store = calloc(1, sizeof(*store));
 	mode_t mask = umask(077);
-	int ret;
+	int ret = 0;
 
 	*out = NULL;
 	if (store == NULL || asprintf(&store->path, "%s/state.db", dir) < 0) {
@@ -209,10 +212,14 @@ int store_open(const char *dir, struct store **out, struct error *err)
 		return error_set(err, ENOMEM, NULL, "out of memory");
 	}
 	store->lock_fd = -1;
-	ret = lock_directory(store, dir, err);
+	if (own)
+		ret = lock_directory(store, dir, err);
+	else if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		ret = error_set(err, errno, NULL, "cannot create the state directory %.200s: %s", dir,
+			strerror(errno));
 	if (ret == 0)
 		ret = open_database(store, err);
-	if (ret == -EUCLEAN) {
+	if (ret == -EUCLEAN && own) {
 		char why[sizeof(err->text)];
 
 		snprintf(why, sizeof(why), "%s", err != NULL ? err->text : "");
@@ -228,6 +235,16 @@ int store_open(const char *dir, struct store **out, struct error *err)
 	}
 	*out = store;
 	return 0;
+}
+
+int store_open(const char *dir, struct store **out, struct error *err)
+{
+	return open_store(dir, true, out, err);
+}
+
+int store_peek(const char *dir, struct store **out, struct error *err)
+{
+	return open_store(dir, false, out, err);
 }
 
 /* Moving the log into the file waits for the disk; its connection is another than the one that goes on writing. */

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from lab import Pod, kill_process, wait_for
+from lab import BUILD, Pod, kill_process, run, wait_for
 
 
 class SteadyPing:
@@ -92,13 +92,119 @@ def test_kill_9_and_return(pair):
     pair.b.assert_balanced()
 
 
-def test_orderly_stop_leaves_nothing(pair):
+def test_orderly_stop(pair):
+    """Pods keep their interfaces for the next start; everything else goes. They can be removed when no start is to come."""
+    pod = pair.pods["pod-b1"]
+    index = pod.sh("cat", "/sys/class/net/eth0/ifindex")
     assert pair.b.stop() == 0
     assert not os.path.exists(pair.b.api_socket)
     assert "podlane0" not in pair.b.sh("ip", "-o", "link")
-    assert "eth0" not in pair.pods["pod-b1"].sh("ip", "-o", "link")
+    assert pod.sh("cat", "/sys/class/net/eth0/ifindex") == index
     pair.b.start()
-    wait_for("pods are back", lambda: pair.pods["pod-b1"].ping(pair.pods["pod-a1"].v4, count=1, timeout=1))
+    wait_for("pods are back", lambda: pod.ping(pair.pods["pod-a1"].v4, count=1, timeout=1))
+    assert pod.sh("cat", "/sys/class/net/eth0/ifindex") == index
+    assert pair.b.stop() == 0
+    pair.b.sh(os.path.join(BUILD, "ctrl", "podlaned"), "--remove-interfaces", "--state", pair.b.state)
+    assert "eth0" not in pod.sh("ip", "-o", "link")
+    pair.b.start()
+    wait_for("pods are back", lambda: pod.ping(pair.pods["pod-a1"].v4, count=1, timeout=1))
+
+
+class Stream:
+    """A TCP connection between two pods that sends numbered records all the time; the receiver checks every byte."""
+
+    SERVER = ("import socket,sys\n"
+              "s=socket.create_server(('{0}',7000)); c,_=s.accept(); n=0; left=b''\n"
+              "while True:\n"
+              "    d=c.recv(65536)\n"
+              "    if not d: break\n"
+              "    left+=d\n"
+              "    while len(left)>=8:\n"
+              "        assert int.from_bytes(left[:8],'big')==n, n\n"
+              "        n+=1; left=left[8:]\n"
+              "print(n)\n")
+    CLIENT = ("import socket,sys,time,signal\n"
+              "stop=[]; signal.signal(signal.SIGUSR1, lambda *a: stop.append(1))\n"
+              "c=socket.create_connection(('{0}',7000)); n=0\n"
+              "print('up', flush=True)\n"
+              "while not stop:\n"
+              "    c.sendall(b''.join(i.to_bytes(8,'big') for i in range(n,n+100))); n+=100; time.sleep(0.002)\n"
+              "c.close(); print(n, flush=True)\n")
+
+    def __init__(self, client, server):
+        self.server = server.popen("python3", "-c", self.SERVER.format(server.v4), log=f"server-{time.time()}.log")
+        wait_for("server listens", lambda: "7000" in server.sh("ss", "-ltn"))
+        self.client = client.popen("python3", "-c", self.CLIENT.format(server.v4), log=f"client-{time.time()}.log")
+        wait_for("client is connected", lambda: open(self.client.log).read() == "up\n")
+
+    def finish(self):
+        """Both ends closed in order: what was sent is what was received."""
+        self.client.send_signal(signal.SIGUSR1)
+        assert self.client.wait(30) == 0, open(self.client.log).read()
+        assert self.server.wait(30) == 0, open(self.server.log).read()
+        assert int(open(self.client.log).read().split()[-1]) == int(open(self.server.log).read()) > 0
+
+
+@pytest.mark.parametrize("way", ["kill", "stop", "upgrade"])
+def test_connections_survive(pair, way):
+    """A connection over two nodes goes on when the daemon of one is killed, restarted in order, or replaced."""
+    stream = Stream(pair.pods["pod-b1"], pair.pods["pod-a1"])
+    if way == "upgrade":
+        pair.b.upgrade()
+    else:
+        if way == "kill":
+            pair.b.kill()
+        else:
+            assert pair.b.stop() == 0
+        pair.b.start()
+    time.sleep(1)
+    stream.finish()
+    pair.b.assert_balanced()
+
+
+def test_upgrade_that_cannot_start(pair):
+    """A successor that finds a mistake in the file ends; the daemon goes on, and nothing was lost."""
+    good = open(pair.b.conf).read()
+    pid = pair.b.daemon_pid()
+    with open(pair.b.conf, "w") as f:
+        f.write(good + '\nroutes: ( { prefix = "198.51.100.0/24"; action = "nowhere"; } );\n')
+    ping = SteadyPing(pair.pods["pod-b1"], pair.pods["pod-a1"].v4)
+    os.kill(pid, signal.SIGUSR2)
+    wait_for("the successor gives up", lambda: "the successor ended before it took over" in pair.b.log_tail(20))
+    assert "nowhere" in pair.b.log_tail(20)
+    _, lost = ping.stop()
+    assert lost == 0
+    assert pair.b.get("/v1/state/node")["pid"] == pid
+    with open(pair.b.conf, "w") as f:
+        f.write(good)
+
+
+def test_pods_that_went_meanwhile(pair):
+    """A pod taken out of the file while the daemon was down loses its interface at the next start."""
+    good = open(pair.b.conf).read()
+    pod = pair.pods["pod-b2"]
+    assert pair.b.stop() == 0
+    without = re.sub(r',?\s*\{ name = "' + pod.short + r'"[^}]*\}', "", good)
+    assert without != good
+    with open(pair.b.conf, "w") as f:
+        f.write(without)
+    pair.b.start()
+    wait_for("interface is gone", lambda: "eth0" not in pod.sh("ip", "-o", "link"))
+    with open(pair.b.conf, "w") as f:
+        f.write(good)
+    os.kill(pair.b.daemon_pid(), signal.SIGHUP)
+    wait_for("pod is back", lambda: pod.ping(pair.pods["pod-a1"].v4, count=1, timeout=1))
+
+
+def test_namespace_returns(pair):
+    """A pod whose namespace was deleted and made again gets its interface again, without a word to the daemon."""
+    pod = pair.pods["pod-b2"]
+    run("ip", "netns", "del", pod.name)
+    wait_for("it is noticed", lambda: "interface is gone" in pair.b.log_tail(20))
+    run("ip", "netns", "add", pod.name)
+    wait_for("interface is there", lambda: "eth0" in pod.sh("ip", "-o", "link"))
+    wait_for("pod is back", lambda: pod.ping(pair.pods["pod-a1"].v4, count=1, timeout=1))
+    pair.b.assert_balanced()
 
 
 def test_reload_of_the_file(pair):

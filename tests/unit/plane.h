@@ -76,7 +76,7 @@ static inline void plane_stop(void)
 {
 	struct counter_totals t;
 
-	forwarding_fini();
+	forwarding_fini(false);
 	punt_fini();
 	rcu_barrier();
 	CU_ASSERT_EQUAL(adjacency_count(), 0);

@@ -4,6 +4,7 @@
 #include "dataplane/offload.h"
 #include "dataplane/port.h"
 #include "dataplane/rcu.h"
+#include "dataplane/tap_interface.h"
 #include "dataplane/tap_netlink.h"
 #include "dataplane/virtio_hdr.h"
 #include "tests/unit/eal.h"
@@ -617,6 +618,138 @@ static void interfaces_vanish(void)
 	CU_ASSERT_EQUAL(run("ip netns add %s", pods[1].netns), 0);
 }
 
+/** Read all queues until a frame of `len` bytes comes. */
+static bool receives(struct port *port, uint32_t len)
+{
+	struct rte_mbuf *in[4];
+
+	for (unsigned tries = 0; tries < 200; tries++) {
+		const uint16_t n = port->ops->rx_burst(port, (uint16_t)(tries % port->n_rxq), in, 4);
+		bool found = false;
+
+		for (uint16_t i = 0; i < n; i++) {
+			found = found || rte_pktmbuf_pkt_len(in[i]) == len;
+			rte_pktmbuf_free(in[i]);
+		}
+		if (found)
+			return true;
+		usleep(5000);
+	}
+	return false;
+}
+
+static int send_from_pod(void *arg)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("eth0") };
+	int fd = socket(AF_PACKET, SOCK_RAW, 0), ret;
+
+	(void)arg;
+	ret = sendto(fd, frame.bytes, frame.len, 0, (struct sockaddr *)&to, sizeof(to)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/** What a worker polled before is polled after, under the same number. */
+static void interfaces_return(void)
+{
+	pods_up(1);
+	frame_build(&frame, false, IPPROTO_UDP, 0, 0, 700);
+	for (unsigned round = 0; round < 2; round++) {
+		struct port *port = pods[0].port;
+		const int fd = port->ops->rx_fd(port, 0);
+
+		port->renewed = false;
+		run(round == 0 ? "ip -n %s link del eth0" : "ip netns del %s", pods[0].netns);
+		for (unsigned tries = 0; tries < 100 && atomic_load(&port->link_up); tries++) {
+			struct rte_mbuf *in[4];
+
+			rte_pktmbuf_free_bulk(in, port->ops->rx_burst(port, 0, in, 4));
+			usleep(20000);
+			port->ops->tick(port);
+		}
+		CU_ASSERT_FALSE(atomic_load(&port->link_up));
+		if (round == 1)
+			CU_ASSERT_EQUAL_FATAL(run("ip netns add %s", pods[0].netns), 0);
+		for (unsigned tries = 0; tries < 30 && !atomic_load(&port->link_up); tries++)
+			port->ops->tick(port);
+		CU_ASSERT_TRUE(port->renewed);
+		CU_ASSERT_EQUAL(port->ops->rx_fd(port, 0), fd);
+		CU_ASSERT_EQUAL(run("ip -n %s route get 10.1.1.1 | grep -q 'via 169.254.1.1 dev eth0 src 10.9.0.1'",
+					pods[0].netns), 0);
+		CU_ASSERT_EQUAL(in_pod(&pods[0], send_from_pod, NULL), 0);
+		CU_ASSERT_TRUE(receives(port, frame.len));
+	}
+	pods_down();
+}
+
+/** A daemon ends, another takes its place: the pod notices nothing. */
+static void taken_over(void)
+{
+	for (uint16_t queues = 1; queues <= 2; queues++) {
+		struct port_params params;
+		struct error err;
+		int index;
+
+		pods_up(queues);
+		index = in_pod(&pods[0], interface_index, "eth0");
+		run("ip -n %s addr add 10.9.9.9/32 dev eth0", pods[0].netns);
+		run("ip -n %s route add 10.77.0.0/16 via 169.254.1.1 dev eth0 proto static", pods[0].netns);
+		pods[0].port->leave = true;
+		port_close(pods[0].port);
+		rcu_barrier();
+		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
+		CU_ASSERT_EQUAL(run("ip -n %s link show eth0 | grep -q 'alias podlane pod:a'", pods[0].netns), 0);
+		/* Somebody else's by its mark. */
+		params = params_of(0);
+		params.name = "pod:other";
+		params.n_queues = queues;
+		CU_ASSERT_EQUAL(port_open("tap", &params, 1, &pods[0].port, &err), -EEXIST);
+		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
+		/* An error afterwards leaves it where it was. */
+		params = params_of(0);
+		params.n_queues = queues;
+		params.mtu = 20;
+		CU_ASSERT_TRUE(port_open("tap", &params, 1, &pods[0].port, &err) < 0);
+		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
+		params.mtu = 1400;
+		pods[0].port = open_params(&params);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(pods[0].port);
+		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
+		CU_ASSERT_EQUAL(run("ip -n %s link show eth0 | grep -q 'mtu 1400'", pods[0].netns), 0);
+		CU_ASSERT_EQUAL(run("ip -n %s addr show eth0 | grep -q 10.9.9.9", pods[0].netns), 256);
+		CU_ASSERT_EQUAL(run("ip -n %s route | grep -q 10.77.0.0", pods[0].netns), 256);
+		CU_ASSERT_EQUAL(run("ip -n %s route get 10.1.1.1 | grep -q 'via 169.254.1.1 dev eth0 src 10.9.0.1'",
+					pods[0].netns), 0);
+		CU_ASSERT_EQUAL(run("ip -n %s route get fd00::9 | grep -q 'via fe80::1'", pods[0].netns), 0);
+		frame_build(&frame, false, IPPROTO_UDP, 0, 0, 700);
+		CU_ASSERT_EQUAL(in_pod(&pods[0], send_from_pod, NULL), 0);
+		CU_ASSERT_TRUE(receives(pods[0].port, frame.len));
+		/* Another number of queues cannot be had from the old one. */
+		pods[0].port->leave = true;
+		port_close(pods[0].port);
+		rcu_barrier();
+		params.n_queues = queues == 1 ? 2 : 1;
+		pods[0].port = open_params(&params);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(pods[0].port);
+		CU_ASSERT_TRUE(in_pod(&pods[0], interface_index, "eth0") > 0);
+		pods_down();
+		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), 0);
+		/* What nobody takes over can be removed by name. */
+		pods_up(queues);
+		pods[0].port->leave = true;
+		port_close(pods[0].port);
+		rcu_barrier();
+		CU_ASSERT_EQUAL(tap_interface_remove(pods[0].netns, "eth0", "pod:other", &err), 0);
+		CU_ASSERT_TRUE(in_pod(&pods[0], interface_index, "eth0") > 0);
+		CU_ASSERT_EQUAL(tap_interface_remove(pods[0].netns, "eth0", "pod:a", &err), 0);
+		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), 0);
+		CU_ASSERT_EQUAL(tap_interface_remove("podlane-no-such-namespace", "eth0", "pod:a", &err), 0);
+		params = params_of(0);
+		pods[0].port = open_params(&params);
+		pods_down();
+	}
+}
+
 static void errors_leave_nothing_behind(void)
 {
 	struct port_params params;
@@ -788,6 +921,8 @@ static const struct test_case cases[] = {
 	{ "many quiet queues", many_quiet_queues },
 	{ "links go down and up", links_go_down_and_up },
 	{ "interfaces vanish", interfaces_vanish },
+	{ "interfaces return", interfaces_return },
+	{ "taken over", taken_over },
 	{ "host port", host_port },
 };
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** One daemon makes room for the next without an idle moment in between: the next one starts with --take-over, gets
+ * memory, tables and workers ready while the first still forwards, and only then asks it to end. Pods' interfaces stay
+ * (dataplane/tap_interface.h). Control thread only.
+ *
+ * SIGUSR2 makes a running daemon start its successor, with its own command line: the way to upgrade or restart.
+ */
+#ifndef CTRL_DAEMON_HANDOVER_H
+#define CTRL_DAEMON_HANDOVER_H
+
+#include "config/model.h"
+#include "ctrl/daemon/options.h"
+
+#include <sched.h>
+#include <sys/types.h>
+
+/** Start argv[0] again, with --take-over, on the CPUs this process began with. 0 or an error. */
+int handover_spawn(char *const *argv, const cpu_set_t *cpus, pid_t *pid, struct error *err);
+
+/** The node that the successor's data plane is made for: the file's when it has changed since it was applied (then all of
+ * the file is checked, so that a mistake is found before anybody ends), otherwise the stored one. New reference. */
+int handover_node(const struct options *options, struct object **node, struct error *err);
+
+/** Ask the daemon that has the state directory to end, and wait until it has let go. Nobody there is fine.
+ * @return 0, -ETIMEDOUT, or another error. */
+int handover_claim(const char *state, struct error *err);
+
+#endif
