@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IPV6_MTU_MIN 1280 /* RFC 8200 section 5 */
+#define IPV6_MTU_MIN   1280 /* RFC 8200 section 5 */
+#define MEMIF_PATH_MAX 107  /* what sockaddr_un holds */
 
 static bool addresses_have(const struct addr_list *list, uint8_t family)
 {
@@ -75,11 +76,52 @@ static bool is_interface_name(const char *text)
 	return strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
 }
 
+static int ring_size_check(const struct object *obj, uint32_t size, struct error *err)
+{
+	if ((size & (size - 1)) == 0)
+		return 0;
+	return object_error(obj, err, "ring_size",
+		"ring_size %u is not a power of two: write 512, 1024 or 2048", size);
+}
+
+static int memif_uplink_check(const struct object *obj, struct error *err)
+{
+	const struct uplink *uplink = &obj->uplink;
+	size_t len = strlen(uplink->device);
+
+	if (uplink->device[0] != '/' || len > MEMIF_PATH_MAX || uplink->device[len - 1] == '/')
+		return object_error(obj, err, "device",
+			"device is not the path of a memif socket: write an absolute path of at "
+			"most %d bytes",
+			MEMIF_PATH_MAX);
+	return ring_size_check(obj, uplink->ring_size, err);
+}
+
+/* What only memif uplinks have. */
+static int not_memif_uplink_check(const struct object *obj, struct error *err)
+{
+	const struct uplink *uplink = &obj->uplink, *fresh = &object_default(OBJECT_UPLINK)->uplink;
+	const char *extra = uplink->role != fresh->role		    ? "role"
+			    : uplink->memif_id != fresh->memif_id   ? "memif_id"
+			    : uplink->ring_size != fresh->ring_size ? "ring_size"
+			    : uplink->secret[0] != '\0'		    ? "secret"
+								    : NULL;
+
+	if (extra == NULL)
+		return 0;
+	return object_error(obj, err, extra,
+		"%s is for memif uplinks: remove it or set driver to memif", extra);
+}
+
 int uplink_check(struct object *obj, struct error *err)
 {
 	const struct uplink *uplink = &obj->uplink;
 	char shown[LABEL_MAX];
+	int ret = uplink->driver == UPLINK_MEMIF ? memif_uplink_check(obj, err)
+						 : not_memif_uplink_check(obj, err);
 
+	if (ret < 0)
+		return ret;
 	message_text(uplink->device, shown);
 	switch ((enum uplink_driver)uplink->driver) {
 	case UPLINK_AF_PACKET:
@@ -97,6 +139,7 @@ int uplink_check(struct object *obj, struct error *err)
 				shown);
 		break;
 	case UPLINK_ETHDEV:
+	case UPLINK_MEMIF:
 		break;
 	}
 	if (uplink->mtu < IPV6_MTU_MIN && prefixes_have(&uplink->addresses, IP_V6))
@@ -199,6 +242,8 @@ static int tap_check(const struct object *obj, struct error *err)
 			    : pod->secret[0] != '\0'		 ? "secret"
 			    : pod->memif_id != fresh->memif_id	 ? "memif_id"
 			    : pod->ring_size != fresh->ring_size ? "ring_size"
+			    : pod->role != fresh->role		 ? "role"
+			    : pod->mode != fresh->mode		 ? "mode"
 								 : NULL;
 
 	if (pod->netns[0] == '\0')
@@ -220,15 +265,15 @@ static int memif_check(const struct object *obj, struct error *err)
 
 	if (pod->socket[0] == '\0')
 		return object_error(
-			obj, err, "socket", "socket is missing: a memif pod connects to it");
+			obj, err, "socket", "socket is missing: a memif pod is reached through it");
 	if (extra != NULL)
 		return object_error(
 			obj, err, extra, "%s is for tap pods: remove it or set kind to tap", extra);
-	if ((pod->ring_size & (pod->ring_size - 1)) != 0)
-		return object_error(obj, err, "ring_size",
-			"ring_size %u is not a power of two: write 512, 1024 or 2048",
-			pod->ring_size);
-	return 0;
+	if (pod->mode == POD_IP && !mac_addr_is_zero(&pod->mac))
+		return object_error(obj, err, "mac",
+			"mode is ip, which has no MAC addresses: remove mac or set mode to "
+			"ethernet");
+	return ring_size_check(obj, pod->ring_size, err);
 }
 
 int pod_check(struct object *obj, struct error *err)

@@ -80,6 +80,13 @@ static void netns_key(char *key, const char *netns, const char *interface)
 	snprintf(key, CLAIM_KEY_MAX, "interface %s %s%s", interface, base, netns);
 }
 
+/* Each role of an interface on a memif socket can be had once; both of them together are a loop of our own. */
+static void memif_key(char *key, uint32_t role, uint32_t id, const char *path)
+{
+	snprintf(key, CLAIM_KEY_MAX, "memif %s %u %s", role == MEMIF_CLIENT ? "client" : "server",
+		id, path);
+}
+
 /* The one thing outside Podlane that an object takes for itself. @return false when there is none. */
 static bool outside_key(const struct object *obj, char *key)
 {
@@ -92,13 +99,14 @@ static bool outside_key(const struct object *obj, char *key)
 	case OBJECT_UPLINK:
 		if (obj->uplink.driver == UPLINK_AF_PACKET || obj->uplink.driver == UPLINK_AF_XDP)
 			netns_key(key, "", obj->uplink.device);
+		else if (obj->uplink.driver == UPLINK_MEMIF)
+			memif_key(key, obj->uplink.role, obj->uplink.memif_id, obj->uplink.device);
 		else
 			snprintf(key, CLAIM_KEY_MAX, "device %s", obj->uplink.device);
 		return true;
 	case OBJECT_POD:
 		if (obj->pod.kind == POD_MEMIF)
-			snprintf(key, CLAIM_KEY_MAX, "memif %u %s", obj->pod.memif_id,
-				obj->pod.socket);
+			memif_key(key, obj->pod.role, obj->pod.memif_id, obj->pod.socket);
 		else
 			netns_key(key, obj->pod.netns, obj->pod.interface);
 		return true;

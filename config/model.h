@@ -28,8 +28,10 @@ enum object_type {
 
 enum encap { ENCAP_AUTO, ENCAP_VXLAN, ENCAP_IPIP, ENCAP_DIRECT, ENCAP_WIREGUARD };
 enum pod_kind { POD_TAP, POD_MEMIF };
+enum memif_role { MEMIF_SERVER, MEMIF_CLIENT };
+enum pod_mode { POD_ETHERNET, POD_IP };
 enum route_action { ROUTE_FORWARD, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
-enum uplink_driver { UPLINK_ETHDEV, UPLINK_AF_PACKET, UPLINK_AF_XDP, UPLINK_PCI };
+enum uplink_driver { UPLINK_ETHDEV, UPLINK_AF_PACKET, UPLINK_AF_XDP, UPLINK_PCI, UPLINK_MEMIF };
 enum latency_mode { LATENCY_NORMAL, LATENCY_LOW }; /* LOW: workers never sleep */
 enum hugepages_mode { HUGEPAGES_AUTO, HUGEPAGES_OFF, HUGEPAGES_REQUIRED };
 
@@ -78,11 +80,15 @@ struct node {
 struct uplink {
 	char *name;
 	uint32_t driver;                /* enum uplink_driver */
-	char *device;                   /* interface name, PCI address, or with "ethdev" a DPDK device string */
+	char *device;                   /* interface name, PCI address, path of a memif socket, or a DPDK device string */
 	struct prefix_list addresses;   /* of this node on that network, host bits set */
 	struct mac_addr mac;            /* zero = the device's own */
 	uint32_t mtu;                   /* IP bytes; 1500 */
 	uint32_t queues;                /* 0 = one a worker */
+	uint32_t role;                  /* memif: enum memif_role */
+	uint32_t memif_id;              /* memif: interface id on the socket */
+	uint32_t ring_size;             /* memif: power of two, 1024 */
+	char *secret;                   /* memif, up to 24 bytes; "" = none */
 };
 
 struct pool {
@@ -105,10 +111,13 @@ struct pod {
 	char *name;
 	uint32_t kind;                  /* enum pod_kind */
 	struct addr_list addresses;     /* [] = one from a pool of each family */
-	struct mac_addr mac;            /* tap: zero = derived from the name; memif: zero = learned by ARP/ND */
+	struct mac_addr mac;            /* tap: zero = derived from the name; memif: zero = learned by ARP/ND, unused with
+					 * POD_IP */
 	char *netns;                    /* tap: name under /run/netns, or a path */
 	char *interface;                /* tap: "eth0" */
-	char *socket;                   /* memif: path of the listening socket */
+	uint32_t role;                  /* memif: enum memif_role, ours */
+	uint32_t mode;                  /* memif: enum pod_mode */
+	char *socket;                   /* memif: path of the socket to listen on, or to connect to */
 	uint32_t memif_id;              /* memif: interface id on that socket */
 	uint32_t queues;                /* 0 = one a worker */
 	uint32_t ring_size;             /* memif: power of two, 1024 */

@@ -8,8 +8,10 @@
 static const char *const hugepages_names[] = { "auto", "off", "required", NULL };
 static const char *const latency_names[] = { "normal", "low", NULL };
 static const char *const log_level_names[] = { "error", "warning", "info", "debug", NULL };
-static const char *const driver_names[] = { "ethdev", "af_packet", "af_xdp", "pci", NULL };
+static const char *const driver_names[] = { "ethdev", "af_packet", "af_xdp", "pci", "memif", NULL };
 static const char *const encap_names[] = { "auto", "vxlan", "ipip", "direct", "wireguard", NULL };
+static const char *const role_names[] = { "server", "client", NULL };
+static const char *const mode_names[] = { "ethernet", "ip", NULL };
 static const char *const pod_kind_names[] = { "tap", "memif", NULL };
 static const char *const action_names[] = { "forward", "blackhole", "unreachable", "prohibit",
 	NULL };
@@ -114,11 +116,12 @@ static const struct field uplink_fields[] = {
 	NAME_FIELD(uplink, "Name of the uplink, often that of its interface.", "eth0"),
 	{ AT(uplink, driver), .kind = FIELD_ENUM, .flags = FIELD_REQUIRED, .names = driver_names,
 		.doc = "How the device is driven: af_packet and af_xdp share an interface of the "
-		       "kernel, pci takes a NIC whole, ethdev is any DPDK device string.",
+		       "kernel, pci takes a NIC whole, memif is shared memory with another process "
+		       "of this machine, ethdev is any DPDK device string.",
 		.example = "af_packet" },
 	{ AT(uplink, device), .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .min = 1, .max = 255,
-		.doc = "Interface name (af_packet, af_xdp), PCI address (pci) or DPDK device "
-		       "string (ethdev).",
+		.doc = "Interface name (af_packet, af_xdp), PCI address (pci), path of a socket "
+		       "(memif) or DPDK device string (ethdev).",
 		.example = "eth0" },
 	{ AT(uplink, addresses), .kind = FIELD_INTERFACE_ADDRESSES, .flags = FIELD_REQUIRED,
 		.min = 1, .max = 16,
@@ -132,6 +135,18 @@ static const struct field uplink_fields[] = {
 		.doc = "Largest IP packet, bytes; at least 1280 with IPv6.", .example = "9000" },
 	{ AT(uplink, queues), .kind = FIELD_UINT, .max = 16, .default_text = "0",
 		.doc = "Receive and transmit queues; 0 means one a worker.", .example = "2" },
+	{ AT(uplink, role), .kind = FIELD_ENUM, .names = role_names, .default_text = "server",
+		.doc = "Role of a memif uplink: server listens on the socket, client connects to "
+		       "it.",
+		.example = "client" },
+	{ AT(uplink, memif_id), .kind = FIELD_UINT, .max = UINT32_MAX, .default_text = "0",
+		.doc = "Interface id of a memif uplink on its socket.", .example = "1" },
+	{ AT(uplink, ring_size), .kind = FIELD_UINT, .min = 1, .max = 16384, .default_text = "1024",
+		.doc = "Most descriptors of a ring of a memif uplink, a power of two.",
+		.example = "2048" },
+	{ AT(uplink, secret), .kind = FIELD_STRING, .flags = FIELD_SECRET, .max = 24,
+		.doc = "Shared secret of a memif uplink; empty means none.",
+		.example = "correct-horse" },
 };
 
 static const struct field pool_fields[] = {
@@ -185,15 +200,22 @@ static const struct field pod_fields[] = {
 	{ AT(pod, interface), .kind = FIELD_STRING, .text = TEXT_INTERFACE, .min = 1, .max = 15,
 		.default_text = "eth0", .doc = "Name of a tap pod's interface.",
 		.example = "net1" },
+	{ AT(pod, role), .kind = FIELD_ENUM, .names = role_names, .default_text = "server",
+		.doc = "Our role towards a memif pod: server listens on the socket, client "
+		       "connects to it, as often as it takes.",
+		.example = "client" },
+	{ AT(pod, mode), .kind = FIELD_ENUM, .names = mode_names, .default_text = "ethernet",
+		.doc = "What memif rings carry: ethernet frames, or ip packets without an "
+		       "Ethernet header, and then there is no ARP or neighbour discovery.",
+		.example = "ip" },
 	{ AT(pod, socket), .kind = FIELD_STRING, .text = TEXT_SOCKET, .max = 107,
-		.doc = "Path of the socket a memif pod connects to.",
-		.example = "/run/podlane/web-1.sock" },
+		.doc = "Path of the socket of a memif pod.", .example = "/run/podlane/web-1.sock" },
 	{ AT(pod, memif_id), .kind = FIELD_UINT, .max = UINT32_MAX, .default_text = "0",
 		.doc = "Interface id of a memif pod on that socket.", .example = "1" },
 	{ AT(pod, queues), .kind = FIELD_UINT, .max = 16, .default_text = "0",
 		.doc = "Queues each way; 0 means one a worker.", .example = "1" },
-	{ AT(pod, ring_size), .kind = FIELD_UINT, .min = 32, .max = 16384, .default_text = "1024",
-		.doc = "Descriptors of a memif ring, a power of two.", .example = "2048" },
+	{ AT(pod, ring_size), .kind = FIELD_UINT, .min = 1, .max = 16384, .default_text = "1024",
+		.doc = "Most descriptors of a memif ring, a power of two.", .example = "2048" },
 	{ AT(pod, mtu), .kind = FIELD_UINT, .min = 576, .max = 9600, .default_text = "0",
 		.doc = "Largest IP packet of the pod, bytes, at least 1280 with IPv6; 0 means what "
 		       "fits every tunnel of the node.",

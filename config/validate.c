@@ -30,6 +30,10 @@ static int check_rival(struct check *c)
 		return object_error(blamed, c->err, "host_interface",
 			"host_interface %s is also the device of %s: choose another name",
 			blamed->node.host_interface, owner);
+	if (blamed->type == OBJECT_UPLINK && blamed->uplink.driver == UPLINK_MEMIF)
+		return object_error(blamed, c->err, "memif_id",
+			"memif_id %u on %s is also that of %s: choose another memif_id or device",
+			blamed->uplink.memif_id, blamed->uplink.device, owner);
 	if (blamed->type == OBJECT_UPLINK)
 		return object_error(blamed, c->err, "device",
 			"device %s is also used by %s: give each its own device",

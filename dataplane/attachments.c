@@ -122,12 +122,15 @@ static void pod_params(const struct object *obj, char *port_name, size_t size, s
 		.socket = pod->socket,
 		.secret = pod->secret != NULL && pod->secret[0] != '\0' ? pod->secret : NULL,
 		.memif_id = pod->memif_id,
+		.memif_client = pod->role == MEMIF_CLIENT,
+		.memif_ip = pod->mode == POD_IP,
 		.ring_size = pod->ring_size,
 		.n_queues = (uint16_t)RTE_MIN(pod->queues > 0 ? pod->queues : forwarding.conf.n_workers,
 			(uint32_t)PORT_QUEUE_MAX),
 		.mtu = pod->mtu > 0 ? (uint16_t)pod->mtu : calculated_mtu(),
 		.pod_mac = pod->mac };
-	if (pod->kind == POD_TAP && mac_addr_is_zero(&pod->mac))
+	/* With memif in IP mode the MAC address stands for the pod inside this daemon only. */
+	if ((pod->kind == POD_TAP || pod->mode == POD_IP) && mac_addr_is_zero(&pod->mac))
 		params->pod_mac = forwarding_derived_mac("pod", obj->name);
 	common_params(&pod->addresses, params);
 }
@@ -313,6 +316,10 @@ static const char *fixed_field(const struct pod *a, const struct pod *b)
 		return "secret";
 	if (memcmp(&a->mac, &b->mac, sizeof(a->mac)) != 0)
 		return "mac";
+	if (a->role != b->role)
+		return "role";
+	if (a->mode != b->mode)
+		return "mode";
 	if (a->memif_id != b->memif_id)
 		return "memif_id";
 	if (a->queues != b->queues)
@@ -356,12 +363,16 @@ int pod_stage(const struct change *change, struct error *err)
 	struct attachment *a = change->before != NULL ? pod_find(change->before->name) : NULL;
 	struct port_params params;
 	char name[PORT_NAME_MAX + 8];
+	int ret;
 
 	if (change->before != NULL)
 		return a != NULL ? change_pod(a, change, err)
 				 : error_set(err, ENOENT, "", "pod %s: is not attached", change->before->name);
 	pod_params(change->after, name, sizeof(name), &params);
-	return attach(change->after, false, change->after->pod.kind == POD_TAP ? "tap" : "memif", &params, NULL, err);
+	ret = attach(change->after, false, change->after->pod.kind == POD_TAP ? "tap" : "memif", &params, NULL, err);
+	if (ret < 0)
+		forwarding_blame(err, "pods", change->after->name);
+	return ret;
 }
 
 /** The host port keeps its place while its interface keeps its name. */

@@ -8,6 +8,7 @@
 #include "dataplane/rcu.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +43,16 @@ struct mac_addr forwarding_derived_mac(const char *kind, const char *name)
 	/* 02: locally administered, unicast. */
 	return (struct mac_addr){ { 0x02, (uint8_t)b, (uint8_t)(a >> 24), (uint8_t)(a >> 16), (uint8_t)(a >> 8),
 		(uint8_t)a } };
+}
+
+void forwarding_blame(struct error *err, const char *plural, const char *name)
+{
+	char field[sizeof(err->path)];
+
+	if (err == NULL || err->path[0] == '\0' || strchr(err->path, '/') != NULL)
+		return;
+	memcpy(field, err->path, sizeof(field));
+	snprintf(err->path, sizeof(err->path), "%s/%.60s/%.40s", plural, name, field);
 }
 
 bool staged_end(struct staged *s, bool commit)

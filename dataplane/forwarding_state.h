@@ -110,6 +110,8 @@ struct ip_prefix forwarding_host_prefix(const struct ip_addr *addr);
 uint32_t forwarding_name_hash(const char *name, uint32_t seed);
 /** A locally administered MAC address that follows from a name. */
 struct mac_addr forwarding_derived_mac(const char *kind, const char *name);
+/** Port drivers name the parameter at fault: make that the path of the object's field. */
+void forwarding_blame(struct error *err, const char *plural, const char *name);
 /** Let a port forward once every worker has passed a grace period. */
 void forwarding_open(struct port *port);
 /** Tell the workers what to poll: ports that forward. What comes in on others waits in its driver, rather than being

@@ -2,6 +2,7 @@
 #include "dataplane/memif_listener.h"
 
 #include "config/log.h"
+#include "dataplane/rcu.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -91,6 +92,20 @@ static int stale_socket_remove(const struct sockaddr_un *addr, struct error *err
 	return 0;
 }
 
+static int bind_error(const char *path, int number, struct error *err)
+{
+	/* What was asked for is wrong, not what asked. */
+	if (number == ENOENT || number == ENOTDIR)
+		return error_set(err, EINVAL, "socket",
+			"memif socket %s: its directory does not exist: create it", path);
+	if (number == EROFS || number == EACCES || number == EPERM)
+		return error_set(err, EINVAL, "socket",
+			"memif socket %s: its directory can't be written to (%s): choose another "
+			"path",
+			path, strerror(number));
+	return error_set(err, number, "socket", "memif socket %s: %s", path, strerror(number));
+}
+
 static int listener_bind(struct memif_listener *l, struct error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -109,13 +124,7 @@ static int listener_bind(struct memif_listener *l, struct error *err)
 	 * the umask may have taken the group's rights, so the mode is set once more by name. */
 	if (fchmod(l->fd, 0660) < 0 ||
 		bind(l->fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		if (errno == ENOENT)
-			ret = error_set(err, ENOENT, "socket",
-				"memif socket %s: its directory does not exist: create it",
-				l->path);
-		else
-			ret = error_set(err, errno, "socket", "memif socket %s: %s", l->path,
-				strerror(errno));
+		ret = bind_error(l->path, errno, err);
 		goto close_fd;
 	}
 	if (chmod(l->path, 0660) < 0 || lstat(l->path, &st) < 0 || listen(l->fd, BACKLOG) < 0) {
@@ -290,12 +299,19 @@ void memif_control_tick(struct port_memif *port)
 {
 	struct memif_listener *l = port->listener;
 	struct memif_session *s, *following;
+	const struct memif_connection *c;
 	uint64_t now = memif_now_ms();
 
 	/* A client's death makes its channel readable, and the loop tells; this is for an end the
 	 * loop missed. */
 	if (port->session != NULL)
 		memif_session_service(port->session);
+	c = port->session != NULL ? port->session->building : NULL;
+	if (c == NULL)
+		c = rcu_own(&port->connection);
+	if (c != NULL && memif_connection_tripped(c))
+		memif_session_end(port->session, "A region was taken away",
+			"The client took its memory away: it shortened a region's file");
 	for (s = LIST_FIRST(&l->sessions); s != NULL; s = following) {
 		following = LIST_NEXT(s, next);
 		if (s->watcher == port && s->state != MEMIF_SESSION_CONNECTED &&

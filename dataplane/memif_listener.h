@@ -41,7 +41,6 @@ struct memif_listener {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
-uint64_t memif_now_ms(void);
 void memif_watch(struct port_memif *port, int fd, bool on);
 struct port_memif *memif_listener_port(const struct memif_listener *listener, uint32_t id);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/memif_proto.h"
 
+#include "config/log.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,13 +13,37 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-int memif_msg_send(int fd, const struct memif_msg *msg)
+int memif_msg_send(int fd, const struct memif_msg *msg, int passed_fd)
 {
-	ssize_t n = send(fd, msg, sizeof(*msg), MSG_DONTWAIT | MSG_NOSIGNAL);
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg) };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
 
+	if (passed_fd >= 0) {
+		mh.msg_control = control.bytes;
+		mh.msg_controllen = sizeof(control.bytes);
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.align), &passed_fd, sizeof(int));
+	}
+	n = sendmsg(fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0)
 		return -errno;
 	return n == (ssize_t)sizeof(*msg) ? 0 : -EMSGSIZE;
+}
+
+void memif_msg_goodbye(int fd, const char *reason)
+{
+	struct memif_msg msg = { .type = MEMIF_MSG_DISCONNECT };
+
+	memif_text_put(msg.disconnect.reason, sizeof(msg.disconnect.reason), reason);
+	if (memif_msg_send(fd, &msg, -1) < 0)
+		LOG_DEBUG("memif peer left before its goodbye reason=\"%s\"", reason);
 }
 
 /* Every descriptor that arrived is either handed on or closed: a peer must not be able to fill our
@@ -95,29 +120,28 @@ bool memif_fd_is_eventfd(int fd)
 	return strcmp(target, "anon_inode:[eventfd]") == 0;
 }
 
-int memif_region_map(int fd, uint64_t size, uint8_t **addr)
+int memif_region_map(int fd, uint64_t size, uint8_t **addr, uint64_t *mapped)
 {
 	struct statfs fs;
 	struct stat st;
-	int seals;
+	uint64_t page;
 	void *p;
 
 	if (size < sizeof(struct memif_ring) || size > MEMIF_MEMORY_MAX)
 		return -EINVAL;
-	/* Huge page files fault with SIGBUS when the pool is empty; FUSE and network files can
-	 * block in a fault. */
-	if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
+	/* FUSE and network files can block in a fault. */
+	if (fstatfs(fd, &fs) < 0 || (fs.f_type != TMPFS_MAGIC && fs.f_type != HUGETLBFS_MAGIC))
 		return -EMEDIUMTYPE;
-	seals = fcntl(fd, F_GET_SEALS);
-	if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
-		return -EPERM;
-	/* After the seals: from here on the size can only grow. */
 	if (fstat(fd, &st) < 0 || (uint64_t)st.st_size < size)
 		return -EFBIG;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	page = fs.f_bsize > 0 ? (uint64_t)fs.f_bsize : 4096;
+	/* No reservation: the peer's pages are there already, and holes shall not take huge pages
+	 * from others. */
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
 	*addr = p;
+	*mapped = (size + page - 1) / page * page;
 	return 0;
 }
 
@@ -128,4 +152,12 @@ void memif_text_copy(char *to, size_t to_size, const char *from, size_t from_siz
 	for (i = 0; i < from_size && i + 1 < to_size && from[i] != '\0'; i++)
 		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
 	to[i] = '\0';
+}
+
+void memif_text_put(char *to, size_t size, const char *text)
+{
+	size_t len = strnlen(text, size - 1);
+
+	memcpy(to, text, len);
+	memset(to + len, 0, size - len);
 }

@@ -5,7 +5,7 @@
  * libmemif speak it.
  *
  * The client owns the memory: it creates regions and rings and passes their descriptors; the
- * server, which we are, maps them. C2S rings carry packets from the client, S2C rings carry buffers
+ * server maps them. We are either. C2S rings carry packets from the client, S2C rings carry buffers
  * the client offers us to fill. In both, the client moves head and the server moves tail; both run
  * freely modulo 2^16.
  *
@@ -134,9 +134,11 @@ static inline uint64_t memif_ring_bytes(uint8_t log2_size)
 	return sizeof(struct memif_ring) + (sizeof(union memif_desc) << log2_size);
 }
 
-/** Send one message. Never blocks. @return 0, -EAGAIN when the peer does not read, or another
- * -errno. */
-int memif_msg_send(int fd, const struct memif_msg *msg);
+/** Send one message, with a copy of passed_fd unless that is -1. Never blocks. @return 0, -EAGAIN
+ * when the peer does not read, or another -errno. */
+int memif_msg_send(int fd, const struct memif_msg *msg, int passed_fd);
+/** Tell the peer why this is the end. Whether it still hears us does not matter. */
+void memif_msg_goodbye(int fd, const char *reason);
 
 /** Receive one message and the descriptor passed with it (*passed_fd, owned by the caller; -1 =
  * none). Never blocks. More than one descriptor is more than any message carries: all are closed.
@@ -147,14 +149,17 @@ int memif_msg_recv(int fd, struct memif_msg *msg, int *passed_fd);
 /** Whether fd is an eventfd, so that signalling and polling it does what it should. */
 bool memif_fd_is_eventfd(int fd);
 
-/** Map a region the peer passed. Only a memfd on shared memory that is sealed against shrinking and
- * holds at least size bytes is taken: touching any other mapping could raise SIGBUS, or block, at
- * the peer's will. fd stays the caller's and may be closed afterwards. @return 0, -EINVAL (size),
- * -EMEDIUMTYPE (not a memfd on tmpfs), -EPERM (not sealed), -EFBIG (the file is shorter than size),
- * or mmap's error. */
-int memif_region_map(int fd, uint64_t size, uint8_t **addr);
+/** Map a region the peer passed. Only shared memory is taken, of ordinary or of huge pages, that
+ * holds at least size bytes now: touching a mapping of any other file could block at the peer's
+ * will. The peer may take the memory away later, unless it sealed the file: memif_guard.h is for
+ * that. fd stays the caller's and may be closed afterwards. *mapped is what munmap needs.
+ * @return 0, -EINVAL (size), -EMEDIUMTYPE (not on tmpfs or hugetlbfs), -EFBIG (the file is shorter
+ * than size), or mmap's error: -EPERM for a file sealed against writing. */
+int memif_region_map(int fd, uint64_t size, uint8_t **addr, uint64_t *mapped);
 
 /** Copy a fixed-size text field of the peer, terminated; what is not printable ASCII becomes '?'. */
 void memif_text_copy(char *to, size_t to_size, const char *from, size_t from_size);
+/** Fill a text field of a message: cut to fit, terminated, and nothing of ours behind it. */
+void memif_text_put(char *to, size_t size, const char *text);
 
 #endif

@@ -4,11 +4,7 @@
 #include <errno.h>
 #include <rte_memcpy.h>
 #include <rte_prefetch.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #define RX_BATCH 64
 
@@ -25,56 +21,6 @@ struct rx_frame {
 	uint16_t start; /* ring position */
 	uint16_t slots;
 };
-
-struct memif_connection *memif_connection_new(void)
-{
-	struct memif_connection *c = aligned_alloc(_Alignof(struct memif_connection), sizeof(*c));
-
-	if (c == NULL)
-		return NULL;
-	memset(c, 0, sizeof(*c));
-	for (unsigned i = 0; i < MEMIF_QUEUE_MAX; i++) {
-		c->rx[i].event_fd = c->tx[i].event_fd = -1;
-		rte_spinlock_init(&c->tx[i].lock);
-	}
-	return c;
-}
-
-void memif_connection_free(void *connection)
-{
-	struct memif_connection *c = connection;
-
-	for (unsigned i = 0; i < MEMIF_QUEUE_MAX; i++) {
-		if (c->rx[i].event_fd >= 0)
-			close(c->rx[i].event_fd);
-		if (c->tx[i].event_fd >= 0)
-			close(c->tx[i].event_fd);
-	}
-	for (unsigned i = 0; i < c->n_regions; i++)
-		munmap(c->regions[i].addr, c->regions[i].size);
-	free(c);
-}
-
-int memif_queue_place(const struct memif_connection *c, struct memif_queue *q, uint16_t region,
-	uint32_t offset, uint8_t log2_size, int event_fd)
-{
-	struct memif_ring *ring;
-
-	if (q->ring != NULL)
-		return -EEXIST;
-	if (region >= c->n_regions || log2_size > MEMIF_RING_LOG2_MAX ||
-		offset % sizeof(union memif_desc) != 0 ||
-		offset + memif_ring_bytes(log2_size) > c->regions[region].size)
-		return -ERANGE;
-	ring = (struct memif_ring *)(c->regions[region].addr + offset);
-	if (ring->cookie != MEMIF_COOKIE)
-		return -EBADMSG;
-	q->ring = ring;
-	q->size = (uint16_t)(1u << log2_size);
-	q->event_fd = event_fd;
-	q->cursor = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-	return 0;
-}
 
 static inline union memif_desc desc_read(const struct memif_queue *q, uint16_t position)
 {
@@ -95,19 +41,32 @@ static inline void desc_write(struct memif_queue *q, uint16_t position, union me
 		&q->ring->desc[position & (q->size - 1)][0], desc->word[0], memory_order_relaxed);
 }
 
-/* DPDK's client (22.11) sets the flag for a frame in several parts and never clears it, so that a
- * later frame in the same slot would run into its neighbour. Slots go back to the client clean. */
-static void desc_clear_next(struct memif_queue *q, uint16_t position)
+/* A slot that was taken goes back. The client offers its buffer whole again. The server takes care
+ * of one flag: DPDK's client (22.11) sets it for a frame in several parts and never clears it, so
+ * that a later frame in the same slot would run into its neighbour. */
+static inline void desc_return(struct memif_queue *q, uint16_t position, const bool client)
 {
-	union memif_desc desc = desc_read(q, position);
+	union memif_desc desc = { 0 };
 
+	if (client) {
+		desc_write(q, position, &desc, false, q->buffer);
+		return;
+	}
+	desc = desc_read(q, position);
 	if ((desc.flags & MEMIF_DESC_NEXT) != 0)
 		desc_write(q, position, &desc, false, desc.length);
 }
 
-/* The bytes a descriptor names, or NULL when they are not all inside one region. */
-static inline uint8_t *desc_data(const struct memif_connection *c, const union memif_desc *desc)
+/* The bytes a descriptor names, or NULL when they are not all inside one region, or, in our own
+ * memory, inside the buffer of the slot, whatever the descriptor says about its place. */
+static inline uint8_t *desc_data(const struct memif_connection *c, const struct memif_queue *q,
+	uint16_t position, const union memif_desc *desc, const bool client)
 {
+	if (client) {
+		if (unlikely(desc->length > q->buffer))
+			return NULL;
+		return q->buffers + (size_t)(position & (q->size - 1)) * q->buffer;
+	}
 	if (unlikely(desc->region >= c->n_regions))
 		return NULL;
 	if (unlikely((uint64_t)desc->offset + desc->length > c->regions[desc->region].size))
@@ -120,7 +79,7 @@ static void rx_skip(struct memif_queue *q, uint16_t head)
 {
 	while (q->skipping && q->cursor != head) {
 		q->skipping = (desc_read(q, q->cursor).flags & MEMIF_DESC_NEXT) != 0;
-		desc_clear_next(q, q->cursor++);
+		desc_return(q, q->cursor++, q->client);
 	}
 }
 
@@ -139,8 +98,9 @@ static uint16_t rx_chain_slots(const struct memif_queue *q, uint16_t cursor, uin
 
 /* Find the next frames and start fetching their bytes; the queue does not move, except over a chain
  * too long. */
-static uint16_t rx_scan(const struct memif_connection *c, struct memif_queue *q, uint16_t head,
-	struct rx_frame *frames, uint16_t max, struct memif_faults *faults)
+static inline uint16_t rx_scan(const struct memif_connection *c, struct memif_queue *q,
+	uint16_t head, struct rx_frame *frames, uint16_t max, struct memif_faults *faults,
+	const bool client)
 {
 	uint16_t count = 0, cursor;
 
@@ -153,7 +113,7 @@ static uint16_t rx_scan(const struct memif_connection *c, struct memif_queue *q,
 		*f = (struct rx_frame){ .start = cursor, .slots = 1, .length = desc.length };
 		if (likely((desc.flags & MEMIF_DESC_NEXT) == 0)) {
 			if (likely(desc.length - 1 < MEMIF_FRAME_MAX))
-				f->data = desc_data(c, &desc);
+				f->data = desc_data(c, q, cursor, &desc, client);
 			rte_prefetch0(f->data);
 		} else {
 			f->slots = rx_chain_slots(q, cursor, head);
@@ -189,8 +149,9 @@ static uint32_t rx_gather(const struct memif_connection *c, const struct memif_q
 	uint32_t total = 0;
 
 	for (uint16_t i = 0; i < f->slots; i++) {
-		union memif_desc desc = desc_read(q, (uint16_t)(f->start + i));
-		uint8_t *data = desc_data(c, &desc);
+		uint16_t position = (uint16_t)(f->start + i);
+		union memif_desc desc = desc_read(q, position);
+		uint8_t *data = desc_data(c, q, position, &desc, q->client);
 
 		if (data == NULL || desc.length > MEMIF_FRAME_MAX - total)
 			return 0;
@@ -257,9 +218,10 @@ static int rx_copy_slow(const struct memif_connection *c, const struct memif_que
 }
 
 /* Copy frames out and move the queue past them. @return packets; *stop when buffers ran out. */
-static uint16_t rx_copy(const struct memif_connection *c, struct memif_queue *q,
+static inline uint16_t rx_copy(const struct memif_connection *c, struct memif_queue *q,
 	const struct rx_frame *frames, uint16_t count, struct rte_mempool *pool,
-	struct rte_mempool *large, struct rte_mbuf **pkts, struct memif_faults *faults)
+	struct rte_mempool *large, struct rte_mbuf **pkts, struct memif_faults *faults,
+	const bool client)
 {
 	struct rte_mbuf *bufs[RX_BATCH];
 	uint16_t n_bufs = count, used = 0, out = 0;
@@ -290,8 +252,8 @@ static uint16_t rx_copy(const struct memif_connection *c, struct memif_queue *q,
 			else
 				faults->bad++;
 		}
-		for (uint16_t slot = 0; f->slots > 1 && slot < f->slots; slot++)
-			desc_clear_next(q, (uint16_t)(f->start + slot));
+		for (uint16_t slot = 0; (client || f->slots > 1) && slot < f->slots; slot++)
+			desc_return(q, (uint16_t)(f->start + slot), client);
 		q->cursor = (uint16_t)(f->start + f->slots);
 	}
 	faults->no_buffer = i < count;
@@ -299,11 +261,17 @@ static uint16_t rx_copy(const struct memif_connection *c, struct memif_queue *q,
 	return out;
 }
 
-uint16_t memif_queue_rx(const struct memif_connection *c, struct memif_queue *q,
-	struct rte_mempool *pool, struct rte_mempool *large, struct rte_mbuf **pkts, uint16_t n,
-	struct memif_faults *faults)
+/* Up to where the peer has filled slots for us: the client publishes head, the server tail. */
+static inline uint16_t rx_end(const struct memif_queue *q, const bool client, memory_order order)
 {
-	uint16_t head = atomic_load_explicit(&q->ring->head, memory_order_acquire);
+	return atomic_load_explicit(client ? &q->ring->tail : &q->ring->head, order);
+}
+
+static inline uint16_t rx_burst(const struct memif_connection *c, struct memif_queue *q,
+	struct rte_mempool *pool, struct rte_mempool *large, struct rte_mbuf **pkts, uint16_t n,
+	struct memif_faults *faults, const bool client)
+{
+	uint16_t head = rx_end(q, client, memory_order_acquire);
 	uint16_t available = (uint16_t)(head - q->cursor), before = q->cursor, out = 0;
 
 	if (available == q->partial) /* both are 0 most of the time */
@@ -319,23 +287,43 @@ uint16_t memif_queue_rx(const struct memif_connection *c, struct memif_queue *q,
 	/* A malformed frame uses up budget like a good one, so that a burst is bounded. */
 	for (uint16_t budget = n; budget > 0 && !faults->no_buffer;) {
 		struct rx_frame frames[RX_BATCH];
-		uint16_t count =
-			rx_scan(c, q, head, frames, (uint16_t)RTE_MIN(budget, RX_BATCH), faults);
+		uint16_t count = rx_scan(
+			c, q, head, frames, (uint16_t)RTE_MIN(budget, RX_BATCH), faults, client);
 
 		if (count == 0)
 			break;
-		out = (uint16_t)(out +
-				 rx_copy(c, q, frames, count, pool, large, &pkts[out], faults));
+		out = (uint16_t)(out + rx_copy(c, q, frames, count, pool, large, &pkts[out], faults,
+					       client));
 		budget = (uint16_t)(budget - count);
 	}
 	if (q->partial != (uint16_t)(head - q->cursor))
 		q->partial = 0; /* there is more than the unfinished frame */
-	if (q->cursor != before)
+	if (q->cursor == before)
+		return out;
+	if (client) /* all slots but those still to be read are the server's to fill */
+		atomic_store_explicit(
+			&q->ring->head, (uint16_t)(q->cursor + q->size), memory_order_release);
+	else
 		atomic_store_explicit(&q->ring->tail, q->cursor, memory_order_release);
 	return out;
 }
 
-/* Buffers the peer offers, enough for length bytes. A malformed one counts as room for nothing.
+uint16_t memif_queue_rx(const struct memif_connection *c, struct memif_queue *q,
+	struct rte_mempool *pool, struct rte_mempool *large, struct rte_mbuf **pkts, uint16_t n,
+	struct memif_faults *faults)
+{
+	return c->client ? rx_burst(c, q, pool, large, pkts, n, faults, true)
+			 : rx_burst(c, q, pool, large, pkts, n, faults, false);
+}
+
+/* What there is to fill at a position: the server reads it, the client knows it. */
+static inline union memif_desc tx_desc(
+	const struct memif_queue *q, uint16_t position, const bool client)
+{
+	return client ? (union memif_desc){ .length = q->buffer } : desc_read(q, position);
+}
+
+/* Buffers for length bytes. A malformed one counts as room for nothing.
  * @return slots, 0 when there is not enough room. */
 static uint16_t tx_gather(const struct memif_connection *c, const struct memif_queue *q,
 	uint16_t free_slots, uint32_t length, union memif_desc *descs, struct memif_faults *faults)
@@ -344,8 +332,11 @@ static uint16_t tx_gather(const struct memif_connection *c, const struct memif_q
 	uint64_t room = 0;
 
 	for (uint16_t i = 0; i < free_slots && i < MEMIF_CHAIN_MAX; i++) {
-		descs[i] = desc_read(q, (uint16_t)(q->cursor + i));
-		if (desc_data(c, &descs[i]) == NULL || descs[i].length == 0) {
+		uint16_t position = (uint16_t)(q->cursor + i);
+
+		descs[i] = tx_desc(q, position, q->client);
+		if (desc_data(c, q, position, &descs[i], q->client) == NULL ||
+			descs[i].length == 0) {
 			descs[i].length = 0;
 			bad++;
 		}
@@ -367,7 +358,8 @@ static uint16_t tx_copy_slow(const struct memif_connection *c, struct memif_queu
 	uint32_t src_off = 0;
 
 	for (uint16_t i = 0; i < slots; i++) {
-		uint8_t *to = desc_data(c, &descs[i]);
+		uint16_t position = (uint16_t)(q->cursor + i);
+		uint8_t *to = desc_data(c, q, position, &descs[i], q->client);
 		uint32_t filled = 0;
 
 		while (m != NULL && filled < descs[i].length) {
@@ -382,21 +374,22 @@ static uint16_t tx_copy_slow(const struct memif_connection *c, struct memif_queu
 				src_off = 0;
 			}
 		}
-		desc_write(q, (uint16_t)(q->cursor + i), &descs[i], i + 1 < slots, filled);
+		desc_write(q, position, &descs[i], i + 1 < slots, filled);
 	}
 	return slots;
 }
 
 static inline uint16_t tx_copy(const struct memif_connection *c, struct memif_queue *q,
-	uint16_t free_slots, const struct rte_mbuf *m, struct memif_faults *faults)
+	uint16_t free_slots, const struct rte_mbuf *m, struct memif_faults *faults,
+	const bool client)
 {
 	union memif_desc desc;
 	uint8_t *to;
 
 	if (unlikely(free_slots == 0))
 		return 0;
-	desc = desc_read(q, q->cursor);
-	to = desc_data(c, &desc);
+	desc = tx_desc(q, q->cursor, client);
+	to = desc_data(c, q, q->cursor, &desc, client);
 	if (unlikely(m->nb_segs != 1 || to == NULL || desc.length < m->data_len))
 		return tx_copy_slow(c, q, free_slots, m, faults);
 	rte_memcpy(to, rte_pktmbuf_mtod(m, const void *), m->data_len);
@@ -404,11 +397,19 @@ static inline uint16_t tx_copy(const struct memif_connection *c, struct memif_qu
 	return 1;
 }
 
-static uint16_t tx_burst(const struct memif_connection *c, struct memif_queue *q,
-	struct rte_mbuf **pkts, uint16_t n, struct memif_faults *faults)
+/* Slots we may fill: the client offers them up to head, and takes all that the server emptied. */
+static inline uint16_t tx_free(const struct memif_queue *q, const bool client)
 {
-	uint16_t head = atomic_load_explicit(&q->ring->head, memory_order_acquire);
-	uint16_t free_slots = (uint16_t)(head - q->cursor), sent;
+	if (client)
+		return (uint16_t)(atomic_load_explicit(&q->ring->tail, memory_order_acquire) +
+				  q->size - q->cursor);
+	return (uint16_t)(atomic_load_explicit(&q->ring->head, memory_order_acquire) - q->cursor);
+}
+
+static inline uint16_t tx_burst(const struct memif_connection *c, struct memif_queue *q,
+	struct rte_mbuf **pkts, uint16_t n, struct memif_faults *faults, const bool client)
+{
+	uint16_t free_slots = tx_free(q, client), sent;
 
 	if (unlikely(free_slots > q->size)) {
 		faults->bad++;
@@ -419,14 +420,15 @@ static uint16_t tx_burst(const struct memif_connection *c, struct memif_queue *q
 
 		if (sent + 4 < n)
 			rte_prefetch0(rte_pktmbuf_mtod(pkts[sent + 4], const void *));
-		slots = tx_copy(c, q, free_slots, pkts[sent], faults);
+		slots = tx_copy(c, q, free_slots, pkts[sent], faults, client);
 		if (slots == 0)
 			break;
 		q->cursor = (uint16_t)(q->cursor + slots);
 		free_slots = (uint16_t)(free_slots - slots);
 	}
 	if (sent > 0)
-		atomic_store_explicit(&q->ring->tail, q->cursor, memory_order_release);
+		atomic_store_explicit(
+			client ? &q->ring->head : &q->ring->tail, q->cursor, memory_order_release);
 	return sent;
 }
 
@@ -437,13 +439,14 @@ uint16_t memif_queue_tx(const struct memif_connection *c, struct memif_queue *q,
 
 	if (c->tx_locked)
 		rte_spinlock_lock(&q->lock);
-	sent = tx_burst(c, q, pkts, n, faults);
+	sent = c->client ? tx_burst(c, q, pkts, n, faults, true)
+			 : tx_burst(c, q, pkts, n, faults, false);
 	if (c->tx_locked)
 		rte_spinlock_unlock(&q->lock);
 	if (sent == 0)
 		return 0;
-	/* The peer unmasks, then looks at tail; we moved tail, then look at the mask. One of us
-	 * sees the other. */
+	/* The peer unmasks, then looks at our position; we moved it, then look at the mask. One of
+	 * us sees the other. */
 	atomic_thread_fence(memory_order_seq_cst);
 	if ((atomic_load_explicit(&q->ring->flags, memory_order_relaxed) & MEMIF_RING_MASK_INT) ==
 		0)
@@ -468,8 +471,7 @@ bool memif_queue_arm(struct memif_queue *q, bool on)
 		count = 0;
 	atomic_store_explicit(&q->ring->flags, 0, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	available =
-		(uint16_t)(atomic_load_explicit(&q->ring->head, memory_order_relaxed) - q->cursor);
+	available = (uint16_t)(rx_end(q, q->client, memory_order_relaxed) - q->cursor);
 	if (available == q->partial)
 		return true;
 	atomic_store_explicit(&q->ring->flags, MEMIF_RING_MASK_INT, memory_order_relaxed);

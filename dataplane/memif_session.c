@@ -6,39 +6,26 @@
 #include "dataplane/memif_listener.h"
 
 #include "config/log.h"
+#include "dataplane/memif_guard.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define HANDSHAKE_MS	  5000
 #define MESSAGES_PER_CALL 64 /* a chatty client must not hold up the loop */
 
-static void text_put(char *to, size_t size, const char *text)
-{
-	size_t len = strnlen(text, size - 1);
-
-	memcpy(to, text, len);
-	memset(to + len, 0, size - len);
-}
-
 void memif_session_end(struct memif_session *s, const char *reason_sent, const char *reason)
 {
-	if (reason_sent != NULL) {
-		struct memif_msg msg = { .type = MEMIF_MSG_DISCONNECT };
-
-		text_put(msg.disconnect.reason, sizeof(msg.disconnect.reason), reason_sent);
-		if (memif_msg_send(s->fd, &msg) < 0)
-			LOG_DEBUG("memif client left before its goodbye socket=%s",
-				s->listener->path);
-	}
+	if (reason_sent != NULL)
+		memif_msg_goodbye(s->fd, reason_sent);
 	LOG_DEBUG("memif session ends socket=%s reason=\"%s\"", s->listener->path, reason);
 	memif_watch(s->watcher, s->fd, false);
 	close(s->fd);
-	if (s->building != NULL)
-		memif_connection_free(s->building);
+	memif_connection_free(s->building);
 	if (s->port != NULL)
 		port_memif_detach(s->port, reason);
 	LIST_REMOVE(s, next);
@@ -71,11 +58,11 @@ int memif_session_start(struct memif_listener *l, int fd)
 
 	if (s == NULL)
 		goto close_fd;
-	text_put(msg.hello.name, sizeof(msg.hello.name), "podlane " PODLANE_VERSION);
+	memif_text_put(msg.hello.name, sizeof(msg.hello.name), "podlane " PODLANE_VERSION);
 	msg.hello.min_version = msg.hello.max_version = MEMIF_VERSION;
 	msg.hello.max_region = MEMIF_REGION_MAX - 1;
 	limits_put(l, &msg.hello);
-	ret = memif_msg_send(fd, &msg);
+	ret = memif_msg_send(fd, &msg, -1);
 	if (ret < 0)
 		goto free_session;
 	s->fd = fd;
@@ -112,8 +99,8 @@ static const char *init_refusal(const struct port_memif *p, const struct memif_i
 {
 	if (!secret_matches(p->secret, init->secret))
 		return "Wrong or missing secret";
-	if (init->mode != MEMIF_MODE_ETHERNET)
-		return "Only Ethernet mode is supported";
+	if (init->mode != (p->ip ? MEMIF_MODE_IP : MEMIF_MODE_ETHERNET))
+		return p->ip ? "The interface is in IP mode" : "The interface is in Ethernet mode";
 	/* A client that was killed and is back may be here before its old channel's end was
 	 * noticed. */
 	if (p->session != NULL)
@@ -133,7 +120,7 @@ static const char *on_init(struct memif_session *s, const struct memif_init *ini
 		return "No interface has this id";
 	refusal = init_refusal(p, init);
 	if (refusal != NULL) {
-		p->last_refusal = refusal;
+		snprintf(p->last_refusal, sizeof(p->last_refusal), "%s", refusal);
 		p->refusals++;
 		return refusal;
 	}
@@ -162,17 +149,22 @@ static const char *on_add_region(
 	if (add->size > MEMIF_MEMORY_MAX - s->memory)
 		return "Regions are too large";
 	region = &c->regions[c->n_regions];
-	switch (memif_region_map(fd, add->size, &region->addr)) {
+	switch (memif_region_map(fd, add->size, &region->addr, &region->mapped)) {
 	case 0:
 		break;
 	case -EMEDIUMTYPE:
-		return "The region is not a memfd of ordinary pages";
+		return "The region is not a memfd";
 	case -EPERM:
-		return "The region's memfd must be sealed with F_SEAL_SHRINK and writable";
+		return "The region's memfd is not writable";
 	case -EFBIG:
 		return "The region's file is shorter than the region";
 	default:
 		return "The region can't be mapped";
+	}
+	region->guard = memif_guard_add(region->addr, region->mapped);
+	if (region->guard == MEMIF_GUARD_NONE) {
+		munmap(region->addr, region->mapped);
+		return "Too many regions";
 	}
 	region->size = add->size;
 	s->memory += add->size;
@@ -217,8 +209,8 @@ static const char *on_connect(struct memif_session *s, const char *if_name)
 		return "CONNECT without a ring in each direction";
 	memif_text_copy(
 		s->port->peer_if_name, sizeof(s->port->peer_if_name), if_name, MEMIF_NAME_SIZE);
-	text_put(msg.if_name, sizeof(msg.if_name), s->port->port.name);
-	if (memif_msg_send(s->fd, &msg) < 0)
+	memif_text_put(msg.if_name, sizeof(msg.if_name), s->port->port.name);
+	if (memif_msg_send(s->fd, &msg, -1) < 0)
 		return "CONNECTED can't be sent";
 	s->building = NULL;
 	s->state = MEMIF_SESSION_CONNECTED;
@@ -267,7 +259,7 @@ static const char *on_message(struct memif_session *s, const struct memif_msg *m
 	default:
 		return NULL;
 	}
-	if (refusal == NULL && memif_msg_send(s->fd, &ack) < 0)
+	if (refusal == NULL && memif_msg_send(s->fd, &ack, -1) < 0)
 		refusal = "ACK can't be sent";
 	return refusal;
 }

@@ -46,14 +46,16 @@ struct port_params {
 	const char *device;           /* ethdev: a DPDK device string */
 	const char *netns;            /* tap: path, or name below /run/netns; NULL = the daemon's own */
 	const char *interface;        /* tap: interface name inside netns */
-	const char *socket;           /* memif: path of the socket to listen on */
+	const char *socket;           /* memif: path of the socket to listen on, or to connect to */
 	const char *secret;           /* memif: NULL = none */
 	uint32_t memif_id;
-	uint32_t ring_size;           /* memif: descriptors a ring, power of two */
+	bool memif_client;            /* memif: connect to the socket, instead of listening on it */
+	bool memif_ip;                /* memif: rings carry IP packets; we give them Ethernet headers, with pod_mac as the peer's */
+	uint32_t ring_size;           /* memif: most descriptors a ring, power of two */
 	uint16_t n_queues;            /* wanted rx = tx queues; the driver may give fewer, never more */
 	uint16_t mtu;                 /* IP bytes */
 	struct mac_addr port_mac;     /* our side; zero = the device's own */
-	struct mac_addr pod_mac;      /* tap: the pod's interface */
+	struct mac_addr pod_mac;      /* tap, memif in IP mode: the pod's interface */
 	const struct ip_addr *addresses; /* tap: the interface's, as /32 and /128 */
 	size_t n_addresses;
 	struct ip_addr gateway[2];    /* tap: on-link next hops of the default routes, IPv4 and IPv6; IP_NONE = none */

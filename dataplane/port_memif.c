@@ -2,6 +2,8 @@
 #include "dataplane/port_memif.h"
 
 #include "config/log.h"
+#include "dataplane/memif_client.h"
+#include "dataplane/memif_ip.h"
 #include "dataplane/rcu.h"
 
 #include <errno.h>
@@ -28,8 +30,8 @@ static void queue_wake(const struct port_memif *p, unsigned queue)
 		LOG_DEBUG("memif queue is awake already name=%s queue=%u", p->port.name, queue);
 }
 
-/* The client's eventfd joins the descriptor workers sleep on. It must leave explicitly: epoll
- * forgets a file when its last descriptor closes, and the client holds one too. */
+/* The ring's eventfd joins the descriptor workers sleep on. It must leave explicitly: epoll
+ * forgets a file when its last descriptor closes, and the peer holds one too. */
 static void queue_watch(const struct port_memif *p, unsigned queue, int event_fd, bool on)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -52,7 +54,7 @@ void port_memif_attach(struct port_memif *p, struct memif_connection *c)
 	/* A worker that fell asleep on this queue before has to arm the new ring. */
 	for (unsigned i = 0; i < p->port.n_rxq; i++)
 		queue_wake(p, i);
-	LOG_INFO("memif client connected name=%s peer=\"%s\" interface=\"%s\" rx_rings=%u "
+	LOG_INFO("memif peer connected name=%s peer=\"%s\" interface=\"%s\" rx_rings=%u "
 		 "tx_rings=%u",
 		p->port.name, p->peer_name, p->peer_if_name, c->n_rx, c->n_tx);
 }
@@ -70,7 +72,7 @@ void port_memif_detach(struct port_memif *p, const char *reason)
 	for (unsigned i = 0; i < c->n_rx; i++)
 		queue_watch(p, i, c->rx[i].event_fd, false);
 	rcu_retire(c, memif_connection_free);
-	LOG_INFO("memif client gone name=%s peer=\"%s\" reason=\"%s\"", p->port.name, p->peer_name,
+	LOG_INFO("memif peer gone name=%s peer=\"%s\" reason=\"%s\"", p->port.name, p->peer_name,
 		reason);
 }
 
@@ -114,10 +116,9 @@ static int params_check(const struct port_params *params, struct error *err)
 	if (params->socket == NULL || params->socket[0] != '/')
 		return error_set(err, EINVAL, "socket",
 			"port %s: memif needs a socket: give an absolute path", params->name);
-	if (params->ring_size < 2 || params->ring_size > 1u << MEMIF_RING_LOG2_MAX ||
-		!rte_is_power_of_2(params->ring_size))
+	if (params->ring_size > 1u << MEMIF_RING_LOG2_MAX || !rte_is_power_of_2(params->ring_size))
 		return error_set(err, EINVAL, "ring_size",
-			"port %s: ring_size %u is not a power of two from 2 to %u", params->name,
+			"port %s: ring_size %u is not a power of two from 1 to %u", params->name,
 			params->ring_size, 1u << MEMIF_RING_LOG2_MAX);
 	if (params->secret != NULL &&
 		(params->secret[0] == '\0' || strlen(params->secret) > MEMIF_SECRET_SIZE))
@@ -147,13 +148,16 @@ static int memif_open(const struct port_params *params, struct port **out, struc
 	p->pool = params->pool;
 	p->large_pool = params->large_pool;
 	p->id = params->memif_id;
+	p->ip = params->memif_ip;
+	p->peer_mac = params->pod_mac;
 	p->log2_ring_max = (uint8_t)rte_log2_u32(params->ring_size);
 	if (params->secret != NULL)
 		memcpy(p->secret, params->secret, strlen(params->secret));
 	ret = queues_open(p, err);
 	if (ret < 0)
 		goto free_port;
-	ret = memif_listen(p, params->socket, err);
+	ret = params->memif_client ? memif_client_open(p, params->socket, err)
+				   : memif_listen(p, params->socket, err);
 	if (ret < 0)
 		goto close_queues;
 	*out = &p->port;
@@ -170,7 +174,10 @@ static void memif_close(struct port *port)
 {
 	struct port_memif *p = memif_of(port);
 
-	memif_unlisten(p, "Port closed");
+	if (p->client != NULL)
+		memif_client_close(p->client, "Port closed");
+	else
+		memif_unlisten(p, "Port closed");
 	queues_close(p);
 	free(p);
 }
@@ -186,6 +193,8 @@ static uint16_t memif_rx_burst(
 	if (c == NULL || queue >= c->n_rx)
 		return 0;
 	received = memif_queue_rx(c, &c->rx[queue], p->pool, p->large_pool, pkts, n, &faults);
+	if (p->ip)
+		received = memif_ip_received(pkts, received, &port->mac, &p->peer_mac, &faults.bad);
 	if (unlikely(faults.bad != 0))
 		atomic_fetch_add_explicit(&port->rx_errors, faults.bad, memory_order_relaxed);
 	if (unlikely(faults.no_buffer))
@@ -203,7 +212,14 @@ static uint16_t memif_tx_burst(
 
 	if (c == NULL)
 		return 0;
+	if (p->ip)
+		n = memif_ip_strip(pkts, n);
 	sent = memif_queue_tx(c, &c->tx[queue % c->n_tx], pkts, n, &faults);
+	if (unlikely(sent < n)) {
+		atomic_fetch_add_explicit(&p->tx_full, 1, memory_order_relaxed);
+		if (p->ip)
+			memif_ip_unstrip(&pkts[sent], (uint16_t)(n - sent));
+	}
 	if (unlikely(faults.bad != 0))
 		atomic_fetch_add_explicit(&p->tx_faults, faults.bad, memory_order_relaxed);
 	return sent;
@@ -231,38 +247,51 @@ static bool memif_rx_arm(struct port *port, uint16_t queue, bool on)
 
 static void memif_tick(struct port *port)
 {
-	memif_control_tick(memif_of(port));
+	struct port_memif *p = memif_of(port);
+
+	if (p->client != NULL)
+		memif_client_tick(p->client);
+	else
+		memif_control_tick(p);
 }
 
 static void memif_ready(struct port *port, int fd)
 {
-	(void)port; /* the descriptor may belong to any port that shares the socket */
-	memif_control_ready(fd);
+	struct port_memif *p = memif_of(port);
+
+	if (p->client != NULL)
+		memif_client_ready(p->client);
+	else /* the descriptor may belong to any port that shares the socket */
+		memif_control_ready(fd);
 }
 
 static void memif_describe(const struct port *port, json_t *obj)
 {
 	const struct port_memif *p = (const struct port_memif *)port;
 	const struct memif_connection *c = rcu_own(&p->connection);
-	const char *state = p->session != NULL ? "connecting" : "listening";
+	const char *state = p->session != NULL ? "connecting" : "listening", *path;
 	uint64_t memory = 0;
 
+	if (p->client != NULL)
+		state = p->client->state == MEMIF_CLIENT_WAITING ? "waiting" : "connecting";
 	if (c != NULL)
 		state = "connected";
-	json_object_set_new(obj, "state", json_string(state));
-	json_object_set_new(obj, "role", json_string("server"));
-	json_object_set_new(obj, "mode", json_string("ethernet"));
-	json_object_set_new(obj, "socket", json_string(memif_listener_path(p->listener)));
+	path = p->client != NULL ? p->client->addr.sun_path : memif_listener_path(p->listener);
+	json_object_set_new(obj, "memif_state", json_string(state));
+	json_object_set_new(
+		obj, "memif_role", json_string(p->client != NULL ? "client" : "server"));
+	json_object_set_new(obj, "mode", json_string(p->ip ? "ip" : "ethernet"));
+	json_object_set_new(obj, "socket", json_string(path));
 	json_object_set_new(obj, "memif_id", json_integer(p->id));
 	json_object_set_new(obj, "connects", json_integer((json_int_t)p->connects));
 	json_object_set_new(obj, "last_disconnect", json_string(p->last_reason));
 	json_object_set_new(obj, "refusals", json_integer((json_int_t)p->refusals));
-	json_object_set_new(
-		obj, "last_refusal", json_string(p->last_refusal != NULL ? p->last_refusal : ""));
+	json_object_set_new(obj, "last_refusal", json_string(p->last_refusal));
 	json_object_set_new(
 		obj, "rx_bad_frames", json_integer((json_int_t)atomic_load(&port->rx_errors)));
 	json_object_set_new(
 		obj, "rx_no_buffer", json_integer((json_int_t)atomic_load(&p->rx_no_buffer)));
+	json_object_set_new(obj, "tx_full", json_integer((json_int_t)atomic_load(&p->tx_full)));
 	json_object_set_new(
 		obj, "tx_bad_descriptors", json_integer((json_int_t)atomic_load(&p->tx_faults)));
 	if (c == NULL)

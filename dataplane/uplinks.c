@@ -205,6 +205,10 @@ static int open_port(struct uplink_state *u, const char *name, const struct upli
 			(uint32_t)PORT_QUEUE_MAX),
 		.mtu = (uint16_t)conf->mtu,
 		.port_mac = conf->mac,
+		.memif_id = conf->memif_id,
+		.memif_client = conf->role == MEMIF_CLIENT,
+		.ring_size = conf->ring_size,
+		.secret = conf->secret[0] != '\0' ? conf->secret : NULL,
 		.pool = forwarding.conf.pool,
 		.large_pool = forwarding.conf.large_pool,
 		.socket_id = forwarding.conf.socket_id };
@@ -217,6 +221,9 @@ static int open_port(struct uplink_state *u, const char *name, const struct upli
 	case UPLINK_AF_XDP:
 		snprintf(device, sizeof(device), "net_af_xdp_%.40s,iface=%s", name, conf->device);
 		break;
+	case UPLINK_MEMIF:
+		params.socket = conf->device;
+		return port_open("memif", &params, forwarding.conf.n_workers, &u->port, err);
 	case UPLINK_ETHDEV:
 	case UPLINK_PCI:
 		snprintf(device, sizeof(device), "%s", conf->device);
@@ -246,6 +253,9 @@ static int add(struct object *obj, struct error *err)
 		return error_set(err, ENOMEM, "", "uplink %s: out of memory", obj->name);
 	ret = open_port(u, obj->name, &obj->uplink, err);
 	if (ret < 0) {
+		if (err != NULL && strcmp(err->path, "socket") == 0)
+			strcpy(err->path, "device");
+		forwarding_blame(err, "uplinks", obj->name);
 		free(u);
 		return ret;
 	}
@@ -277,6 +287,14 @@ static const char *fixed_field(const struct uplink *a, const struct uplink *b)
 		return "mac";
 	if (a->mtu != b->mtu)
 		return "mtu";
+	if (a->role != b->role)
+		return "role";
+	if (a->memif_id != b->memif_id)
+		return "memif_id";
+	if (a->ring_size != b->ring_size)
+		return "ring_size";
+	if (strcmp(a->secret, b->secret) != 0)
+		return "secret";
 	return a->queues != b->queues ? "queues" : NULL;
 }
 

@@ -117,7 +117,7 @@ class Podlane(Dut):
 
     @staticmethod
     def tuning(kind):
-        ports = {"memif": "pods on its own memif server, the uplink on DPDK's memif driver (driver = \"ethdev\")",
+        ports = {"memif": "pods and uplink on its own memif server (driver = \"memif\")",
                  "veth": "pods on TAP interfaces (how it serves ordinary pods), the uplink on DPDK's af_packet"}[kind]
         return f"one worker, latency = \"low\", control thread on the worker's CPU; {ports}"
 
@@ -126,7 +126,7 @@ class Podlane(Dut):
         if self.bed.kind == "veth":
             end.wire()
             return f'driver = "af_packet"; device = "{end.inner}";'
-        return f'driver = "ethdev"; device = "{end.device()}";'
+        return f'driver = "memif"; device = "{end.socket}"; queues = 1;'
 
     def pods(self):
         return [n for n in ("pod", "pod2") if n in self.bed.ends]

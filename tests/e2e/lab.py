@@ -235,6 +235,8 @@ class PodlaneNode(Node):
         self.conf = os.path.join(lab.dir, f"{name}.conf")
         self.process = None
         self.uplink_driver = "af_packet"
+        self.uplink_device = "eth0"
+        self.uplink_more = ""
 
     def address(self, family, host):
         net = ipaddress.ip_network(self.pool4 if family == 4 else self.pool6)
@@ -260,8 +262,8 @@ class PodlaneNode(Node):
         lines = [f'node: {{ name = "{self.short}"; vtep_mac = "{self.vtep_mac}"; hugepages = "off"; memory_mb = 192;'
                  f' buffers = 16384; log_level = "debug"; metrics_listen = "";{workers}'
                  f' host_addresses = [ "{self.address(4, 1)}", "{self.address(6, 1)}" ]; {self.extra_node} }};',
-                 f'uplinks: ( {{ name = "eth0"; driver = "{self.uplink_driver}"; device = "eth0"; mtu = {self.mtu};'
-                 f' addresses = [ "{self.underlay4}/24", "{self.underlay6}/64" ]; }} );']
+                 f'uplinks: ( {{ name = "eth0"; driver = "{self.uplink_driver}"; device = "{self.uplink_device}"; mtu = {self.mtu};'
+                 f' addresses = [ "{self.underlay4}/24", "{self.underlay6}/64" ]; {self.uplink_more} }} );']
         if pools:
             lines.append(f'pools: ( {{ name = "pods"; cidr = "{self.pool4}"; }}, '
                          f'{{ name = "pods6"; cidr = "{self.pool6}"; }} );')

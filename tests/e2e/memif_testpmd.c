@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Our memif server against DPDK's memif client. testpmd forwards its only port to itself, so every
+/** Our memif port against DPDK's, in either role. testpmd forwards its only port to itself, so every
  * frame this program sends must come back whole, in order, over the other ring: both directions,
  * frames of one and of several descriptors. testpmd is killed without a goodbye, started again, and
- * must be served again by the same port; the same for a polite exit. A worker thread moves packets
+ * must be had again by the same port; the same for a polite exit. A worker thread moves packets
  * while the main thread is the control thread.
  *
- * Needs neither root nor hugepages. Exits 0, 1 on failure, 77 when dpdk-testpmd is not installed.
+ * Needs neither root nor hugepages; with 2 MiB pages to spare DPDK's zero-copy client is a peer as
+ * well, whose regions are its packet buffers. Exits 0, 1 on failure, 77 when dpdk-testpmd is not
+ * installed.
  */
 #include "tests/unit/control_loop.h"
 #include "tests/unit/eal.h"
@@ -133,15 +135,15 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-static pid_t testpmd_start(const char *test)
+static pid_t testpmd_start(const char *test, const char *role, bool zero_copy)
 {
-	char vdev[160], prefix[48], log[96];
+	char vdev[192], prefix[48], log[96];
 	pid_t pid;
 
 	snprintf(vdev, sizeof(vdev),
-		"--vdev=net_memif0,role=client,id=7,socket=%s,socket-abstract=no,rsize=10,bsize="
-		"2048,secret=s3cret",
-		socket_path);
+		"--vdev=net_memif0,role=%s,id=7,socket=%s,socket-abstract=no,rsize=10,bsize=2048,"
+		"secret=s3cret%s",
+		role, socket_path, zero_copy ? ",zero-copy=yes" : "");
 	snprintf(prefix, sizeof(prefix), "--file-prefix=podlane-memif-%d", (int)getpid());
 	snprintf(log, sizeof(log), "%s/testpmd-%s.log", directory, test);
 	fflush(NULL);
@@ -151,10 +153,11 @@ static pid_t testpmd_start(const char *test)
 	if (freopen("/dev/null", "r", stdin) == NULL || freopen(log, "w", stdout) == NULL ||
 		dup2(1, 2) < 0)
 		_exit(126);
-	execlp("dpdk-testpmd", "dpdk-testpmd", "--no-huge", "-m", "256", "--no-shconf", "--no-pci",
-		"--no-telemetry", prefix, "-l", "0,1", vdev, "--", "--forward-mode=io",
+	execlp("dpdk-testpmd", "dpdk-testpmd", zero_copy ? "--in-memory" : "--no-huge", "-m",
+		zero_copy ? "64" : "256", zero_copy ? "--single-file-segments" : "--no-shconf",
+		"--no-pci", "--no-telemetry", prefix, "-l", "0,1", vdev, "--", "--forward-mode=io",
 		"--auto-start", "--no-flush-rx", "--total-num-mbufs=8192", "--stats-period=60",
-		NULL);
+		"--no-mlockall", NULL);
 	_exit(127);
 }
 
@@ -191,11 +194,11 @@ static bool wait_link(bool up)
 	return atomic_load(&port->link_up) == up;
 }
 
-static bool run_client(const char *test, int signal_at_end)
+static bool run(const char *test, const char *role, bool zero_copy, int signal_at_end)
 {
 	uint64_t until;
 	bool ok = true;
-	pid_t pid = testpmd_start(test);
+	pid_t pid = testpmd_start(test, role, zero_copy);
 	int status;
 
 	if (!wait_link(true))
@@ -216,6 +219,61 @@ static bool run_client(const char *test, int signal_at_end)
 	return ok;
 }
 
+static bool huge_pages_spare(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+	unsigned spare = 0;
+
+	if (f == NULL)
+		return false;
+	if (fscanf(f, "%u", &spare) != 1)
+		spare = 0;
+	fclose(f);
+	return spare >= 48;
+}
+
+static bool runs_as_server(void)
+{
+	return run("first", "client", false, SIGKILL) &&
+	       run("after-kill", "client", false, SIGTERM) &&
+	       (!huge_pages_spare() || run("zero-copy", "client", true, SIGKILL)) &&
+	       run("after-exit", "client", false, SIGKILL);
+}
+
+static bool runs_as_client(void)
+{
+	bool ok = run("server", "server", false, SIGKILL);
+
+	unlink(socket_path); /* DPDK's server does not start over one that a dead process left */
+	return ok && run("server-after-kill", "server", false, SIGTERM);
+}
+
+/* One port in one role, a worker, and the peers it has. */
+static bool role(const struct port_params *params, bool (*runs)(void))
+{
+	struct error err;
+	pthread_t thread;
+	bool ok;
+
+	if (port_memif_ops.open(params, &port, &err) < 0) {
+		fprintf(stderr, "%s\n", err.text);
+		return false;
+	}
+	atomic_store(&stop, false);
+	if (pthread_create(&thread, NULL, worker, NULL) != 0)
+		return false;
+	ok = runs();
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	port->ops->close(port);
+	rcu_barrier();
+	if (ok && rte_mempool_in_use_count(pool) != 0) {
+		fprintf(stderr, "%u buffers leaked\n", rte_mempool_in_use_count(pool));
+		return false;
+	}
+	return ok;
+}
+
 int main(void)
 {
 	struct port_params params = { .name = "pod:testpmd",
@@ -227,8 +285,6 @@ int main(void)
 		.n_queues = 1,
 		.mtu = 9000,
 		.socket_id = SOCKET_ID_ANY };
-	struct error err;
-	pthread_t thread;
 	bool ok;
 
 	if (system("command -v dpdk-testpmd >/dev/null") != 0)
@@ -238,22 +294,9 @@ int main(void)
 	if (rcu_init() < 0 || mkdtemp(directory) == NULL)
 		return EXIT_FAILURE;
 	snprintf(socket_path, sizeof(socket_path), "%s/memif.sock", directory);
-	if (port_memif_ops.open(&params, &port, &err) < 0) {
-		fprintf(stderr, "%s\n", err.text);
-		return EXIT_FAILURE;
-	}
-	if (pthread_create(&thread, NULL, worker, NULL) != 0)
-		return EXIT_FAILURE;
-	ok = run_client("first", SIGKILL) && run_client("after-kill", SIGTERM) &&
-	     run_client("after-exit", SIGKILL);
-	atomic_store(&stop, true);
-	pthread_join(thread, NULL);
-	port->ops->close(port);
-	rcu_barrier();
-	if (ok && rte_mempool_in_use_count(pool) != 0) {
-		fprintf(stderr, "%u buffers leaked\n", rte_mempool_in_use_count(pool));
-		ok = false;
-	}
+	ok = role(&params, runs_as_server);
+	params.memif_client = true;
+	ok = ok && role(&params, runs_as_client);
 	if (ok) {
 		char command[96];
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** A hostile memif client, over a real socket: control messages and descriptors of its choice, and writes to the shared
- * memory between bursts. The input is a list of operations, see enum operation. Whatever it does, no packet may have other
- * bytes than the shared memory can hold, no buffer and no descriptor may be lost, and the next client must be served.
+ * memory between bursts, which it may also take away. There is an interface in each mode, and after OP_HANGUP the client
+ * goes to the other one, or comes with another kind of memory. The input is a list of operations, see enum operation.
+ * Whatever it does, no packet may have other bytes than the shared memory can hold, no buffer and no descriptor may be
+ * lost, and the next client must be served.
  */
 #include "config/log.h"
 #include "dataplane/memif_listener.h"
 #include "dataplane/rcu.h"
 #include "tests/fuzz/mbufs.h"
+#include "tests/fuzz/regions.h"
 #include "tests/unit/control_loop.h"
 
 #include <errno.h>
@@ -24,35 +27,6 @@
 #define BURST	   32
 #define FILES_MAX  256
 
-/* The linker sends mmap (64-bit offsets) and munmap of the code under test here: around a region lies nothing, so that a byte too far is a
- * crash. */
-void *__real_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
-int __real_munmap(void *addr, size_t len);
-void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
-int __wrap_munmap(void *addr, size_t len);
-
-#define PAGE 4096u
-
-void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
-{
-	const size_t whole = RTE_ALIGN_CEIL(len, PAGE);
-	uint8_t *at = __real_mmap64(
-		NULL, whole + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	REQUIRE(addr == NULL, "somebody knows where to map");
-	if (at == MAP_FAILED)
-		return MAP_FAILED;
-	if (__real_mmap64(at + PAGE, len, prot, flags | MAP_FIXED, fd, offset) != MAP_FAILED)
-		return at + PAGE;
-	__real_munmap(at, whole + 2 * PAGE);
-	return MAP_FAILED;
-}
-
-int __wrap_munmap(void *addr, size_t len)
-{
-	return __real_munmap((uint8_t *)addr - PAGE, RTE_ALIGN_CEIL(len, PAGE) + 2 * PAGE);
-}
-
 enum operation {
 	OP_RAW,
 	OP_STEP,
@@ -64,6 +38,7 @@ enum operation {
 	OP_ARM,
 	OP_TICK,
 	OP_HANGUP,
+	OP_SHORTEN,
 	OP_COUNT
 };
 enum passed {
@@ -77,16 +52,22 @@ enum passed {
 	PASS_COUNT
 };
 
-static struct port *port;
+/* How the client of a session is, by the argument of OP_HANGUP. */
+enum flavour { IN_IP_MODE = 1, UNSEALED = 2 };
+
+static struct port *port, *by_mode[2]; /* in Ethernet and in IP mode; the session's is the first */
 static char directory[] = "/tmp/podlane-fuzz-XXXXXX", path[64];
 /* The client; its descriptors are made once and lent to every session. */
 static int session, region_fd, events[2], unsealed_fd, short_fd, file_fd;
 static unsigned step;
-static uint8_t *memory;
+static uint8_t flavour;
+static bool shortened; /* of the unsealed file nothing may be touched by us either */
+static uint8_t *memory, *sealed_memory, *unsealed_memory;
 
 static void cleanup(void)
 {
-	port->ops->close(port);
+	for (unsigned i = 0; i < 2; i++)
+		by_mode[i]->ops->close(by_mode[i]);
 	rcu_barrier();
 	rmdir(directory);
 }
@@ -118,18 +99,26 @@ static void setup(void)
 	snprintf(path, sizeof(path), "%s/memif.sock", directory);
 	port_watch_fd = control_loop_watch;
 	params.pool = mbufs_pool;
-	REQUIRE(port_memif_ops.open(&params, &port, &err) == 0, "%s", err.text);
+	REQUIRE(port_memif_ops.open(&params, &by_mode[0], &err) == 0, "%s", err.text);
+	params.name = "pod:fuzz-ip";
+	params.memif_id = 2;
+	params.memif_ip = true;
+	REQUIRE(port_memif_ops.open(&params, &by_mode[1], &err) == 0, "%s", err.text);
+	port = by_mode[0];
 	atexit(cleanup);
 	region_fd = memory_file(MEMORY, F_SEAL_SHRINK);
-	unsealed_fd = memory_file(MEMORY, F_SEAL_GROW);
+	unsealed_fd = memory_file(MEMORY, 0);
 	short_fd = memory_file(4096, F_SEAL_SHRINK);
 	file_fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
 	for (unsigned i = 0; i < 2; i++)
 		events[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	memif_kick(
 		events[0]); /* opens what it keeps for the thread's life, before files are counted */
-	memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, region_fd, 0);
-	REQUIRE(memory != MAP_FAILED, "%s", strerror(errno));
+	sealed_memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, region_fd, 0);
+	unsealed_memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED, unsealed_fd, 0);
+	REQUIRE(sealed_memory != MAP_FAILED && unsealed_memory != MAP_FAILED, "%s",
+		strerror(errno));
+	memory = sealed_memory;
 }
 
 /* --- the client's side -------------------------------------------------------------------------------------- */
@@ -144,10 +133,28 @@ static void answers_read(void)
 		;
 }
 
+static struct memif_ring *ring_at(unsigned ring)
+{
+	return (struct memif_ring *)(memory + (ring & 3) * memif_ring_bytes(LOG2));
+}
+
+static void memory_clear(void)
+{
+	memset(memory, 0, BUFFERS_AT);
+	for (unsigned i = 0; i < 4; i++)
+		ring_at(i)->cookie = MEMIF_COOKIE;
+}
+
 static void client_connect(void)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 
+	if (shortened)
+		REQUIRE(ftruncate(unsealed_fd, MEMORY) == 0, "%s", strerror(errno));
+	shortened = false;
+	port = by_mode[flavour & IN_IP_MODE];
+	memory = (flavour & UNSEALED) != 0 ? unsealed_memory : sealed_memory;
+	memory_clear();
 	strcpy(addr.sun_path, path);
 	session = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	REQUIRE(connect(session, (struct sockaddr *)&addr, sizeof(addr)) == 0, "connect: %s",
@@ -189,11 +196,6 @@ static void message_send(const void *bytes, size_t len, enum passed pass)
 		answers_read();
 }
 
-static struct memif_ring *ring_at(unsigned ring)
-{
-	return (struct memif_ring *)(memory + (ring & 3) * memif_ring_bytes(LOG2));
-}
-
 /** The next message of an honest handshake: rings 0 and 2 from the client, 1 and 3 to it. */
 static void handshake_step(void)
 {
@@ -203,13 +205,15 @@ static void handshake_step(void)
 	case 0:
 		msg.type = MEMIF_MSG_INIT;
 		msg.init.version = MEMIF_VERSION;
-		msg.init.id = 1;
+		msg.init.id = 1 + (flavour & IN_IP_MODE);
+		msg.init.mode = flavour & IN_IP_MODE;
 		message_send(&msg, sizeof(msg), PASS_NONE);
 		break;
 	case 1:
 		msg.type = MEMIF_MSG_ADD_REGION;
 		msg.add_region.size = MEMORY;
-		message_send(&msg, sizeof(msg), PASS_REGION);
+		message_send(
+			&msg, sizeof(msg), (flavour & UNSEALED) != 0 ? PASS_UNSEALED : PASS_REGION);
 		break;
 	case 2:
 	case 3:
@@ -243,14 +247,14 @@ static void receive(unsigned n)
 		mbufs_check(pkts[i]);
 		REQUIRE(pkts[i]->pkt_len > 0 && pkts[i]->pkt_len <= MEMIF_FRAME_MAX,
 			"a frame of %u bytes", pkts[i]->pkt_len);
-		REQUIRE(rte_pktmbuf_headroom(pkts[i]) >= RTE_PKTMBUF_HEADROOM, "headroom");
+		REQUIRE(rte_pktmbuf_headroom(pkts[i]) + 14u >= RTE_PKTMBUF_HEADROOM, "headroom");
 		rte_pktmbuf_free(pkts[i]);
 	}
 }
 
 static void transmit(unsigned n, uint16_t len)
 {
-	static uint8_t bytes[9000];
+	static uint8_t bytes[9000] = { [12] = 0x08 };
 	const struct cuts cuts = { .count = (uint8_t)(n >> 4 & 3), .len = { 60, 1, 700, 13 } };
 	struct rte_mbuf *pkts[16];
 	const uint16_t count = (uint16_t)(n % 16 + 1);
@@ -284,7 +288,8 @@ static void operation_play(struct input *in)
 		at = input_u16(in);
 		len = a % 32;
 		input_bytes(in, bytes, len);
-		memcpy(memory + RTE_MIN(at, (uint32_t)(MEMORY - len)), bytes, len);
+		if (!shortened)
+			memcpy(memory + RTE_MIN(at, (uint32_t)(MEMORY - len)), bytes, len);
 		break;
 	case OP_DESC:
 		at = input_u8(in);
@@ -292,10 +297,13 @@ static void operation_play(struct input *in)
 		desc.region = input_u16(in);
 		desc.length = input_u32(in);
 		desc.offset = input_u32(in);
-		memcpy((void *)ring_at(a)->desc[at % (1u << LOG2)], &desc, sizeof(desc));
+		if (!shortened)
+			memcpy((void *)ring_at(a)->desc[at % (1u << LOG2)], &desc, sizeof(desc));
 		break;
 	case OP_HEAD:
-		atomic_store(&ring_at(a)->head, input_u16(in));
+		at = input_u16(in);
+		if (!shortened)
+			atomic_store(&ring_at(a)->head, (uint16_t)at);
 		break;
 	case OP_RX:
 		receive(a);
@@ -309,8 +317,15 @@ static void operation_play(struct input *in)
 	case OP_TICK:
 		port->ops->tick(port);
 		break;
+	case OP_SHORTEN:
+		if ((flavour & UNSEALED) == 0)
+			break;
+		shortened = true;
+		REQUIRE(ftruncate(unsealed_fd, a * 256) == 0, "%s", strerror(errno));
+		break;
 	default:
 		client_hangup();
+		flavour = a & (IN_IP_MODE | UNSEALED);
 		client_connect();
 		break;
 	}
@@ -333,26 +348,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (port == NULL)
 		setup();
 	before = open_files();
-	memset(memory, 0, BUFFERS_AT);
-	for (unsigned i = 0; i < 4; i++)
-		ring_at(i)->cookie = MEMIF_COOKIE;
+	flavour = 0;
 	client_connect();
 	for (unsigned i = 0; i < OPERATIONS && in.left > 0; i++) {
 		operation_play(&in);
 		mbufs_all_back("an operation");
 	}
 	client_hangup();
-	/* The next client is honest, and served. */
-	memset(memory, 0, BUFFERS_AT);
-	for (unsigned i = 0; i < 4; i++)
-		ring_at(i)->cookie = MEMIF_COOKIE;
-	client_connect();
-	for (unsigned i = 0; i < 7; i++)
-		handshake_step();
-	REQUIRE(atomic_load(&port->link_up), "an honest client is not served");
-	client_hangup();
+	/* The next clients are honest, and served. */
+	for (flavour = 0; flavour < 4; flavour++) {
+		client_connect();
+		for (unsigned i = 0; i < 7; i++)
+			handshake_step();
+		REQUIRE(atomic_load(&port->link_up), "an honest client is not served");
+		client_hangup();
+	}
 	rcu_barrier();
-	REQUIRE(!atomic_load(&port->link_up), "the link stays up");
+	REQUIRE(!atomic_load(&by_mode[0]->link_up) && !atomic_load(&by_mode[1]->link_up),
+		"the link stays up");
 	REQUIRE(open_files() == before, "%u descriptors, %u before", open_files(), before);
 	return 0;
 }

@@ -161,7 +161,7 @@ def api():
 
 
 # Operations of memif.c; the numbers are those of its enum.
-(M_RAW, M_STEP, M_MEMORY, M_DESC, M_HEAD, M_RX, M_TX, M_ARM, M_TICK, M_HANGUP) = range(10)
+(M_RAW, M_STEP, M_MEMORY, M_DESC, M_HEAD, M_RX, M_TX, M_ARM, M_TICK, M_HANGUP, M_SHORTEN) = range(11)
 OPEN = bytes([M_STEP] * 7)
 
 
@@ -213,6 +213,49 @@ def memif():
     yield "raw-disconnect", OPEN + raw(0, struct.pack("<HI", 8, 1) + b"bye\x01")
     yield "raw-connect-early", raw(0, init) + raw(0, struct.pack("<H", 6) + b"x")
     yield "raw-unknown", raw(0, struct.pack("<H", 99))
+    in_ip, unsealed = bytes([M_HANGUP, 1]) + OPEN, bytes([M_HANGUP, 2]) + OPEN
+    version = struct.pack("<BBHB", M_MEMORY, 1, 4096, 0x45)
+    yield "ip-rx", in_ip + version + desc(0, 0, 0, 0, 60, 4096) + desc(0, 1, 0, 0, 60, 8192) + head(0, 2) + rx
+    yield "ip-tx", in_ip + b"".join(desc(1, i, 0, 0, 2048, 4096 + 2048 * i) for i in range(8)) + head(1, 8) + tx
+    frame = desc(0, 0, 0, 0, 60, 4096) + head(0, 1)
+    buffers = b"".join(desc(1, i, 0, 0, 2048, 4096 + 2048 * i) for i in range(8)) + head(1, 8)
+    for size in (0, 4, 16):
+        yield f"shorten-{size}", unsealed + frame + buffers + bytes([M_SHORTEN, size]) + rx + tx + bytes([M_TICK, 0]) + rx
+    yield "shorten-early", bytes([M_HANGUP, 2] + [M_STEP] * 2 + [M_SHORTEN, 0] + [M_STEP] * 5) + rx
+
+
+def memif_client():
+    """Operations of memif_client.c, numbered as those of memif.c but for OP_TAIL. Rings: C2S 0 and 1, S2C 0 and 1."""
+    def tail(ring, value):
+        return struct.pack("<BBH", M_HEAD, ring, value)
+
+    opened, rx, tx = bytes([M_STEP] * 8), bytes([M_RX, 32]), bytes([M_TX, 8, 100, 0])
+    yield "handshake", opened
+    yield "handshake-parts", bytes([M_STEP] * 4)
+    yield "rx", opened + desc(2, 0, 0, 0, 60, 0) + tail(2, 1) + rx
+    yield "rx-chain", opened + desc(2, 0, 1, 0, 2000, 0) + desc(2, 1, 0, 0, 900, 0) + tail(2, 2) + rx
+    yield "rx-endless", opened + b"".join(desc(2, i, 1, 0, 10, 0) for i in range(16)) + tail(2, 16) + rx + rx
+    yield "rx-long", opened + desc(2, 0, 0, 0, 2049, 0xfffffff0) + desc(2, 1, 0, 7, 60, 0) + tail(2, 2) + rx
+    yield "rx-backwards", opened + tail(2, 0xfff0) + rx + tail(2, 3) + rx
+    yield "rx-second", opened + desc(3, 0, 0, 0, 60, 0) + tail(3, 1) + bytes([M_RX, 96])
+    yield "tx", opened + tx + tx + tail(0, 9) + tx
+    yield "tx-parts", opened + bytes([M_TX, 0x38, 0x00, 0x10]) + tail(0, 8) + tx
+    yield "tx-backwards", opened + tx + tail(0, 0xfff0) + tx
+    yield "arm", opened + bytes([M_ARM, 1, M_ARM, 0]) + desc(2, 0, 0, 0, 60, 0) + tail(2, 1) + bytes([M_ARM, 1]) + rx
+    yield "tick", opened + bytes([M_TICK, 0]) + rx
+    ip = bytes([M_HANGUP, 1]) + opened
+    yield "ip-rx", ip + b"".join(desc(2, i, 0, 0, 60, 0) for i in range(8)) + tail(2, 8) + rx
+    yield "ip-tx", ip + tx + tail(0, 9) + tx
+    yield "hangup", opened + bytes([M_HANGUP, 0]) + rx + opened + tx
+    yield "memory", opened + struct.pack("<BBH", M_MEMORY, 16, 128) + bytes(16) + rx + tx
+    for kind in range(10):
+        yield f"raw-{kind}", bytes([M_STEP] * 2) + raw(kind & 1, struct.pack("<H", kind))
+        yield f"raw-late-{kind}", opened + raw(0, struct.pack("<H", kind) + b"why\x01")
+    hello = struct.pack("<H32sHHHHHB", 2, b"x", 0x200, 0x200, 0, 0, 0, 0)
+    yield "hello-small", raw(0, hello) + bytes([M_STEP] * 6) + tx + tx
+    yield "hello-version", raw(0, struct.pack("<H32sHH", 2, b"x", 0x300, 0x300))
+    yield "hello-huge", raw(0, struct.pack("<H32sHHHHHB", 2, b"x", 0, 0xffff, 0xffff, 0xffff, 0xffff, 255)) + opened + tx
+    yield "short", raw(0, b"", 60)
 
 
 def dictionary():
@@ -225,7 +268,7 @@ def dictionary():
 
 
 def main():
-    for target in (packet, fragment, config, api, memif):
+    for target in (packet, fragment, config, api, memif, memif_client):
         directory = os.path.join(HERE, "corpus", target.__name__)
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)

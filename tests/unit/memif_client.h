@@ -7,6 +7,7 @@
 #define TESTS_UNIT_MEMIF_CLIENT_H
 
 #include "config/log.h"
+#include "dataplane/memif_queue.h"
 #include "tests/unit/control_loop.h"
 #include "tests/unit/eal.h"
 #include "tests/unit/suite.h"
@@ -360,8 +361,14 @@ static inline void client_cleanup(void)
 
 static inline void client_setup(void)
 {
+	int event;
+
 	if (client_pool != NULL)
 		return;
+	/* Opens what it keeps for the thread's life, before files are counted. */
+	event = eventfd(0, EFD_NONBLOCK);
+	memif_kick(event);
+	close(event);
 	log_level_set(LOG_LEVEL_ERROR);
 	eal_start();
 	client_pool = eal_pool("small", 1023, 2048);

@@ -250,7 +250,7 @@ static void merges(void)
 		err.text, "pods/vpp-1/ring: unknown key: did you mean \"ring_size\"?");
 	CU_ASSERT_EQUAL(merge(web, "{\"socket\":null}", &out, &err), -EINVAL);
 	CU_ASSERT_STRING_EQUAL(
-		err.text, "pod vpp-1: socket is missing: a memif pod connects to it");
+		err.text, "pod vpp-1: socket is missing: a memif pod is reached through it");
 	model_free(model);
 }
 
@@ -412,15 +412,21 @@ static void examples_are_values(void)
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":{\"address\":\"192.0.2.1\"}}"
 	};
 	static const char memif[] = "{\"name\":\"a\",\"kind\":\"memif\",\"socket\":\"/a\"}";
+	static const char memif_uplink[] = "{\"name\":\"a\",\"driver\":\"memif\",\"device\":"
+					   "\"/a\",\"addresses\":\"192.0.2.1/24\"}";
 
 	for (size_t type = 0; type < OBJECT_TYPE_COUNT; type++) {
 		const struct object_schema *schema = &object_schemas[type];
 
 		for (size_t i = 0; i < schema->field_count; i++) {
 			const struct field *field = &schema->fields[i];
-			bool of_memif = type == OBJECT_POD &&
-					strstr("socket memif_id ring_size secret", field->name);
-			json_t *json = json_loads(of_memif ? memif : frames[type], 0, NULL);
+			bool of_memif = strstr(
+				"socket role mode memif_id ring_size secret", field->name);
+			const char *frame = !of_memif		  ? frames[type]
+					    : type == OBJECT_POD	  ? memif
+					    : type == OBJECT_UPLINK ? memif_uplink
+								  : frames[type];
+			json_t *json = json_loads(frame, 0, NULL);
 			struct object *obj = NULL;
 			struct error err = { 0 };
 			json_t *value;

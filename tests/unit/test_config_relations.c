@@ -38,6 +38,26 @@ static const struct refusal one_object[] = {
 		"pod web-1: netns is for tap pods: remove it or set kind to tap" },
 	{ MEMIF("ring_size = 1000;"), 4, "pods/web-1/ring_size",
 		"pod web-1: ring_size 1000 is not a power of two: write 512, 1024 or 2048" },
+	{ MEMIF("mode = \"ip\"; mac = \"02:00:00:00:00:01\";"), 4, "pods/web-1/mac",
+		"pod web-1: mode is ip, which has no MAC addresses: remove mac or set mode to "
+		"ethernet" },
+	{ POD("role = \"client\";"), 4, "pods/web-1/role",
+		"pod web-1: role is for memif pods: remove it or set kind to memif" },
+	{ POD("mode = \"ip\";"), 4, "pods/web-1/mode",
+		"pod web-1: mode is for memif pods: remove it or set kind to memif" },
+	{ UPLINK("memif_id = 7; addresses = [ \"192.0.2.1/24\" ];"), 3, "uplinks/eth0/memif_id",
+		"uplink eth0: memif_id is for memif uplinks: remove it or set driver to memif" },
+	{ UPLINK("secret = \"x\"; addresses = [ \"192.0.2.1/24\" ];"), 3, "uplinks/eth0/secret",
+		"uplink eth0: secret is for memif uplinks: remove it or set driver to memif" },
+	{ A_NODE "uplinks: ( { name = \"up\"; driver = \"memif\"; device = \"up.sock\"; "
+		 "addresses = [ \"192.0.2.1/24\" ]; } );\n",
+		2, "uplinks/up/device",
+		"uplink up: device is not the path of a memif socket: write an absolute path of at "
+		"most 107 bytes" },
+	{ A_NODE "uplinks: ( { name = \"up\"; driver = \"memif\"; device = \"/run/up.sock\"; "
+		 "ring_size = 48; addresses = [ \"192.0.2.1/24\" ]; } );\n",
+		2, "uplinks/up/ring_size",
+		"uplink up: ring_size 48 is not a power of two: write 512, 1024 or 2048" },
 	{ MEMIF("secret = \"1234567890123456789012345\";"), 4, "pods/web-1/secret",
 		"pods/web-1/secret: 25 bytes are too long: at most 24 fit" },
 	{ MEMIF("secret = \"***\";"), 4, "pods/web-1/secret",
@@ -60,7 +80,7 @@ static const struct refusal one_object[] = {
 			"\n"
 			"} );\n",
 		3, "pods/web-1/socket",
-		"pod web-1: socket is missing: a memif pod connects to it" },
+		"pod web-1: socket is missing: a memif pod is reached through it" },
 	{ ROUTES("{ prefix = \"198.51.100.0/24\"; }"), 5, "routes/198.51.100.0/24/via",
 		"route 198.51.100.0/24: via is missing: action \"forward\" needs a next hop, for "
 		"example ( { address = \"192.0.2.254\"; } )" },
@@ -198,6 +218,22 @@ static const struct refusal
 		       "{ name = \"web-2\"; kind = \"memif\"; socket = \"/run/a.sock\"; }"),
 			5, "pods/web-2/memif_id",
 			"pod web-2: memif_id 0 on /run/a.sock is also that of pod web-1: choose "
+			"another memif_id or socket" },
+		{ PODS("{ name = \"web-1\"; kind = \"memif\"; socket = \"/run/a.sock\"; },\n"
+		       "{ name = \"web-2\"; kind = \"memif\"; socket = \"/run/a.sock\"; role = "
+		       "\"client\"; },\n"
+		       "{ name = \"web-3\"; kind = \"memif\"; socket = \"/run/a.sock\"; role = "
+		       "\"client\"; }"),
+			6, "pods/web-3/memif_id",
+			"pod web-3: memif_id 0 on /run/a.sock is also that of pod web-2: choose "
+			"another memif_id or socket" },
+		{ A_NODE A_POOL "uplinks: ( { name = \"up\"; driver = \"memif\"; device = "
+				"\"/run/a.sock\"; addresses = [ \"192.0.2.1/24\" ]; } );\n"
+				"pods: (\n"
+				"{ name = \"web-1\"; kind = \"memif\"; socket = \"/run/a.sock\"; "
+				"} );\n",
+			5, "pods/web-1/memif_id",
+			"pod web-1: memif_id 0 on /run/a.sock is also that of uplink up: choose "
 			"another memif_id or socket" },
 		{ "node: { name = \"node-a\"; host_addresses = [ \"10.244.1.5\" ]; };\n"
 		  "pools: ( { name = \"pods\"; cidr = \"10.244.1.0/24\"; } );\n"

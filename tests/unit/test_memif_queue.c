@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** memif packets: frames through shared memory both ways, interrupts, and a client that lies in its
  * rings. */
-#include "tests/unit/memif_client.h"
+#include "tests/unit/memif_frames.h"
 
 #include "dataplane/port_memif.h"
 
@@ -37,46 +37,6 @@ static uint16_t receive(struct rte_mbuf **pkts, uint16_t n)
 static uint64_t rx_errors(void)
 {
 	return atomic_load(&port->rx_errors);
-}
-
-/* The mbuf chain holds the pattern of seed, and its lengths agree with each other. */
-static bool mbuf_is(const struct rte_mbuf *m, uint32_t length, uint32_t seed)
-{
-	static uint8_t want[65536], buf[65536];
-	uint32_t sum = 0, segments = 0;
-	const void *got;
-
-	for (const struct rte_mbuf *s = m; s != NULL; s = s->next) {
-		sum += s->data_len;
-		segments++;
-	}
-	if (m->pkt_len != length || sum != length || segments != m->nb_segs)
-		return false;
-	pattern(want, length, seed);
-	got = rte_pktmbuf_read(m, 0, length, buf);
-	return got != NULL && memcmp(got, want, length) == 0;
-}
-
-/* A packet cut into segments of at most part bytes. */
-static struct rte_mbuf *mbuf_make(uint32_t length, uint32_t seed, uint16_t part)
-{
-	static uint8_t bytes[65536];
-	struct rte_mbuf *first = rte_pktmbuf_alloc(client_pool), *last = first;
-
-	pattern(bytes, length, seed);
-	for (uint32_t done = 0; done < length;) {
-		uint16_t n = (uint16_t)RTE_MIN(part, length - done);
-
-		if (done > 0) {
-			last = last->next = rte_pktmbuf_alloc(client_pool);
-			first->nb_segs++;
-		}
-		memcpy(rte_pktmbuf_mtod(last, void *), bytes + done, n);
-		last->data_len = n;
-		first->pkt_len += n;
-		done += n;
-	}
-	return first;
 }
 
 static bool good_frame_arrives(uint32_t seed)

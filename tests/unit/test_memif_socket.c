@@ -87,7 +87,7 @@ static void socket_file(void)
 
 	snprintf(deep, sizeof(deep), "%s/missing/memif.sock", client_directory);
 	params.socket = deep;
-	open_fails(&params, -ENOENT, "socket");
+	open_fails(&params, -EINVAL, "socket");
 	memset(long_path, 'x', sizeof(long_path) - 1);
 	long_path[0] = '/';
 	long_path[sizeof(long_path) - 1] = '\0';
@@ -107,8 +107,8 @@ static void parameters(void)
 	params.socket = "relative.sock";
 	open_fails(&params, -EINVAL, "socket");
 	params = port_defaults(1, 1);
-	for (uint32_t i = 0; i < 5; i++) {
-		params.ring_size = (uint32_t[]){ 0, 1, 1000, 32768, UINT32_MAX }[i];
+	for (uint32_t i = 0; i < 4; i++) {
+		params.ring_size = (uint32_t[]){ 0, 1000, 32768, UINT32_MAX }[i];
 		open_fails(&params, -EINVAL, "ring_size");
 	}
 	params = port_defaults(1, 1);
