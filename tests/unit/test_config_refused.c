@@ -161,7 +161,7 @@ static const struct refusal values[] = {
 	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"afpacket\"; device = \"eth0\"; "
 		 "addresses = [ \"192.0.2.1/24\" ]; } );",
 		2, "uplinks/eth0/driver",
-		"uplinks/eth0/driver: \"afpacket\" is not one of ethdev, af_packet, af_xdp, pci: "
+		"uplinks/eth0/driver: \"afpacket\" is not one of ethdev, af_packet, af_xdp, pci, memif: "
 		"did you mean \"af_packet\"?" },
 	{ A_NODE AN_UPLINK "peers: ( { name = \"node-b\"; underlay = [ \"192.0.2.2\" ]; \n"
 			   "encap = \"vxlann\"; \n"
