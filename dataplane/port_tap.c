@@ -26,8 +26,14 @@
 
 #define STOCK	   32 /* small buffers taken from the pool at a time */
 #define FRAME_MAX  (65535 + 40 + RTE_ETHER_HDR_LEN) /* what lengths in IP headers can say */
-#define LARGE_MAX  34  /* buffers behind the small one: all of 64 KiB from 2 KiB buffers */
+#define LARGE_MAX  34  /* buffers behind the small one: all of 64 KiB even from 2 KiB buffers */
 #define TX_IOV_MAX 128 /* buffers of one packet, and its virtio header */
+
+/* Linux 6.2 */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
 
 /** Owned by the queue's worker, but for what is said. */
 struct tap_queue {
@@ -36,8 +42,9 @@ struct tap_queue {
 		dead; /* writers: worker and control, once; readers: both. The interface is gone */
 	struct tap_ready ready;
 	uint16_t n_small, n_large;
+	uint32_t large_room; /* bytes, of all in large[] */
 	struct virtio_net_hdr rx_hdr;
-	struct iovec rx_iov[2 + LARGE_MAX]; /* header, small buffer, n_large large ones */
+	struct iovec rx_iov[2 + LARGE_MAX]; /* header, small buffer, n_large others */
 	struct rte_mbuf *small[STOCK];
 	struct rte_mbuf *large[LARGE_MAX];
 } __rte_cache_aligned;
@@ -45,7 +52,7 @@ struct tap_queue {
 struct port_tap {
 	struct port port;
 	struct rte_mempool *pool, *large_pool;
-	uint16_t large_wanted; /* buffers behind the small one that hold any frame */
+	uint32_t large_wanted; /* bytes behind the small buffer that hold the rest of any frame */
 	uint16_t n_open;       /* queues with a descriptor */
 	bool gone;	       /* control thread only */
 	char interface[IFNAMSIZ];
@@ -54,9 +61,11 @@ struct port_tap {
 	struct tap_queue queues[PORT_QUEUE_MAX];
 };
 
+enum stock { STOCK_FULL, STOCK_SHORT, STOCK_NONE };
+
 /** Take buffers so that a frame of any size can be read. Only what was used is missing.
- * @return false when not even a small one is free: the kernel keeps its packets for now. */
-static bool rx_restock(struct port_tap *p, struct tap_queue *q)
+ * @return STOCK_SHORT when only small frames can be, STOCK_NONE when not even these. */
+static enum stock rx_restock(struct port_tap *p, struct tap_queue *q)
 {
 	if (q->n_small == 0) {
 		if (rte_pktmbuf_alloc_bulk(p->pool, q->small, STOCK) == 0) {
@@ -64,21 +73,23 @@ static bool rx_restock(struct port_tap *p, struct tap_queue *q)
 		} else {
 			q->small[0] = rte_pktmbuf_alloc(p->pool);
 			if (q->small[0] == NULL)
-				return false;
+				return STOCK_NONE;
 			q->n_small = 1;
 		}
 	}
-	/* Short of large buffers, small packets still flow. */
-	while (q->n_large < p->large_wanted) {
+	while (q->large_room < p->large_wanted && q->n_large < LARGE_MAX) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(p->large_pool);
 
 		if (m == NULL)
-			break;
+			m = rte_pktmbuf_alloc(p->pool);
+		if (m == NULL)
+			return STOCK_SHORT;
 		q->large[q->n_large] = m;
+		q->large_room += rte_pktmbuf_tailroom(m);
 		q->rx_iov[2 + q->n_large++] =
 			(struct iovec){ rte_pktmbuf_mtod(m, void *), rte_pktmbuf_tailroom(m) };
 	}
-	return true;
+	return q->large_room >= p->large_wanted ? STOCK_FULL : STOCK_SHORT;
 }
 
 /** A queue that was read empty keeps no buffers: those of hundreds of idle pods would be missed. */
@@ -88,6 +99,7 @@ static void rx_unstock(struct tap_queue *q)
 	rte_pktmbuf_free_bulk(q->large, q->n_large);
 	q->n_small = 0;
 	q->n_large = 0;
+	q->large_room = 0;
 }
 
 /** Make a packet of the buffers that were read into. */
@@ -104,6 +116,7 @@ static struct rte_mbuf *rx_take(struct tap_queue *q, uint32_t len)
 
 		m->data_len = (uint16_t)RTE_MIN(left, (uint32_t)q->rx_iov[2 + used].iov_len);
 		left -= m->data_len;
+		q->large_room -= (uint32_t)q->rx_iov[2 + used].iov_len;
 		last->next = m;
 		last = m;
 	}
@@ -138,9 +151,12 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 	if (!tap_ready_poll(&q->ready, q->fd, port->id, queue))
 		return 0;
 	for (uint16_t tries = 0; tries < n; tries++) {
+		enum stock stock = rx_restock(p, q);
 		ssize_t len;
 
-		if (unlikely(!rx_restock(p, q)))
+		/* What was read goes on first: its buffers will be back. With nothing read, small frames
+		 * still flow. */
+		if (unlikely(stock != STOCK_FULL && (got > 0 || stock == STOCK_NONE)))
 			break;
 		q->rx_iov[1].iov_base = rte_pktmbuf_mtod(q->small[q->n_small - 1], void *);
 		q->rx_iov[1].iov_len = rte_pktmbuf_tailroom(q->small[q->n_small - 1]);
@@ -155,10 +171,13 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 				atomic_store_explicit(&q->dead, true, memory_order_release);
 				break;
 			}
-			rx_error(p); /* EFAULT: larger than the buffers we had */
+			rx_error(p);
 			continue;
 		}
-		if (unlikely((size_t)len < sizeof(q->rx_hdr) + RTE_ETHER_HDR_LEN)) {
+		/* tun gives as much as there is room for, and says nothing about the rest. */
+		if (unlikely((size_t)len < sizeof(q->rx_hdr) + RTE_ETHER_HDR_LEN ||
+			     (stock != STOCK_FULL &&
+				     (size_t)len >= sizeof(q->rx_hdr) + q->rx_iov[1].iov_len + q->large_room))) {
 			rx_error(p);
 			continue;
 		}
@@ -275,12 +294,23 @@ static void tap_tick(struct port *port)
 		&port->link_up, !p->gone && (pfd.revents & POLLOUT), memory_order_relaxed);
 }
 
+/** Say what may come whole, of UDP only when this kernel knows. */
+static int offloads_set(struct port_tap *p, int fd)
+{
+	const unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+
+	if (ioctl(fd, TUNSETOFFLOAD, offloads | TUN_F_USO4 | TUN_F_USO6) == 0) {
+		p->port.offloads |= PORT_TX_USO;
+		return 0;
+	}
+	return ioctl(fd, TUNSETOFFLOAD, offloads);
+}
+
 /** Open one queue of the interface; the first creates it. ifr carries its name from one call to the
  * next. */
 static int queue_open(
 	struct port_tap *p, struct ifreq *ifr, const struct port_params *params, struct error *err)
 {
-	unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 	bool first = p->n_open == 0;
 	int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, hdr_len = sizeof(struct virtio_net_hdr);
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), ret;
@@ -308,7 +338,7 @@ static int queue_open(
 		return ret == -EBUSY ? -EEXIST : ret;
 	}
 	if (ioctl(fd, TUNSETVNETHDRSZ, &hdr_len) < 0 ||
-		(first && ioctl(fd, TUNSETOFFLOAD, offloads) < 0)) {
+		(first && offloads_set(p, fd) < 0)) {
 		ret = -errno;
 		close(fd);
 		return error_set(err, -ret, NULL, "port %s: this kernel's TAP lacks offloads: %s",
@@ -462,7 +492,6 @@ static int check_params(const struct port_params *params, struct error *err)
 static int tap_open(const struct port_params *params, struct port **out, struct error *err)
 {
 	struct port_tap *p;
-	uint32_t rest, room;
 	int ret = check_params(params, err);
 
 	if (ret < 0)
@@ -479,10 +508,8 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 	p->port.n_txq = p->port.n_rxq;
 	p->pool = params->pool;
 	p->large_pool = params->large_pool != NULL ? params->large_pool : params->pool;
-	room = (uint32_t)rte_pktmbuf_data_room_size(p->large_pool) - RTE_PKTMBUF_HEADROOM;
-	rest = FRAME_MAX - RTE_MIN((uint32_t)FRAME_MAX, rte_pktmbuf_data_room_size(p->pool) -
-								(uint32_t)RTE_PKTMBUF_HEADROOM);
-	p->large_wanted = (uint16_t)RTE_MIN((rest + room - 1) / room, (uint32_t)LARGE_MAX);
+	p->large_wanted = FRAME_MAX - RTE_MIN((uint32_t)FRAME_MAX, rte_pktmbuf_data_room_size(p->pool) -
+									(uint32_t)RTE_PKTMBUF_HEADROOM);
 	snprintf(p->port.name, sizeof(p->port.name), "%s", params->name);
 	snprintf(p->interface, sizeof(p->interface), "%s", params->interface);
 	snprintf(p->netns, sizeof(p->netns), "%s", params->netns != NULL ? params->netns : "");
