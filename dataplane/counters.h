@@ -6,7 +6,7 @@
  *
  * received: packets taken from a port. generated: packets the daemon made (ARP and ND messages, ICMP errors, all
  * fragments or segments but the first of a cut packet, clones). transmitted: accepted by a port. delivered: consumed by
- * the daemon itself (ARP, ND, reassembled fragments but one). held: in a hold queue or ring right now (a gauge).
+ * the daemon itself (ARP, ND, reassembled fragments but one, packets merged into a larger one but that one). held: in a hold queue or ring right now (a gauge).
  */
 #ifndef DATAPLANE_COUNTERS_H
 #define DATAPLANE_COUNTERS_H
@@ -30,7 +30,8 @@
 	X(encapsulated, "packets sent in a tunnel")                                                \
 	X(decapsulated, "packets taken out of a tunnel")                                           \
 	X(fragmented, "packets cut because they exceeded the MTU")                                 \
-	X(segmented, "large TCP segments cut in software")                                         \
+	X(segmented, "large TCP segments and UDP runs cut in software")                            \
+	X(merged, "packets that went on as part of a larger one (counted as delivered)")           \
 	X(checksummed, "checksums completed in software")                                          \
 	X(reassembled, "tunnel packets put together from fragments")                               \
 	X(icmp_error_sent, "ICMP and ICMPv6 errors sent")                                          \

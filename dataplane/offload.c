@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define ALL_TX_FLAGS                                                              \
-	(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM | \
+	(RTE_MBUF_F_TX_L4_MASK | OFFLOAD_LARGE | RTE_MBUF_F_TX_IP_CKSUM | \
 		RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
 
 /** Where the parts of a packet are, checked against its bytes. */
@@ -63,6 +63,8 @@ bool offload_complete_checksum(struct rte_mbuf *m)
 
 	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
 		kind = RTE_MBUF_F_TX_TCP_CKSUM;
+	else if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG)
+		kind = RTE_MBUF_F_TX_UDP_CKSUM;
 	if (kind == 0)
 		return true;
 	if (kind == RTE_MBUF_F_TX_TCP_CKSUM) {
@@ -82,7 +84,7 @@ bool offload_complete_checksum(struct rte_mbuf *m)
 	if (sum == 0 && kind == RTE_MBUF_F_TX_UDP_CKSUM)
 		sum = 0xffff;
 	memcpy(field, &sum, sizeof(sum));
-	m->ol_flags &= ~(RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG);
+	m->ol_flags &= ~(RTE_MBUF_F_TX_L4_MASK | OFFLOAD_LARGE);
 	return true;
 }
 
@@ -99,13 +101,17 @@ bool offload_checksum_at(struct rte_mbuf *m, uint32_t start, uint32_t offset)
 	return true;
 }
 
-/** layout_of for large segments, with the TCP header checked too. */
+/** layout_of for large packets, with the L4 header checked too. */
 static bool segment_layout(const struct rte_mbuf *m, struct layout *at)
 {
 	const struct rte_tcp_hdr *tcp;
 
-	if (!(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) || m->tso_segsz == 0 ||
-		m->l4_len < sizeof(struct rte_tcp_hdr) || !layout_of(m, m->l4_len, at))
+	if (!(m->ol_flags & OFFLOAD_LARGE) || m->tso_segsz == 0)
+		return false;
+	if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG)
+		return !(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) && m->l4_len == sizeof(struct rte_udp_hdr) &&
+		       layout_of(m, m->l4_len, at);
+	if (m->l4_len < sizeof(struct rte_tcp_hdr) || !layout_of(m, m->l4_len, at))
 		return false;
 	tcp = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, at->l4);
 	return (tcp->data_off >> 4) * 4 == m->l4_len;
@@ -180,25 +186,16 @@ static bool append_from(
 	return true;
 }
 
-/** What differs a segment. `index` counts from 0; the packet's headers are a copy of the
- * original's. */
-static void segment_fix(struct rte_mbuf *seg, const struct rte_mbuf *m, const struct layout *at,
-	uint32_t index, bool last)
+/** A pseudo-header sum that covers l4_bytes instead of the large packet's. Lengths differ, and the upper half of a 32-bit
+ * pseudo-header length is zero either way. ~old + new: RFC 1624, here on uncomplemented sums. */
+static inline uint16_t pseudo_sum(uint16_t sum, const struct layout *at, uint32_t l4_bytes)
 {
-	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod_offset(seg, struct rte_tcp_hdr *, at->l4);
-	uint32_t l4_bytes = seg->pkt_len - at->l4;
+	return (uint16_t)__rte_raw_cksum_reduce((uint32_t)sum + (uint16_t)~rte_cpu_to_be_16((uint16_t)at->l4_bytes) +
+						rte_cpu_to_be_16((uint16_t)l4_bytes));
+}
 
-	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + index * m->tso_segsz);
-	if (!last)
-		tcp->tcp_flags &= (uint8_t) ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
-	if (index > 0)
-		tcp->tcp_flags &= (uint8_t)~RTE_TCP_CWR_FLAG;
-	/* The field holds the pseudo-header sum of the large segment; its length differs, and the
-	 * upper half of a 32-bit pseudo-header length is zero either way. ~old + new: RFC 1624,
-	 * here on uncomplemented sums. */
-	tcp->cksum = (uint16_t)__rte_raw_cksum_reduce(
-		(uint32_t)tcp->cksum + (uint16_t)~rte_cpu_to_be_16((uint16_t)at->l4_bytes) +
-		rte_cpu_to_be_16((uint16_t)l4_bytes));
+static void segment_fix_ip(struct rte_mbuf *seg, const struct rte_mbuf *m, const struct layout *at, uint32_t index)
+{
 	if (at->v6) {
 		struct rte_ipv6_hdr *ip =
 			rte_pktmbuf_mtod_offset(seg, struct rte_ipv6_hdr *, at->l3);
@@ -214,7 +211,36 @@ static void segment_fix(struct rte_mbuf *seg, const struct rte_mbuf *m, const st
 		ip->hdr_checksum = 0;
 		ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, m->l3_len);
 	}
-	tcp->cksum = (uint16_t)~pkt_checksum(seg, at->l4, l4_bytes, 0);
+}
+
+/** What differs a segment. `index` counts from 0; the packet's headers are a copy of the
+ * original's. */
+static void segment_fix(struct rte_mbuf *seg, const struct rte_mbuf *m, const struct layout *at,
+	uint32_t index, bool last)
+{
+	const uint32_t l4_bytes = seg->pkt_len - at->l4;
+
+	segment_fix_ip(seg, m, at, index);
+	if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG) {
+		struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(seg, struct rte_udp_hdr *, at->l4);
+
+		udp->dgram_len = rte_cpu_to_be_16((uint16_t)l4_bytes);
+		udp->dgram_cksum = pseudo_sum(udp->dgram_cksum, at, l4_bytes);
+		udp->dgram_cksum = (uint16_t)~pkt_checksum(seg, at->l4, l4_bytes, 0);
+		if (udp->dgram_cksum == 0)
+			udp->dgram_cksum = 0xffff;
+	} else {
+		struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod_offset(seg, struct rte_tcp_hdr *, at->l4);
+
+		tcp->sent_seq =
+			rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + index * m->tso_segsz);
+		if (!last)
+			tcp->tcp_flags &= (uint8_t) ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
+		if (index > 0)
+			tcp->tcp_flags &= (uint8_t)~RTE_TCP_CWR_FLAG;
+		tcp->cksum = pseudo_sum(tcp->cksum, at, l4_bytes);
+		tcp->cksum = (uint16_t)~pkt_checksum(seg, at->l4, l4_bytes, 0);
+	}
 }
 
 uint16_t offload_segment(

@@ -10,8 +10,11 @@
  * Packets in flight between ports carry DPDK's own offload words. On receive a driver sets, as requirements on
  * whoever sends the packet on, RTE_MBUF_F_TX_TCP_SEG (l2/l3/l4_len, tso_segsz), RTE_MBUF_F_TX_TCP_CKSUM or _UDP_CKSUM
  * with RTE_MBUF_F_TX_IPV4/_IPV6, meaning "the L4 checksum holds only the pseudo-header sum"; and RX_L4_CKSUM_GOOD
- * where the source vouches. l2_len is 14 on all Ethernet ports. A driver that lacks PORT_TX_CSUM / PORT_TX_TSO never
- * sees such packets: dataplane/offload.c completes or segments them first.
+ * where the source vouches. RTE_MBUF_F_TX_UDP_SEG with _UDP_CKSUM is a run of datagrams of one flow behind one header,
+ * tso_segsz bytes each but the last: each gets a UDP header of its own (it is not IP fragmentation). Such large packets have
+ * _TCP_CKSUM or _UDP_CKSUM as well. l2_len is 14 on all Ethernet ports. A driver that lacks PORT_TX_CSUM / PORT_TX_TSO /
+ * PORT_TX_USO never sees such packets: dataplane/offload.c completes or segments them first. One that has PORT_TX_TSO or
+ * _USO gets small packets of a flow as a large one where they were waiting together: dataplane/gro.c.
  */
 #ifndef DATAPLANE_PORT_H
 #define DATAPLANE_PORT_H
@@ -37,6 +40,7 @@ enum port_role { PORT_UPLINK, PORT_POD, PORT_HOST };
 enum port_offload {
 	PORT_TX_CSUM = 1 << 0, /* takes packets with a partial L4 checksum */
 	PORT_TX_TSO = 1 << 1,  /* takes TCP segments larger than the MTU, both families */
+	PORT_TX_USO = 1 << 2,  /* takes UDP datagrams to be cut, both families */
 };
 
 /** What a driver needs to open a port; strings belong to the caller and live during open only. */

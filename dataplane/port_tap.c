@@ -28,7 +28,7 @@
 
 #define STOCK	   32 /* small buffers taken from the pool at a time */
 #define FRAME_MAX  (65535 + 40 + RTE_ETHER_HDR_LEN) /* what lengths in IP headers can say */
-#define LARGE_MAX  34  /* buffers behind the small one: all of 64 KiB from 2 KiB buffers */
+#define LARGE_MAX  34  /* buffers behind the small one: all of 64 KiB even from 2 KiB buffers */
 #define TX_IOV_MAX 128 /* buffers of one packet, and its virtio header */
 #define RETRY_TICKS 10 /* between attempts to make an interface that is gone: a second */
 
@@ -44,8 +44,9 @@ struct tap_queue {
 	_Atomic uint8_t state; /* enum tap_state; writers: worker (dead; renewed to alive), control */
 	struct tap_ready ready;
 	uint16_t n_small, n_large;
+	uint32_t large_room; /* bytes, of all in large[] */
 	struct virtio_net_hdr rx_hdr;
-	struct iovec rx_iov[2 + LARGE_MAX]; /* header, small buffer, n_large large ones */
+	struct iovec rx_iov[2 + LARGE_MAX]; /* header, small buffer, n_large others */
 	struct rte_mbuf *small[STOCK];
 	struct rte_mbuf *large[LARGE_MAX];
 } __rte_cache_aligned;
@@ -53,7 +54,7 @@ struct tap_queue {
 struct port_tap {
 	struct port port;
 	struct rte_mempool *pool, *large_pool;
-	uint16_t large_wanted; /* buffers behind the small one that hold any frame */
+	uint32_t large_wanted; /* bytes behind the small buffer that hold the rest of any frame */
 	/* From here to the queues: control thread only. */
 	uint16_t n_open; /* queues with a descriptor */
 	bool gone;
@@ -66,9 +67,11 @@ struct port_tap {
 	struct tap_queue queues[PORT_QUEUE_MAX];
 };
 
+enum stock { STOCK_FULL, STOCK_SHORT, STOCK_NONE };
+
 /** Take buffers so that a frame of any size can be read. Only what was used is missing.
- * @return false when not even a small one is free: the kernel keeps its packets for now. */
-static bool rx_restock(struct port_tap *p, struct tap_queue *q)
+ * @return STOCK_SHORT when only small frames can be, STOCK_NONE when not even these. */
+static enum stock rx_restock(struct port_tap *p, struct tap_queue *q)
 {
 	if (q->n_small == 0) {
 		if (rte_pktmbuf_alloc_bulk(p->pool, q->small, STOCK) == 0) {
@@ -76,21 +79,23 @@ static bool rx_restock(struct port_tap *p, struct tap_queue *q)
 		} else {
 			q->small[0] = rte_pktmbuf_alloc(p->pool);
 			if (q->small[0] == NULL)
-				return false;
+				return STOCK_NONE;
 			q->n_small = 1;
 		}
 	}
-	/* Short of large buffers, small packets still flow. */
-	while (q->n_large < p->large_wanted) {
+	while (q->large_room < p->large_wanted && q->n_large < LARGE_MAX) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(p->large_pool);
 
 		if (m == NULL)
-			break;
+			m = rte_pktmbuf_alloc(p->pool);
+		if (m == NULL)
+			return STOCK_SHORT;
 		q->large[q->n_large] = m;
+		q->large_room += rte_pktmbuf_tailroom(m);
 		q->rx_iov[2 + q->n_large++] =
 			(struct iovec){ rte_pktmbuf_mtod(m, void *), rte_pktmbuf_tailroom(m) };
 	}
-	return true;
+	return q->large_room >= p->large_wanted ? STOCK_FULL : STOCK_SHORT;
 }
 
 /** A queue that was read empty keeps no buffers: those of hundreds of idle pods would be missed. */
@@ -100,6 +105,7 @@ static void rx_unstock(struct tap_queue *q)
 	rte_pktmbuf_free_bulk(q->large, q->n_large);
 	q->n_small = 0;
 	q->n_large = 0;
+	q->large_room = 0;
 }
 
 /** Make a packet of the buffers that were read into. */
@@ -116,6 +122,7 @@ static struct rte_mbuf *rx_take(struct tap_queue *q, uint32_t len)
 
 		m->data_len = (uint16_t)RTE_MIN(left, (uint32_t)q->rx_iov[2 + used].iov_len);
 		left -= m->data_len;
+		q->large_room -= (uint32_t)q->rx_iov[2 + used].iov_len;
 		last->next = m;
 		last = m;
 	}
@@ -171,9 +178,12 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 	if (!tap_ready_poll(&q->ready, q->fd, port->id, queue))
 		return 0;
 	for (uint16_t tries = 0; tries < n; tries++) {
+		enum stock stock = rx_restock(p, q);
 		ssize_t len;
 
-		if (unlikely(!rx_restock(p, q)))
+		/* What was read goes on first: its buffers will be back. With nothing read, small frames
+		 * still flow. */
+		if (unlikely(stock != STOCK_FULL && (got > 0 || stock == STOCK_NONE)))
 			break;
 		q->rx_iov[1].iov_base = rte_pktmbuf_mtod(q->small[q->n_small - 1], void *);
 		q->rx_iov[1].iov_len = rte_pktmbuf_tailroom(q->small[q->n_small - 1]);
@@ -188,10 +198,13 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 				set_dead(q);
 				break;
 			}
-			rx_error(p); /* EFAULT: larger than the buffers we had */
+			rx_error(p);
 			continue;
 		}
-		if (unlikely((size_t)len < sizeof(q->rx_hdr) + RTE_ETHER_HDR_LEN)) {
+		/* tun gives as much as there is room for, and says nothing about the rest. */
+		if (unlikely((size_t)len < sizeof(q->rx_hdr) + RTE_ETHER_HDR_LEN ||
+			     (stock != STOCK_FULL &&
+				     (size_t)len >= sizeof(q->rx_hdr) + q->rx_iov[1].iov_len + q->large_room))) {
 			rx_error(p);
 			continue;
 		}
@@ -387,11 +400,12 @@ static void again(struct port_tap *p)
 	const struct port_params params = params_again(p);
 	struct error err = { 0 };
 	int fds[PORT_QUEUE_MAX];
+	uint8_t offloads; /* as before: it is the same kernel */
 
 	if (--p->retry > 0)
 		return;
 	p->retry = RETRY_TICKS;
-	if (tap_interface_open(&params, p->n_open, fds, &err) < 0) {
+	if (tap_interface_open(&params, p->n_open, fds, &offloads, &err) < 0) {
 		LOG_DEBUG("interface is still gone port=%s error=\"%s\"", p->port.name, err.text);
 		return;
 	}
@@ -462,7 +476,6 @@ static int check_params(const struct port_params *params, struct error *err)
 static int tap_open(const struct port_params *params, struct port **out, struct error *err)
 {
 	struct port_tap *p;
-	uint32_t rest, room;
 	int fds[PORT_QUEUE_MAX], ret = check_params(params, err);
 
 	if (ret < 0)
@@ -474,7 +487,6 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 	p->port.ops = &port_tap_ops;
 	p->port.mac = params->port_mac;
 	p->port.mtu = params->mtu;
-	p->port.offloads = PORT_TX_CSUM | PORT_TX_TSO;
 	p->pod_mac = params->pod_mac;
 	p->gateway[0] = params->gateway[0];
 	p->gateway[1] = params->gateway[1];
@@ -482,10 +494,8 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 	p->port.n_txq = p->port.n_rxq;
 	p->pool = params->pool;
 	p->large_pool = params->large_pool != NULL ? params->large_pool : params->pool;
-	room = (uint32_t)rte_pktmbuf_data_room_size(p->large_pool) - RTE_PKTMBUF_HEADROOM;
-	rest = FRAME_MAX - RTE_MIN((uint32_t)FRAME_MAX, rte_pktmbuf_data_room_size(p->pool) -
-								(uint32_t)RTE_PKTMBUF_HEADROOM);
-	p->large_wanted = (uint16_t)RTE_MIN((rest + room - 1) / room, (uint32_t)LARGE_MAX);
+	p->large_wanted = FRAME_MAX - RTE_MIN((uint32_t)FRAME_MAX, rte_pktmbuf_data_room_size(p->pool) -
+									(uint32_t)RTE_PKTMBUF_HEADROOM);
 	snprintf(p->port.name, sizeof(p->port.name), "%s", params->name);
 	snprintf(p->interface, sizeof(p->interface), "%s", params->interface);
 	snprintf(p->netns, sizeof(p->netns), "%s", params->netns != NULL ? params->netns : "");
@@ -493,7 +503,7 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 		free(p);
 		return error_set(err, ENOMEM, NULL, "port %s: out of memory", params->name);
 	}
-	ret = tap_interface_open(params, p->port.n_rxq, fds, err);
+	ret = tap_interface_open(params, p->port.n_rxq, fds, &p->port.offloads, err);
 	if (ret < 0) {
 		tap_close(&p->port);
 		return ret;

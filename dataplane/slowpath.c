@@ -195,7 +195,7 @@ void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, stru
 	uint16_t trace = w->observer != NULL ? pkt_note(m)->trace : 0;
 
 	/* Told now: nobody remembers the sender when the packet is released. */
-	if (p->ip_len > adj->mtu && (p->flags & (PKT_DF | PKT_V6)) && !(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)) {
+	if (p->ip_len > adj->mtu && (p->flags & (PKT_DF | PKT_V6)) && !(m->ol_flags & OFFLOAD_LARGE)) {
 		slow_drop(w, in, m, p, DROP_packet_too_big, adj->mtu);
 		return;
 	}
@@ -223,12 +223,43 @@ static void emit_all(struct worker *w, struct rte_mbuf **out, uint16_t n, const 
 	}
 }
 
-/** A TCP segment larger than the MTU. */
+/** A packet larger than the MTU, which starts at its IP header. */
+static void output_fragments(struct worker *w, struct rte_mbuf *m, const struct pkt *p, const struct adjacency *adj)
+{
+	struct rte_mbuf *out[CUT_MAX];
+	enum drop_reason reason = DROP_no_buffer;
+	uint16_t n = fragment_cut(m, adj->mtu, w->pool, out, CUT_MAX, &reason);
+
+	if (n == 0) {
+		worker_drop(w, m, reason);
+		return;
+	}
+	counter_add(&w->counters->events[EVENT_fragmented], 1);
+	emit_all(w, out, n, p, adj, w->observer != NULL ? pkt_note(m)->trace : 0); /* m is out[0] */
+}
+
+/** UDP datagrams that are larger than the MTU and may be fragmented. Cut from one: the first goes on as that. */
+static void emit_fragmented(struct worker *w, struct rte_mbuf **out, uint16_t n, const struct pkt *p,
+	const struct adjacency *adj, uint16_t trace)
+{
+	counter_add(&w->counters->generated, n - 1u);
+	for (uint16_t i = 0; i < n; i++) {
+		if (w->observer != NULL)
+			pkt_note(out[i])->trace = i == 0 ? trace : 0;
+		if (rte_pktmbuf_pkt_len(out[i]) > adj->mtu)
+			output_fragments(w, out[i], p, adj);
+		else
+			worker_emit(w, out[i], p, (uint16_t)rte_pktmbuf_pkt_len(out[i]), adj);
+	}
+}
+
+/** A TCP segment larger than the MTU, or several UDP datagrams. `whole`: the port takes such. */
 static void output_large(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
 	const struct adjacency *adj, bool whole)
 {
 	struct rte_mbuf *out[CUT_MAX];
 	uint16_t headers = (uint16_t)(m->l3_len + m->l4_len), n, trace;
+	bool fragments = false;
 
 	if (m->tso_segsz == 0 || m->l3_len != p->l3_len || headers >= adj->mtu) {
 		worker_drop(w, m, DROP_offload_failed);
@@ -236,15 +267,19 @@ static void output_large(struct worker *w, const struct port *in, struct rte_mbu
 	}
 	trace = w->observer != NULL ? pkt_note(m)->trace : 0;
 	if (headers + m->tso_segsz > adj->mtu) {
-		if (p->flags & PKT_DF) {
+		if (p->flags & (PKT_DF | PKT_V6)) {
 			slow_drop(w, in, m, p, DROP_packet_too_big, adj->mtu);
 			return;
 		}
-		m->tso_segsz = (uint16_t)(adj->mtu - headers);
+		/* A stream may be cut anywhere, datagrams are what they are. */
+		if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG)
+			fragments = true;
+		else
+			m->tso_segsz = (uint16_t)(adj->mtu - headers);
 	}
 	rte_pktmbuf_adj(m, p->l2_len);
 	m->l2_len = 0;
-	if (whole) {
+	if (whole && !fragments) {
 		m->l2_len = adj->header_len & 0x7fu;
 		worker_emit(w, m, p, p->ip_len, adj);
 		return;
@@ -255,7 +290,10 @@ static void output_large(struct worker *w, const struct port *in, struct rte_mbu
 		return;
 	}
 	counter_add(&w->counters->events[EVENT_segmented], 1);
-	emit_all(w, out, n, p, adj, trace);
+	if (unlikely(fragments))
+		emit_fragmented(w, out, n, p, adj, trace);
+	else
+		emit_all(w, out, n, p, adj, trace);
 }
 
 void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
@@ -264,13 +302,11 @@ void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, st
 	const struct port *port = port_get(adj->port);
 	/* No port here computes checksums inside a tunnel, so only plain Ethernet output may stay unfinished. */
 	uint8_t offloads = port != NULL && adj->type == ADJ_REWRITE ? port->offloads : 0;
-	struct rte_mbuf *out[CUT_MAX];
-	enum drop_reason reason = DROP_no_buffer;
-	uint16_t n;
 
 	m->l2_len = p->l2_len & 0x7fu; /* a held packet has lost its frame header since the driver said */
-	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) {
-		output_large(w, in, m, p, adj, offloads & PORT_TX_TSO);
+	if (m->ol_flags & OFFLOAD_LARGE) {
+		output_large(w, in, m, p, adj,
+			offloads & (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? PORT_TX_TSO : PORT_TX_USO));
 		return;
 	}
 	if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) && (!(offloads & PORT_TX_CSUM) || p->ip_len > adj->mtu)) {
@@ -291,13 +327,7 @@ void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, st
 		return;
 	}
 	rte_pktmbuf_adj(m, p->l2_len);
-	n = fragment_cut(m, adj->mtu, w->pool, out, CUT_MAX, &reason);
-	if (n == 0) {
-		worker_drop(w, m, reason);
-		return;
-	}
-	counter_add(&w->counters->events[EVENT_fragmented], 1);
-	emit_all(w, out, n, p, adj, w->observer != NULL ? pkt_note(m)->trace : 0); /* m is out[0] */
+	output_fragments(w, m, p, adj);
 }
 
 void slow_injected(struct worker *w)

@@ -14,10 +14,17 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+/* Linux 6.2 */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
 struct opening {
 	const struct port_params *params;
 	struct error *err;
 	int *fds;
+	uint8_t offloads; /* enum port_offload */
 	uint16_t n;    /* wanted */
 	uint16_t open; /* descriptors in fds */
 	bool found;    /* the interface was there, and ours */
@@ -36,11 +43,23 @@ static int open_failed(const struct opening *o, int ret, const char *name)
 		o->params->interface, strerror(-ret), ret == -EPERM ? ": the daemon needs CAP_NET_ADMIN" : "");
 }
 
+/** Say what may come whole. */
+static int offloads_set(struct opening *o, int fd)
+{
+	const unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+
+	o->offloads = PORT_TX_CSUM | PORT_TX_TSO;
+	if (ioctl(fd, TUNSETOFFLOAD, offloads | TUN_F_USO4 | TUN_F_USO6) == 0) {
+		o->offloads |= PORT_TX_USO;
+		return 0;
+	}
+	return ioctl(fd, TUNSETOFFLOAD, offloads);
+}
+
 /** Open one more queue of the interface, in the calling thread's namespace; unless it was found, the first makes it. ifr
  * carries its name from one call to the next. */
 static int queue_open(struct opening *o, struct ifreq *ifr)
 {
-	unsigned offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 	const bool first = o->open == 0;
 	int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, hdr_len = sizeof(struct virtio_net_hdr), ret;
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -59,7 +78,7 @@ static int queue_open(struct opening *o, struct ifreq *ifr)
 		close(fd);
 		return ret;
 	}
-	if (ioctl(fd, TUNSETVNETHDRSZ, &hdr_len) < 0 || (first && ioctl(fd, TUNSETOFFLOAD, offloads) < 0)) {
+	if (ioctl(fd, TUNSETVNETHDRSZ, &hdr_len) < 0 || (first && offloads_set(o, fd) < 0)) {
 		ret = -errno;
 		close(fd);
 		return error_set(o->err, -ret, NULL, "port %s: this kernel's TAP lacks offloads: %s",
@@ -157,7 +176,8 @@ static int make(struct opening *o, int netns_fd)
 	return ret;
 }
 
-int tap_interface_open(const struct port_params *params, uint16_t n, int *fds, struct error *err)
+int tap_interface_open(
+	const struct port_params *params, uint16_t n, int *fds, uint8_t *offloads, struct error *err)
 {
 	struct opening o = { .params = params, .err = err, .fds = fds, .n = n };
 	int netns_fd = -1, ret = 0;
@@ -172,6 +192,7 @@ int tap_interface_open(const struct port_params *params, uint16_t n, int *fds, s
 		ret = make(&o, netns_fd);
 	if (ret < 0)
 		queues_close(&o);
+	*offloads = o.offloads;
 	if (netns_fd >= 0)
 		close(netns_fd);
 	return ret;

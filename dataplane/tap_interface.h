@@ -13,10 +13,12 @@
 #include "dataplane/port.h"
 
 /** Open n queues of params->interface in params->netns, set up as params say: descriptors that do not block, with virtio
- * headers of struct virtio_net_hdr and all offloads of port_tap.c.
+ * headers of struct virtio_net_hdr.
+ * @param offloads what the interface takes whole (enum port_offload), and may give: UDP only when this kernel knows.
  * @return 0; -EEXIST: an interface of that name is there and is not ours; another -errno. On error no descriptor is left
  * open, and nothing has been made; what was there stays. */
-int tap_interface_open(const struct port_params *params, uint16_t n, int *fds, struct error *err);
+int tap_interface_open(const struct port_params *params, uint16_t n, int *fds, uint8_t *offloads,
+	struct error *err);
 
 /** Close all queues. keep: the interface stays for the next daemon; otherwise it goes. */
 void tap_interface_close(const int *fds, uint16_t n, bool keep);

@@ -101,7 +101,8 @@ static __rte_always_inline bool tunnel_is_vxlan_port(const struct tunnel_table *
 static __rte_always_inline void tunnel_strip_offloads(struct rte_mbuf *m)
 {
 	m->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_TX_L4_MASK |
-			 RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6);
+			 RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 |
+			 RTE_MBUF_F_TX_IPV6);
 	m->packet_type = 0;
 }
 /** RFC 6040 section 4.2, figure 4: the ECN field (0..3) to forward, or -1 for a drop. */

@@ -110,27 +110,44 @@ static bool accept_checksum(struct rte_mbuf *m, const struct virtio_net_hdr *hdr
 	return true;
 }
 
-static bool accept_segment(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
+/** A large packet whose L4 header begins at l4: the length of that header, 0 when it is not what the virtio header says. */
+static uint32_t segment_header(
+	const struct rte_mbuf *m, const struct virtio_net_hdr *hdr, const struct headers *h, uint32_t l4)
 {
 	uint8_t type = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
-	struct headers h = headers_of(m);
-	uint32_t l4 = RTE_ETHER_HDR_LEN + h.l3_len, l4_len;
-	const struct rte_tcp_hdr *tcp = BYTES_AT(m, l4, struct rte_tcp_hdr);
+	const struct rte_tcp_hdr *tcp;
+	uint32_t len;
 
-	if (type != (h.v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) ||
-		h.proto != IPPROTO_TCP || tcp == NULL || hdr->csum_start != l4 ||
-		hdr->csum_offset != offsetof(struct rte_tcp_hdr, cksum) || hdr->gso_size == 0)
-		return false;
-	l4_len = (tcp->data_off >> 4) * 4u;
-	if (l4_len < sizeof(*tcp) || l4 + l4_len > rte_pktmbuf_data_len(m))
+	if (h->proto == IPPROTO_UDP)
+		return hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 &&
+				       hdr->csum_offset == offsetof(struct rte_udp_hdr, dgram_cksum) &&
+				       BYTES_AT(m, l4, struct rte_udp_hdr) != NULL
+			       ? sizeof(struct rte_udp_hdr)
+			       : 0;
+	tcp = BYTES_AT(m, l4, struct rte_tcp_hdr);
+	if (h->proto != IPPROTO_TCP || tcp == NULL ||
+		type != (h->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) ||
+		hdr->csum_offset != offsetof(struct rte_tcp_hdr, cksum))
+		return 0;
+	len = (tcp->data_off >> 4) * 4u;
+	return len >= sizeof(*tcp) && l4 + len <= rte_pktmbuf_data_len(m) ? len : 0;
+}
+
+static bool accept_segment(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
+{
+	struct headers h = headers_of(m);
+	uint32_t l4 = RTE_ETHER_HDR_LEN + h.l3_len, l4_len = segment_header(m, hdr, &h, l4);
+	bool tcp = h.proto == IPPROTO_TCP;
+
+	if (l4_len == 0 || hdr->csum_start != l4 || hdr->gso_size == 0)
 		return false;
 	set_words(m, &h);
 	m->l4_len = l4_len & 0xff;
-	m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+	m->ol_flags |= tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
 	/* One that needs no cutting is an ordinary packet to everyone after us. */
 	if (rte_pktmbuf_pkt_len(m) > l4 + l4_len + hdr->gso_size) {
 		m->tso_segsz = hdr->gso_size;
-		m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+		m->ol_flags |= tcp ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG;
 	}
 	return true;
 }
@@ -151,20 +168,24 @@ void virtio_hdr_make(const struct rte_mbuf *m, struct virtio_net_hdr *hdr)
 	uint64_t l4 = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
 
 	memset(hdr, 0, sizeof(*hdr));
-	if (likely(l4 == 0 && !(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)))
+	if (likely(l4 == 0 && !(m->ol_flags & OFFLOAD_LARGE)))
 		return;
 	hdr->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	hdr->csum_start = (uint16_t)(m->l2_len + m->l3_len);
 	hdr->csum_offset = l4 == RTE_MBUF_F_TX_UDP_CKSUM ? offsetof(struct rte_udp_hdr, dgram_cksum)
 							 : offsetof(struct rte_tcp_hdr, cksum);
-	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) {
+	if (!(m->ol_flags & OFFLOAD_LARGE))
+		return;
+	hdr->gso_size = m->tso_segsz;
+	hdr->hdr_len = (uint16_t)(hdr->csum_start + m->l4_len);
+	if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG) {
+		hdr->gso_type = VIRTIO_NET_HDR_GSO_UDP_L4;
+	} else {
 		const struct rte_tcp_hdr *tcp = BYTES_AT(m, hdr->csum_start, struct rte_tcp_hdr);
 
 		hdr->gso_type = m->ol_flags & RTE_MBUF_F_TX_IPV6 ? VIRTIO_NET_HDR_GSO_TCPV6
 								 : VIRTIO_NET_HDR_GSO_TCPV4;
 		if (tcp != NULL && (tcp->tcp_flags & RTE_TCP_CWR_FLAG))
 			hdr->gso_type |= VIRTIO_NET_HDR_GSO_ECN;
-		hdr->gso_size = m->tso_segsz;
-		hdr->hdr_len = (uint16_t)(hdr->csum_start + m->l4_len);
 	}
 }

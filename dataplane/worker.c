@@ -11,6 +11,7 @@
 #include "dataplane/worker_state.h"
 
 #include "dataplane/adjacency.h"
+#include "dataplane/gro.h"
 #include "dataplane/icmp.h"
 #include "dataplane/mtu.h"
 #include "dataplane/rewrite.h"
@@ -238,6 +239,19 @@ void worker_forward(struct worker *w, const struct port *in, struct rte_mbuf *m,
 
 /* --- 4. send -------------------------------------------------------------------------------------------------- */
 
+/** Make fewer, larger packets for a port that takes them. @return how many are left. */
+static __rte_noinline uint16_t flush_merged(struct worker *w, const struct port *port, struct tx_buffer *tx, uint16_t n,
+	uint64_t *bytes)
+{
+	uint64_t saved;
+	uint16_t left = gro_merge(tx->pkts, n, port->offloads, &saved);
+
+	*bytes -= saved;
+	counter_add(&w->counters->delivered, n - left);
+	counter_add(&w->counters->events[EVENT_merged], n - left);
+	return left;
+}
+
 void worker_flush_port(struct worker *w, uint16_t id)
 {
 	struct tx_buffer *tx = &w->tx[id];
@@ -253,6 +267,9 @@ void worker_flush_port(struct worker *w, uint16_t id)
 			w->tx_dirty[i] = w->tx_dirty[w->tx_dirty_count - 1];
 	}
 	w->tx_dirty_count--;
+	/* Not while somebody watches: he asked for packets. */
+	if (n > 1 && open && (port->offloads & (PORT_TX_TSO | PORT_TX_USO)) && w->observer == NULL)
+		n = flush_merged(w, port, tx, n, &bytes);
 	for (uint16_t i = 0; unlikely(w->observer != NULL) && i < n; i++) {
 		followed[i] = pkt_note(tx->pkts[i])->trace;
 		observe_point(w->observer, OBSERVE_TX, tx->pkts[i], id, DROP_NONE);

@@ -30,6 +30,8 @@ static json_t *offloads_json(uint8_t offloads)
 		json_array_append_new(list, json_string("tx-checksum"));
 	if ((offloads & PORT_TX_TSO) != 0)
 		json_array_append_new(list, json_string("tx-segmentation"));
+	if ((offloads & PORT_TX_USO) != 0)
+		json_array_append_new(list, json_string("tx-udp-segmentation"));
 	return list;
 }
 

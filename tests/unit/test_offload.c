@@ -118,6 +118,54 @@ static void contradictions_are_refused(void)
 	CU_ASSERT_TRUE(nothing_leaked());
 }
 
+/** Datagram i of n that one run stood for: RFC 768, and the large packet's headers. */
+static void check_datagram(const struct rte_mbuf *m, unsigned i, unsigned n, uint32_t size)
+{
+	uint32_t headers = frame.l2_len + frame.l3_len + 8, len = mbuf_bytes(m, flat);
+	uint32_t part = i + 1 == n ? frame.payload - i * size : size;
+	const uint8_t *ip = flat + frame.l2_len, *udp = ip + frame.l3_len;
+	const uint8_t *old_ip = frame.bytes + frame.l2_len;
+
+	CU_ASSERT_EQUAL_FATAL(len, headers + part);
+	CU_ASSERT_EQUAL(memcmp(flat + headers, frame.bytes + headers + i * size, part), 0);
+	CU_ASSERT_EQUAL(memcmp(udp, old_ip + frame.l3_len, 4), 0);
+	CU_ASSERT_EQUAL((uint32_t)(udp[4] << 8 | udp[5]), 8 + part);
+	CU_ASSERT_TRUE(checksum_is_right(&frame, flat, len));
+	if (frame.v6) {
+		CU_ASSERT_EQUAL((uint32_t)(ip[4] << 8 | ip[5]), len - frame.l2_len - 40);
+	} else {
+		CU_ASSERT_EQUAL((uint32_t)(ip[2] << 8 | ip[3]), len - frame.l2_len);
+		CU_ASSERT_EQUAL((uint16_t)(ip[4] << 8 | ip[5]), (uint16_t)((old_ip[4] << 8 | old_ip[5]) + i));
+		CU_ASSERT_EQUAL(naive_sum(ip, frame.l3_len, 0), 0xffff);
+	}
+	CU_ASSERT_EQUAL(m->ol_flags, 0);
+}
+
+static void datagrams_match_the_reference(void)
+{
+	struct rte_mbuf *out[128];
+
+	start();
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint32_t size = 1 + (uint32_t)rand() % 1472, payload = size + 1 + (uint32_t)rand() % (size * 40);
+		struct rte_mbuf *m;
+		uint16_t n;
+
+		build_random(IPPROTO_UDP, payload);
+		m = frame_mbuf(&frame, i & 1 ? pool : large_pool);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+		m->ol_flags |= RTE_MBUF_F_TX_UDP_SEG | RTE_MBUF_F_TX_UDP_CKSUM;
+		m->tso_segsz = (uint16_t)size;
+		n = offload_segment_count(m);
+		CU_ASSERT_EQUAL(n, (payload + size - 1) / size);
+		CU_ASSERT_EQUAL_FATAL(offload_segment(m, pool, out, RTE_DIM(out)), n);
+		for (unsigned s = 0; s < n; s++)
+			check_datagram(out[s], s, n, size);
+		rte_pktmbuf_free_bulk(out, n);
+	}
+	CU_ASSERT_TRUE(nothing_leaked());
+}
+
 static uint32_t sequence(const uint8_t *tcp)
 {
 	return (uint32_t)tcp[4] << 24 | (uint32_t)tcp[5] << 16 | (uint32_t)tcp[6] << 8 | tcp[7];
@@ -289,7 +337,9 @@ static struct virtio_net_hdr header_for_frame(uint16_t gso_size)
 	hdr.csum_offset = (uint16_t)(frame_checksum_at(&frame) - hdr.csum_start);
 	hdr.hdr_len = (uint16_t)(hdr.csum_start + frame.l4_len);
 	if (gso_size > 0) {
-		hdr.gso_type = frame.v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+		hdr.gso_type = frame.proto == IPPROTO_UDP ? VIRTIO_NET_HDR_GSO_UDP_L4
+			       : frame.v6		  ? VIRTIO_NET_HDR_GSO_TCPV6
+							  : VIRTIO_NET_HDR_GSO_TCPV4;
 		hdr.gso_size = gso_size;
 	} else {
 		hdr.hdr_len = 0;
@@ -302,7 +352,7 @@ static void virtio_headers_round_trip(void)
 	start();
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint8_t proto = i % 3 == 0 ? IPPROTO_UDP : IPPROTO_TCP;
-		uint16_t gso = i % 3 == 1 ? 1000 : 0;
+		uint16_t gso = i % 3 == 1 || i % 6 == 0 ? 1000 : 0;
 		struct virtio_net_hdr in, out;
 		struct rte_mbuf *m;
 
@@ -316,7 +366,7 @@ static void virtio_headers_round_trip(void)
 		CU_ASSERT_EQUAL(m->l2_len, 14);
 		CU_ASSERT_EQUAL(m->l3_len, frame.l3_len);
 		CU_ASSERT_EQUAL(m->l4_len, frame.l4_len > 20 && gso == 0 ? 20 : frame.l4_len);
-		CU_ASSERT_TRUE(((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0) == (gso > 0));
+		CU_ASSERT_EQUAL(m->ol_flags & OFFLOAD_LARGE, gso == 0 ? 0 : proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG);
 		CU_ASSERT_EQUAL(m->tso_segsz, gso);
 		virtio_hdr_make(m, &out);
 		CU_ASSERT_EQUAL(memcmp(&in, &out, sizeof(in)), 0);
@@ -328,14 +378,26 @@ static void virtio_headers_round_trip(void)
 /** What a hostile or odd pod may say about an otherwise good frame. */
 static void virtio_headers_are_not_trusted(void)
 {
-	for (unsigned i = 0; i < 20; i++) {
+	for (unsigned i = 0; i < 28; i++) {
 		struct virtio_net_hdr hdr;
 		struct rte_mbuf *m;
 
 		start();
-		frame_build(&frame, i & 1, IPPROTO_TCP, 0, 0, 3000);
+		frame_build(&frame, i & 1, i < 20 ? IPPROTO_TCP : IPPROTO_UDP, 0, 0, 3000);
 		hdr = header_for_frame(1000);
 		switch (i >> 1) {
+		case 10: /* of UDP: a TCP type, ECN, another field, no size */
+			hdr.gso_type = i & 1 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+			break;
+		case 11:
+			hdr.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+			break;
+		case 12:
+			hdr.csum_offset = 16;
+			break;
+		case 13:
+			hdr.gso_size = 0;
+			break;
 		case 0:
 			hdr.gso_size = 0;
 			break;
@@ -410,6 +472,7 @@ static const struct test_case cases[] = {
 	{ "a UDP checksum of zero is sent as ones", udp_zero_is_sent_as_ones },
 	{ "contradicting lengths are refused", contradictions_are_refused },
 	{ "segments match the reference", segments_match_the_reference },
+	{ "datagrams match the reference", datagrams_match_the_reference },
 	{ "segments of packets that start with IP", segments_of_ip_packets },
 	{ "refused segments stay whole", refused_segments_stay_whole },
 	{ "linearizing", linearizing },
