@@ -40,7 +40,7 @@ static __rte_always_inline void list_hash(struct worker *w, struct vector *v, bo
 
 	for (uint32_t i = 0; i < n; i++) {
 		const uint64_t hash = v6 ? flow_hash6(flows, &v->pkts[i].key6) : flow_hash4(flows, &v->pkts[i].key4);
-		const _Atomic uint64_t *bucket = flow_bucket(&flows->pool[v6], hash);
+		const _Atomic uint32_t *bucket = flow_bucket(&flows->pool[v6], hash);
 
 		rte_prefetch1((const void *)(uintptr_t)bucket);
 		v->hash[i] = hash;
