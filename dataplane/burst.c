@@ -40,7 +40,7 @@ static __rte_always_inline void list_hash(struct worker *w, struct vector *v, bo
 
 	for (uint32_t i = 0; i < n; i++) {
 		const uint64_t hash = v6 ? flow_hash6(flows, &v->pkts[i].key6) : flow_hash4(flows, &v->pkts[i].key4);
-		const _Atomic uint64_t *bucket = flow_bucket(&flows->pool[v6], hash);
+		const _Atomic uint32_t *bucket = flow_bucket(&flows->pool[v6], hash);
 
 		rte_prefetch1((const void *)(uintptr_t)bucket);
 		v->hash[i] = hash;
@@ -297,39 +297,42 @@ static __rte_always_inline void ttl_decrement4(uint8_t *ip)
 #endif
 }
 
-/** A plain packet that fits its adjacency. @return whether it has gone into a tunnel. */
-static __rte_always_inline bool forward_plain(struct worker *w, struct tx_buffer *tx, struct rte_mbuf *m, uint8_t *ip,
-	uint64_t hash, uint16_t len, const struct adjacency *adj, bool v6)
+/** A plain packet that fits its adjacency; *encapsulated counts those that go into a tunnel. */
+static __rte_always_inline void forward_plain(struct worker *w, struct rte_mbuf *m, uint8_t *ip, const uint64_t *hash,
+	uint16_t len, const struct adjacency *adj, uint64_t *encapsulated, bool v6)
 {
 	const uint32_t frame = (uint32_t)len + adj->header_len;
 	const int64_t off = ip - (uint8_t *)m->buf_addr - adj->header_len;
-	struct rewrite_inner inner = { .hash = hash, .len = len, .v6 = v6 };
+	struct tx_buffer *tx;
 
 	if (unlikely(off < 0)) {
 		worker_drop(w, m, DROP_no_buffer);
-		return false;
+		return;
 	}
-	if (v6) {
+	if (v6)
 		ip[7]--;
-		inner.tos = (uint8_t)(ip[0] << 4 | ip[1] >> 4);
-		inner.df = true;
-	} else {
+	else
 		ttl_decrement4(ip);
-		inner.tos = ip[1];
-		inner.df = ip[6] & 0x40;
-	}
 	m->data_off = (uint16_t)off;
 	m->data_len = (uint16_t)frame;
 	m->pkt_len = frame;
-	if (likely(adj->type == ADJ_REWRITE))
+	if (likely(adj->type == ADJ_REWRITE)) {
 		rewrite_ether(ip, adj, v6);
-	else
+	} else { /* a tunnel: plain_mtu is 0 where it is neither */
+		const struct rewrite_inner inner = { .hash = *hash,
+			.len = len,
+			.tos = v6 ? (uint8_t)(ip[0] << 4 | ip[1] >> 4) : ip[1],
+			.v6 = v6,
+			.df = v6 || ip[6] & 0x40 };
+
 		rewrite_tunnel(ip, adj, &inner, w->ip_id++);
+		++*encapsulated;
+	}
+	tx = &w->tx[adj->port];
 	if (unlikely(tx->count == 0))
 		w->tx_dirty[w->tx_dirty_count++] = adj->port;
 	tx->bytes += frame;
 	tx->pkts[tx->count++] = m;
-	return adj->type == ADJ_TUNNEL;
 }
 
 static __rte_noinline void forward_other(struct worker *w, const struct port *in, struct vector *v, uint32_t i, bool v6)
@@ -352,7 +355,6 @@ static __rte_noinline void forward_other(struct worker *w, const struct port *in
 static __rte_always_inline void forward_all(struct worker *w, const struct port *in, struct vector *v, bool v6)
 {
 	const struct flow_pool *pool = &w->flows->pool[v6];
-	struct tx_buffer *const tx = w->tx;
 	const uint32_t epoch = w->epoch, now = w->now_ms, n = v->n;
 	uint64_t others = 0, encapsulated = 0;
 
@@ -373,7 +375,7 @@ static __rte_always_inline void forward_all(struct worker *w, const struct port 
 		counter_add(&flow->packets, 1);
 		counter_add(&flow->bytes, len);
 		atomic_store_explicit(&flow->last_seen, now, memory_order_relaxed);
-		encapsulated += forward_plain(w, &tx[adj->port], v->m[i], v->ip[i], v->hash[i], len, adj, v6);
+		forward_plain(w, v->m[i], v->ip[i], &v->hash[i], len, adj, &encapsulated, v6);
 		continue;
 	other:
 		forward_other(w, in, v, i, v6);
@@ -383,12 +385,22 @@ static __rte_always_inline void forward_all(struct worker *w, const struct port 
 	counter_add(&w->counters->events[EVENT_encapsulated], encapsulated);
 }
 
+/* Functions of their own: together the two have more to keep than there are registers. */
+static __rte_noinline void BURST_FUNCTION(forward4_)(struct worker *w, const struct port *in)
+{
+	forward_all(w, in, &w->vector[0], false);
+}
+static __rte_noinline void BURST_FUNCTION(forward6_)(struct worker *w, const struct port *in)
+{
+	forward_all(w, in, &w->vector[1], true);
+}
+
 static __rte_noinline void BURST_FUNCTION(stage_forward_)(struct worker *w, struct port *in)
 {
 	if (w->vector[0].n > 0)
-		forward_all(w, in, &w->vector[0], false);
+		BURST_FUNCTION(forward4_)(w, in);
 	if (w->vector[1].n > 0)
-		forward_all(w, in, &w->vector[1], true);
+		BURST_FUNCTION(forward6_)(w, in);
 }
 
 static void BURST_FUNCTION(stages_)(struct worker *w, struct port *in, uint16_t n)

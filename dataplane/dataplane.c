@@ -24,7 +24,7 @@
 #define REASSEMBLY_PACKETS  256
 #define NEGATIVE_TIMEOUT_MS 2000
 #define EXPIRE_PERIOD_MS    5000 /* every flow is looked at once in this time */
-#define FLOWS_PER_BUCKET    4    /* twice as many slots as entries, eight a bucket */
+#define FLOWS_PER_BUCKET    8    /* twice as many slots as entries, 16 a bucket */
 
 static struct {
 	unsigned n_workers;

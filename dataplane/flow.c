@@ -15,6 +15,7 @@
 static bool pool_init(struct flow_pool *pool, uint32_t entries, int socket_id, size_t entry_size)
 {
 	pool->capacity = rte_align32pow2(RTE_MAX(entries, (uint32_t)ENTRIES_MIN));
+	pool->index_mask = pool->capacity * 2 - 1;
 	pool->bucket_mask = (uint64_t)pool->capacity * 2 / FLOW_BUCKET_SLOTS - 1;
 	pool->fresh = 1;
 	pool->slots_bytes = (size_t)pool->capacity * 2 * sizeof(*pool->slots);
@@ -62,7 +63,7 @@ static inline void lookup(
 {
 	for (unsigned done = 0; done < n; done += FLOW_PIECE) {
 		unsigned piece = RTE_MIN(n - done, (unsigned)FLOW_PIECE);
-		const _Atomic uint64_t *buckets[FLOW_PIECE];
+		const _Atomic uint32_t *buckets[FLOW_PIECE];
 		uint64_t hashes[FLOW_PIECE];
 		uint32_t index[FLOW_PIECE];
 
@@ -113,22 +114,23 @@ static inline void fill(const struct flow_pool *pool, uint32_t index, const void
 
 /** The slot of two full buckets whose entry may make room: one that is expired, else the negative one idle longest.
  * *word is its content; NULL when every entry is wanted. */
-static _Atomic uint64_t *victim(const struct flow_table *table, const struct flow_pool *pool,
-	const struct flow_place *place, uint64_t *word, uint32_t now_ms, bool v6)
+static _Atomic uint32_t *victim(const struct flow_table *table, const struct flow_pool *pool,
+	const struct flow_place *place, uint32_t *word, uint32_t now_ms, bool v6)
 {
-	_Atomic uint64_t *best = NULL;
+	_Atomic uint32_t *best = NULL;
 	int32_t longest = INT32_MIN;
 
 	for (unsigned i = 0; i < 2 * FLOW_BUCKET_SLOTS; i++) {
-		_Atomic uint64_t *slot =
+		_Atomic uint32_t *slot =
 			&place->bucket[i / FLOW_BUCKET_SLOTS][i % FLOW_BUCKET_SLOTS];
-		uint64_t content = atomic_load_explicit(slot, memory_order_acquire);
-		const struct flow *flow = flow_at(pool, (uint32_t)content, v6);
+		uint32_t content = atomic_load_explicit(slot, memory_order_acquire);
+		uint32_t index = flow_slot_index(pool, content);
+		const struct flow *flow = flow_at(pool, index, v6);
 		int32_t idle;
 
 		if (content == 0)
 			continue;
-		if (flow_idle(table, pool, (uint32_t)content, now_ms, v6)) {
+		if (flow_idle(table, pool, index, now_ms, v6)) {
 			*word = content;
 			return slot;
 		}
@@ -146,13 +148,13 @@ static _Atomic uint64_t *victim(const struct flow_table *table, const struct flo
 
 /** An empty slot: in the first bucket while that has room to spare, so that most lookups touch one; then in the emptier
  * one. NULL when both are full. */
-static inline _Atomic uint64_t *empty_slot(const struct flow_place *place)
+static inline _Atomic uint32_t *empty_slot(const struct flow_place *place)
 {
-	_Atomic uint64_t *empty[2] = { NULL, NULL };
+	_Atomic uint32_t *empty[2] = { NULL, NULL };
 	unsigned used[2];
 
 	for (unsigned b = 0; b < 2; b++) {
-		unsigned slots = flow_bucket_slots(place->bucket[b], 0);
+		unsigned slots = flow_bucket_empty(place->bucket[b]);
 
 		used[b] = FLOW_BUCKET_SLOTS - (unsigned)__builtin_popcount(slots);
 		if (slots != 0)
@@ -168,12 +170,12 @@ static bool publish(struct flow_table *table, struct flow_worker *w, const struc
 	uint32_t index, unsigned zone, uint32_t now_ms, bool v6)
 {
 	struct flow_pool *pool = &table->pool[v6];
-	uint64_t word = (uint64_t)place->tag << 32 | index;
+	uint32_t word = place->tag | index;
 
 	flow_charge(table, w, index, zone, v6);
 	for (unsigned try = 0; try < PUBLISH_TRIES; try++) {
-		_Atomic uint64_t *slot = empty_slot(place);
-		uint64_t before = 0;
+		_Atomic uint32_t *slot = empty_slot(place);
+		uint32_t before = 0;
 
 		if (slot == NULL)
 			slot = victim(table, pool, place, &before, now_ms, v6);
@@ -185,7 +187,7 @@ static bool publish(struct flow_table *table, struct flow_worker *w, const struc
 			    slot, &before, word, memory_order_seq_cst, memory_order_relaxed))
 			continue;
 		if (before != 0) {
-			flow_retire(table, w, (uint32_t)before, v6);
+			flow_retire(table, w, flow_slot_index(pool, before), v6);
 			flow_count(&w->evicted, 1);
 		}
 		return true;
@@ -215,12 +217,13 @@ static uint32_t settle(struct flow_table *table, struct flow_worker *w,
 #else
 		atomic_signal_fence(memory_order_seq_cst);
 #endif
-		for (unsigned slots = flow_bucket_slots(place->bucket[b], place->tag); slots != 0; slots &= slots - 1) {
-			_Atomic uint64_t *slot = &place->bucket[b][__builtin_ctz(slots)];
-			uint64_t word = atomic_load_explicit(slot, memory_order_seq_cst);
-			uint32_t index = (uint32_t)word;
+		for (unsigned slots = flow_bucket_tagged(pool, place->bucket[b], place->tag); slots != 0;
+			slots &= slots - 1) {
+			_Atomic uint32_t *slot = &place->bucket[b][__builtin_ctz(slots)];
+			uint32_t word = atomic_load_explicit(slot, memory_order_seq_cst);
+			uint32_t index = flow_slot_index(pool, word);
 
-			if ((uint32_t)(word >> 32) != place->tag ||
+			if (!flow_slot_tagged(pool, word, place->tag) ||
 				!flow_key_equal(flow_key(flow_at(pool, index, v6), v6), key, v6))
 				continue;
 			if (survivor == 0)
@@ -252,8 +255,8 @@ static void make_room(struct flow_table *table, struct flow_worker *w,
 	const struct flow_place *place, uint32_t now_ms, bool v6)
 {
 	const struct flow_local *l = &w->local[v6];
-	_Atomic uint64_t *slot;
-	uint64_t word = 0;
+	_Atomic uint32_t *slot;
+	uint32_t word = 0;
 
 	if (l->open != 0 || l->count != 0)
 		return;
@@ -261,7 +264,7 @@ static void make_room(struct flow_table *table, struct flow_worker *w,
 	if (slot == NULL || !atomic_compare_exchange_strong_explicit(
 				    slot, &word, 0, memory_order_acq_rel, memory_order_relaxed))
 		return;
-	flow_retire(table, w, (uint32_t)word, v6);
+	flow_retire(table, w, flow_slot_index(&table->pool[v6], word), v6);
 	flow_count(&w->evicted, 1);
 }
 

@@ -2,7 +2,7 @@
 /** The flow table: one decision a direction of a connection, shared by all workers.
  *
  * Lock-free reads, lock-free inserts from any worker. Two bucketed hash tables (one a family): a bucket is one cache
- * line of eight slots {hash tag, entry index}; an entry is one cache line for IPv4, two for IPv6. A key may live in
+ * line of 16 slots {hash tag, entry index}; an entry is one cache line for IPv4, two for IPv6. A key may live in
  * either of two buckets. Keyed hash (random secret a start), so tuples cannot be chosen to collide.
  *
  * Who writes what: key, deps, pair: the inserting worker before it publishes the slot with a release CAS.
@@ -151,7 +151,7 @@ static inline void flow_decision_set(struct flow *flow, struct flow_decision d)
 }
 
 /** Worker: expire a slice of this worker's share and free what passed its grace period. Call once a loop; looks at
- * about `budget` buckets (a table has capacity / 4 of them). An entry goes when neither direction saw a packet for the
+ * about `budget` buckets (a table has capacity / 8 of them). An entry goes when neither direction saw a packet for the
  * timeout; a negative entry when it saw none for the negative timeout. now_ms may wrap, and workers' clocks may
  * differ a little. */
 void flow_expire(struct flow_table *table, unsigned worker, uint32_t now_ms, unsigned budget);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** The inside of the flow table, for flow*.c and their tests. The contract is flow.h.
  *
- * A pool is one family: slots, entries and a few words beside each entry. A slot is one word, tag << 32 | index, 0 when
- * empty; index 0 is never used. It is the only thing readers and writers meet at: CAS from 0 publishes an entry, CAS to 0
- * (or to another entry) removes it, and whoever's CAS succeeds owns what was removed.
+ * A pool is one family: slots, entries and a few words beside each entry. A slot is one word, tag | index, 0 when empty: as
+ * many low bits as the largest index needs, the rest for the tag; index 0 is never used. It is the only thing readers and
+ * writers meet at: CAS from 0 publishes an entry, CAS to 0 (or to another entry) removes it, and whoever's CAS succeeds owns
+ * what was removed.
  *
  * Life of an index: fresh (never used, handed out in runs, so memory is touched only as the table grows) or free (in a
  * worker's list, or in a shared stack of chains) -> filled and published -> removed -> in the remover's batch until the
@@ -29,12 +30,12 @@
 #include <smmintrin.h>
 #endif
 
-#define FLOW_BUCKET_SLOTS 8
+#define FLOW_BUCKET_SLOTS 16 /* a cache line */
 #define FLOW_CHAIN	  64   /* most indices handed over at once, and of one grace period */
 #define FLOW_RUN	  256  /* fresh indices at once: each half has pages of its own, see fresh_take */
 #define FLOW_BATCHES	  64   /* grace periods a worker waits for at once */
 #define FLOW_ZONES	  1025 /* zones of ports by number, all others (tunnels) together */
-#define FLOW_FILL	  6    /* a bucket this full makes an insert look at the key's other one */
+#define FLOW_FILL	  13   /* a bucket this full makes an insert look at the key's other one */
 
 /** Beside every entry. Atomic because a pop from the shared stack may look at a chain that another just took. */
 struct flow_side {
@@ -44,10 +45,11 @@ struct flow_side {
 };
 
 struct flow_pool {
-	_Atomic uint64_t *slots;
+	_Atomic uint32_t *slots;
 	uint8_t *entries;	/* struct flow4 or flow6, capacity + 1 of them */
 	struct flow_side *side; /* capacity + 1 */
 	uint64_t bucket_mask;
+	uint32_t index_mask; /* of a slot; the other bits are the tag */
 	uint32_t capacity;
 	size_t slots_bytes, entries_bytes, side_bytes;
 	/* Written by all workers, once a chain. */
@@ -100,21 +102,32 @@ struct flow_table {
 
 /** The two buckets where a key may live, in the order that everyone scans them. */
 struct flow_place {
-	_Atomic uint64_t *bucket[2];
+	_Atomic uint32_t *bucket[2];
 	uint32_t tag;
 };
 
-static inline uint32_t flow_tag(uint64_t hash)
+/** Where it is in a slot. */
+static inline uint32_t flow_tag(const struct flow_pool *pool, uint64_t hash)
 {
-	return (uint32_t)(hash >> 32) | 1; /* an empty slot has no key's tag */
+	const uint32_t mask = pool->index_mask;
+
+	return ((uint32_t)(hash >> 32) & ~mask) | (mask + 1); /* an empty slot has no key's tag */
+}
+static inline uint32_t flow_slot_index(const struct flow_pool *pool, uint32_t word)
+{
+	return word & pool->index_mask;
+}
+static inline bool flow_slot_tagged(const struct flow_pool *pool, uint32_t word, uint32_t tag)
+{
+	return (word & ~pool->index_mask) == tag;
 }
 /* The first bucket comes from the low bits of the hash: outer source ports and flow labels show others (rewrite.h) to the
  * network, which must not learn which flows share a bucket. */
-static inline _Atomic uint64_t *flow_bucket(const struct flow_pool *pool, uint64_t hash)
+static inline _Atomic uint32_t *flow_bucket(const struct flow_pool *pool, uint64_t hash)
 {
 	return pool->slots + (hash & pool->bucket_mask) * FLOW_BUCKET_SLOTS;
 }
-static inline _Atomic uint64_t *flow_bucket_other(
+static inline _Atomic uint32_t *flow_bucket_other(
 	const struct flow_table *table, const struct flow_pool *pool, uint64_t hash)
 {
 	uint64_t first = hash & pool->bucket_mask;
@@ -127,7 +140,7 @@ static inline struct flow_place flow_place(
 {
 	return (struct flow_place){ { flow_bucket(pool, hash),
 					    flow_bucket_other(table, pool, hash) },
-		flow_tag(hash) };
+		flow_tag(pool, hash) };
 }
 
 static inline struct flow *flow_at(const struct flow_pool *pool, uint32_t index, bool v6)

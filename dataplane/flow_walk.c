@@ -10,18 +10,18 @@
 
 /* --- expiry ------------------------------------------------------------------------------------------------- */
 
-#define EXPIRE_AHEAD_BUCKETS 8 /* prefetch distance of bucket lines */
-#define EXPIRE_AHEAD_ENTRIES 2 /* and of the entries they name */
+#define EXPIRE_AHEAD_BUCKETS 4 /* prefetch distance of bucket lines */
+#define EXPIRE_AHEAD_ENTRIES 1 /* and of the entries they name */
 
 static inline void prefetch_entries(const struct flow_pool *pool, uint64_t bucket, bool v6)
 {
-	const _Atomic uint64_t *slots = pool->slots + bucket * FLOW_BUCKET_SLOTS;
+	const _Atomic uint32_t *slots = pool->slots + bucket * FLOW_BUCKET_SLOTS;
 
 	for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
-		uint64_t word = atomic_load_explicit(&slots[s], memory_order_relaxed);
+		uint32_t word = atomic_load_explicit(&slots[s], memory_order_relaxed);
 
 		if (word != 0)
-			rte_prefetch0(flow_at(pool, (uint32_t)word, v6));
+			rte_prefetch0(flow_at(pool, flow_slot_index(pool, word), v6));
 	}
 }
 
@@ -32,21 +32,21 @@ static inline void expire_buckets(struct flow_table *table, struct flow_worker *
 	uint64_t end = first + n;
 
 	for (uint64_t b = first; b < end; b++) {
-		_Atomic uint64_t *slots = pool->slots + b * FLOW_BUCKET_SLOTS;
+		_Atomic uint32_t *slots = pool->slots + b * FLOW_BUCKET_SLOTS;
 
 		if (b + EXPIRE_AHEAD_BUCKETS < end)
 			rte_prefetch0(pool->slots + (b + EXPIRE_AHEAD_BUCKETS) * FLOW_BUCKET_SLOTS);
 		if (b + EXPIRE_AHEAD_ENTRIES < end)
 			prefetch_entries(pool, b + EXPIRE_AHEAD_ENTRIES, v6);
 		for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
-			uint64_t word = atomic_load_explicit(&slots[s], memory_order_acquire);
+			uint32_t word = atomic_load_explicit(&slots[s], memory_order_acquire);
 
-			if (word == 0 || !flow_idle(table, pool, (uint32_t)word, now_ms, v6))
+			if (word == 0 || !flow_idle(table, pool, flow_slot_index(pool, word), now_ms, v6))
 				continue;
 			if (!atomic_compare_exchange_strong_explicit(&slots[s], &word, 0,
 				    memory_order_acq_rel, memory_order_relaxed))
 				continue;
-			flow_retire(table, w, (uint32_t)word, v6);
+			flow_retire(table, w, flow_slot_index(pool, word), v6);
 			flow_count(&w->expired, 1);
 		}
 	}
@@ -127,8 +127,8 @@ static void record(const struct flow_pool *pool, uint32_t index, uint32_t now_ms
 static unsigned record_bucket(const struct flow_pool *pool, uint64_t bucket, unsigned reader,
 	uint32_t now_ms, bool v6, struct flow_record *out)
 {
-	const _Atomic uint64_t *slots = pool->slots + bucket * FLOW_BUCKET_SLOTS;
-	uint64_t any = 0;
+	const _Atomic uint32_t *slots = pool->slots + bucket * FLOW_BUCKET_SLOTS;
+	uint32_t any = 0;
 	unsigned n = 0;
 
 	for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++)
@@ -137,10 +137,10 @@ static unsigned record_bucket(const struct flow_pool *pool, uint64_t bucket, uns
 		return 0;
 	rcu_online(reader);
 	for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
-		uint64_t word = atomic_load_explicit(&slots[s], memory_order_acquire);
+		uint32_t word = atomic_load_explicit(&slots[s], memory_order_acquire);
 
 		if (word != 0)
-			record(pool, (uint32_t)word, now_ms, v6, &out[n++]);
+			record(pool, flow_slot_index(pool, word), now_ms, v6, &out[n++]);
 	}
 	rcu_offline(reader);
 	return n;
@@ -222,13 +222,13 @@ static void flush_pool(struct flow_table *table, struct flushed *f, bool v6)
 	uint64_t slots = (f->pool->bucket_mask + 1) * FLOW_BUCKET_SLOTS;
 
 	for (uint64_t s = 0; s < slots; s++) {
-		uint64_t word = atomic_load_explicit(&f->pool->slots[s], memory_order_acquire);
+		uint32_t word = atomic_load_explicit(&f->pool->slots[s], memory_order_acquire);
 
 		if (word == 0 || !atomic_compare_exchange_strong_explicit(&f->pool->slots[s], &word,
 					 0, memory_order_acq_rel, memory_order_relaxed))
 			continue;
-		flow_discharge(table, control, (uint32_t)word, v6);
-		flushed_add(f, (uint32_t)word);
+		flow_discharge(table, control, flow_slot_index(f->pool, word), v6);
+		flushed_add(f, flow_slot_index(f->pool, word));
 	}
 }
 

@@ -45,7 +45,7 @@ struct vector {
 	uint16_t plain_len[VECTOR_SIZE]; /* IP bytes of a plain packet, else NOT_PLAIN */
 	uint32_t index[VECTOR_SIZE];     /* candidate flow entry, 0 = none */
 	uint64_t hash[VECTOR_SIZE];      /* of the key */
-	const _Atomic uint64_t *buckets[VECTOR_SIZE]; /* prefetched */
+	const _Atomic uint32_t *buckets[VECTOR_SIZE]; /* prefetched */
 	struct rte_mbuf *m[VECTOR_SIZE];
 	uint8_t *ip[VECTOR_SIZE];        /* header of a plain packet */
 	struct pkt pkts[VECTOR_SIZE];    /* of plain packets only the key */

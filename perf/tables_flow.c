@@ -136,7 +136,7 @@ static double look_up(struct flow_bench *b, unsigned id, uint64_t *state, bool h
 /** Look at the thread's whole share of the buckets once. @return cycles. */
 static uint64_t sweep(struct flow_bench *b, unsigned id, uint32_t now_ms)
 {
-	uint64_t buckets = 2 * (uint64_t)b->entries / 4 / b->conf.threads, start = bench_tsc();
+	uint64_t buckets = 2 * (uint64_t)b->entries / 8 / b->conf.threads, start = bench_tsc();
 
 	for (uint64_t done = 0; done < buckets; done += SCAN) {
 		flow_expire(

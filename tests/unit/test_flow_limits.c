@@ -14,10 +14,10 @@ static uint32_t with_slot(struct flow_table *t, bool v6, uint32_t n, uint32_t zo
 		struct flow_place p = flow_place(t, &t->pool[v6], hash_of(t, v6, n, zone));
 
 		for (unsigned i = 0; i < 2 * FLOW_BUCKET_SLOTS; i++) {
-			uint64_t word = p.bucket[i / FLOW_BUCKET_SLOTS][i % FLOW_BUCKET_SLOTS];
+			uint32_t word = p.bucket[i / FLOW_BUCKET_SLOTS][i % FLOW_BUCKET_SLOTS];
 
 			if (negative ? word != 0 &&
-						flow_at(&t->pool[v6], (uint32_t)word, v6)->flags &
+						flow_at(&t->pool[v6], flow_slot_index(&t->pool[v6], word), v6)->flags &
 							FLOW_NEGATIVE
 				     : word == 0)
 				return n;
@@ -41,45 +41,46 @@ static void same_buckets(struct flow_table *t, bool v6, uint32_t *numbers, unsig
 
 static void full_buckets_of(bool v6)
 {
+	enum { FULL = 2 * FLOW_BUCKET_SLOTS };
 	struct flow_table *t = table_of(64, 1);
-	uint32_t k[22], elsewhere;
+	uint32_t k[FULL + 6], elsewhere;
 	struct flow *forward;
 
-	same_buckets(t, v6, k, 22);
-	for (unsigned i = 0; i < 16; i++)
+	same_buckets(t, v6, k, FULL + 6);
+	for (unsigned i = 0; i < FULL; i++)
 		CU_ASSERT_PTR_NOT_NULL(add(t, v6, k[i], 0, 5000));
 	/* Everything is wanted. */
-	CU_ASSERT_PTR_NULL(add(t, v6, k[16], 0, 5000));
+	CU_ASSERT_PTR_NULL(add(t, v6, k[FULL], 0, 5000));
 	CU_ASSERT_EQUAL(stats_of(t).refused, 1);
-	CU_ASSERT_EQUAL(used(t, v6), 16);
+	CU_ASSERT_EQUAL(used(t, v6), FULL);
 	/* Negative entries go before wanted ones, the longest idle first; expired ones before both. */
 	find(t, v6, k[3])->flags = FLOW_NEGATIVE;
 	find(t, v6, k[4])->flags = FLOW_NEGATIVE;
 	find(t, v6, k[5])->flags = FLOW_NEGATIVE;
 	seen(find(t, v6, k[4]), 4990);
 	seen(find(t, v6, k[9]), 5000 - TIMEOUT - 1);
-	CU_ASSERT_PTR_NOT_NULL(add(t, v6, k[16], 0, 5000));
+	CU_ASSERT_PTR_NOT_NULL(add(t, v6, k[FULL], 0, 5000));
 	CU_ASSERT_PTR_NULL(find(t, v6, k[9]));
-	CU_ASSERT_PTR_NOT_NULL(add(t, v6, k[17], 0, 5000));
+	CU_ASSERT_PTR_NOT_NULL(add(t, v6, k[FULL + 1], 0, 5000));
 	CU_ASSERT_PTR_NULL(find(t, v6, k[4]));
-	CU_ASSERT_PTR_NOT_NULL(add(t, v6, k[18], 0, 5000));
-	CU_ASSERT_PTR_NOT_NULL(add(t, v6, k[19], 0, 5000));
+	CU_ASSERT_PTR_NOT_NULL(add(t, v6, k[FULL + 2], 0, 5000));
+	CU_ASSERT_PTR_NOT_NULL(add(t, v6, k[FULL + 3], 0, 5000));
 	CU_ASSERT(find(t, v6, k[3]) == NULL && find(t, v6, k[5]) == NULL);
-	CU_ASSERT_PTR_NULL(add(t, v6, k[20], 0, 5000));
+	CU_ASSERT_PTR_NULL(add(t, v6, k[FULL + 4], 0, 5000));
 	CU_ASSERT_EQUAL(stats_of(t).evicted, 4);
 	CU_ASSERT_EQUAL(stats_of(t).refused, 2);
-	CU_ASSERT_EQUAL(used(t, v6), 16);
-	for (unsigned i = 16; i < 20; i++)
+	CU_ASSERT_EQUAL(used(t, v6), FULL);
+	for (unsigned i = FULL; i < FULL + 4; i++)
 		CU_ASSERT_PTR_NOT_NULL(find(t, v6, k[i]));
 	/* A pair whose reverse finds no room keeps its forward direction; the other way round nothing is left behind. */
 	elsewhere = with_slot(t, v6, 1u << 30, ZONE, false);
-	forward = add_pair(t, v6, elsewhere, k[21], 5000);
+	forward = add_pair(t, v6, elsewhere, k[FULL + 5], 5000);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(forward);
 	CU_ASSERT_EQUAL(forward->pair, FLOW_NONE);
 	elsewhere = with_slot(t, v6, 1u << 31, ZONE, false);
-	CU_ASSERT_PTR_NULL(add_pair(t, v6, k[21], elsewhere, 5000));
+	CU_ASSERT_PTR_NULL(add_pair(t, v6, k[FULL + 5], elsewhere, 5000));
 	CU_ASSERT_PTR_NULL(find(t, v6, elsewhere));
-	CU_ASSERT_EQUAL(used(t, v6), 17);
+	CU_ASSERT_EQUAL(used(t, v6), FULL + 1);
 	flow_table_free(t);
 }
 BOTH(full_buckets)
