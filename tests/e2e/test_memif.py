@@ -71,6 +71,7 @@ def test_pods_of_two_daemons(mode):
     with Two(pool4="10.244.0.0/16", pool6="fd00:244::/32") as two:
         path = os.path.join(two.lab.dir, "link.memif")
         a, b = two.nodes
+        a.workers = [0, 1] if mode == "ip" else None  # a queue each
         a.write_conf(pods=[two.pods[0], Link(path, two.pods[1].addresses, "server", mode)]).start(wait=False)
         b.write_conf(pods=[two.pods[1], Link(path, two.pods[0].addresses, "client", mode)]).start(wait=False)
         a.wait_ready()
@@ -79,6 +80,7 @@ def test_pods_of_two_daemons(mode):
         state = wait_for("connected", lambda: port(b, "pod:link"))
         assert (state["memif_role"], state["mode"], state["memif_state"]) == ("client", mode, "connected")
         assert state["rx_ring_size"] == 64
+        assert state["rx_rings"] == 2
         for node in (a, b):
             node.kill()
             node.start()
