@@ -3,6 +3,8 @@
 
 import os
 import signal
+import socket
+import struct
 
 import pytest
 
@@ -71,6 +73,7 @@ def test_pods_of_two_daemons(mode):
     with Two(pool4="10.244.0.0/16", pool6="fd00:244::/32") as two:
         path = os.path.join(two.lab.dir, "link.memif")
         a, b = two.nodes
+        a.workers = [0, 1] if mode == "ip" else None  # a queue each
         a.write_conf(pods=[two.pods[0], Link(path, two.pods[1].addresses, "server", mode)]).start(wait=False)
         b.write_conf(pods=[two.pods[1], Link(path, two.pods[0].addresses, "client", mode)]).start(wait=False)
         a.wait_ready()
@@ -79,6 +82,7 @@ def test_pods_of_two_daemons(mode):
         state = wait_for("connected", lambda: port(b, "pod:link"))
         assert (state["memif_role"], state["mode"], state["memif_state"]) == ("client", mode, "connected")
         assert state["rx_ring_size"] == 64
+        assert state["rx_rings"] == 2
         for node in (a, b):
             node.kill()
             node.start()
@@ -109,6 +113,73 @@ def test_uplinks(two, encap):
     assert status == 409 and b"uplinks/eth0/role" in body, body
     assert a.stop() == 0
     assert not os.path.exists(path)
+
+
+class Thief:
+    """A client that shares one file of memory with the daemon, which it did not seal."""
+
+    def __init__(self, path):
+        self.size, self.ring = 65536, 128 + 16 * 16
+        self.memory = os.memfd_create("thief")
+        os.ftruncate(self.memory, self.size)
+        for i in range(2):
+            os.pwrite(self.memory, struct.pack("<I", 0x3E31F20), i * self.ring)
+        self.events = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2)]
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(5)
+        self.socket.connect(path)
+        assert self.hear() == 2  # HELLO
+        self.say(struct.pack("<HHIB", 3, 0x200, 0, 0))  # INIT
+        self.say(struct.pack("<HHQ", 4, 0, self.size), self.memory)
+        for i in range(2):
+            self.say(struct.pack("<HHHHIBH", 5, 1 - i, 0, 0, i * self.ring, 4, 0), self.events[i])
+        self.say(struct.pack("<H", 6) + b"thief", answer=7)  # CONNECT, CONNECTED
+
+    def hear(self):
+        return struct.unpack_from("<H", self.socket.recv(128))[0]
+
+    def say(self, message, fd=None, answer=1):
+        socket.send_fds(self.socket, [message.ljust(128, b"\0")], [fd] if fd is not None else [])
+        assert self.hear() == answer
+
+    def send(self, frames=8):
+        """Frames of zeroes, and a wake-up for a worker that sleeps."""
+        for i in range(frames):
+            os.pwrite(self.memory, struct.pack("<HHII", 0, 0, 60, 4096 + 64 * i), 128 + 16 * i)
+        os.pwrite(self.memory, struct.pack("<H", frames), 6)
+        os.eventfd_write(self.events[0], 1)
+
+    def steal(self, left):
+        os.ftruncate(self.memory, left)
+        os.eventfd_write(self.events[0], 1)
+
+    def close(self):
+        self.socket.close()
+        for fd in (self.memory, *self.events):
+            os.close(fd)
+
+
+def test_memory_taken_away(two):
+    """A client shortens its memory while the daemon uses it: the daemon ends that connection and takes the next one."""
+    node, _ = two.nodes
+    pods = [Pod(two.lab, f"pod-{i}", [node.address(4, 20 + i)]) for i in range(2)]
+    path = os.path.join(two.lab.dir, "m.sock")
+    thief = {"name": "m", "kind": "memif", "socket": path, "addresses": [node.address(4, 50)]}
+    node.write_conf(pods=pods).start()
+    node.put("pods", thief)
+    for left in (0, 4096):
+        client = Thief(path)
+        client.send()
+        wait_for("frames arrive", lambda: port(node, "pod:m")["rx_packets"] > 0)
+        client.send(15)  # its tail is at 8: of these the last have no bytes any more
+        client.steal(left)
+        wait_for("the daemon sees it", lambda: "took its memory away" in port(node, "pod:m")["last_disconnect"])
+        client.close()
+        pods[0].ping(pods[1].v4)
+        node.delete("pods", "m")
+        node.put("pods", thief)
+    node.assert_balanced()
+    assert node.stop(signal.SIGTERM) == 0
 
 
 def refused(node, obj, status, *words):
