@@ -244,6 +244,7 @@ void worker_flush_port(struct worker *w, uint16_t id)
 	struct port *port = port_get(id);
 	uint16_t n = (uint16_t)tx->count, sent = 0;
 	bool open = port != NULL && atomic_load_explicit(&port->forwarding, memory_order_acquire);
+	struct port_limits *limits = port != NULL ? rcu_read(&port->limits) : NULL;
 	uint64_t bytes = tx->bytes;
 	uint16_t followed[RTE_DIM(tx->pkts)];
 
@@ -253,6 +254,12 @@ void worker_flush_port(struct worker *w, uint16_t id)
 			w->tx_dirty[i] = w->tx_dirty[w->tx_dirty_count - 1];
 	}
 	w->tx_dirty_count--;
+	if (unlikely(limits != NULL)) {
+		n = slow_limit_ingress(w, limits, tx->pkts, n);
+		bytes = 0;
+		for (uint16_t i = 0; i < n; i++)
+			bytes += rte_pktmbuf_pkt_len(tx->pkts[i]);
+	}
 	for (uint16_t i = 0; unlikely(w->observer != NULL) && i < n; i++) {
 		followed[i] = pkt_note(tx->pkts[i])->trace;
 		observe_point(w->observer, OBSERVE_TX, tx->pkts[i], id, DROP_NONE);
