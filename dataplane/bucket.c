@@ -33,14 +33,16 @@ void bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t ticks
 bool bucket_refill(struct bucket *b, int64_t *own, uint64_t now)
 {
 	const uint64_t wanted = (uint64_t)-*own / b->chunk + 1; /* own <= 0: the debt, and something to spend */
+	/* What pays the debt was no part of what the bucket holds: a packet may have been larger than that. */
+	const uint64_t depth = b->depth_ticks + (wanted - 1) * b->chunk_ticks;
 	uint64_t empty_at = atomic_load_explicit(&b->empty_at, memory_order_relaxed), base, chunks;
 
 	do {
 		base = empty_at;
 		if ((int64_t)(now - base) < 0)
 			return false;
-		if (now - base > b->depth_ticks)
-			base = now - b->depth_ticks;
+		if (now - base > depth)
+			base = now - depth;
 		chunks = (now - base) / b->chunk_ticks + 1;
 		if (chunks > wanted)
 			chunks = wanted;

@@ -162,8 +162,7 @@ def test_250_pods_at_50_a_second(two):
     lab = two.lab
     pair = [LoadPod(two, f"busy-{i}", 180 + i).attach() for i in range(2)]
     netns = [Namespace(lab, f"k{i}") for i in range(25)]
-    pods = [{"name": f"many-{i}", "kind": "tap", "netns": netns[i // 10].name, "interface": f"eth{i % 10}", "queues": 1}
-            if i % 10 == 0 else
+    pods = [{"name": f"many-{i}", "kind": "tap", "netns": netns[i // 10].name, "queues": 1} if i % 10 == 0 else
             {"name": f"many-{i}", "kind": "memif", "socket": os.path.join(lab.dir, f"many-{i}.sock"), "queues": 1}
             for i in range(250)]
     load = Load(pair, [(pair[0], pair[1], {"window": 64})], seconds=16)
