@@ -276,11 +276,36 @@ static int memif_check(const struct object *obj, struct error *err)
 	return ring_size_check(obj, pod->ring_size, err);
 }
 
+/** A burst says nothing without the rate that it belongs to. */
+static int bursts_check(struct object *obj, struct error *err)
+{
+	const struct pod *pod = &obj->pod;
+	const struct {
+		const char *burst_name, *rate_name;
+		uint32_t burst, rate;
+	} pairs[] = {
+		{ "ingress_burst_kbit", "ingress_rate_kbps", pod->ingress_burst_kbit, pod->ingress_rate_kbps },
+		{ "ingress_burst_packets", "ingress_rate_pps", pod->ingress_burst_packets, pod->ingress_rate_pps },
+		{ "egress_burst_kbit", "egress_rate_kbps", pod->egress_burst_kbit, pod->egress_rate_kbps },
+		{ "egress_burst_packets", "egress_rate_pps", pod->egress_burst_packets, pod->egress_rate_pps },
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		if (pairs[i].burst != 0 && pairs[i].rate == 0)
+			return object_error(obj, err, pairs[i].burst_name,
+				"%s is %u, but there is no %s for it to go beyond: set %s, or leave the burst out",
+				pairs[i].burst_name, pairs[i].burst, pairs[i].rate_name, pairs[i].rate_name);
+	}
+	return 0;
+}
+
 int pod_check(struct object *obj, struct error *err)
 {
 	const struct pod *pod = &obj->pod;
 	int ret = pod->kind == POD_TAP ? tap_check(obj, err) : memif_check(obj, err);
 
+	if (ret == 0)
+		ret = bursts_check(obj, err);
 	if (ret < 0)
 		return ret;
 	if (pod->mtu != 0 && pod->mtu < IPV6_MTU_MIN && addresses_have(&pod->addresses, IP_V6))

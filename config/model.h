@@ -123,6 +123,16 @@ struct pod {
 	uint32_t ring_size;             /* memif: power of two, 1024 */
 	uint32_t mtu;                   /* 0 = from the calculator */
 	char *secret;                   /* memif, up to 24 bytes; "" = none */
+	/* Limits, as the pod sees it: ingress is what it receives. 0 = none; a burst of 0 follows from the rate. */
+	uint32_t ingress_rate_kbps;     /* 1000 bits a second */
+	uint32_t ingress_burst_kbit;
+	uint32_t ingress_rate_pps;
+	uint32_t ingress_burst_packets;
+	uint32_t egress_rate_kbps;
+	uint32_t egress_burst_kbit;
+	uint32_t egress_rate_pps;
+	uint32_t egress_burst_packets;
+	uint32_t worker;                /* of all its queues; UINT32_MAX = by load */
 };
 
 struct route_via {

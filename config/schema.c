@@ -16,6 +16,9 @@ static const char *const pod_kind_names[] = { "tap", "memif", NULL };
 static const char *const action_names[] = { "forward", "blackhole", "unreachable", "prohibit",
 	NULL };
 
+#define RATE_KBPS_MAX 1000000000u /* 1 Tbit/s */
+#define RATE_PPS_MAX  1000000000u
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* One line says where a field is; the rest of an entry reads as the documentation does. */
@@ -223,6 +226,49 @@ static const struct field pod_fields[] = {
 	{ AT(pod, secret), .kind = FIELD_STRING, .flags = FIELD_SECRET, .max = 24,
 		.doc = "Shared secret of a memif pod; empty means none.",
 		.example = "correct-horse" },
+	{ AT(pod, ingress_rate_kbps), .kind = FIELD_UINT, .min = 8, .max = RATE_KBPS_MAX,
+		.default_text = "0",
+		.doc = "Most that the pod receives, 1000 bits a second (kubernetes.io/ingress-bandwidth), "
+		       "Ethernet headers included; 0 means no limit.",
+		.example = "10000" },
+	{ AT(pod, ingress_burst_kbit), .kind = FIELD_UINT, .min = 13, .max = RATE_KBPS_MAX,
+		.default_text = "0",
+		.doc = "What it may receive at once beyond ingress_rate_kbps, 1000 bits; 0 means a "
+		       "tenth of a second's worth, at least 64 KiB.",
+		.example = "1000" },
+	{ AT(pod, ingress_rate_pps), .kind = FIELD_UINT, .min = 1, .max = RATE_PPS_MAX,
+		.default_text = "0",
+		.doc = "Most packets a second that the pod receives; 0 means no limit.",
+		.example = "5000" },
+	{ AT(pod, ingress_burst_packets), .kind = FIELD_UINT, .min = 1, .max = RATE_PPS_MAX,
+		.default_text = "0",
+		.doc = "Packets it may receive at once beyond ingress_rate_pps; 0 means a tenth of a "
+		       "second's worth, at least 64.",
+		.example = "500" },
+	{ AT(pod, egress_rate_kbps), .kind = FIELD_UINT, .min = 8, .max = RATE_KBPS_MAX,
+		.default_text = "0",
+		.doc = "Most that the pod sends, 1000 bits a second (kubernetes.io/egress-bandwidth), "
+		       "Ethernet headers included; 0 means no limit.",
+		.example = "10000" },
+	{ AT(pod, egress_burst_kbit), .kind = FIELD_UINT, .min = 13, .max = RATE_KBPS_MAX,
+		.default_text = "0",
+		.doc = "What it may send at once beyond egress_rate_kbps, 1000 bits; 0 means a "
+		       "tenth of a second's worth, at least 64 KiB.",
+		.example = "1000" },
+	{ AT(pod, egress_rate_pps), .kind = FIELD_UINT, .min = 1, .max = RATE_PPS_MAX,
+		.default_text = "0",
+		.doc = "Most packets a second that the pod sends; 0 means no limit.",
+		.example = "5000" },
+	{ AT(pod, egress_burst_packets), .kind = FIELD_UINT, .min = 1, .max = RATE_PPS_MAX,
+		.default_text = "0",
+		.doc = "Packets it may send at once beyond egress_rate_pps; 0 means a tenth of a "
+		       "second's worth, at least 64.",
+		.example = "500" },
+	{ AT(pod, worker), .kind = FIELD_UINT, .flags = FIELD_OPTIONAL,
+		.max = NODE_WORKERS_MAX - 1,
+		.doc = "Worker that polls all its queues, counted from 0 in worker_cpus; left out "
+		       "means that the load decides.",
+		.example = "0" },
 };
 
 static const struct field route_fields[] = {

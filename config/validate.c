@@ -132,12 +132,27 @@ static int check_peer(struct check *c)
 	return ret != 0 ? ret : check_families(c, c->obj);
 }
 
+/** worker_cpus is read at start, so only the pod can be wrong. */
+static int check_worker(const struct check *c)
+{
+	const struct object *node = changeset_find(c->set, OBJECT_NODE, NULL);
+	size_t workers = node != NULL && node->node.worker_cpus.count > 0 ? node->node.worker_cpus.count : 1;
+
+	if (c->obj->pod.worker == UINT32_MAX || c->obj->pod.worker < workers)
+		return 0;
+	return object_error(c->obj, c->err, "worker",
+		"there is no worker %u: the node has %zu, counted from 0; name one of them, or leave it out",
+		c->obj->pod.worker, workers);
+}
+
 static int check_pod(struct check *c)
 {
 	const struct addr_list *list = &c->obj->pod.addresses;
 	char text[IP_TEXT_MAX];
 	int ret = check_rival(c);
 
+	if (ret == 0)
+		ret = check_worker(c);
 	if (ret < 0)
 		return ret;
 	if (list->count == 0 && changeset_count(c->set, OBJECT_POOL) == 0)

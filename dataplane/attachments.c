@@ -6,6 +6,7 @@
 
 #include "config/log.h"
 #include "dataplane/generation.h"
+#include "dataplane/limit.h"
 #include "dataplane/mtu.h"
 
 #include <errno.h>
@@ -253,6 +254,41 @@ static int stage_addresses(struct attachment *a, const struct mac_addr *mac)
 	return ret;
 }
 
+/* --- limits and placement ------------------------------------------------------------------------------------- */
+
+/** What the port's limits will be after the transaction. */
+static int stage_limits(struct attachment *a, const struct pod *pod)
+{
+	const struct limit_conf conf[LIMIT_DIRECTIONS] = {
+		[LIMIT_EGRESS] = { pod->egress_rate_kbps * UINT64_C(1000), pod->egress_burst_kbit * UINT64_C(1000),
+			pod->egress_rate_pps, pod->egress_burst_packets },
+		[LIMIT_INGRESS] = { pod->ingress_rate_kbps * UINT64_C(1000), pod->ingress_burst_kbit * UINT64_C(1000),
+			pod->ingress_rate_pps, pod->ingress_burst_packets },
+	};
+	int ret = port_limits_make(a->port, conf, &a->limits);
+
+	a->limits_change = ret == 0;
+	return ret == -EALREADY ? 0 : ret;
+}
+
+/** In force from the next burst on; the queues move at the next placement. */
+static void commit_limits(struct attachment *a)
+{
+	if (a->limits_change)
+		port_limits_publish(a->port, a->limits);
+	a->limits = NULL;
+	a->limits_change = false;
+	if (!a->host)
+		a->port->pinned = (uint16_t)RTE_MIN(a->s.next->pod.worker, (uint32_t)PORT_NONE);
+}
+
+static void abort_limits(struct attachment *a)
+{
+	port_limits_free(a->limits);
+	a->limits = NULL;
+	a->limits_change = false;
+}
+
 /* --- transactions --------------------------------------------------------------------------------------------- */
 
 /** A new attachment with an open port; from here on abort takes it back. */
@@ -273,7 +309,8 @@ static int attach(struct object *obj, bool host, const char *driver, const struc
 	staged_begin(&a->s, obj);
 	TAILQ_INSERT_TAIL(&forwarding.attachments, a, link);
 	forwarding.txn->ports = true;
-	if (set_addresses(a->port, addresses_of(a, obj)) < 0 || stage_addresses(a, &params->pod_mac) < 0)
+	if (set_addresses(a->port, addresses_of(a, obj)) < 0 || stage_addresses(a, &params->pod_mac) < 0 ||
+		(!host && stage_limits(a, &obj->pod) < 0))
 		return error_set(err, ENOMEM, "", "port %s: out of memory or all adjacencies are in use", params->name);
 	if (out != NULL)
 		*out = a;
@@ -353,7 +390,7 @@ static int change_pod(struct attachment *a, const struct change *change, struct 
 	ret = configure(a, &params, err);
 	if (ret < 0)
 		return ret;
-	if (stage_addresses(a, &params.pod_mac) < 0)
+	if (stage_addresses(a, &params.pod_mac) < 0 || stage_limits(a, &change->after->pod) < 0)
 		return error_set(err, ENOMEM, "", "pod %s: out of memory or all adjacencies are in use", pod->name);
 	return 0;
 }
@@ -430,6 +467,7 @@ void attachments_commit(void)
 			atomic_store_explicit(&a->port->forwarding, false, memory_order_release);
 			continue;
 		}
+		commit_limits(a);
 		list = addresses_of(a, a->s.next);
 		for (size_t i = 0; i < a->n_planned; i++) {
 			if (!ip_addr_equal(&a->planned[i]->address, &list->items[i]))
@@ -508,6 +546,7 @@ void attachments_abort(void)
 		bool changed = a->s.staged && a->s.obj != NULL && a->s.next != NULL;
 
 		next = TAILQ_NEXT(a, link);
+		abort_limits(a);
 		if (a->s.staged) {
 			release_but(a->planned, a->n_planned, a->neighbours, a->n_neighbours);
 			free(a->planned);
@@ -545,13 +584,15 @@ void attachments_tick(uint64_t now_ms)
 		if (a->port->ops->tick != NULL)
 			a->port->ops->tick(a->port);
 		renewed = renewed || a->port->renewed;
-		a->port->renewed = false;
 		up = atomic_load_explicit(&a->port->link_up, memory_order_relaxed);
 		/* Somebody else may be at the other end now. */
 		for (size_t i = 0; up && !a->was_up && i < a->n_neighbours; i++)
 			neighbour_restart(a->neighbours[i], now_ms);
 		a->was_up = up;
 	}
-	if (renewed)
-		forwarding_poll();
+	if (!renewed)
+		return;
+	forwarding_poll();
+	TAILQ_FOREACH(a, &forwarding.attachments, link)
+		a->port->renewed = false;
 }

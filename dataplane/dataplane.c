@@ -6,6 +6,9 @@
 #include "config/log.h"
 #include "dataplane/forwarding.h"
 #include "dataplane/loop.h"
+#include "dataplane/memory.h"
+#include "dataplane/placement.h"
+#include "dataplane/polling.h"
 
 #include <errno.h>
 #include <numa.h>
@@ -29,14 +32,12 @@
 static struct {
 	unsigned n_workers;
 	struct worker *workers[RCU_WORKERS_MAX];
-	struct rx_list *empty;
 	struct rte_mempool *pool, *large_pool;
 	struct flow_table *flows;
 	struct fragment_table *fragments;
 	int socket_id;
 	bool hugepages, halted;
 	cpu_set_t allowed; /* at the start of the process, before EAL pinned anything */
-	uint64_t list_serial;
 	struct {
 		uint64_t busy, total;
 		double share;
@@ -123,13 +124,21 @@ static int eal_start(const struct node *node, struct error *err)
 	return 0;
 }
 
+/** On the workers' NUMA node; where EAL has no memory there, anywhere. */
+static struct rte_mempool *pool_create(const char *name, unsigned count, unsigned cache, uint16_t room)
+{
+	struct rte_mempool *pool = rte_pktmbuf_pool_create(name, count, cache, 0, room, dp.socket_id);
+
+	return pool != NULL || dp.socket_id == SOCKET_ID_ANY
+		? pool : rte_pktmbuf_pool_create(name, count, cache, 0, room, SOCKET_ID_ANY);
+}
+
 static int pools_create(const struct node *node, struct error *err)
 {
 	unsigned large = RTE_MAX(node->buffers / 32, 512u);
 
-	dp.pool = rte_pktmbuf_pool_create("packets", node->buffers, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, dp.socket_id);
-	dp.large_pool = rte_pktmbuf_pool_create("large", large, 32, 0, LARGE_BUFFER_ROOM + RTE_PKTMBUF_HEADROOM,
-		dp.socket_id);
+	dp.pool = pool_create("packets", node->buffers, 256, RTE_MBUF_DEFAULT_BUF_SIZE);
+	dp.large_pool = pool_create("large", large, 32, LARGE_BUFFER_ROOM + RTE_PKTMBUF_HEADROOM);
 	if (dp.pool == NULL || dp.large_pool == NULL)
 		return error_set(err, ENOMEM, "node/buffers",
 			"node: %u packet buffers do not fit memory_mb = %u: raise memory_mb or lower buffers",
@@ -149,64 +158,37 @@ static void wake(unsigned id)
 		return; /* only EAGAIN: already awake */
 }
 
-static struct rx_list *rx_list_new(size_t queues)
+/** NUMA node of a CPU, -1 = unknown. */
+static int node_of_cpu(int cpu)
 {
-	struct rx_list *list = calloc(1, sizeof(*list) + queues * sizeof(list->queues[0]));
-
-	if (list == NULL)
-		abort();
-	list->serial = ++dp.list_serial;
-	list->wakeable = true;
-	return list;
+	return cpu >= 0 && numa_available() >= 0 ? numa_node_of_cpu(cpu) : -1;
 }
 
-/** Spread every queue of every port over the workers; queue q of a port goes to worker (port + q) mod n. */
-static void poll_ports(struct port *const *ports_list, size_t count)
+static void worker_free(struct worker *w)
 {
-	for (unsigned id = 0; id < dp.n_workers; id++) {
-		struct rx_list *list, *old;
-		size_t queues = 0;
-
-		for (size_t i = 0; i < count; i++)
-			queues += ports_list[i]->n_rxq;
-		list = rx_list_new(queues);
-		for (size_t i = 0; i < count; i++) {
-			struct port *port = ports_list[i];
-
-			for (uint16_t q = 0; q < port->n_rxq; q++) {
-				struct rx_queue *rxq = &list->queues[list->count];
-
-				if ((port->id + q) % dp.n_workers != id)
-					continue;
-				*rxq = (struct rx_queue){ port, q,
-					port->ops->rx_fd != NULL ? port->ops->rx_fd(port, q) : -1 };
-				list->wakeable = list->wakeable && rxq->fd >= 0;
-				list->count++;
-			}
-		}
-		old = rcu_publish(&dp.workers[id]->rx_list, list);
-		rcu_retire(old, free);
-		wake(id);
-	}
+	reassembly_free(w->reassembly);
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
+	if (w->epoll_fd >= 0)
+		close(w->epoll_fd);
+	table_memory_unmap(w->tx, PORT_MAX * sizeof(*w->tx));
+	table_memory_unmap(w, sizeof(*w));
 }
 
 static int worker_create(unsigned id, int cpu, struct error *err)
 {
-	struct worker *w = aligned_alloc(RTE_CACHE_LINE_SIZE,
-		RTE_ALIGN_CEIL(sizeof(struct worker), RTE_CACHE_LINE_SIZE));
+	const int node = node_of_cpu(cpu);
+	struct worker *w = table_memory_map(sizeof(*w), node);
 	struct flow_stats stats;
 
 	if (w == NULL)
 		return error_set(err, ENOMEM, "", "out of memory for worker %u", id);
-	memset(w, 0, sizeof(*w));
-	w->tx = calloc(PORT_MAX, sizeof(*w->tx));
-	w->reassembly = reassembly_new(REASSEMBLY_PACKETS, dp.socket_id);
+	w->tx = table_memory_map(PORT_MAX * sizeof(*w->tx), node);
+	w->reassembly = reassembly_new(REASSEMBLY_PACKETS, node);
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (w->tx == NULL || w->reassembly == NULL || w->wake_fd < 0 || w->epoll_fd < 0) {
-		free(w->tx);
-		reassembly_free(w->reassembly);
-		free(w);
+	if (w->tx == NULL || w->reassembly == NULL || w->wake_fd < 0 || w->epoll_fd < 0 || poll_init(w) < 0) {
+		worker_free(w);
 		return error_set(err, ENOMEM, "", "out of memory for worker %u", id);
 	}
 	flow_table_stats(dp.flows, &stats);
@@ -219,19 +201,22 @@ static int worker_create(unsigned id, int cpu, struct error *err)
 	w->tsc_per_ms = rte_get_tsc_hz() / 1000;
 	w->expire_budget = (uint32_t)((stats.capacity4 + stats.capacity6) / FLOWS_PER_BUCKET / dp.n_workers /
 				EXPIRE_PERIOD_MS) + 1;
-	atomic_store(&w->rx_list, rx_list_new(0));
 	dp.workers[id] = w;
 	return 0;
 }
 
-static void worker_destroy(struct worker *w)
+/** The CPU of a worker: as configured, or the last one allowed. */
+static int worker_cpu(const struct node *node, unsigned id)
 {
-	free(rcu_own(&w->rx_list));
-	reassembly_free(w->reassembly);
-	close(w->wake_fd);
-	close(w->epoll_fd);
-	free(w->tx);
-	free(w);
+	int cpu = -1;
+
+	if (node->worker_cpus.count > 0)
+		return (int)node->worker_cpus.items[id];
+	for (int c = 0; c < CPU_SETSIZE; c++) {
+		if (CPU_ISSET((size_t)c, &dp.allowed))
+			cpu = c;
+	}
+	return cpu;
 }
 
 static int workers_start(const struct node *node, struct error *err)
@@ -239,16 +224,8 @@ static int workers_start(const struct node *node, struct error *err)
 	int ret;
 
 	for (unsigned id = 0; id < dp.n_workers; id++) {
-		int cpu = -1;
+		const int cpu = worker_cpu(node, id);
 
-		if (node->worker_cpus.count > 0) {
-			cpu = (int)node->worker_cpus.items[id];
-		} else {
-			for (int c = 0; c < CPU_SETSIZE; c++) {
-				if (CPU_ISSET((size_t)c, &dp.allowed))
-					cpu = c;
-			}
-		}
 		if (cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET((size_t)cpu, &dp.allowed))
 			return error_set(err, EINVAL, "node/worker_cpus",
 				"node: worker_cpus names CPU %d, which this process may not use", cpu);
@@ -256,6 +233,7 @@ static int workers_start(const struct node *node, struct error *err)
 		if (ret < 0)
 			return ret;
 	}
+	placement_init(&(struct placement_conf){ dp.n_workers, dp.workers, wake });
 	for (unsigned id = 0; id < dp.n_workers; id++) {
 		struct worker *w = dp.workers[id];
 		char name[32]; /* "worker-15": pthread_setname_np takes 15 bytes */
@@ -282,7 +260,7 @@ int dataplane_start(const struct node *node, const struct tunnel_ops *const *typ
 		.entries6 = node->flows6,
 		.timeout_ms = node->flow_timeout_s * 1000u,
 		.negative_timeout_ms = NEGATIVE_TIMEOUT_MS };
-	struct forwarding_conf forwarding = { .tunnel_types = types, .poll_ports = poll_ports };
+	struct forwarding_conf forwarding = { .tunnel_types = types, .poll_ports = placement_ports };
 	int ret;
 
 	dp.n_workers = node->worker_cpus.count > 0 ? (unsigned)node->worker_cpus.count : 1;
@@ -292,7 +270,7 @@ int dataplane_start(const struct node *node, const struct tunnel_ops *const *typ
 	ret = eal_start(node, err);
 	if (ret < 0)
 		return ret;
-	dp.socket_id = numa_available() >= 0 ? numa_node_of_cpu(sched_getcpu()) : -1;
+	dp.socket_id = node_of_cpu(worker_cpu(node, 0));
 	ret = pools_create(node, err);
 	if (ret < 0)
 		return ret;
@@ -347,8 +325,9 @@ void dataplane_halt(bool successor)
 void dataplane_stop(void)
 {
 	dataplane_halt(false);
+	placement_fini();
 	for (unsigned id = 0; id < dp.n_workers && dp.workers[id] != NULL; id++) {
-		worker_destroy(dp.workers[id]);
+		worker_free(dp.workers[id]);
 		dp.workers[id] = NULL;
 	}
 	fragment_table_free(dp.fragments);
@@ -401,11 +380,18 @@ bool dataplane_worker(unsigned id, struct worker_info *info)
 	}
 	*info = (struct worker_info){ .id = id,
 		.cpu = w->cpu,
+		.numa_node = placement_node(id),
 		.busy = dp.load[id].share,
 		.packets = counter_read(&c->received),
 		.sleeps = counter_read(&w->sleeps),
 		.queues = rcu_own(&w->rx_list)->count };
 	return true;
+}
+
+void dataplane_tick(void)
+{
+	if (!dp.halted)
+		placement_tick();
 }
 
 struct flow_table *dataplane_flows(void)

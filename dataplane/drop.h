@@ -60,6 +60,8 @@
 	X(tunnel_no_endpoint, "the peer has no usable tunnel: no local underlay address or no route to it") \
 	X(policy_denied, "a policy denies it")                                                     \
 	X(flow_setup_limited, "the port sets up new flows faster than its share")                  \
+	X(egress_rate_limited, "the pod sends faster than its egress limit")                       \
+	X(ingress_rate_limited, "the pod is sent packets faster than its ingress limit")           \
 	X(icmp_rate_limited, "ICMP messages are generated faster than icmp_rate")                  \
 	X(no_local_listener, "it is for this node and there is no host port to take it")           \
 	X(port_down, "the output port is down or gone")                                            \

@@ -66,6 +66,8 @@ struct attachment {
 	struct port *port;
 	struct neighbour **neighbours, **planned; /* one an address, in the order of the object's */
 	size_t n_neighbours, n_planned;
+	struct port_limits *limits;  /* to publish at the commit, when limits_change */
+	bool limits_change;
 };
 TAILQ_HEAD(attachment_list, attachment);
 

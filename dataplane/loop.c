@@ -2,21 +2,13 @@
 /** The loop of a worker thread: poll, run the stages, send, report quiescence, and sleep when there is nothing to do. */
 #include "dataplane/loop.h"
 
-#include "dataplane/burst.h"
 #include "dataplane/generation.h"
-#include "dataplane/port.h"
+#include "dataplane/polling.h"
 
-#include <errno.h>
 #include <sched.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 #define SPIN_US          100  /* polls this long after the last packet before it sleeps */
-#define SLEEP_BLIND_US   120  /* longest sleep when a queue cannot wake us: bounds the delay of a packet after idle */
-#define SLEEP_WAKEABLE_MS 10  /* longest sleep when every queue can: bounds the delay of timers */
-#define EXPIRE_PERIOD_MS 5000 /* the whole flow table is looked at once in this time */
 
 static void fragments_expire(struct worker *w)
 {
@@ -56,88 +48,6 @@ static void worker_tick(struct worker *w, uint64_t tsc)
 		fragments_expire(w);
 }
 
-static uint16_t poll_all(struct worker *w, const struct rx_list *list)
-{
-	uint32_t total = 0;
-
-	for (uint16_t i = 0; i < list->count; i++) {
-		struct port *port = list->queues[i].port;
-		uint16_t n = port->ops->rx_burst(port, list->queues[i].queue, w->pkts, VECTOR_SIZE);
-
-		if (n == 0)
-			continue;
-		/* Fresh for each burst, so that a commit is seen at once. Epoch first: see generation.h. */
-		w->epoch = generation_epoch();
-		w->tables = rcu_read(&tables);
-		worker_burst(w, port, n);
-		worker_flush(w);
-		total += n;
-	}
-	return (uint16_t)RTE_MIN(total, UINT16_MAX);
-}
-
-static void watch_queues(struct worker *w, const struct rx_list *list)
-{
-	struct epoll_event ev = { .events = EPOLLIN };
-
-	/* A new epoll instance is simpler than tracking which descriptors of the old list are still open. */
-	close(w->epoll_fd);
-	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	ev.data.fd = w->wake_fd;
-	epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->wake_fd, &ev);
-	for (uint16_t i = 0; i < list->count; i++) {
-		ev.data.fd = list->queues[i].fd;
-		if (ev.data.fd >= 0)
-			epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, ev.data.fd, &ev);
-	}
-	w->epoll_serial = list->serial;
-}
-
-static void worker_sleep(struct worker *w, const struct rx_list *list)
-{
-	struct timespec timeout = { .tv_nsec = list->wakeable ? SLEEP_WAKEABLE_MS * 1000000L
-							       : SLEEP_BLIND_US * 1000L };
-	struct epoll_event events[8];
-	bool waiting = false;
-	int n;
-
-	/* The list may be retired once we are offline: the epoll set is brought up to date before. */
-	if (w->epoll_serial != list->serial)
-		watch_queues(w, list);
-	for (uint16_t i = 0; i < list->count; i++) {
-		struct port *port = list->queues[i].port;
-
-		if (port->ops->rx_arm != NULL && !port->ops->rx_arm(port, list->queues[i].queue, true))
-			waiting = true;
-	}
-	atomic_store_explicit(&w->sleeping, true, memory_order_relaxed);
-	/* Pairs with wake(): sleeping first, then the look at the ring; there ring first, then the look at sleeping. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (!waiting && !inject_waiting(w->id) && !atomic_load_explicit(&w->stop, memory_order_acquire) &&
-		atomic_load_explicit(&w->rx_list, memory_order_acquire) == list) {
-		counter_add(&w->sleeps, 1);
-		rcu_offline(w->id);
-		n = epoll_pwait2(w->epoll_fd, events, RTE_DIM(events), &timeout, NULL);
-		rcu_online(w->id);
-		for (int i = 0; i < n; i++) {
-			uint64_t count;
-
-			if (events[i].data.fd == w->wake_fd && read(w->wake_fd, &count, sizeof(count)) < 0)
-				continue;
-		}
-	}
-	atomic_store_explicit(&w->sleeping, false, memory_order_relaxed);
-	/* Still the same list? Then its ports are alive: they are closed only after we were online without it. */
-	if (atomic_load_explicit(&w->rx_list, memory_order_acquire) != list)
-		return;
-	for (uint16_t i = 0; i < list->count; i++) {
-		struct port *port = list->queues[i].port;
-
-		if (port->ops->rx_arm != NULL)
-			port->ops->rx_arm(port, list->queues[i].queue, false);
-	}
-}
-
 static void pin(int cpu)
 {
 	cpu_set_t set;
@@ -167,16 +77,16 @@ void *worker_main(void *arg)
 	w->next_ms_tsc = tsc + w->tsc_per_ms;
 	w->last_busy_tsc = tsc;
 	while (!atomic_load_explicit(&w->stop, memory_order_acquire)) {
-		const struct rx_list *list;
+		struct rx_list *list;
 		bool busy;
 
 		before = tsc;
 		rcu_quiescent(w->id);
-		list = rcu_read(&w->rx_list);
+		list = poll_list(w);
 		w->epoch = generation_epoch();
 		w->tables = rcu_read(&tables);
 		w->observer = atomic_load_explicit(&observer, memory_order_acquire);
-		busy = poll_all(w, list) > 0;
+		busy = poll_round(w, list) > 0;
 		if (inject_waiting(w->id)) {
 			slow_injected(w);
 			worker_flush(w);
@@ -191,7 +101,7 @@ void *worker_main(void *arg)
 			counter_add(&w->counters->cycles_busy, tsc - before);
 			w->last_busy_tsc = tsc;
 		} else if (tsc - w->last_busy_tsc > spin && !w->tables->settings.low_latency) {
-			worker_sleep(w, list);
+			poll_sleep(w, list);
 			tsc = rte_rdtsc();
 		}
 		counter_add(&w->counters->cycles_total, tsc - before);

@@ -2,6 +2,7 @@
 #include "dataplane/port.h"
 
 #include "dataplane/counters.h"
+#include "dataplane/limit.h"
 #include "dataplane/rcu.h"
 
 #include <assert.h>
@@ -55,6 +56,25 @@ static bool closing(const char *name)
 	return false;
 }
 
+static int rx_new(struct port *port, uint16_t id)
+{
+	size_t size;
+
+	assert(port->n_rxq > 0 && port->n_rxq <= PORT_QUEUE_MAX && port->n_txq > 0 &&
+		port->n_txq <= PORT_QUEUE_MAX);
+	size = port->n_rxq * sizeof(port->rx[0]);
+	port->rx = aligned_alloc(_Alignof(struct port_rx), size);
+	if (port->rx == NULL)
+		return -ENOMEM;
+	memset(port->rx, 0, size);
+	for (uint16_t q = 0; q < port->n_rxq; q++) {
+		port->rx[q].id = id;
+		port->rx[q].queue = q;
+		port->rx[q].worker = PORT_NONE;
+	}
+	return 0;
+}
+
 int port_open(const char *driver, const struct port_params *params, unsigned n_workers,
 	struct port **out, struct error *err)
 {
@@ -83,11 +103,15 @@ int port_open(const char *driver, const struct port_params *params, unsigned n_w
 	ret = ops->open(params, &port, err);
 	if (ret < 0)
 		return ret;
-	assert(port->n_rxq > 0 && port->n_rxq <= PORT_QUEUE_MAX && port->n_txq > 0 &&
-		port->n_txq <= PORT_QUEUE_MAX);
+	ret = rx_new(port, id);
+	if (ret < 0) {
+		ops->close(port);
+		return error_set(err, -ret, NULL, "port %s: out of memory", params->name);
+	}
 	port->id = id;
 	port->role = (uint8_t)params->role;
 	port->tx_shared = port->n_txq < n_workers;
+	port->pinned = PORT_NONE;
 	for (unsigned q = 0; q < PORT_QUEUE_MAX; q++)
 		rte_spinlock_init(&port->tx_lock[q]);
 	counters_clear_port(id);
@@ -102,9 +126,13 @@ static void port_release(void *obj)
 {
 	struct port *port = obj;
 
+	struct port_rx *rx = port->rx;
+
 	free(rcu_own(&port->addresses));
+	port_limits_free(rcu_own(&port->limits));
 	taken[port->id] = NULL;
 	port->ops->close(port);
+	free(rx);
 }
 
 void port_close(struct port *port)
@@ -139,6 +167,17 @@ int port_set_addresses(struct port *port, const struct ip_prefix *items, size_t 
 		memcpy(next->items, items, count * sizeof(items[0]));
 	rcu_retire(rcu_publish(&port->addresses, next), free);
 	return 0;
+}
+
+void port_memory(const struct port *port, struct port_memory *memory)
+{
+	*memory = (struct port_memory){ .fixed = port->n_rxq * sizeof(port->rx[0]) };
+	if (rcu_own(&((struct port *)(uintptr_t)port)->limits) != NULL)
+		memory->fixed += sizeof(struct port_limits);
+	/* Each worker's transmit batch and each counter block have a place for it. */
+	memory->fixed += COUNTER_BLOCKS * sizeof(struct port_counters);
+	if (port->ops->memory != NULL)
+		port->ops->memory(port, memory);
 }
 
 uint16_t port_tx(struct port *port, unsigned worker, struct rte_mbuf **pkts, uint16_t n)

@@ -71,6 +71,14 @@ struct port_params {
 };
 
 struct port;
+struct port_limits;
+
+/** What a port costs: bytes, and buffers of the pools at this moment. Control reads what workers write: a snapshot. */
+struct port_memory {
+	size_t fixed;              /* the daemon's, as long as the port exists */
+	size_t rings;              /* shared with the peer, or a device's */
+	uint32_t buffers, large_buffers; /* held for receiving */
+};
 
 struct port_ops {
 	const char *name; /* "ethdev", "tap", "memif" */
@@ -96,6 +104,10 @@ struct port_ops {
 	 * params->gateway) instead of what it has; the rest of params is as it was at opening. NULL = there is no
 	 * interface to configure. On error what it had stays. */
 	int (*configure)(struct port *port, const struct port_params *params, struct error *err);
+	/** NUMA node of the device behind the port, -1 = it is near none. NULL = there is no device. */
+	int (*numa_node)(const struct port *port);
+	/** Add what this driver's part of the port holds. NULL = only what port.c knows. */
+	void (*memory)(const struct port *port, struct port_memory *memory);
 	/** Driver-specific facts for `podlane show ports` (new keys into obj). NULL = none. */
 	void (*describe)(const struct port *port, json_t *obj);
 };
@@ -107,6 +119,28 @@ const struct port_ops *port_driver_find(const char *name);
 
 /** Set once by the control thread: how a driver asks the loop to watch a descriptor. */
 extern void (*port_watch_fd)(struct port *port, int fd, bool on);
+
+/** One rx queue: what its worker remembers of it, and where control has put it. polling.h and placement.h say how both are
+ * used. */
+struct port_rx {
+	/* Writer: the queue's worker; control only between two workers. */
+	uint64_t debt;           /* cycles this queue has had beyond its share */
+	uint64_t last_tsc;       /* when it last had a packet */
+	uint32_t slot;           /* its place in the worker's list */
+	bool cold;               /* not polled each round: the worker's epoll instance tells of packets */
+	bool armed;              /* the peer was asked for a wake-up */
+	/* Writer: the queue's worker. Readers: control. */
+	_Atomic uint64_t packets;
+	_Atomic uint64_t cycles; /* from taking packets until they were sent */
+	/* Control only. */
+	uint16_t worker __rte_cache_aligned; /* which polls it; PORT_NONE = placed nowhere yet */
+	uint16_t target;         /* while it moves: where to */
+	uint16_t id, queue;      /* of the port, for those who have only this */
+	bool moving;             /* no worker has it */
+	uint32_t moves;
+	double load, rate;       /* share of a CPU, packets a second: moving averages */
+	uint64_t seen_packets, seen_cycles;
+} __rte_cache_aligned;
 
 /** Addresses a port answers for or may send from; immutable, replaced as a whole. */
 struct port_addresses {
@@ -124,14 +158,18 @@ struct port {
 	uint8_t offloads;           /* enum port_offload */
 	struct mac_addr mac;        /* our MAC address on it */
 	bool tx_shared;             /* fewer tx queues than workers: take tx_lock */
-	char name[PORT_NAME_MAX];
-	/* Control only. */
-	bool leave;   /* set before port_close when the daemon ends: what others use stays, for the next daemon to take over */
-	bool renewed; /* set by tick: rx_fd has changed, the workers must be told */
 	/* Writer: control. Readers: workers and control. */
 	_Atomic bool link_up;
 	_Atomic bool forwarding;    /* false until its policy and routes are in force: born closed */
+	_Atomic(struct port_limits *) limits; /* NULL = none, which is most: see limit.h */
 	_Atomic(struct port_addresses *) addresses;
+	/* Written before publication, then constant. */
+	struct port_rx *rx;         /* [n_rxq], owned */
+	char name[PORT_NAME_MAX];
+	/* Control only. */
+	uint16_t pinned;            /* worker of all its rx queues; PORT_NONE = placed by load */
+	bool leave;   /* set before port_close when the daemon ends: what others use stays, for the next daemon to take over */
+	bool renewed; /* set by tick: rx_fd has changed, the workers must be told */
 	/* Writers: workers without a tx queue of their own. */
 	rte_spinlock_t tx_lock[PORT_QUEUE_MAX];
 	/* Writers: rx: the queue's worker; tx errors counted in the worker's own counters. */
@@ -152,6 +190,8 @@ int port_open(const char *driver, const struct port_params *params, unsigned n_w
 /** Control: unpublish, and close after a grace period without waiting. No worker may still poll it. */
 void port_close(struct port *port);
 struct port *port_find(const char *name);
+/** Control: what it costs. */
+void port_memory(const struct port *port, struct port_memory *memory);
 /** Control: replace the address list. */
 int port_set_addresses(struct port *port, const struct ip_prefix *items, size_t count);
 /** Worker: send through ops->tx_burst with the right queue, locking when shared. Completes or segments offloads the

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <rte_bus.h>
+#include <rte_dev.h>
 #include <rte_ethdev.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,6 +339,18 @@ static void ethdev_describe(const struct port *port, json_t *obj)
 		json_object_set_new(obj, "speed_mbps", json_integer(link.link_speed));
 }
 
+/** Virtual devices are said to be on the node of whoever made them. */
+static int ethdev_numa_node(const struct port *port)
+{
+	const struct port_ethdev *p = (const struct port_ethdev *)port;
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(p->ethdev, &info) < 0 || info.device == NULL ||
+		strcmp(rte_bus_name(rte_dev_bus(info.device)), "pci") != 0)
+		return -1;
+	return rte_eth_dev_socket_id(p->ethdev);
+}
+
 const struct port_ops port_ethdev_ops = {
 	.name = "ethdev",
 	.open = ethdev_open,
@@ -344,6 +358,7 @@ const struct port_ops port_ethdev_ops = {
 	.rx_burst = ethdev_rx_burst,
 	.tx_burst = ethdev_tx_burst,
 	.rx_fd = ethdev_rx_fd,
+	.numa_node = ethdev_numa_node,
 	.tick = ethdev_tick,
 	.describe = ethdev_describe,
 };

@@ -265,6 +265,20 @@ static void memif_ready(struct port *port, int fd)
 		memif_control_ready(fd);
 }
 
+/** The regions are the client's memory, mapped here as well. No buffer is held: frames are copied when they are taken. */
+static void memif_memory(const struct port *port, struct port_memory *memory)
+{
+	const struct port_memif *p = (const struct port_memif *)port;
+	const struct memif_connection *c = rcu_own(&p->connection);
+
+	memory->fixed += sizeof(*p);
+	if (c == NULL)
+		return;
+	memory->fixed += sizeof(*c);
+	for (unsigned i = 0; i < c->n_regions; i++)
+		memory->rings += c->regions[i].size;
+}
+
 static void memif_describe(const struct port *port, json_t *obj)
 {
 	const struct port_memif *p = (const struct port_memif *)port;
@@ -318,5 +332,6 @@ const struct port_ops port_memif_ops = {
 	.rx_arm = memif_rx_arm,
 	.tick = memif_tick,
 	.control_ready = memif_ready,
+	.memory = memif_memory,
 	.describe = memif_describe,
 };

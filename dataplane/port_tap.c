@@ -521,6 +521,18 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 	return 0;
 }
 
+/** Buffers are held only while the queue is being read, so this is what the worker is at just now. */
+static void tap_memory(const struct port *port, struct port_memory *memory)
+{
+	const struct port_tap *p = (const struct port_tap *)port;
+
+	memory->fixed += sizeof(*p);
+	for (uint16_t i = 0; i < p->n_open; i++) {
+		memory->buffers += __atomic_load_n(&p->queues[i].n_small, __ATOMIC_RELAXED);
+		memory->large_buffers += __atomic_load_n(&p->queues[i].n_large, __ATOMIC_RELAXED);
+	}
+}
+
 static void tap_describe(const struct port *port, json_t *obj)
 {
 	const struct port_tap *p = (const struct port_tap *)port;
@@ -541,5 +553,6 @@ const struct port_ops port_tap_ops = {
 	.rx_fd = tap_rx_fd,
 	.rx_arm = tap_rx_arm,
 	.tick = tap_tick,
+	.memory = tap_memory,
 	.describe = tap_describe,
 };

@@ -4,6 +4,7 @@
 
 #include "dataplane/arp_nd.h"
 #include "dataplane/icmp.h"
+#include "dataplane/limit.h"
 #include "dataplane/offload.h"
 #include "dataplane/worker.h"
 
@@ -19,6 +20,35 @@ void worker_drop(struct worker *w, struct rte_mbuf *m, enum drop_reason reason)
 	}
 	counter_drop(w->counters, m->port, reason, 1);
 	rte_pktmbuf_free(m);
+}
+
+uint16_t slow_limit_egress(struct worker *w, const struct port *in, struct port_limits *limits, uint16_t n)
+{
+	uint16_t pass = limit_apply(limits, w->id, LIMIT_EGRESS, rte_rdtsc(), w->pkts, n);
+	uint64_t bytes = 0;
+
+	for (uint16_t i = pass; i < n; i++) {
+		struct rte_mbuf *m = w->pkts[i];
+
+		m->port = in->id;
+		bytes += rte_pktmbuf_pkt_len(m);
+		if (unlikely(w->observer != NULL))
+			observe_rx(w->observer, m, in->id, &pkt_note(m)->trace);
+		worker_drop(w, m, DROP_egress_rate_limited);
+	}
+	counter_add(&w->counters->received, n - pass);
+	counter_add(&w->counters->port[in->id].rx_packets, n - pass);
+	counter_add(&w->counters->port[in->id].rx_bytes, bytes);
+	return pass;
+}
+
+uint16_t slow_limit_ingress(struct worker *w, struct port_limits *limits, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t pass = limit_apply(limits, w->id, LIMIT_INGRESS, rte_rdtsc(), pkts, n);
+
+	for (uint16_t i = pass; i < n; i++)
+		worker_drop(w, pkts[i], DROP_ingress_rate_limited);
+	return pass;
 }
 
 /** Let go of a packet that the control thread takes: its note is written anew, so this is the end of its trace. */

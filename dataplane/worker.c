@@ -258,6 +258,7 @@ void worker_flush_port(struct worker *w, uint16_t id)
 	struct port *port = port_get(id);
 	uint16_t n = (uint16_t)tx->count, sent = 0;
 	bool open = port != NULL && atomic_load_explicit(&port->forwarding, memory_order_acquire);
+	struct port_limits *limits = port != NULL ? rcu_read(&port->limits) : NULL;
 	uint64_t bytes = tx->bytes;
 	uint16_t followed[RTE_DIM(tx->pkts)];
 
@@ -267,6 +268,13 @@ void worker_flush_port(struct worker *w, uint16_t id)
 			w->tx_dirty[i] = w->tx_dirty[w->tx_dirty_count - 1];
 	}
 	w->tx_dirty_count--;
+	/* Before packets are merged: a limit counts them as they came. */
+	if (unlikely(limits != NULL)) {
+		n = slow_limit_ingress(w, limits, tx->pkts, n);
+		bytes = 0;
+		for (uint16_t i = 0; i < n; i++)
+			bytes += rte_pktmbuf_pkt_len(tx->pkts[i]);
+	}
 	/* Not while somebody watches: he asked for packets. */
 	if (n > 1 && open && (port->offloads & (PORT_TX_TSO | PORT_TX_USO)) && w->observer == NULL)
 		n = flush_merged(w, port, tx, n, &bytes);

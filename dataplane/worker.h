@@ -29,6 +29,7 @@ void dataplane_configure(const struct node *node);
 struct worker_info {
 	unsigned id;
 	int cpu;                      /* -1 = not pinned */
+	int numa_node;                /* of the CPU, -1 = unknown */
 	double busy;                  /* share of cycles spent on packets, 0..1, over the last second */
 	uint64_t packets;             /* received since start */
 	uint64_t sleeps;              /* times it went idle */
@@ -36,6 +37,9 @@ struct worker_info {
 };
 unsigned dataplane_worker_count(void);
 bool dataplane_worker(unsigned id, struct worker_info *info);
+
+/** Every 100 ms: measure the load of queues, and move one to another worker if that is worth it (placement.h). */
+void dataplane_tick(void);
 
 struct flow_table *dataplane_flows(void);
 /** Reader id of the control thread for flow_table_each. */

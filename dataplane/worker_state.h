@@ -17,15 +17,17 @@
 #define VECTOR_SIZE 128 /* packets taken from one queue at a time; see perf/RESULTS.md for others */
 #define TX_BATCH    64 /* packets collected for a port before they are sent; burst.c adds a vector to it unasked */
 
-/** What a worker polls. Immutable, replaced by control. */
+/** What a worker polls. Replaced by control, which sets everything but `hot`: that is the worker's. */
 struct rx_list {
-	uint64_t serial; /* tells two lists at one address apart */
-	uint16_t count;
-	bool wakeable; /* every queue has an rx_fd: sleep until one is ready instead of by the clock */
+	uint64_t serial;  /* tells two lists at one address apart */
+	uint32_t count;
+	uint32_t n_hot;
+	uint16_t *hot;    /* indices of the queues that are polled each round; room for all, behind the queues */
 	struct rx_queue {
 		struct port *port;
+		struct port_rx *rx;
 		uint16_t queue;
-		int fd;
+		int fd;   /* -1 = nothing to wait on */
 	} queues[];
 };
 
@@ -82,14 +84,16 @@ struct worker {
 	/* Loop. */
 	int cpu;
 	int wake_fd;               /* eventfd; written by control */
-	int epoll_fd;
+	int epoll_fd;              /* wake_fd and the descriptors of queues */
 	uint64_t next_ms_tsc, tsc_per_ms, last_busy_tsc;
+	uint64_t looked_tsc;       /* when epoll_fd was asked last: polling.c */
+	uint32_t swept_ms;         /* when every queue was polled last */
+	uint64_t list_serial;      /* of the list whose queues are sorted into hot and cold */
 	_Atomic bool sleeping;     /* readers: control, to know whether wake_fd needs a write */
 	_Atomic bool stop;         /* writer: control */
 	_Atomic(struct rx_list *) rx_list; /* writer: control */
 	_Atomic uint64_t sleeps;   /* readers: control */
 	_Atomic uint32_t clock_ms; /* copy of now_ms; readers: control */
-	uint64_t epoll_serial;     /* of the list that epoll_fd watches */
 	_Atomic int state;         /* enum worker_state; readers: control */
 	pthread_t thread;
 	bool borrowed;             /* the thread has been joined: see loop.h */
@@ -147,6 +151,10 @@ void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, stru
 	const struct adjacency *adj);
 /** Packets the control thread sends. */
 void slow_injected(struct worker *w);
+/** Drop those of w->pkts[0..n), just taken from a port, that are beyond what its pod may send. @return how many are left. */
+uint16_t slow_limit_egress(struct worker *w, const struct port *in, struct port_limits *limits, uint16_t n);
+/** Drop those of n packets for a port that are beyond what its pod may receive. @return how many are left. */
+uint16_t slow_limit_ingress(struct worker *w, struct port_limits *limits, struct rte_mbuf **pkts, uint16_t n);
 
 /** Set once, before workers start. */
 void worker_set_tunnels(const struct tunnel_ops *const *types);

@@ -22,6 +22,10 @@ static const struct column port_columns[] = { { "name", "name", NULL }, { "drive
 	{ "state", "state", NULL }, { "link", "link", NULL }, { "mtu", "mtu", NULL },
 	{ "queues", "rx_queues", NULL }, { "rx packets", "rx_packets", NULL }, { "rx", "rx_bytes", "bytes" },
 	{ "tx packets", "tx_packets", NULL }, { "tx", "tx_bytes", "bytes" }, { "drops", "drops", NULL },
+	{ "memory", "memory_bytes", "bytes" }, { NULL, NULL, NULL } };
+static const struct column queue_columns[] = { { "port", "port", NULL }, { "queue", "queue", NULL },
+	{ "worker", "worker", NULL }, { "pinned", "pinned", NULL }, { "load", "load", "percent" },
+	{ "packets/s", "packets_per_second", NULL }, { "packets", "packets", NULL }, { "moves", "moves", NULL },
 	{ NULL, NULL, NULL } };
 static const struct column peer_columns[] = { { "name", "name", NULL }, { "configured", "configured", NULL },
 	{ "used", "used", NULL }, { "up", "up", NULL }, { "local", "local", NULL }, { "remote", "remote", NULL },
@@ -34,7 +38,8 @@ static const struct column neighbour_columns[] = { { "address", "address", NULL 
 	{ "mac", "mac", NULL }, { "state", "state", NULL }, { "held", "held", NULL }, { "age", "age_ms", "ms" },
 	{ NULL, NULL, NULL } };
 static const struct column worker_columns[] = { { "worker", "id", NULL }, { "cpu", "cpu", NULL },
-	{ "busy", "busy", "percent" }, { "packets", "packets", NULL }, { "sleeps", "sleeps", NULL },
+	{ "node", "numa_node", NULL }, { "busy", "busy", "percent" }, { "packets", "packets", NULL },
+	{ "sleeps", "sleeps", NULL },
 	{ "queues", "queues", NULL }, { NULL, NULL, NULL } };
 static const struct column drop_columns[] = { { "reason", "reason", NULL }, { "packets", "packets", NULL },
 	{ "dropped because", "text", NULL }, { NULL, NULL, NULL } };
@@ -56,6 +61,7 @@ static const struct subject {
 	{ "pools", "/v1/pools", NULL, NULL, "no pools" },
 	{ "pods", "/v1/pods", NULL, pod_columns, "no pods" },
 	{ "ports", "/v1/state/ports", "ports", port_columns, "no ports" },
+	{ "queues", "/v1/state/queues", "queues", queue_columns, "no queues" },
 	{ "peers", "/v1/state/peers", "peers", peer_columns, "no peers" },
 	{ "routes", "/v1/state/routes", "routes", NULL, "no routes" },
 	{ "neighbours", "/v1/state/neighbours", "neighbours", neighbour_columns, "no neighbours" },

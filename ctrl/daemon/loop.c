@@ -5,6 +5,7 @@
 #include "dataplane/forwarding.h"
 #include "dataplane/punt.h"
 #include "dataplane/rcu.h"
+#include "dataplane/worker.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -80,6 +81,7 @@ static void on_tick(void *arg)
 	(void)arg;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	forwarding_tick((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+	dataplane_tick();
 	reclaim_soon();
 }
 

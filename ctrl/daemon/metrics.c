@@ -79,13 +79,28 @@ enum port_value {
 	PORT_TX_BYTES,
 	PORT_DROPS,
 	PORT_RX_ERRORS,
-	PORT_LINK_UP
+	PORT_LINK_UP,
+	PORT_FIXED_BYTES,
+	PORT_RING_BYTES,
+	PORT_BUFFERS
 };
+
+static uint64_t port_cost(const struct port *port, enum port_value which)
+{
+	struct port_memory m;
+
+	port_memory(port, &m);
+	if (which == PORT_BUFFERS)
+		return (uint64_t)m.buffers + m.large_buffers;
+	return which == PORT_RING_BYTES ? m.rings : m.fixed;
+}
 
 static uint64_t port_value(const struct port *port, enum port_value which)
 {
 	struct port_totals t;
 
+	if (which >= PORT_FIXED_BYTES)
+		return port_cost(port, which);
 	counters_sum_port(port->id, &t);
 	switch (which) {
 	case PORT_RX_PACKETS:
@@ -102,8 +117,9 @@ static uint64_t port_value(const struct port *port, enum port_value which)
 		return counter_read(&port->rx_errors);
 	case PORT_LINK_UP:
 		return atomic_load_explicit(&port->link_up, memory_order_relaxed);
+	default:
+		return 0;
 	}
-	return 0;
 }
 
 static void port_counters(struct evbuffer *out)
@@ -122,6 +138,12 @@ static void port_counters(struct evbuffer *out)
 		{ "port_rx_errors_total", "counter", "Frames a driver could not hand over.",
 			PORT_RX_ERRORS },
 		{ "port_link_up", "gauge", "1 when the link is up.", PORT_LINK_UP },
+		{ "port_memory_bytes", "gauge", "Memory of the daemon that a port takes.",
+			PORT_FIXED_BYTES },
+		{ "port_ring_bytes", "gauge", "Memory that a port shares with its peer.",
+			PORT_RING_BYTES },
+		{ "port_buffers_held", "gauge", "Packet buffers a port holds for receiving.",
+			PORT_BUFFERS },
 	};
 
 	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {

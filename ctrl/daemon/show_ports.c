@@ -3,6 +3,7 @@
 
 #include "ctrl/daemon/api.h"
 #include "dataplane/counters.h"
+#include "dataplane/limit.h"
 #include "dataplane/port.h"
 #include "dataplane/rcu.h"
 
@@ -45,9 +46,43 @@ static json_t *addresses_json(const struct port *port)
 	return list;
 }
 
+static json_t *memory_json(const struct port *port, json_int_t *bytes)
+{
+	struct port_memory m;
+
+	port_memory(port, &m);
+	*bytes = (json_int_t)(m.fixed + m.rings);
+	return json_pack("{s:I, s:I, s:I, s:I}", "fixed_bytes", (json_int_t)m.fixed, "ring_bytes", (json_int_t)m.rings,
+		"buffers", (json_int_t)m.buffers, "large_buffers", (json_int_t)m.large_buffers);
+}
+
+static json_t *rate_json(uint64_t rate, uint64_t burst)
+{
+	return rate != 0 ? json_pack("{s:I, s:I}", "rate", (json_int_t)rate, "burst", (json_int_t)burst) : json_null();
+}
+
+static json_t *limits_json(const struct port_limits *limits)
+{
+	static const char *const names[LIMIT_DIRECTIONS] = { [LIMIT_EGRESS] = "egress", [LIMIT_INGRESS] = "ingress" };
+	json_t *obj;
+
+	if (limits == NULL)
+		return json_null();
+	obj = json_object();
+	for (size_t d = 0; d < LIMIT_DIRECTIONS; d++) {
+		const struct limit_conf *conf = &limits->conf[d];
+
+		json_object_set_new(obj, names[d],
+			json_pack("{s:o, s:o}", "bits", rate_json(conf->bits_per_second, limit_burst_bits(conf)),
+				"packets", rate_json(conf->packets_per_second, limit_burst_packets(conf))));
+	}
+	return obj;
+}
+
 static json_t *port_json(struct port *port)
 {
 	struct port_totals t;
+	json_int_t bytes;
 	json_t *obj;
 
 	counters_sum_port(port->id, &t);
@@ -66,6 +101,9 @@ static json_t *port_json(struct port *port)
 			"rx_bytes", (json_int_t)t.rx_bytes, "tx_packets", (json_int_t)t.tx_packets,
 			"tx_bytes", (json_int_t)t.tx_bytes, "drops", (json_int_t)t.drops,
 			"rx_errors", (json_int_t)counter_read(&port->rx_errors)));
+	json_object_set_new(obj, "limits", limits_json(rcu_own(&port->limits)));
+	json_object_set_new(obj, "memory", memory_json(port, &bytes));
+	json_object_set_new(obj, "memory_bytes", json_integer(bytes));
 	if (port->ops->describe != NULL)
 		port->ops->describe(port, obj);
 	return obj;
@@ -105,6 +143,32 @@ int show_ports(struct request *req, struct error *err)
 			json_array_append_new(list, port_json(port));
 	}
 	add_failed(list, request_api(req)->engine, only);
+	reply_json(req, 200, list);
+	return 0;
+}
+
+static json_t *queue_json(const struct port *port, const struct port_rx *rx)
+{
+	return json_pack("{s:s, s:i, s:o, s:b, s:f, s:f, s:I, s:i}", "port", port->name, "queue", rx->queue, "worker",
+		rx->worker != PORT_NONE ? json_integer(rx->worker) : json_null(), "pinned", port->pinned != PORT_NONE,
+		"load", rx->load, "packets_per_second", rx->rate, "packets", (json_int_t)counter_read(&rx->packets),
+		"moves", (int)rx->moves);
+}
+
+int show_queues(struct request *req, struct error *err)
+{
+	const char *only = request_query(req, "name");
+	json_t *list = json_array();
+
+	(void)err;
+	for (uint16_t id = 0; id < PORT_MAX; id++) {
+		const struct port *port = port_get(id);
+
+		if (port == NULL || (only != NULL && strcmp(only, port->name) != 0))
+			continue;
+		for (uint16_t q = 0; q < port->n_rxq; q++)
+			json_array_append_new(list, queue_json(port, &port->rx[q]));
+	}
 	reply_json(req, 200, list);
 	return 0;
 }

@@ -446,6 +446,12 @@ static void examples_are_values(void)
 				json_object_set_new(json, "netns", json_string(""));
 				json_object_set_new(json, "socket", json_string("/a"));
 			}
+			if (strstr(field->name, "_burst_") != NULL) { /* of a rate */
+				json_object_set_new(json, "ingress_rate_kbps", json_integer(8));
+				json_object_set_new(json, "ingress_rate_pps", json_integer(1));
+				json_object_set_new(json, "egress_rate_kbps", json_integer(8));
+				json_object_set_new(json, "egress_rate_pps", json_integer(1));
+			}
 			if (strcmp(field->name, "action") == 0)
 				json_object_del(json, "via");
 			ret = object_from_json((enum object_type)type, json, &obj, &err);
