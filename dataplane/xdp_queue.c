@@ -9,11 +9,14 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <xdp/xsk.h>
 
 #define RING_SIZE  2048u /* of each of the four rings, and frames a direction */
 #define RX_BURST   128u
 #define TX_KICKS   80u   /* system calls a burst: a copying kernel sends 32 frames a call */
+#define BUSY_TRIES 50u
+#define BUSY_US	   10000u
 #define FRAME_ROOM 256u  /* XDP_PACKET_HEADROOM, in front of what is received */
 
 struct xdp_queue {
@@ -92,6 +95,16 @@ static int open_socket(struct xdp_queue *q, const struct xdp_queue_params *param
 	return 0;
 }
 
+static void close_socket(struct xdp_queue *q)
+{
+	if (q->socket != NULL)
+		xsk_socket__delete(q->socket);
+	if (q->umem != NULL)
+		xsk_umem__delete(q->umem);
+	q->socket = NULL;
+	q->umem = NULL;
+}
+
 int xdp_queue_open(const struct xdp_queue_params *params, struct xdp_queue **out, struct error *err)
 {
 	struct xdp_queue *q = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*q), RTE_CACHE_LINE_SIZE));
@@ -106,6 +119,12 @@ int xdp_queue_open(const struct xdp_queue_params *params, struct xdp_queue **out
 	ret = open_area(q);
 	if (ret == 0)
 		ret = open_socket(q, params);
+	/* The kernel lets go of a socket that was closed a moment ago (by the daemon before us) in its own time. */
+	for (unsigned i = 0; ret == -EBUSY && i < BUSY_TRIES; i++) {
+		close_socket(q);
+		usleep(BUSY_US);
+		ret = open_socket(q, params);
+	}
 	if (ret < 0) {
 		xdp_queue_close(q);
 		return error_set(err, -ret, NULL, "port %s: no AF_XDP socket on queue %u of %s: %s%s", params->port,
@@ -121,10 +140,7 @@ int xdp_queue_open(const struct xdp_queue_params *params, struct xdp_queue **out
 
 void xdp_queue_close(struct xdp_queue *q)
 {
-	if (q->socket != NULL)
-		xsk_socket__delete(q->socket);
-	if (q->umem != NULL)
-		xsk_umem__delete(q->umem);
+	close_socket(q);
 	if (q->area != NULL)
 		munmap(q->area, q->area_size);
 	free(q);
