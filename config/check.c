@@ -142,7 +142,10 @@ int uplink_check(struct object *obj, struct error *err)
 	case UPLINK_MEMIF:
 		break;
 	}
-	if (uplink->driver != UPLINK_AF_XDP && uplink->addresses.count == 0)
+	if (uplink->kernel_interface[0] != '\0' && uplink->driver != UPLINK_PCI && uplink->driver != UPLINK_ETHDEV)
+		return object_error(obj, err, "kernel_interface",
+			"kernel_interface is for drivers \"pci\" and \"ethdev\", which take the device from the kernel: remove it");
+	if (uplink->driver != UPLINK_AF_XDP && uplink->kernel_interface[0] == '\0' && uplink->addresses.count == 0)
 		return object_error(obj, err, "addresses",
 			"addresses is missing: write this node's addresses on that network, such as "
 			"[ \"192.0.2.1/24\" ]");

@@ -127,8 +127,8 @@ static const struct field uplink_fields[] = {
 		.example = "eth0" },
 	{ AT(uplink, addresses), .kind = FIELD_INTERFACE_ADDRESSES, .max = 16,
 		.doc = "Addresses of this node on that network, with the length of the network's "
-		       "prefix. Needed, but with af_xdp: there empty means what the kernel's "
-		       "interface has, followed as it changes.",
+		       "prefix. Needed, but with af_xdp or kernel_interface: there empty means what "
+		       "the kernel's interface has, followed as it changes.",
 		.example = "192.0.2.1/24" },
 	{ AT(uplink, mac), .kind = FIELD_MAC, .flags = FIELD_OPTIONAL,
 		.doc = "MAC address to use; left out means the device's own.",
@@ -144,6 +144,11 @@ static const struct field uplink_fields[] = {
 		       "generic in the kernel behind it, slower; auto is native where the driver "
 		       "can and generic otherwise.",
 		.example = "generic" },
+	{ AT(uplink, kernel_interface), .kind = FIELD_STRING, .text = TEXT_INTERFACE, .max = 15,
+		.doc = "pci, ethdev: an interface that the kernel gets in exchange for the device. It "
+		       "has the device's MAC address and the uplink's addresses, and everything "
+		       "that is not Podlane's. Empty means none: what is not Podlane's is dropped.",
+		.example = "eth0" },
 	{ AT(uplink, role), .kind = FIELD_ENUM, .names = role_names, .default_text = "server",
 		.doc = "Role of a memif uplink: server listens on the socket, client connects to "
 		       "it.",

@@ -150,6 +150,8 @@ bool uplink_readdress(struct uplink_state *u, const struct ip_prefix *items, siz
 /* uplinks_shared.c */
 /** Take the kernel's addresses at opening. 0 or -ENOMEM. */
 int uplink_shared_open(struct uplink_state *u);
+/** Where the interface is of our making: it gets (or loses) the addresses of one configuration that another has not. */
+void uplink_shared_assign(struct uplink_state *u, const struct uplink *of, const struct uplink *without, bool on);
 /** Follow the kernel's addresses. */
 void uplink_shared_tick(struct uplink_state *u);
 /** What the future needs is steered as well, from here on: at the end of staging. */

@@ -233,6 +233,27 @@ void kernel_link_resolve(struct kernel_link *link, const struct ip_addr *address
 	neighbour_request(link, RTM_GETNEIGH, 0, address, 0, 0, on_event, &l);
 }
 
+int kernel_link_assign(struct kernel_link *link, const struct ip_prefix *address, bool on)
+{
+	bool v4 = address->addr.family == IP_V4;
+	uint16_t size = v4 ? 4 : 16;
+	char buf[256];
+	struct ifaddrmsg *ifa = request_start(link, buf, on ? RTM_NEWADDR : RTM_DELADDR,
+		(uint16_t)(NLM_F_ACK | (on ? NLM_F_CREATE | NLM_F_EXCL : 0)), sizeof(*ifa));
+	int ret;
+
+	ifa->ifa_family = v4 ? AF_INET : AF_INET6;
+	ifa->ifa_prefixlen = address->len;
+	ifa->ifa_index = (unsigned)link->index;
+	ifa->ifa_scope = ip_addr_is_link_local(&address->addr) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	if (on && !v4)
+		ifa->ifa_flags = IFA_F_NODAD;
+	mnl_attr_put((struct nlmsghdr *)(void *)buf, IFA_LOCAL, size, address->addr.bytes);
+	mnl_attr_put((struct nlmsghdr *)(void *)buf, IFA_ADDRESS, size, address->addr.bytes);
+	ret = request_run(link, buf, NULL, NULL);
+	return ret == (on ? -EEXIST : -EADDRNOTAVAIL) ? 0 : ret;
+}
+
 /* --- life ----------------------------------------------------------------------------------------------------- */
 
 static struct mnl_socket *socket_open(unsigned groups, int flags)

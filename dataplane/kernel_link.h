@@ -50,4 +50,8 @@ int kernel_link_refresh(struct kernel_link *link);
 void kernel_link_resolve(struct kernel_link *link, const struct ip_addr *address, bool confirm, neighbour_heard_fn *heard,
 	void *arg);
 
+/** Give it an address (it is used at once, without duplicate detection) or take it away. What is so already is no error.
+ * 0 or -errno. */
+int kernel_link_assign(struct kernel_link *link, const struct ip_prefix *address, bool on);
+
 #endif

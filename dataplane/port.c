@@ -19,6 +19,7 @@ const struct port_ops *const port_drivers[] = {
 	&port_tap_ops,
 	&port_memif_ops,
 	&port_xdp_ops,
+	&port_exchange_ops,
 	NULL,
 };
 

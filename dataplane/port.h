@@ -45,7 +45,7 @@ struct port_params {
 	enum port_role role;
 	const char *device;           /* ethdev: a DPDK device string; af_xdp: an interface */
 	const char *netns;            /* tap: path, or name below /run/netns; NULL = the daemon's own */
-	const char *interface;        /* tap: interface name inside netns */
+	const char *interface;        /* tap: interface name inside netns; exchange: the kernel's */
 	const char *socket;           /* memif: path of the socket to listen on, or to connect to */
 	const char *secret;           /* memif: NULL = none */
 	uint32_t memif_id;
@@ -88,6 +88,8 @@ struct port_shared_ops {
 	/** Have the kernel find a neighbour's MAC address, or (`confirm`) look whether it is still right. It comes back by
 	 * port_neighbour_told, maybe at once. */
 	void (*resolve)(struct port *port, const struct ip_addr *address, bool confirm);
+	/** Give the kernel's interface a configured address, or take it away; 0 or -errno. NULL: it has its own. */
+	int (*assign)(struct port *port, const struct ip_prefix *address, bool on);
 };
 
 struct port_ops {
@@ -120,7 +122,7 @@ struct port_ops {
 	const struct port_shared_ops *shared;
 };
 
-extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops, port_xdp_ops;
+extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops, port_xdp_ops, port_exchange_ops;
 /** NULL-terminated; adding a driver is one more line here. */
 extern const struct port_ops *const port_drivers[];
 const struct port_ops *port_driver_find(const char *name);

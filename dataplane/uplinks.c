@@ -257,6 +257,10 @@ static int open_port(struct uplink_state *u, const char *name, const struct upli
 		break;
 	}
 	params.device = device;
+	if (conf->kernel_interface[0] != '\0') {
+		driver = "exchange";
+		params.interface = conf->kernel_interface;
+	}
 	return port_open(driver, &params, forwarding.conf.n_workers, &u->port, err);
 }
 
@@ -326,6 +330,8 @@ static const char *fixed_field(const struct uplink *a, const struct uplink *b)
 		return "secret";
 	if (a->xdp_mode != b->xdp_mode)
 		return "xdp_mode";
+	if (strcmp(a->kernel_interface, b->kernel_interface) != 0)
+		return "kernel_interface";
 	return a->queues != b->queues ? "queues" : NULL;
 }
 
@@ -402,6 +408,11 @@ void uplinks_commit(void)
 		} else if (u->s.obj != NULL) {
 			/* Without memory for a list this short nothing works any more; the old one stays. */
 			set_addresses(u, &u->s.next->uplink);
+			/* New ones first, so that it never has none; and again, because with the first address of a
+			 * subnet the kernel forgets the others there. */
+			uplink_shared_assign(u, &u->s.next->uplink, NULL, true);
+			uplink_shared_assign(u, &u->s.obj->uplink, &u->s.next->uplink, false);
+			uplink_shared_assign(u, &u->s.next->uplink, NULL, true);
 			u->announcements = ANNOUNCEMENTS;
 			u->announce_ms = forwarding.now_ms;
 		}

@@ -51,6 +51,30 @@ static bool kernel_has(const struct uplink_state *u, const struct ip_addr *addre
 	return false;
 }
 
+static bool listed(const struct prefix_list *list, const struct ip_prefix *prefix)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (ip_prefix_equal(&list->items[i], prefix))
+			return true;
+	}
+	return false;
+}
+
+void uplink_shared_assign(struct uplink_state *u, const struct uplink *of, const struct uplink *without, bool on)
+{
+	const struct port_shared_ops *shared = u->port->ops->shared;
+	char text[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; shared != NULL && shared->assign != NULL && i < of->addresses.count; i++) {
+		const struct ip_prefix *p = &of->addresses.items[i];
+		int ret = without != NULL && listed(&without->addresses, p) ? 0 : shared->assign(u->port, p, on);
+
+		if (ret < 0)
+			LOG_WARNING("the kernel's interface does not take an address uplink=%s address=%s error=\"%s\"",
+				u->port->name, ip_prefix_format(p, text), strerror(-ret));
+	}
+}
+
 int uplink_shared_open(struct uplink_state *u)
 {
 	const struct uplink *conf = &staged_future(&u->s)->uplink;
@@ -59,7 +83,8 @@ int uplink_shared_open(struct uplink_state *u)
 
 	if (u->port->ops->shared == NULL)
 		return 0;
-	for (size_t i = 0; i < conf->addresses.count; i++) {
+	uplink_shared_assign(u, conf, NULL, true);
+	for (size_t i = 0; u->port->ops->shared->assign == NULL && i < conf->addresses.count; i++) {
 		if (!kernel_has(u, &conf->addresses.items[i].addr))
 			LOG_WARNING("the interface does not have the uplink's address, so nobody will find it there: add it, or "
 				    "leave addresses out uplink=%s address=%s", u->port->name,

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lab import BUILD, FlannelNode, Lab, Pod, SharedNode, wait_for
+from lab import BUILD, FlannelNode, Lab, Pod, PodlaneNode, SharedNode, wait_for
 
 BOTH = pytest.mark.parametrize("mode", ["generic", "native"])
 
@@ -132,15 +132,17 @@ def test_node_notices_nothing(mode):
         db = b.pods["db"]
         sessions = [Session(a, b, b.underlay4), Session(b, a, a.underlay6)]
         a.write_conf(peers=[b], pods=[web])
-        for how in ("stop", "kill", "stop"):
+        for how in ("stop", "kill", "upgrade"):
             a.start()
+            if how == "upgrade":
+                a.upgrade()
             assert any(("xdpgeneric" if mode == "generic" else "xdp ") in p for p in program_of(a)), program_of(a)
             web.ping(db.v4)
             web.ping(db.v6)
             for s in sessions:
                 s.progress()
             a.ping(b.underlay4)
-            if how == "stop":
+            if how != "kill":
                 state = uplink(a)
                 assert state["xdp_mode"] == mode
                 assert state["xdp"]["udp_tunnel"] >= 6 and state["xdp"]["passed"] > 100, state["xdp"]
@@ -367,3 +369,62 @@ def test_refusals():
         assert status >= 400 and b'xdp_mode = \"auto\"' in body.replace(b'\\', b''), body
         status, body = a.request("PUT", "/v1/uplinks/mv0", {"name": "mv0", "driver": "af_packet", "device": "mv0"})
         assert status >= 400 and b"addresses" in body, body
+
+
+class ExchangeNode(PodlaneNode):
+    """A node whose NIC is Podlane's (a packet socket on eth0 stands in for it), with an interface in exchange."""
+
+    def __init__(self, *args, addresses=True, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.uplink_driver = "ethdev"
+        self.addressed = addresses
+
+    def write_conf(self, *args, **kwargs):
+        super().write_conf(*args, **kwargs)
+        with open(self.conf) as f:
+            text = f.read()
+        with open(self.conf, "w") as f:
+            f.write(text.replace('device = "eth0";', 'device = "net_af_packet0,iface=eth0"; kernel_interface = "node0";'))
+        return self
+
+    def uplink_fields(self):
+        return super().uplink_fields() if self.addressed else ""
+
+
+def test_exchange():
+    """A NIC that is Podlane's: the kernel has its traffic by an interface with the NIC's MAC address and the uplink's
+    addresses; the same frames come to Podlane as with AF_XDP."""
+    with Lab("exchange") as lab:
+        a = ExchangeNode(lab, "node-a", 1)
+        b = FlannelNode(lab, "node-b", 2)
+        b.add_peer(a)
+        web, db = pod_of(lab, a, "web"), b.add_pod("db")
+        a.write_conf(peers=[b], pods=[web]).start()
+        assert a.sh("cat", "/sys/class/net/node0/address") == a.sh("cat", "/sys/class/net/eth0/address")
+        b.ping(a.underlay4)
+        b.ping(a.underlay6)
+        sessions = [Session(b, a, a.underlay4), Session(a, b, b.underlay6)]
+        for target in db.addresses:
+            web.ping(target)
+            transfer(web, db, target)
+        for target in web.addresses:
+            db.ping(target)
+            transfer(db, web, target)
+        # A large transfer of the kernel's own, beside; and the pod speaks to its node.
+        transfer(b, a, a.underlay4)
+        transfer(a, b, b.underlay6)
+        local = Session(web, a, a.underlay4, 2224)
+        local.progress()
+        local.close()
+        for s in sessions:
+            s.progress()
+            s.close()
+        state = uplink(a)
+        assert state["to_kernel"] > 100 and state["from_kernel"] > 100, state
+        # Addresses change with the configuration.
+        a.patch("uplinks", "eth0", {"addresses": ["192.0.2.55/24", f"{a.underlay6}/64"]})
+        b.ping("192.0.2.55")
+        assert a.underlay4 + "/" not in a.sh("ip", "-o", "addr", "show", "dev", "node0")
+        a.assert_balanced()
+        a.stop()
+        assert "node0" not in a.sh("ip", "link")

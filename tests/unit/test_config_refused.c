@@ -133,6 +133,10 @@ static const struct refusal keys_and_types[] = {
 	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_packet\"; device = \"eth0\"; addresses = [ \"192.0.2.1/24\" ]; "
 		 "xdp_mode = \"native\"; } );\n",
 		2, "uplinks/eth0/xdp_mode", "uplink eth0: xdp_mode is for driver \"af_xdp\" only: remove it" },
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; kernel_interface = \"k0\"; } );\n", 2,
+		"uplinks/eth0/kernel_interface",
+		"uplink eth0: kernel_interface is for drivers \"pci\" and \"ethdev\", which take the device from the kernel: "
+		"remove it" },
 	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; queues = 2; } );\n", 2,
 		"uplinks/eth0/queues",
 		"uplink eth0: af_xdp serves every receive queue of the device: leave queues out, and set their number with "
