@@ -142,6 +142,19 @@ int uplink_check(struct object *obj, struct error *err)
 	case UPLINK_MEMIF:
 		break;
 	}
+	if (uplink->kernel_interface[0] != '\0' && uplink->driver != UPLINK_PCI && uplink->driver != UPLINK_ETHDEV)
+		return object_error(obj, err, "kernel_interface",
+			"kernel_interface is for drivers \"pci\" and \"ethdev\", which take the device from the kernel: remove it");
+	if (uplink->driver != UPLINK_AF_XDP && uplink->kernel_interface[0] == '\0' && uplink->addresses.count == 0)
+		return object_error(obj, err, "addresses",
+			"addresses is missing: write this node's addresses on that network, such as "
+			"[ \"192.0.2.1/24\" ]");
+	if (uplink->driver == UPLINK_AF_XDP && uplink->queues != 0)
+		return object_error(obj, err, "queues",
+			"af_xdp serves every receive queue of the device: leave queues out, and set their "
+			"number with `ethtool -L`");
+	if (uplink->driver != UPLINK_AF_XDP && uplink->xdp_mode != XDP_AUTO)
+		return object_error(obj, err, "xdp_mode", "xdp_mode is for driver \"af_xdp\" only: remove it");
 	if (uplink->mtu < IPV6_MTU_MIN && prefixes_have(&uplink->addresses, IP_V6))
 		return object_error(obj, err, "mtu",
 			"mtu %u is too small for IPv6: write at least %u or remove the IPv6 "

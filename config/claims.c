@@ -251,6 +251,11 @@ static void claim_uplink(struct claims *claims, const struct object *obj, bool a
 {
 	const struct prefix_list *list = &obj->uplink.addresses;
 
+	if (list->count == 0) {
+		claims->kernel_uplinks += add ? 1 : UINT32_MAX;
+		claims->uplink_addresses[0] += add ? 1 : UINT32_MAX;
+		claims->uplink_addresses[1] += add ? 1 : UINT32_MAX;
+	}
 	for (size_t i = 0; i < list->count; i++) {
 		const struct ip_prefix *item = &list->items[i];
 		struct ip_prefix subnet = ip_prefix_canonical(item);

@@ -32,6 +32,7 @@ enum memif_role { MEMIF_SERVER, MEMIF_CLIENT };
 enum pod_mode { POD_ETHERNET, POD_IP };
 enum route_action { ROUTE_FORWARD, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
 enum uplink_driver { UPLINK_ETHDEV, UPLINK_AF_PACKET, UPLINK_AF_XDP, UPLINK_PCI, UPLINK_MEMIF };
+enum xdp_mode { XDP_AUTO, XDP_NATIVE, XDP_GENERIC }; /* AUTO: native where the driver can */
 enum latency_mode { LATENCY_NORMAL, LATENCY_LOW }; /* LOW: workers never sleep */
 enum hugepages_mode { HUGEPAGES_AUTO, HUGEPAGES_OFF, HUGEPAGES_REQUIRED };
 
@@ -81,10 +82,13 @@ struct uplink {
 	char *name;
 	uint32_t driver;                /* enum uplink_driver */
 	char *device;                   /* interface name, PCI address, path of a memif socket, or a DPDK device string */
-	struct prefix_list addresses;   /* of this node on that network, host bits set */
+	struct prefix_list addresses;   /* of this node on that network, host bits set; af_xdp, or with
+	                                 * kernel_interface: [] = the kernel's */
 	struct mac_addr mac;            /* zero = the device's own */
 	uint32_t mtu;                   /* IP bytes; 1500 */
-	uint32_t queues;                /* 0 = one a worker */
+	uint32_t queues;                /* 0 = one a worker; af_xdp: as many as the device has */
+	uint32_t xdp_mode;              /* af_xdp: enum xdp_mode */
+	char *kernel_interface;         /* pci, ethdev: TAP that the kernel gets in exchange; "" = none */
 	uint32_t role;                  /* memif: enum memif_role */
 	uint32_t memif_id;              /* memif: interface id on the socket */
 	uint32_t ring_size;             /* memif: power of two, 1024 */

@@ -8,6 +8,7 @@
 static const char *const hugepages_names[] = { "auto", "off", "required", NULL };
 static const char *const latency_names[] = { "normal", "low", NULL };
 static const char *const log_level_names[] = { "error", "warning", "info", "debug", NULL };
+static const char *const xdp_mode_names[] = { "auto", "native", "generic", NULL };
 static const char *const driver_names[] = { "ethdev", "af_packet", "af_xdp", "pci", "memif", NULL };
 static const char *const encap_names[] = { "auto", "vxlan", "ipip", "direct", "wireguard", NULL };
 static const char *const role_names[] = { "server", "client", NULL };
@@ -118,18 +119,19 @@ static const struct field node_fields[] = {
 static const struct field uplink_fields[] = {
 	NAME_FIELD(uplink, "Name of the uplink, often that of its interface.", "eth0"),
 	{ AT(uplink, driver), .kind = FIELD_ENUM, .flags = FIELD_REQUIRED, .names = driver_names,
-		.doc = "How the device is driven: af_packet and af_xdp share an interface of the "
-		       "kernel, pci takes a NIC whole, memif is shared memory with another process "
-		       "of this machine, ethdev is any DPDK device string.",
+		.doc = "How the device is driven: af_xdp shares an interface with the kernel, which "
+		       "keeps its addresses; af_packet sees everything on one, pci takes a NIC "
+		       "whole, memif is shared memory with another process of this machine, ethdev "
+		       "is any DPDK device string.",
 		.example = "af_packet" },
 	{ AT(uplink, device), .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .min = 1, .max = 255,
 		.doc = "Interface name (af_packet, af_xdp), PCI address (pci), path of a socket "
 		       "(memif) or DPDK device string (ethdev).",
 		.example = "eth0" },
-	{ AT(uplink, addresses), .kind = FIELD_INTERFACE_ADDRESSES, .flags = FIELD_REQUIRED,
-		.min = 1, .max = 16,
+	{ AT(uplink, addresses), .kind = FIELD_INTERFACE_ADDRESSES, .max = 16,
 		.doc = "Addresses of this node on that network, with the length of the network's "
-		       "prefix.",
+		       "prefix. Needed, but with af_xdp or kernel_interface: there empty means what "
+		       "the kernel's interface has, followed as it changes.",
 		.example = "192.0.2.1/24" },
 	{ AT(uplink, mac), .kind = FIELD_MAC, .flags = FIELD_OPTIONAL,
 		.doc = "MAC address to use; left out means the device's own.",
@@ -137,7 +139,19 @@ static const struct field uplink_fields[] = {
 	{ AT(uplink, mtu), .kind = FIELD_UINT, .min = 576, .max = 9600, .default_text = "1500",
 		.doc = "Largest IP packet, bytes; at least 1280 with IPv6.", .example = "9000" },
 	{ AT(uplink, queues), .kind = FIELD_UINT, .max = 16, .default_text = "0",
-		.doc = "Receive and transmit queues; 0 means one a worker.", .example = "2" },
+		.doc = "Receive and transmit queues; 0 means one a worker. Not with af_xdp, which "
+		       "serves every queue the device has: see `ethtool -l`.",
+		.example = "2" },
+	{ AT(uplink, xdp_mode), .kind = FIELD_ENUM, .names = xdp_mode_names, .default_text = "auto",
+		.doc = "af_xdp: where the XDP program runs. native is in the device's driver, "
+		       "generic in the kernel behind it, slower; auto is native where the driver "
+		       "can and generic otherwise.",
+		.example = "generic" },
+	{ AT(uplink, kernel_interface), .kind = FIELD_STRING, .text = TEXT_INTERFACE, .max = 15,
+		.doc = "pci, ethdev: an interface that the kernel gets in exchange for the device. It "
+		       "has the device's MAC address and the uplink's addresses, and everything "
+		       "that is not Podlane's. Empty means none: what is not Podlane's is dropped.",
+		.example = "eth0" },
 	{ AT(uplink, role), .kind = FIELD_ENUM, .names = role_names, .default_text = "server",
 		.doc = "Role of a memif uplink: server listens on the socket, client connects to "
 		       "it.",

@@ -212,6 +212,14 @@ static int refuse_next_hop(const struct check *c, size_t i, const struct route_v
 		text);
 }
 
+/** Subnets of an uplink without addresses here are what the kernel says, later. */
+static bool may_be_kernel_subnet(const struct check *c, const char *uplink)
+{
+	const struct object *named = uplink[0] != '\0' ? changeset_find(c->set, OBJECT_UPLINK, uplink) : NULL;
+
+	return c->claims->kernel_uplinks > 0 && (named == NULL || named->uplink.addresses.count == 0);
+}
+
 static int check_next_hop(const struct check *c, size_t i, const struct route_via *via)
 {
 	struct ip_prefix prefix = { via->address, (uint8_t)ip_family_bits(via->address.family) };
@@ -226,7 +234,8 @@ static int check_next_hop(const struct check *c, size_t i, const struct route_vi
 			(claim->kind >= CLAIM_UPLINK && claim->kind <= CLAIM_GATEWAY))
 			return refuse_next_hop(c, i, via, claim);
 	}
-	return covered(c->claims, &via->address, CLAIM_SUBNET, via->uplink)
+	return covered(c->claims, &via->address, CLAIM_SUBNET, via->uplink) ||
+			       may_be_kernel_subnet(c, via->uplink)
 		       ? 0
 		       : refuse_next_hop(c, i, via, NULL);
 }
@@ -358,7 +367,8 @@ static int visit_next_hop(const struct ip_prefix *at, const struct claim *claim,
 	char text[IP_TEXT_MAX];
 
 	if (claim->kind != CLAIM_NEXT_HOP ||
-		covered(c->claims, &at->addr, CLAIM_SUBNET, claim->uplink))
+		covered(c->claims, &at->addr, CLAIM_SUBNET, claim->uplink) ||
+		may_be_kernel_subnet(c, claim->uplink))
 		return 0;
 	route = search_objects(&search, OBJECT_ROUTE);
 	return object_error(c->obj, c->err, "addresses",

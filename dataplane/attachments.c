@@ -454,6 +454,22 @@ int host_stage(struct error *err)
 	return ret;
 }
 
+uint32_t host_adjacency(uint8_t family)
+{
+	const struct attachment *a;
+
+	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+		struct neighbour *const *list = a->s.staged ? a->planned : a->neighbours;
+		size_t n = a->s.staged ? a->n_planned : a->n_neighbours;
+
+		for (size_t i = 0; a->host && staged_future(&a->s) != NULL && i < n; i++) {
+			if (list[i]->address.family == family)
+				return list[i]->adjacency;
+		}
+	}
+	return 0;
+}
+
 void attachments_commit(void)
 {
 	struct attachment *a;

@@ -2,20 +2,18 @@
 #include "dataplane/ethdev_device.h"
 
 #include "config/log.h"
+#include "dataplane/pci_binding.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
-#include <linux/ethtool.h>
 #include <linux/if_packet.h>
-#include <linux/sockios.h>
+#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -153,75 +151,10 @@ int ethdev_device_parse(
 	return dev->af_packet ? parse_af_packet(params, dev, err) : 0;
 }
 
-/** One request about an interface. @return 0 or -errno. */
-static int interface_ioctl(const char *name, unsigned long request, struct ifreq *ifr)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
-
-	if (fd < 0)
-		return -errno;
-	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", name);
-	ret = ioctl(fd, request, ifr) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-int kernel_interface_flags(const char *name)
-{
-	struct ifreq ifr = { 0 };
-	int ret = interface_ioctl(name, SIOCGIFFLAGS, &ifr);
-
-	return ret < 0 ? ret : (unsigned short)ifr.ifr_flags;
-}
-
-static int ethtool_value(const char *name, uint32_t cmd, uint32_t *data)
-{
-	struct ethtool_value value = { .cmd = cmd, .data = *data };
-	struct ifreq ifr = { .ifr_data = (void *)&value };
-	int ret = interface_ioctl(name, SIOCETHTOOL, &ifr);
-
-	*data = value.data;
-	return ret;
-}
-
-/** A packet socket sees packets after the kernel merged them, and a merged one does not fit a ring
- * slot. */
-static void interface_stop_merging(struct ethdev_device *dev)
-{
-	uint32_t value = 0, off = 0;
-
-	if (ethtool_value(dev->interface, ETHTOOL_GGRO, &value) == 0 && value != 0) {
-		dev->gro_was_on = ethtool_value(dev->interface, ETHTOOL_SGRO, &off) == 0;
-		if (dev->gro_was_on)
-			LOG_INFO("generic receive offload is off while the interface is an uplink "
-				 "interface=%s",
-				dev->interface);
-	}
-	value = 0;
-	if (ethtool_value(dev->interface, ETHTOOL_GFLAGS, &value) == 0 && (value & ETH_FLAG_LRO)) {
-		off = value & ~(uint32_t)ETH_FLAG_LRO;
-		dev->lro_was_on = ethtool_value(dev->interface, ETHTOOL_SFLAGS, &off) == 0;
-	}
-}
-
-static void interface_restore(const struct ethdev_device *dev)
-{
-	uint32_t value = 1;
-
-	if (dev->gro_was_on)
-		ethtool_value(dev->interface, ETHTOOL_SGRO, &value);
-	value = 0;
-	if (dev->lro_was_on && ethtool_value(dev->interface, ETHTOOL_GFLAGS, &value) == 0) {
-		value |= ETH_FLAG_LRO;
-		ethtool_value(dev->interface, ETHTOOL_SFLAGS, &value);
-	}
-}
-
 static int check_interface(
 	const struct ethdev_device *dev, const struct port_params *params, struct error *err)
 {
-	struct ifreq ifr = { 0 };
-	int flags = kernel_interface_flags(dev->interface), fd, ret;
+	int flags = kernel_interface_flags(dev->interface), fd, mtu, ret;
 
 	if (flags == -ENODEV)
 		return error_set(err, ENODEV, NULL,
@@ -238,69 +171,19 @@ static int check_interface(
 			"CAP_NET_RAW and CAP_NET_ADMIN",
 			params->name, dev->interface);
 	close(fd);
-	ret = interface_ioctl(dev->interface, SIOCGIFMTU, &ifr);
-	if (ret == 0 && ifr.ifr_mtu < params->mtu)
+	mtu = kernel_interface_mtu(dev->interface);
+	if (mtu >= 0 && mtu < params->mtu)
 		return error_set(err, EINVAL, NULL,
 			"port %s: interface %s has MTU %d, less than the port's %u: lower the "
 			"uplink's mtu, or "
 			"`ip link set %s mtu %u`",
-			params->name, dev->interface, ifr.ifr_mtu, params->mtu, dev->interface,
+			params->name, dev->interface, mtu, params->mtu, dev->interface,
 			params->mtu);
-	if (flags & IFF_UP)
-		return 0;
-	ifr.ifr_flags = (short)(flags | IFF_UP);
-	ret = interface_ioctl(dev->interface, SIOCSIFFLAGS, &ifr);
+	ret = kernel_interface_up(dev->interface);
 	if (ret < 0)
 		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s",
 			params->name, dev->interface, strerror(-ret));
 	return 0;
-}
-
-/** The kernel driver a PCI device is bound to, "" = none. @return false when there is no such
- * device. */
-static bool pci_kernel_driver(const char *address, char *driver, size_t size)
-{
-	char path[128], link[PATH_MAX];
-	const char *base;
-	ssize_t n;
-
-	driver[0] = '\0';
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", address);
-	if (access(path, F_OK) < 0)
-		return false;
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver", address);
-	n = readlink(path, link, sizeof(link) - 1);
-	if (n <= 0)
-		return true;
-	link[n] = '\0';
-	base = strrchr(link, '/');
-	snprintf(driver, size, "%.63s", base != NULL ? base + 1 : link);
-	return true;
-}
-
-static int check_pci(
-	const struct ethdev_device *dev, const struct port_params *params, struct error *err)
-{
-	/* The second group keeps its kernel driver beside DPDK's. */
-	static const char *const usable[] = { "vfio-pci", "igb_uio", "uio_pci_generic", "mlx5_core",
-		"mlx4_core", "mana" };
-	char driver[64];
-
-	if (!pci_kernel_driver(dev->name, driver, sizeof(driver)))
-		return error_set(err, ENODEV, NULL,
-			"port %s: there is no PCI device %s: see `lspci -D`", params->name,
-			dev->name);
-	for (size_t i = 0; i < RTE_DIM(usable); i++) {
-		if (strcmp(driver, usable[i]) == 0)
-			return 0;
-	}
-	return error_set(err, EBUSY, NULL,
-		"port %s: PCI device %s is %s%s: give it to DPDK with `driverctl set-override %s "
-		"vfio-pci` or "
-		"`dpdk-devbind.py --bind=vfio-pci %s`",
-		params->name, dev->name,
-		driver[0] != '\0' ? "in use by kernel driver " : "bound to no driver", driver,
-		dev->name, dev->name);
 }
 
 static bool find_ethdev(const char *name, uint16_t *ethdev)
@@ -386,7 +269,7 @@ int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *pa
 		dev->attached = ret == 0;
 		return ret;
 	}
-	ret = dev->pci ? check_pci(dev, params, err) : 0;
+	ret = dev->pci ? pci_binding_check("/sys", dev->name, params->name, err) : 0;
 	if (ret < 0)
 		return ret;
 	if (rte_eth_dev_count_total() >= RTE_MAX_ETHPORTS)
@@ -395,15 +278,18 @@ int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *pa
 			"uplink first",
 			params->name, RTE_MAX_ETHPORTS);
 	if (dev->af_packet)
-		interface_stop_merging(dev);
+		kernel_merging_stop(dev->interface, &dev->merging);
 	n_known = dev->af_packet ? packet_sockets(dev->interface, NULL, 0, known) : 0;
 	ret = rte_dev_probe(dev->devargs);
 	if (ret < 0 || !find_ethdev(dev->name, ethdev)) {
-		interface_restore(dev);
+		kernel_merging_restore(dev->interface, &dev->merging);
 		/* Drivers return -1 for anything: no use in passing it on. */
 		return error_set(err, ENODEV, NULL,
-			"port %s: DPDK cannot open %s: see its message in the log", params->name,
-			dev->devargs);
+			"port %s: DPDK cannot open %s: see its message in the log%s", params->name,
+			dev->devargs,
+			dev->pci && rte_eal_has_hugepages() == 0
+				? "; many NICs need hugepages: set vm.nr_hugepages, and hugepages = \"required\""
+				: "");
 	}
 	dev->attached = true;
 	/* DPDK does not tell, and without them an idle worker would have to look again and again. */
@@ -428,6 +314,6 @@ void ethdev_device_release(struct ethdev_device *dev, uint16_t ethdev)
 	if (info.device != NULL && rte_dev_remove(info.device) < 0)
 		LOG_WARNING("device stays attached to DPDK after its port was closed device=%s",
 			dev->name);
-	interface_restore(dev);
+	kernel_merging_restore(dev->interface, &dev->merging);
 	dev->attached = false;
 }

@@ -9,6 +9,7 @@
 #define DATAPLANE_ETHDEV_DEVICE_H
 
 #include "config/error.h"
+#include "dataplane/kernel_ethtool.h"
 #include "dataplane/port.h"
 
 #include <net/if.h>
@@ -23,7 +24,7 @@ struct ethdev_device {
 	bool af_packet;
 	uint32_t frame_size; /* af_packet: bytes of a ring slot */
 	/* What ethdev_device_attach changed and ethdev_device_release puts back. */
-	bool gro_was_on, lro_was_on;
+	struct kernel_merging merging;
 	bool attached;
 	/* af_packet: the socket of each queue, to sleep on. DPDK's; never read or closed here. */
 	uint16_t n_sockets;
@@ -44,9 +45,5 @@ int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *pa
 
 /** Close and remove the ethdev, and undo changes to its kernel interface. It has been stopped. */
 void ethdev_device_release(struct ethdev_device *dev, uint16_t ethdev);
-
-/** Flags of a kernel interface (IFF_UP, IFF_RUNNING...), or -errno when there is no such interface.
- */
-int kernel_interface_flags(const char *name);
 
 #endif

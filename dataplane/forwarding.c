@@ -111,10 +111,11 @@ static void icmp_sources(const struct node *node, struct settings *s)
 	struct uplink_state *u;
 
 	TAILQ_FOREACH_REVERSE(u, &forwarding.uplinks, uplink_list, link) {
-		const struct object *obj = staged_future(&u->s);
+		size_t count;
+		const struct ip_prefix *items = uplink_addresses(u, &count);
 
-		for (size_t i = obj != NULL ? obj->uplink.addresses.count : 0; i-- > 0;) {
-			const struct ip_addr *a = &obj->uplink.addresses.items[i].addr;
+		for (size_t i = count; i-- > 0;) {
+			const struct ip_addr *a = &items[i].addr;
 
 			if (!ip_addr_is_link_local(a))
 				found[a->family == IP_V6] = a;
@@ -135,6 +136,22 @@ static uint16_t host_port_id(void)
 	return PORT_NONE;
 }
 
+/** What of this node is the kernel's, and the way there. */
+static void kernel_addresses(struct settings *s)
+{
+	struct uplink_state *u;
+
+	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+		size_t count;
+		const struct ip_prefix *items = uplink_addresses(u, &count);
+
+		for (size_t i = 0; u->port->ops->shared != NULL && i < count && s->n_kernel < SETTINGS_KERNEL_MAX; i++)
+			s->kernel[s->n_kernel++] = items[i].addr;
+	}
+	s->kernel_adjacency[0] = host_adjacency(IP_V4);
+	s->kernel_adjacency[1] = host_adjacency(IP_V6);
+}
+
 static struct settings make_settings(void)
 {
 	const struct node *node = forwarding_node();
@@ -150,6 +167,7 @@ static struct settings make_settings(void)
 	s.low_latency = node->latency == LATENCY_LOW;
 	s.flow_timeout_ms = node->flow_timeout_s * 1000u;
 	icmp_sources(node, &s);
+	kernel_addresses(&s);
 	return s;
 }
 
@@ -253,6 +271,7 @@ void forwarding_fini(bool successor)
 	last = rcu_publish(&tables, NULL);
 	attachments_fini(successor);
 	uplinks_fini();
+	steer_routes_fini();
 	while ((pool = TAILQ_FIRST(&forwarding.pools)) != NULL) {
 		TAILQ_REMOVE(&forwarding.pools, pool, link);
 		object_unref(pool->s.obj);
@@ -395,6 +414,11 @@ static void configure_neighbours(void)
 	neighbours_configure(&conf);
 }
 
+static bool steering_changes(const struct forwarding_txn *txn)
+{
+	return txn->node || txn->uplinks || txn->host_routes || txn->steering;
+}
+
 int forwarding_prepare(const struct changeset *set, const struct change *changes, size_t count,
 	struct forwarding_txn **out, struct error *err)
 {
@@ -422,6 +446,8 @@ int forwarding_prepare(const struct changeset *set, const struct change *changes
 		ret = host_stage(err);
 	if (ret == 0 && (txn->node || txn->uplinks || txn->peers))
 		ret = peers_tunnel_table(&txn->tunnels, err);
+	if (ret == 0 && steering_changes(txn))
+		ret = uplinks_steer_more(err);
 	if (ret < 0) {
 		forwarding_abort(txn);
 		return ret;
@@ -450,6 +476,9 @@ void forwarding_abort(struct forwarding_txn *txn)
 	peers_abort();
 	attachments_abort();
 	uplinks_abort();
+	steer_routes_end(false);
+	if (steering_changes(txn))
+		uplinks_steer_less();
 	tunnel_table_free(txn->tunnels);
 	free(txn->tables);
 	txn_free(txn);
@@ -481,6 +510,9 @@ void forwarding_commit(struct forwarding_txn *txn)
 	peers_finish();
 	attachments_finish();
 	uplinks_finish();
+	steer_routes_end(true);
+	if (steering_changes(txn))
+		uplinks_steer_less();
 	generation_commit(); /* of the zones those bumped, before any new port opens */
 	forwarding.token = rte_rcu_qsbr_start(rcu_domain);
 	txn_free(txn);

@@ -3,6 +3,7 @@
  *
  *   forwarding.c         transactions, publication, punted packets, timers
  *   uplinks.c            uplinks: ports, own addresses, connected subnets
+ *   uplinks_shared.c     uplinks shared with the kernel: its addresses, what is steered to us
  *   attachments.c        pods and the host port: ports, addresses, their neighbours
  *   peers.h              peers: tunnel endpoints and their adjacencies
  *   routes.c             route objects and the references their values hold
@@ -19,6 +20,7 @@
 #include "dataplane/paths.h"
 #include "dataplane/peers.h"
 #include "dataplane/rib.h"
+#include "dataplane/steering.h"
 
 #include <sys/queue.h>
 
@@ -44,7 +46,9 @@ struct uplink_state {
 	TAILQ_ENTRY(uplink_state) link;
 	struct port *port;
 	uint32_t glean;              /* adjacency of its connected subnets */
-	struct ip_addr link_local;   /* derived from the MAC address; IP_NONE when one is configured */
+	struct ip_addr link_local;   /* derived from the MAC address; IP_NONE when one is configured or the kernel's */
+	struct prefix_list kernel;   /* shared uplinks without configured addresses: the kernel's, as in the tables */
+	struct steering steered;     /* shared uplinks: what the driver was told to take */
 	bool was_up;
 	uint8_t announcements;       /* still to send */
 	uint64_t announce_ms;
@@ -83,6 +87,7 @@ struct forwarding_txn {
 	bool node, uplinks, peers;   /* some of these are staged */
 	bool host_routes;            /* pools or peers are */
 	bool ports;                  /* the list of ports will change */
+	bool steering;               /* what shared uplinks take will change */
 };
 
 struct forwarding {
@@ -139,6 +144,27 @@ struct ip_addr uplink_source(uint16_t port, const struct ip_addr *towards);
 /** The smallest MTU of the future's uplinks; 1500 without. */
 uint16_t uplinks_mtu(void);
 
+/** Its addresses on that network, host bits kept: configured ones, or the kernel's; of the future. */
+const struct ip_prefix *uplink_addresses(const struct uplink_state *u, size_t *count);
+/** The RIB and the port follow other addresses, by a transaction of their own. False = not now, try again. */
+bool uplink_readdress(struct uplink_state *u, const struct ip_prefix *items, size_t count);
+
+/* uplinks_shared.c */
+/** Take the kernel's addresses at opening. 0 or -ENOMEM. */
+int uplink_shared_open(struct uplink_state *u);
+/** Where the interface is of our making: it gets (or loses) the addresses of one configuration that another has not. */
+void uplink_shared_assign(struct uplink_state *u, const struct uplink *of, const struct uplink *without, bool on);
+/** Follow the kernel's addresses. */
+void uplink_shared_tick(struct uplink_state *u);
+/** What the future needs is steered as well, from here on: at the end of staging. */
+int uplinks_steer_more(struct error *err);
+/** What the present does not need is not steered any more: after publication, or an abort. */
+void uplinks_steer_less(void);
+/** A route through a pod. 0 or -ENOMEM. */
+int steer_route_stage(const struct change *change);
+void steer_routes_end(bool commit);
+void steer_routes_fini(void);
+
 /* attachments.c */
 int pod_stage(const struct change *change, struct error *err);
 /** After everything else is staged: the host port, whose routes come from pools and peers. */
@@ -151,6 +177,8 @@ void attachments_tick(uint64_t now_ms);
 /** The next hop of routes via a pod, in the future: its first address of a family. */
 struct neighbour *pod_next_hop(const char *name, uint8_t family);
 bool attachment_any(void);
+/** The adjacency of the host port's first address of a family there will be; 0 = none. */
+uint32_t host_adjacency(uint8_t family);
 struct attachment *pod_find(const char *name);
 
 /* routes.c */

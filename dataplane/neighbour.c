@@ -18,6 +18,7 @@ int neighbours_init(const struct neighbour_conf *conf)
 {
 	memset(&table, 0, sizeof(table));
 	table.conf = *conf;
+	port_neighbour_told = neighbours_told;
 	TAILQ_INIT(&table.unresolved);
 	TAILQ_INIT(&table.resolved);
 	TAILQ_INIT(&table.claims);

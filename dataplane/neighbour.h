@@ -104,7 +104,12 @@ void neighbour_hold(struct neighbour *n, struct rte_mbuf *m, uint64_t now_ms);
 void neighbours_glean(struct rte_mbuf *m, uint64_t now_ms);
 /** PUNT_NEIGHBOUR: an ARP or ND frame. Takes the packet. (neighbour_message.c) */
 void neighbours_receive(struct rte_mbuf *m, uint64_t now_ms);
-/** Tell the link our own addresses (gratuitous ARP, unsolicited NA). (neighbour_message.c) */
+/** On a port that is shared with the kernel: what the kernel knows of a neighbour. mac is zero when it has none.
+ * (neighbour_message.c) */
+void neighbours_told(const struct port *port, const struct ip_addr *address, const struct mac_addr *mac,
+	enum neighbour_news news);
+/** Tell the link our own addresses (gratuitous ARP, unsolicited NA); on a shared port that is the kernel's to do.
+ * (neighbour_message.c) */
 void neighbours_announce(const struct port *port);
 /** Timers. */
 void neighbours_tick(uint64_t now_ms);

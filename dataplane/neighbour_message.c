@@ -81,11 +81,15 @@ static void send_frame(struct rte_mbuf *m, const struct port *port)
 void neighbour_solicit(const struct neighbour *n, bool unicast)
 {
 	static const struct mac_addr everybody;
-	const struct port *port = port_get(n->port);
+	struct port *port = port_get(n->port);
 	struct ip_addr source;
 
 	if (port == NULL)
 		return;
+	if (port->ops->shared != NULL) {
+		port->ops->shared->resolve(port, &n->address, unicast);
+		return;
+	}
 	source = source_for(port, &n->address);
 	send_frame(neighbour_request_make(table.conf.pool, &n->address, &source, &port->mac,
 			   unicast ? &n->mac : &everybody), port);
@@ -94,7 +98,7 @@ void neighbour_solicit(const struct neighbour *n, bool unicast)
 void neighbours_announce(const struct port *port)
 {
 	static const struct mac_addr everybody;
-	const struct port_addresses *own = addresses_of(port);
+	const struct port_addresses *own = port->ops->shared == NULL ? addresses_of(port) : NULL;
 
 	for (uint16_t i = 0; own != NULL && i < own->count; i++) {
 		const struct ip_addr *a = &own->items[i].addr;
@@ -235,4 +239,32 @@ void neighbours_receive(struct rte_mbuf *m, uint64_t now_ms)
 		punt_deliver(m);
 	else
 		punt_drop(m, arp ? DROP_arp_ignored : DROP_nd_ignored);
+}
+
+/* --- the kernel's neighbours ---------------------------------------------------------------------------------- */
+
+void neighbours_told(const struct port *port, const struct ip_addr *address, const struct mac_addr *mac,
+	enum neighbour_news news)
+{
+	struct neighbour *n = neighbour_find(port->id, address);
+	uint64_t now_ms = table.wheel_ms;
+
+	if (n == NULL || (!mac_addr_is_zero(mac) && !mac_addr_is_unicast(mac)))
+		return;
+	switch (news) {
+	case NEIGHBOUR_NEWS_CONFIRMED:
+		neighbour_heard(n, mac, EVIDENCE_ANSWER, now_ms);
+		break;
+	case NEIGHBOUR_NEWS_KNOWN:
+		/* Confirms nothing, but another MAC address is news. */
+		if (!n->mac_known || memcmp(mac, &n->mac, sizeof(*mac)) != 0)
+			neighbour_heard(n, mac, EVIDENCE_CLAIM, now_ms);
+		break;
+	case NEIGHBOUR_NEWS_FAILED:
+		neighbour_unanswered(n, now_ms);
+		break;
+	case NEIGHBOUR_NEWS_GONE:
+		/* The kernel collects what it does not use itself. Whether it is true our own timers will find out. */
+		break;
+	}
 }

@@ -204,6 +204,24 @@ void neighbour_heard(struct neighbour *n, const struct mac_addr *mac, enum neigh
 		flush_held(n);
 }
 
+void neighbour_unanswered(struct neighbour *n, uint64_t now_ms)
+{
+	switch ((enum neighbour_state)n->state) {
+	case NEIGHBOUR_INCOMPLETE:
+		n->tries = SOLICIT_MAX;
+		neighbour_schedule(n, now_ms);
+		break;
+	case NEIGHBOUR_REACHABLE:
+	case NEIGHBOUR_STALE:
+	case NEIGHBOUR_PROBE:
+		neighbour_reset(n, now_ms);
+		break;
+	case NEIGHBOUR_FAILED:
+	case NEIGHBOUR_STATIC:
+		break;
+	}
+}
+
 /* --- packets that wait ---------------------------------------------------------------------------------------- */
 
 void neighbour_drop_held(struct neighbour *n, enum drop_reason reason)

@@ -62,6 +62,8 @@ void neighbour_touch(struct neighbour *n);
 void neighbour_schedule(struct neighbour *n, uint64_t deadline_ms);
 /** Something was heard of n. mac may be zero when the message carries none. */
 void neighbour_heard(struct neighbour *n, const struct mac_addr *mac, enum neighbour_evidence evidence, uint64_t now_ms);
+/** Who asked for us got no answer. */
+void neighbour_unanswered(struct neighbour *n, uint64_t now_ms);
 /** Begin anew without a MAC address; requests go out at the next tick if somebody wants it. */
 void neighbour_reset(struct neighbour *n, uint64_t now_ms);
 void neighbour_drop_held(struct neighbour *n, enum drop_reason reason);

@@ -40,6 +40,11 @@ bool peer_release(uint32_t adjacency);
 void peers_path_mtu(struct rte_mbuf *m, uint64_t now_ms);
 /** The combinations of encapsulation and underlay family in use, for mtu_for_pods. @return how many. */
 unsigned peers_encaps(enum encap *encaps, uint8_t *families, unsigned max);
+/** UDP ports, host byte order, on which tunnels of the peers there will be are received. @return how many; 0 with err
+ * filled when there are too many. */
+size_t peers_udp_ports(uint16_t udp_ports[TUNNEL_PORTS_MAX], struct error *err);
+/** The underlay addresses of all peers there will be: count with addresses NULL, then fill. */
+size_t peers_underlays(struct ip_addr *addresses);
 /** The pod_cidrs of all peers there will be: count with prefixes NULL, then fill. */
 size_t peers_prefixes(struct ip_prefix *prefixes);
 

@@ -25,7 +25,7 @@ static bool add_port(uint16_t *list, size_t *n, uint32_t port)
 		if (list[i] == port)
 			return true;
 	}
-	if (*n == RTE_DIM(((struct tunnel_table *)0)->vxlan_ports))
+	if (*n == TUNNEL_PORTS_MAX)
 		return false;
 	list[(*n)++] = (uint16_t)port;
 	return true;
@@ -36,10 +36,11 @@ static bool add_locals(struct ip_addr *local, size_t *n)
 	struct uplink_state *u;
 
 	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
-		const struct object *obj = staged_future(&u->s);
+		size_t count;
+		const struct ip_prefix *items = uplink_addresses(u, &count);
 
-		for (size_t i = 0; obj != NULL && i < obj->uplink.addresses.count; i++) {
-			const struct ip_addr *a = &obj->uplink.addresses.items[i].addr;
+		for (size_t i = 0; i < count; i++) {
+			const struct ip_addr *a = &items[i].addr;
 
 			if (ip_addr_is_link_local(a))
 				continue;
@@ -51,36 +52,65 @@ static bool add_locals(struct ip_addr *local, size_t *n)
 	return true;
 }
 
-int peers_tunnel_table(struct tunnel_table **out, struct error *err)
+size_t peers_udp_ports(uint16_t udp_ports[TUNNEL_PORTS_MAX], struct error *err)
 {
 	const struct node *node = forwarding_node();
-	uint16_t udp_ports[RTE_DIM(((struct tunnel_table *)0)->vxlan_ports)] = { 4789, 8472 };
-	struct ip_addr local[RTE_DIM(((struct tunnel_table *)0)->local)];
-	struct mac_addr vtep_mac = forwarding_vtep_mac();
-	struct tunnel_peer *list;
-	size_t n_ports = 2, n_local = 0, n = 0, count = 0;
+	size_t n = 2;
 	struct peer_state *p;
 
-	TAILQ_FOREACH(p, &peers.list, link)
-		n += peer_future(p) != NULL ? peer_future(p)->underlay.count : 0;
-	if (!add_locals(local, &n_local))
-		return error_set(err, ENOSPC, "", "uplinks: more than %zu addresses in all", RTE_DIM(local));
-	list = calloc(n + 1, sizeof(*list));
-	if (list == NULL)
-		return error_set(err, ENOMEM, "", "out of memory for the table of tunnel peers");
+	udp_ports[0] = 4789;
+	udp_ports[1] = 8472;
 	if (node != NULL && node->vxlan_port > 0)
-		add_port(udp_ports, &n_ports, node->vxlan_port);
+		add_port(udp_ports, &n, node->vxlan_port);
 	TAILQ_FOREACH(p, &peers.list, link) {
 		const struct peer *conf = peer_future(p);
 
-		if (conf == NULL)
+		if (conf == NULL || conf->port == 0 || add_port(udp_ports, &n, conf->port))
 			continue;
-		if (conf->port > 0 && !add_port(udp_ports, &n_ports, conf->port)) {
-			free(list);
-			return error_set(err, ENOSPC, "", "peer %s: more than %zu different VXLAN ports", p->name,
-				RTE_DIM(udp_ports));
+		error_set(err, ENOSPC, "", "peer %s: more than %d different VXLAN ports", p->name, TUNNEL_PORTS_MAX);
+		return 0;
+	}
+	return n;
+}
+
+size_t peers_underlays(struct ip_addr *addresses)
+{
+	struct peer_state *p;
+	size_t n = 0;
+
+	TAILQ_FOREACH(p, &peers.list, link) {
+		const struct peer *conf = peer_future(p);
+
+		for (size_t i = 0; conf != NULL && i < conf->underlay.count; i++, n++) {
+			if (addresses != NULL)
+				addresses[n] = conf->underlay.items[i];
 		}
-		for (size_t i = 0; i < conf->underlay.count; i++)
+	}
+	return n;
+}
+
+int peers_tunnel_table(struct tunnel_table **out, struct error *err)
+{
+	const struct node *node = forwarding_node();
+	uint16_t udp_ports[TUNNEL_PORTS_MAX];
+	struct ip_addr local[RTE_DIM(((struct tunnel_table *)0)->local)];
+	struct mac_addr vtep_mac = forwarding_vtep_mac();
+	struct tunnel_peer *list;
+	size_t n_ports, n_local = 0, count = 0;
+	struct peer_state *p;
+
+	if (!add_locals(local, &n_local))
+		return error_set(err, ENOSPC, "", "uplinks: more than %zu addresses in all", RTE_DIM(local));
+	n_ports = peers_udp_ports(udp_ports, err);
+	if (n_ports == 0)
+		return -ENOSPC;
+	list = calloc(peers_underlays(NULL) + 1, sizeof(*list));
+	if (list == NULL)
+		return error_set(err, ENOMEM, "", "out of memory for the table of tunnel peers");
+	TAILQ_FOREACH(p, &peers.list, link) {
+		const struct peer *conf = peer_future(p);
+
+		for (size_t i = 0; conf != NULL && i < conf->underlay.count; i++)
 			list[count++] = (struct tunnel_peer){ .underlay = conf->underlay.items[i],
 				.vni = conf->vni > 0 ? conf->vni : node != NULL ? node->vxlan_vni : 0,
 				.peer = p->adjacency };

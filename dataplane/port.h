@@ -47,9 +47,9 @@ enum port_offload {
 struct port_params {
 	const char *name;             /* unique: "eth0", "pod:web-1", "podlane0" */
 	enum port_role role;
-	const char *device;           /* ethdev: a DPDK device string */
+	const char *device;           /* ethdev: a DPDK device string; af_xdp: an interface */
 	const char *netns;            /* tap: path, or name below /run/netns; NULL = the daemon's own */
-	const char *interface;        /* tap: interface name inside netns */
+	const char *interface;        /* tap: interface name inside netns; exchange: the kernel's */
 	const char *socket;           /* memif: path of the socket to listen on, or to connect to */
 	const char *secret;           /* memif: NULL = none */
 	uint32_t memif_id;
@@ -57,7 +57,8 @@ struct port_params {
 	bool memif_ip;                /* memif: rings carry IP packets; we give them Ethernet headers, with pod_mac as the peer's */
 	uint32_t ring_size;           /* memif: most descriptors a ring, power of two */
 	uint16_t n_queues;            /* wanted rx = tx queues; the driver may give fewer, never more */
-	uint16_t mtu;                 /* IP bytes */
+	uint16_t mtu;                 /* IP bytes; af_xdp: 0 = the interface's */
+	uint8_t xdp_mode;             /* af_xdp: enum xdp_mode */
 	struct mac_addr port_mac;     /* our side; zero = the device's own */
 	struct mac_addr pod_mac;      /* tap, memif in IP mode: the pod's interface */
 	const struct ip_addr *addresses; /* tap: the interface's, as /32 and /128 */
@@ -78,6 +79,30 @@ struct port_memory {
 	size_t fixed;              /* the daemon's, as long as the port exists */
 	size_t rings;              /* shared with the peer, or a device's */
 	uint32_t buffers, large_buffers; /* held for receiving */
+};
+
+struct steering;
+
+/** What the kernel says about a neighbour (its NUD states, boiled down). */
+enum neighbour_news {
+	NEIGHBOUR_NEWS_CONFIRMED, /* reachable, permanent or noarp, with a MAC address */
+	NEIGHBOUR_NEWS_KNOWN,     /* stale, being probed: with a MAC address */
+	NEIGHBOUR_NEWS_FAILED,    /* no answer */
+	NEIGHBOUR_NEWS_GONE,      /* forgotten by the kernel */
+};
+
+/** Uplinks whose interface stays the kernel's: its addresses, ARP and neighbour discovery are the kernel's business, and
+ * just what is steered comes here. Control thread. */
+struct port_shared_ops {
+	/** The kernel's addresses there, host bits kept, link-local ones too. Good until the next call of any function. */
+	const struct ip_prefix *(*addresses)(const struct port *port, size_t *count);
+	/** Take these packets from now on, or no more. All or none; -ENOSPC: no room for more. */
+	int (*steer)(struct port *port, const struct steering *items, bool on);
+	/** Have the kernel find a neighbour's MAC address, or (`confirm`) look whether it is still right. It comes back by
+	 * port_neighbour_told, maybe at once. */
+	void (*resolve)(struct port *port, const struct ip_addr *address, bool confirm);
+	/** Give the kernel's interface a configured address, or take it away; 0 or -errno. NULL: it has its own. */
+	int (*assign)(struct port *port, const struct ip_prefix *address, bool on);
 };
 
 struct port_ops {
@@ -110,15 +135,22 @@ struct port_ops {
 	void (*memory)(const struct port *port, struct port_memory *memory);
 	/** Driver-specific facts for `podlane show ports` (new keys into obj). NULL = none. */
 	void (*describe)(const struct port *port, json_t *obj);
+	/** NULL: the port is not shared with the kernel. */
+	const struct port_shared_ops *shared;
 };
 
-extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops;
+extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops, port_xdp_ops, port_exchange_ops;
 /** NULL-terminated; adding a driver is one more line here. */
 extern const struct port_ops *const port_drivers[];
 const struct port_ops *port_driver_find(const char *name);
 
 /** Set once by the control thread: how a driver asks the loop to watch a descriptor. */
 extern void (*port_watch_fd)(struct port *port, int fd, bool on);
+
+/** Set by the control thread: who hears what the kernel says about neighbours on a shared port. mac is zero when it has
+ * none. */
+extern void (*port_neighbour_told)(const struct port *port, const struct ip_addr *address, const struct mac_addr *mac,
+	enum neighbour_news news);
 
 /** One rx queue: what its worker remembers of it, and where control has put it. polling.h and placement.h say how both are
  * used. */

@@ -160,7 +160,7 @@ int route_stage(struct forwarding_txn *txn, const struct change *change, struct 
 	uint32_t value = FIB_NONE, old;
 	int ret;
 
-	if (list_reserve(&txn->acquired) < 0 || list_reserve(&txn->released) < 0)
+	if (list_reserve(&txn->acquired) < 0 || list_reserve(&txn->released) < 0 || steer_route_stage(change) < 0)
 		return error_set(err, ENOMEM, "", "route %s: out of memory", route->name);
 	if (change->after != NULL) {
 		ret = route_value(route, &value, err);

@@ -11,6 +11,8 @@
 
 #include <stdatomic.h>
 
+#define SETTINGS_KERNEL_MAX 32
+
 struct settings {
 	uint8_t gateway4[4];       /* what pods see as next hop */
 	uint8_t gateway6[16];
@@ -22,6 +24,10 @@ struct settings {
 	uint32_t flow_timeout_ms;
 	uint8_t icmp_source4[4];   /* source of ICMP errors where the receiving port has no address: first uplink address, */
 	uint8_t icmp_source6[16];  /* else the gateway */
+	/* Addresses of shared uplinks, which are the kernel's: what pods send there goes to it by the host port. */
+	struct ip_addr kernel[SETTINGS_KERNEL_MAX];
+	uint8_t n_kernel;
+	uint32_t kernel_adjacency[2]; /* IPv4, IPv6; 0 = no host port with such an address */
 };
 
 struct tables {

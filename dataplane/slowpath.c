@@ -179,6 +179,22 @@ static bool is_path_mtu(const struct rte_mbuf *m, const struct pkt *p)
 	return p->proto == IPPROTO_ICMP && icmp[0] == 3 && icmp[1] == 4;
 }
 
+/** A pod speaks to an address of the node that is the kernel's. @return the adjacency of the way there, or 0. */
+static uint32_t kernel_way(const struct worker *w, const struct port *in, const struct pkt *p)
+{
+	const struct settings *s = &w->tables->settings;
+	bool v6 = p->flags & PKT_V6;
+
+	if (in == NULL || in->role != PORT_POD)
+		return 0;
+	for (unsigned i = 0; i < s->n_kernel; i++) {
+		if (s->kernel[i].family == (v6 ? IP_V6 : IP_V4) &&
+			memcmp(s->kernel[i].bytes, v6 ? p->key6.dst : (const uint8_t *)&p->key4.dst, v6 ? 16 : 4) == 0)
+			return s->kernel_adjacency[v6];
+	}
+	return 0;
+}
+
 void slow_local(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p)
 {
 	enum drop_reason reason;
@@ -189,6 +205,12 @@ void slow_local(struct worker *w, const struct port *in, struct rte_mbuf *m, str
 		return;
 	}
 	if (p->proto != (p->flags & PKT_V6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+		uint32_t way = kernel_way(w, in, p);
+
+		if (way != 0) {
+			worker_forward(w, in, m, p, adjacency_get(way));
+			return;
+		}
 		slow_drop(w, in, m, p, DROP_no_local_listener, 0);
 		return;
 	}

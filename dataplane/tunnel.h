@@ -19,6 +19,8 @@
 #include <rte_common.h>
 #include <string.h>
 
+#define TUNNEL_PORTS_MAX 8 /* UDP ports on which tunnels are received */
+
 /** One peer as decapsulation sees it; immutable, part of a published tunnel_table. */
 struct tunnel_peer {
 	struct ip_addr underlay;  /* outer source address to believe */
@@ -30,7 +32,7 @@ struct tunnel_peer {
 struct tunnel_table {
 	uint64_t serial;               /* no other table has it, even at the same address later */
 	struct mac_addr vtep_mac;      /* inner destination MAC of VXLAN for this node */
-	uint16_t vxlan_ports[8];       /* UDP, host order: 4789, 8472 and what peers or node.vxlan_port add */
+	uint16_t vxlan_ports[TUNNEL_PORTS_MAX]; /* UDP, host order: 4789, 8472 and what peers or node.vxlan_port add */
 	uint8_t n_vxlan_ports;
 	uint8_t n_local;               /* own underlay addresses: outer destination must be one of them */
 	struct ip_addr local[32];

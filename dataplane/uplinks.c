@@ -2,6 +2,7 @@
 /** Uplinks: their ports, this node's addresses on them, and the subnets these connect. */
 #include "dataplane/forwarding_state.h"
 
+#include "config/log.h"
 #include "dataplane/generation.h"
 
 #include <errno.h>
@@ -20,6 +21,23 @@ static const struct uplink *future_of(const struct uplink_state *u)
 	return obj != NULL ? &obj->uplink : NULL;
 }
 
+/** The addresses a configuration of it means. */
+static struct prefix_list addresses_of(const struct uplink_state *u, const struct uplink *conf)
+{
+	return conf->addresses.count > 0 ? conf->addresses : u->kernel;
+}
+
+const struct ip_prefix *uplink_addresses(const struct uplink_state *u, size_t *count)
+{
+	const struct uplink *conf = future_of(u);
+	struct prefix_list list = { NULL, 0 };
+
+	if (conf != NULL)
+		list = addresses_of(u, conf);
+	*count = list.count;
+	return list.items;
+}
+
 struct uplink_state *uplink_find(const char *name)
 {
 	struct uplink_state *u;
@@ -35,13 +53,15 @@ struct uplink_state *uplink_find(const char *name)
 
 /* --- addresses ------------------------------------------------------------------------------------------------ */
 
-/** RFC 4291 appendix A, from the port's MAC address, unless one is configured. */
-static struct ip_addr link_local_of(const struct port *port, const struct uplink *conf)
+/** RFC 4291 appendix A, from the port's MAC address, unless one is configured or the kernel has its own. */
+static struct ip_addr link_local_of(const struct port *port, const struct prefix_list *list)
 {
 	const uint8_t *mac = port->mac.bytes;
 
-	for (size_t i = 0; i < conf->addresses.count; i++) {
-		const struct ip_addr *a = &conf->addresses.items[i].addr;
+	if (port->ops->shared != NULL)
+		return (struct ip_addr){ .family = IP_NONE };
+	for (size_t i = 0; i < list->count; i++) {
+		const struct ip_addr *a = &list->items[i].addr;
 
 		if (a->family == IP_V6 && ip_addr_is_link_local(a))
 			return (struct ip_addr){ .family = IP_NONE };
@@ -52,15 +72,16 @@ static struct ip_addr link_local_of(const struct port *port, const struct uplink
 
 static int set_addresses(struct uplink_state *u, const struct uplink *conf)
 {
-	size_t n = conf->addresses.count;
+	struct prefix_list list = addresses_of(u, conf);
+	size_t n = list.count;
 	struct ip_prefix *items = calloc(n + 1, sizeof(*items));
 	int ret;
 
 	if (items == NULL)
 		return -ENOMEM;
 	if (n > 0)
-		memcpy(items, conf->addresses.items, n * sizeof(*items));
-	u->link_local = link_local_of(u->port, conf);
+		memcpy(items, list.items, n * sizeof(*items));
+	u->link_local = link_local_of(u->port, &list);
 	if (u->link_local.family != IP_NONE)
 		items[n++] = (struct ip_prefix){ u->link_local, 64 };
 	ret = port_set_addresses(u->port, items, n);
@@ -93,10 +114,11 @@ static int claim_one(const struct ip_prefix *prefix, enum rib_source source, uin
 /** Make or give up all claims that addresses of an uplink stand for. @return 0 or -ENOMEM. */
 static int claim(const struct uplink_state *u, const struct uplink *conf, enum claim_mode mode)
 {
+	struct prefix_list list = addresses_of(u, conf);
 	int ret = 0;
 
-	for (size_t i = 0; i < conf->addresses.count && ret == 0; i++) {
-		const struct ip_prefix *p = &conf->addresses.items[i];
+	for (size_t i = 0; i < list.count && ret == 0; i++) {
+		const struct ip_prefix *p = &list.items[i];
 		struct ip_prefix subnet = ip_prefix_canonical(p), own = forwarding_host_prefix(&p->addr), edge;
 
 		if (p->addr.family == IP_V4 && p->len < 31) {
@@ -110,7 +132,7 @@ static int claim(const struct uplink_state *u, const struct uplink *conf, enum c
 		ret = ret != 0 ? ret : claim_one(&own, RIB_LOCAL, adjacency_local(), mode);
 	}
 	if (ret == 0 && u->port != NULL) {
-		struct ip_addr link_local = link_local_of(u->port, conf);
+		struct ip_addr link_local = link_local_of(u->port, &list);
 		struct ip_prefix own = forwarding_host_prefix(&link_local);
 
 		if (link_local.family != IP_NONE)
@@ -140,10 +162,11 @@ struct uplink_state *uplink_for(const struct ip_addr *addr)
 	int best_len = -1;
 
 	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
-		const struct uplink *conf = future_of(u);
+		size_t count;
+		const struct ip_prefix *items = uplink_addresses(u, &count);
 
-		for (size_t i = 0; conf != NULL && i < conf->addresses.count; i++) {
-			const struct ip_prefix *p = &conf->addresses.items[i];
+		for (size_t i = 0; i < count; i++) {
+			const struct ip_prefix *p = &items[i];
 
 			if (p->len > best_len && ip_prefix_contains(p, addr) && !ip_addr_is_link_local(addr)) {
 				best = u;
@@ -167,10 +190,11 @@ struct ip_addr uplink_source(uint16_t port, const struct ip_addr *towards)
 	struct uplink_state *u;
 
 	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
-		const struct uplink *conf = future_of(u);
+		size_t count;
+		const struct ip_prefix *items = uplink_addresses(u, &count);
 
-		for (size_t i = 0; conf != NULL && u->port->id == port && i < conf->addresses.count; i++) {
-			const struct ip_prefix *p = &conf->addresses.items[i];
+		for (size_t i = 0; u->port->id == port && i < count; i++) {
+			const struct ip_prefix *p = &items[i];
 
 			if (p->addr.family != towards->family || ip_addr_is_link_local(&p->addr))
 				continue;
@@ -212,6 +236,7 @@ static int open_port(struct uplink_state *u, const char *name, const struct upli
 		.pool = forwarding.conf.pool,
 		.large_pool = forwarding.conf.large_pool,
 		.socket_id = forwarding.conf.socket_id };
+	const char *driver = "ethdev";
 	char device[256];
 
 	switch ((enum uplink_driver)conf->driver) {
@@ -219,7 +244,9 @@ static int open_port(struct uplink_state *u, const char *name, const struct upli
 		snprintf(device, sizeof(device), "net_af_packet_%.40s,iface=%s", name, conf->device);
 		break;
 	case UPLINK_AF_XDP:
-		snprintf(device, sizeof(device), "net_af_xdp_%.40s,iface=%s", name, conf->device);
+		driver = "af_xdp";
+		snprintf(device, sizeof(device), "%s", conf->device);
+		params.xdp_mode = (uint8_t)conf->xdp_mode;
 		break;
 	case UPLINK_MEMIF:
 		params.socket = conf->device;
@@ -230,7 +257,11 @@ static int open_port(struct uplink_state *u, const char *name, const struct upli
 		break;
 	}
 	params.device = device;
-	return port_open("ethdev", &params, forwarding.conf.n_workers, &u->port, err);
+	if (conf->kernel_interface[0] != '\0') {
+		driver = "exchange";
+		params.interface = conf->kernel_interface;
+	}
+	return port_open(driver, &params, forwarding.conf.n_workers, &u->port, err);
 }
 
 static void release(struct uplink_state *u)
@@ -240,6 +271,8 @@ static void release(struct uplink_state *u)
 	if (u->port != NULL)
 		port_close(u->port);
 	TAILQ_REMOVE(&forwarding.uplinks, u, link);
+	steering_free(&u->steered);
+	free(u->kernel.items);
 	free(u);
 }
 
@@ -271,7 +304,7 @@ static int add(struct object *obj, struct error *err)
 		u->glean = 0;
 		return error_set(err, ENOSPC, "", "uplink %s: all %d adjacencies are in use", obj->name, ADJACENCY_MAX);
 	}
-	if (set_addresses(u, &obj->uplink) < 0 || claim(u, &obj->uplink, CLAIM) < 0)
+	if (uplink_shared_open(u) < 0 || set_addresses(u, &obj->uplink) < 0 || claim(u, &obj->uplink, CLAIM) < 0)
 		return error_set(err, ENOMEM, "", "uplink %s: out of memory", obj->name);
 	return 0;
 }
@@ -295,6 +328,10 @@ static const char *fixed_field(const struct uplink *a, const struct uplink *b)
 		return "ring_size";
 	if (strcmp(a->secret, b->secret) != 0)
 		return "secret";
+	if (a->xdp_mode != b->xdp_mode)
+		return "xdp_mode";
+	if (strcmp(a->kernel_interface, b->kernel_interface) != 0)
+		return "kernel_interface";
 	return a->queues != b->queues ? "queues" : NULL;
 }
 
@@ -324,6 +361,40 @@ int uplink_stage(const struct change *change, struct error *err)
 	return 0;
 }
 
+bool uplink_readdress(struct uplink_state *u, const struct ip_prefix *items, size_t count)
+{
+	const struct uplink *conf = future_of(u);
+	struct prefix_list before = u->kernel, after = { calloc(count + 1, sizeof(*items)), count };
+	struct forwarding_txn *txn = forwarding.txn == NULL ? calloc(1, sizeof(*txn)) : NULL;
+	struct error err = { 0 };
+	int ret = -ENOMEM;
+
+	if (txn == NULL || after.items == NULL || (txn->tables = malloc(sizeof(*txn->tables))) == NULL) {
+		free(after.items);
+		free(txn);
+		return false;
+	}
+	memcpy(after.items, items, count * sizeof(*items));
+	forwarding.txn = txn;
+	txn->uplinks = true;
+	if (claim(u, conf, UNCLAIM) == 0) {
+		u->kernel = after;
+		ret = claim(u, conf, CLAIM) < 0 || claim_again() < 0 ? -ENOMEM : peers_tunnel_table(&txn->tunnels, &err);
+	}
+	if (ret == 0)
+		ret = uplinks_steer_more(&err);
+	if (ret < 0 || set_addresses(u, conf) < 0) {
+		LOG_WARNING("the kernel's new addresses cannot be followed uplink=%s error=\"%s\"", u->port->name, err.text);
+		u->kernel = before;
+		free(after.items);
+		forwarding_abort(txn);
+		return false;
+	}
+	free(before.items);
+	forwarding_commit(txn);
+	return true;
+}
+
 void uplinks_commit(void)
 {
 	struct uplink_state *u;
@@ -337,6 +408,11 @@ void uplinks_commit(void)
 		} else if (u->s.obj != NULL) {
 			/* Without memory for a list this short nothing works any more; the old one stays. */
 			set_addresses(u, &u->s.next->uplink);
+			/* New ones first, so that it never has none; and again, because with the first address of a
+			 * subnet the kernel forgets the others there. */
+			uplink_shared_assign(u, &u->s.next->uplink, NULL, true);
+			uplink_shared_assign(u, &u->s.obj->uplink, &u->s.next->uplink, false);
+			uplink_shared_assign(u, &u->s.next->uplink, NULL, true);
 			u->announcements = ANNOUNCEMENTS;
 			u->announce_ms = forwarding.now_ms;
 		}
@@ -393,6 +469,8 @@ void uplinks_tick(uint64_t now_ms)
 
 		if (u->port->ops->tick != NULL)
 			u->port->ops->tick(u->port);
+		if (u->port->ops->shared != NULL)
+			uplink_shared_tick(u);
 		up = atomic_load_explicit(&u->port->link_up, memory_order_relaxed) &&
 			atomic_load_explicit(&u->port->forwarding, memory_order_relaxed);
 		if (up && !u->was_up) {

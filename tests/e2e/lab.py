@@ -209,21 +209,22 @@ class Successor:
 class Node(Namespace):
     """A node of the underlay: a namespace with eth0 on the lab's bridge."""
 
-    def __init__(self, lab, name, index, mtu=1500):
+    def __init__(self, lab, name, index, mtu=1500, queues=1):
         super().__init__(lab, name)
         self.index = index
         self.underlay4 = f"192.0.2.{index}"
         self.underlay6 = f"2001:db8::{index}"
         self.vtep_mac = f"02:00:c0:00:02:{index:02x}"
         self.pods = {}
-        lab.attach(self, "eth0", mtu)
+        lab.attach(self, "eth0", mtu, queues)
 
 
 class PodlaneNode(Node):
     """A node that runs podlaned. The kernel keeps no address on eth0: Podlane owns it."""
 
-    def __init__(self, lab, name, index, mtu=1500, pool4=None, pool6=None, workers=None, extra_node=""):
-        super().__init__(lab, name, index, mtu)
+    def __init__(self, lab, name, index, mtu=1500, pool4=None, pool6=None, workers=None, extra_node="",
+                 queues=1):
+        super().__init__(lab, name, index, mtu, queues)
         self.pool4 = pool4 or f"10.244.{index}.0/24"
         self.pool6 = pool6 or f"fd00:244:{index}::/64"
         self.mtu = mtu
@@ -237,6 +238,9 @@ class PodlaneNode(Node):
         self.uplink_driver = "af_packet"
         self.uplink_device = "eth0"
         self.uplink_more = ""
+
+    def uplink_fields(self):
+        return f'addresses = [ "{self.underlay4}/24", "{self.underlay6}/64" ];'
 
     def address(self, family, host):
         net = ipaddress.ip_network(self.pool4 if family == 4 else self.pool6)
@@ -263,7 +267,7 @@ class PodlaneNode(Node):
                  f' buffers = 16384; log_level = "debug"; metrics_listen = "";{workers}'
                  f' host_addresses = [ "{self.address(4, 1)}", "{self.address(6, 1)}" ]; {self.extra_node} }};',
                  f'uplinks: ( {{ name = "eth0"; driver = "{self.uplink_driver}"; device = "{self.uplink_device}"; mtu = {self.mtu};'
-                 f' addresses = [ "{self.underlay4}/24", "{self.underlay6}/64" ]; {self.uplink_more} }} );']
+                 f' {self.uplink_fields()} {self.uplink_more} }} );']
         if pools:
             lines.append(f'pools: ( {{ name = "pods"; cidr = "{self.pool4}"; }}, '
                          f'{{ name = "pods6"; cidr = "{self.pool6}"; }} );')
@@ -410,6 +414,21 @@ class PodlaneNode(Node):
         return "\n".join(parts)
 
 
+class SharedNode(PodlaneNode):
+    """A node that runs podlaned over AF_XDP: eth0 stays the kernel's, addresses and all."""
+
+    def __init__(self, *args, xdp_mode="auto", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.uplink_driver = "af_xdp"
+        self.xdp_mode = xdp_mode
+        self.sysctl("net.ipv6.conf.eth0.disable_ipv6", 0)
+        self.sh("ip", "addr", "add", f"{self.underlay4}/24", "dev", "eth0")
+        self.sh("ip", "addr", "add", f"{self.underlay6}/64", "dev", "eth0", "nodad")
+
+    def uplink_fields(self):
+        return f'xdp_mode = "{self.xdp_mode}";'
+
+
 class FlannelNode(Node):
     """Plain Linux with the kernel's VXLAN device set up the way flannel does it: VNI, no learning, one route, one
     neighbour and one FDB entry a peer. Its pods hang on veths."""
@@ -492,11 +511,12 @@ class Lab:
                     print(node.dump())
         self.close()
 
-    def attach(self, node, dev, mtu):
+    def attach(self, node, dev, mtu, queues=1):
         """A veth from a node to the bridge, without offloads: a wire."""
         self.ports += 1
         port = f"p{self.ports}"
-        self.switch.sh("ip", "link", "add", port, "mtu", mtu, "type", "veth", "peer", "name", dev, "mtu", mtu, "netns",
+        n = ["numtxqueues", queues, "numrxqueues", queues]
+        self.switch.sh("ip", "link", "add", port, "mtu", mtu, *n, "type", "veth", "peer", "name", dev, "mtu", mtu, *n, "netns",
                        node.name)
         self.switch.sysctl(f"net.ipv6.conf.{port}.disable_ipv6", 1)
         self.switch.sh("ip", "link", "set", port, "master", "br0", "up")

@@ -454,6 +454,10 @@ static void examples_are_values(void)
 			}
 			if (strcmp(field->name, "action") == 0)
 				json_object_del(json, "via");
+			if (strcmp(field->name, "xdp_mode") == 0)
+				json_object_set_new(json, "driver", json_string("af_xdp"));
+			if (strcmp(field->name, "kernel_interface") == 0)
+				json_object_set_new(json, "driver", json_string("ethdev"));
 			ret = object_from_json((enum object_type)type, json, &obj, &err);
 			if (ret < 0)
 				printf("\n%s\n", err.text);

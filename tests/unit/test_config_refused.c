@@ -128,7 +128,19 @@ static const struct refusal keys_and_types[] = {
 		"pools/p/cidr: is missing: give it, for example \"10.244.1.0/24\"" },
 	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_packet\"; device = \"eth0\"; } );", 2,
 		"uplinks/eth0/addresses",
-		"uplinks/eth0/addresses: is missing: give it, for example [ \"192.0.2.1/24\" ]" },
+		"uplink eth0: addresses is missing: write this node's addresses on that network, such as [ "
+		"\"192.0.2.1/24\" ]" },
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_packet\"; device = \"eth0\"; addresses = [ \"192.0.2.1/24\" ]; "
+		 "xdp_mode = \"native\"; } );\n",
+		2, "uplinks/eth0/xdp_mode", "uplink eth0: xdp_mode is for driver \"af_xdp\" only: remove it" },
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; kernel_interface = \"k0\"; } );\n", 2,
+		"uplinks/eth0/kernel_interface",
+		"uplink eth0: kernel_interface is for drivers \"pci\" and \"ethdev\", which take the device from the kernel: "
+		"remove it" },
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; queues = 2; } );\n", 2,
+		"uplinks/eth0/queues",
+		"uplink eth0: af_xdp serves every receive queue of the device: leave queues out, and set their number with "
+		"`ethtool -L`" },
 	{ A_NODE "uplinks: ( { name = \"eth0\"; device = \"eth0\"; addresses = [ \"192.0.2.1/24\" "
 		 "]; } );",
 		2, "uplinks/eth0/driver",

@@ -10,7 +10,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR, IPOption_LSRR, IP
 from scapy.layers.inet6 import (
     ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6MLReport2, ICMPv6ND_NA, ICMPv6ND_NS,
     ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, ICMPv6PacketTooBig,
-    ICMPv6ParamProblem, ICMPv6TimeExceeded, IPv6,
+    HBHOptUnknown, ICMPv6ParamProblem, ICMPv6TimeExceeded, IPv6,
     IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN)
 from scapy.layers.ipsec import AH
 from scapy.layers.l2 import ARP, Dot1Q, Ether
@@ -274,7 +274,92 @@ def neighbour():
     yield "arp_made_probe", Ether(src=gw, dst=every) / ARP(hwsrc=gw, psrc="0.0.0.0", hwdst=zero, pdst=A4)
 
 
-SETS = {f.__name__: f for f in (packet, tunnel, icmp, neighbour)}
+def steer():
+    """Frames on an uplink that is shared with the kernel; the name begins with what the XDP program is to say of each. In
+    order: later fragments follow first ones."""
+    us, other = "02:00:00:00:00:01", "02:00:00:00:00:99"
+    e = Ether(src="02:00:00:00:00:02", dst=us)
+    l4, p4, l6, p6 = "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"
+    stranger4, stranger6 = "192.0.2.77", "2001:db8::77"
+    v4 = lambda **k: IP(**{**dict(src=p4, dst=l4, ttl=64), **k})
+    v6 = lambda **k: IPv6(**{**dict(src=p6, dst=l6), **k})
+    inner = Ether() / IP(src=B4, dst=A4) / UDP() / DATA
+    vx = lambda port=8472: UDP(sport=50000, dport=port) / VXLAN(vni=1) / inner
+    yield "udp.vxlan4", e / v4() / vx()
+    yield "udp.vxlan6", e / v6() / vx()
+    yield "udp.vxlan4_4789", e / v4() / vx(4789)
+    yield "udp.vxlan4_stranger", e / v4(src=stranger4) / vx()
+    yield "udp.vxlan4_options", e / v4(options=[IPOption(b"\x01\x01\x01\x00")]) / vx()
+    yield "udp.vxlan4_options40", e / v4(options=[IPOption(b"\x44\x28\x05\x00" + bytes(36))]) / vx()
+    yield "udp.vxlan6_dstopts", e / v6() / IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))]) / vx()
+    yield "udp.vxlan6_hbh_dstopts", e / v6() / IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(12))]) / IPv6ExtHdrDestOpt(
+        options=[PadN(optdata=bytes(4))]) / vx()
+    yield "passed.vxlan6_routing", e / v6() / IPv6ExtHdrRouting(addresses=[l6]) / vx()
+    yield "passed.vxlan6_five", e / v6() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt(
+        ) / IPv6ExtHdrDestOpt() / vx()
+    yield "passed.vxlan4_other_port", e / v4() / vx(8473)
+    yield "passed.vxlan4_source_port", e / v4() / UDP(sport=8472, dport=53) / DATA
+    yield "passed.vxlan4_not_local", e / v4(dst="192.0.2.3") / vx()
+    yield "passed.vxlan6_not_local", e / v6(dst="2001:db8::3") / vx()
+    yield "passed.vxlan4_other_mac", Ether(src=us, dst=other) / v4() / vx()
+    yield "passed.vxlan4_vlan", e / Dot1Q(vlan=5) / v4() / vx()
+    yield "passed.vxlan4_broadcast", Ether(src=other, dst="ff:ff:ff:ff:ff:ff") / v4(dst="192.0.2.255") / vx()
+    yield "passed.tcp4_tunnel_port", e / v4() / TCP(sport=1, dport=8472)
+    yield "passed.ssh4", e / v4() / TCP(sport=50000, dport=22) / DATA
+    yield "passed.ssh6", e / v6() / TCP(sport=50000, dport=22) / DATA
+    yield "passed.dns4", e / v4() / UDP(sport=53, dport=40000) / DATA
+    yield "passed.ping4", e / v4() / ICMP() / DATA
+    yield "passed.ping6", e / v6() / ICMPv6EchoRequest() / DATA
+    yield "passed.arp", e / ARP(psrc=p4, pdst=l4)
+    yield "passed.ns", e / v6(hlim=255) / ICMPv6ND_NS(tgt=l6)
+    yield "passed.lldp", Ether(src=other, dst="01:80:c2:00:00:0e", type=0x88CC) / DATA
+    yield "ip.ipip44", e / v4() / IP(src=B4, dst=A4) / UDP() / DATA
+    yield "ip.ipip64", e / v4() / IPv6(src=B6, dst=A6) / UDP() / DATA
+    yield "ip.ipip46", e / v6() / IP(src=B4, dst=A4) / UDP() / DATA
+    yield "ip.ipip66", e / v6() / IPv6(src=B6, dst=A6) / UDP() / DATA
+    yield "ip.ipip66_limit", e / v6() / IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=4, optlen=1, optdata=b"\x04")]) / IPv6(
+        src=B6, dst=A6) / UDP() / DATA
+    yield "ip.ipip44_fragment", e / v4(frag=20, id=3, proto=4) / DATA
+    yield "passed.ipip44_stranger", e / v4(src=stranger4) / IP(src=B4, dst=A4) / UDP() / DATA
+    yield "passed.ipip66_stranger", e / v6(src=stranger6) / IPv6(src=B6, dst=A6) / UDP() / DATA
+    yield "passed.gre", e / v4(proto=47) / DATA
+    yield "pod.tcp4", e / IP(src="198.51.100.1", dst=A4) / TCP(dport=80)
+    yield "pod.tcp6", e / IPv6(src="2001:db8:ff::1", dst=A6) / TCP(dport=80)
+    yield "pod.ping4", e / IP(src="198.51.100.1", dst=A4) / ICMP() / DATA
+    yield "pod.ping6", e / IPv6(src="2001:db8:ff::1", dst=A6) / ICMPv6EchoRequest() / DATA
+    yield "pod.fragment4", e / IP(src="198.51.100.1", dst=A4, frag=100, proto=17) / DATA
+    yield "pod.fragment6", e / IPv6(src="2001:db8:ff::1", dst=A6) / IPv6ExtHdrFragment(offset=100, nh=17) / DATA
+    yield "pod.vxlan_port", e / IP(src="198.51.100.1", dst=A4) / vx()
+    yield "pod.host_route", e / IP(src="198.51.100.1", dst="203.0.113.5") / ICMP()
+    yield "passed.host_route_beside", e / IP(src="198.51.100.1", dst="203.0.113.6") / ICMP()
+    yield "passed.pod_ns", e / IPv6(src="2001:db8::5", dst=A6, hlim=255) / ICMPv6ND_NS(tgt=A6)
+    yield "passed.peer_pod4", e / IP(src="198.51.100.1", dst=B4) / TCP(dport=80)
+    yield "passed.peer_pod6", e / IPv6(src="2001:db8:ff::1", dst=B6) / TCP(dport=80)
+    yield "passed.frag4_later_alone", e / v4(id=77, frag=100, proto=17) / DATA
+    yield "udp.frag4_first", e / v4(id=77, flags="MF") / vx()
+    yield "udp.frag4_later", e / v4(id=77, frag=100, proto=17) / DATA
+    yield "passed.frag4_other_id", e / v4(id=78, frag=100, proto=17) / DATA
+    yield "passed.frag4_other_source", e / v4(src=stranger4, id=77, frag=100, proto=17) / DATA
+    yield "passed.frag4_dns_first", e / v4(id=79, flags="MF") / UDP(sport=53, dport=40000) / DATA
+    yield "passed.frag4_dns_later", e / v4(id=79, frag=100, proto=17) / DATA
+    yield "udp.frag6_first", e / v6() / IPv6ExtHdrFragment(id=77, m=1) / vx()
+    yield "udp.frag6_later", e / v6() / IPv6ExtHdrFragment(id=77, offset=100, nh=17) / DATA
+    yield "passed.frag6_other_id", e / v6() / IPv6ExtHdrFragment(id=78, offset=100, nh=17) / DATA
+    yield "udp.frag6_atomic", e / v6() / IPv6ExtHdrFragment(id=5) / vx()
+    big4 = lambda q, **k: e / v4(src="192.0.2.254") / ICMP(**{**dict(type=3, code=4, nexthopmtu=1400), **k}) / q
+    big6 = lambda q: e / v6(src="2001:db8::fe") / ICMPv6PacketTooBig(mtu=1400) / q
+    yield "error.vxlan4", big4(IP(src=l4, dst=p4) / vx())
+    yield "error.ipip4", big4(IP(src=l4, dst=p4, proto=4) / DATA)
+    yield "error.vxlan6", big6(IPv6(src=l6, dst=p6) / vx())
+    yield "error.ipip6", big6(IPv6(src=l6, dst=p6, nh=41) / DATA)
+    yield "passed.error_tcp4", big4(IP(src=l4, dst=p4) / TCP(dport=22))
+    yield "passed.error_tcp6", big6(IPv6(src=l6, dst=p6) / TCP(dport=22))
+    yield "passed.error_ipip4_stranger", big4(IP(src=l4, dst=stranger4, proto=4) / DATA)
+    yield "passed.error_port4", big4(IP(src=l4, dst=p4) / vx(), code=3)
+    yield "passed.error_exceeded4", big4(IP(src=l4, dst=p4) / vx(), type=11, code=0)
+
+
+SETS = {f.__name__: f for f in (packet, tunnel, icmp, neighbour, steer)}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in SETS:
