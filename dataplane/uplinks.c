@@ -212,11 +212,14 @@ static int open_port(struct uplink_state *u, const char *name, const struct upli
 		.pool = forwarding.conf.pool,
 		.large_pool = forwarding.conf.large_pool,
 		.socket_id = forwarding.conf.socket_id };
+	const char *driver = "ethdev";
 	char device[256];
 
 	switch ((enum uplink_driver)conf->driver) {
-	case UPLINK_AF_PACKET: /* sizes and queues of its rings are for the driver to fill in */
-		snprintf(device, sizeof(device), "net_af_packet_%.40s,iface=%s", name, conf->device);
+	case UPLINK_AF_PACKET:
+		driver = "af_packet";
+		params.interface = conf->device;
+		device[0] = '\0';
 		break;
 	case UPLINK_AF_XDP:
 		snprintf(device, sizeof(device), "net_af_xdp_%.40s,iface=%s", name, conf->device);
@@ -230,7 +233,7 @@ static int open_port(struct uplink_state *u, const char *name, const struct upli
 		break;
 	}
 	params.device = device;
-	return port_open("ethdev", &params, forwarding.conf.n_workers, &u->port, err);
+	return port_open(driver, &params, forwarding.conf.n_workers, &u->port, err);
 }
 
 static void release(struct uplink_state *u)
