@@ -120,9 +120,9 @@ static const struct field uplink_fields[] = {
 	NAME_FIELD(uplink, "Name of the uplink, often that of its interface.", "eth0"),
 	{ AT(uplink, driver), .kind = FIELD_ENUM, .flags = FIELD_REQUIRED, .names = driver_names,
 		.doc = "How the device is driven: af_xdp shares an interface with the kernel, which "
-		       "keeps its addresses; af_packet sees everything on one, pci takes a NIC "
-		       "whole, memif is shared memory with another process of this machine, ethdev "
-		       "is any DPDK device string.",
+		       "keeps its addresses; af_packet (packet sockets) sees everything on one, pci "
+		       "takes a NIC whole, memif is shared memory with another process of this "
+		       "machine, ethdev is any DPDK device string.",
 		.example = "af_packet" },
 	{ AT(uplink, device), .kind = FIELD_STRING, .flags = FIELD_REQUIRED, .min = 1, .max = 255,
 		.doc = "Interface name (af_packet, af_xdp), PCI address (pci), path of a socket "

@@ -151,38 +151,37 @@ int ethdev_device_parse(
 	return dev->af_packet ? parse_af_packet(params, dev, err) : 0;
 }
 
-static int check_interface(
-	const struct ethdev_device *dev, const struct port_params *params, struct error *err)
+int kernel_interface_check(
+	const char *interface, const struct port_params *params, struct error *err)
 {
-	int flags = kernel_interface_flags(dev->interface), fd, mtu, ret;
+	int flags = kernel_interface_flags(interface), fd, mtu, ret;
 
 	if (flags == -ENODEV)
 		return error_set(err, ENODEV, NULL,
 			"port %s: there is no interface %s in this network namespace: see `ip "
 			"link`",
-			params->name, dev->interface);
+			params->name, interface);
 	if (flags < 0)
 		return error_set(err, -flags, NULL, "port %s: interface %s: %s", params->name,
-			dev->interface, strerror(-flags));
+			interface, strerror(-flags));
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return error_set(err, errno, NULL,
 			"port %s: no permission to take packets from %s: the daemon needs "
 			"CAP_NET_RAW and CAP_NET_ADMIN",
-			params->name, dev->interface);
+			params->name, interface);
 	close(fd);
-	mtu = kernel_interface_mtu(dev->interface);
+	mtu = kernel_interface_mtu(interface);
 	if (mtu >= 0 && mtu < params->mtu)
 		return error_set(err, EINVAL, NULL,
 			"port %s: interface %s has MTU %d, less than the port's %u: lower the "
 			"uplink's mtu, or "
 			"`ip link set %s mtu %u`",
-			params->name, dev->interface, mtu, params->mtu, dev->interface,
-			params->mtu);
-	ret = kernel_interface_up(dev->interface);
+			params->name, interface, mtu, params->mtu, interface, params->mtu);
+	ret = kernel_interface_up(interface);
 	if (ret < 0)
 		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s",
-			params->name, dev->interface, strerror(-ret));
+			params->name, interface, strerror(-ret));
 	return 0;
 }
 
@@ -261,7 +260,7 @@ int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *pa
 	int known[PORT_QUEUE_MAX], ret;
 	uint16_t n_known;
 
-	ret = dev->interface[0] != '\0' ? check_interface(dev, params, err) : 0;
+	ret = dev->interface[0] != '\0' ? kernel_interface_check(dev->interface, params, err) : 0;
 	if (ret < 0)
 		return ret;
 	if (find_ethdev(dev->name, ethdev)) {

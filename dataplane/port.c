@@ -21,6 +21,7 @@ const struct port_ops *const port_drivers[] = {
 	&port_memif_ops,
 	&port_xdp_ops,
 	&port_exchange_ops,
+	&port_packet_ops,
 	NULL,
 };
 

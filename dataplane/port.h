@@ -49,7 +49,7 @@ struct port_params {
 	enum port_role role;
 	const char *device;           /* ethdev: a DPDK device string; af_xdp: an interface */
 	const char *netns;            /* tap: path, or name below /run/netns; NULL = the daemon's own */
-	const char *interface;        /* tap: interface name inside netns; exchange: the kernel's */
+	const char *interface;        /* tap: interface name inside netns; exchange, af_packet: of the kernel's interface */
 	const char *socket;           /* memif: path of the socket to listen on, or to connect to */
 	const char *secret;           /* memif: NULL = none */
 	uint32_t memif_id;
@@ -106,7 +106,7 @@ struct port_shared_ops {
 };
 
 struct port_ops {
-	const char *name; /* "ethdev", "tap", "memif" */
+	const char *name; /* "ethdev", "tap", "memif", "af_packet" */
 	/** Allocate and start. On success *out embeds struct port as its first member with ops, name, mac, mtu, n_rxq,
 	 * n_txq, offloads filled. On error nothing is left behind. */
 	int (*open)(const struct port_params *params, struct port **out, struct error *err);
@@ -139,7 +139,8 @@ struct port_ops {
 	const struct port_shared_ops *shared;
 };
 
-extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops, port_xdp_ops, port_exchange_ops;
+extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops, port_xdp_ops, port_exchange_ops,
+	port_packet_ops;
 /** NULL-terminated; adding a driver is one more line here. */
 extern const struct port_ops *const port_drivers[];
 const struct port_ops *port_driver_find(const char *name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The ethdev driver: NICs and DPDK's virtual devices. Offloads are announced only where the device
+/** The ethdev driver: NICs and DPDK's virtual devices (uplinks with driver = "af_packet" are port_packet.c). Offloads are announced only where the device
  * has them all; a device that cannot send chains of buffers gets each packet in one. Descriptors
  * to sleep on: af_packet's only, see rx_fd. */
 #include "dataplane/ethdev_device.h"

@@ -67,19 +67,21 @@ static __rte_always_inline void rewrite_outer4(uint8_t *ip, const struct adjacen
 	const uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
 	struct rte_ipv4_hdr *outer = (struct rte_ipv4_hdr *)ip;
 	uint16_t frag = template->fragment_offset, len = rte_cpu_to_be_16(outer_len);
+	/* In network order, so that packets of a burst count up as a segmented one's do (udp_merge.h). */
+	uint16_t id = rte_cpu_to_be_16(outer_id);
 
 	if ((adj->flags & ADJ_COPY_DF) && p->df)
 		frag |= df;
 	if (frag & df) /* RFC 6864: atomic datagrams need no identification */
-		outer_id = 0;
+		id = 0;
 	if (proto != 0)
 		outer->next_proto_id = proto;
 	outer->type_of_service = tos;
 	outer->total_length = len;
 	outer->fragment_offset = frag;
-	outer->packet_id = outer_id;
+	outer->packet_id = id;
 	outer->hdr_checksum = ip_sum_fold(
-		adj->outer_sum + len + rte_cpu_to_be_16(tos) + frag + outer_id + rte_cpu_to_be_16(proto));
+		adj->outer_sum + len + rte_cpu_to_be_16(tos) + frag + id + rte_cpu_to_be_16(proto));
 }
 
 static __rte_always_inline void rewrite_outer6(struct rte_ipv6_hdr *ip, const struct adjacency *adj,

@@ -240,8 +240,10 @@ static int open_port(struct uplink_state *u, const char *name, const struct upli
 	char device[256];
 
 	switch ((enum uplink_driver)conf->driver) {
-	case UPLINK_AF_PACKET: /* sizes and queues of its rings are for the driver to fill in */
-		snprintf(device, sizeof(device), "net_af_packet_%.40s,iface=%s", name, conf->device);
+	case UPLINK_AF_PACKET:
+		driver = "af_packet";
+		params.interface = conf->device;
+		device[0] = '\0';
 		break;
 	case UPLINK_AF_XDP:
 		driver = "af_xdp";

@@ -118,7 +118,7 @@ class Podlane(Dut):
     @staticmethod
     def tuning(kind):
         ports = {"memif": "pods and uplink on its own memif server (driver = \"memif\")",
-                 "veth": "pods on TAP interfaces (how it serves ordinary pods), the uplink on DPDK's af_packet"}[kind]
+                 "veth": "pods on TAP interfaces (how it serves ordinary pods), the uplink on af_packet (packet sockets of its own)"}[kind]
         return f"one worker, latency = \"low\", control thread on the worker's CPU; {ports}"
 
     def uplink(self):

@@ -48,12 +48,11 @@ def ip4_patched(frame, at=14, **fields):
 class Sender:
     """Where frames come from and where they want to go."""
 
-    def __init__(self, mac, to_mac, v4, v6, dst4, dst6, local4, local6, sees_fragments4=True):
+    def __init__(self, mac, to_mac, v4, v6, dst4, dst6, local4, local6):
         self.mac, self.to_mac = mac, to_mac
         self.v4, self.v6 = v4, v6          # addresses it may use
         self.dst4, self.dst6 = dst4, dst6  # addresses that are forwarded to
         self.local4, self.local6 = local4, local6  # of the node, as it sees them
-        self.sees_fragments4 = sees_fragments4     # False: somebody before the node joins IPv4 fragments
 
     def ether(self, **kw):
         return Ether(**{"src": self.mac, "dst": self.to_mac, **kw})
@@ -206,7 +205,7 @@ def fragments(s):
     def f6(offset, more, data, nh=17, ident=1):
         return raw(s.ip6() / IPv6ExtHdrFragment(offset=offset, m=int(more), nh=nh, id=ident) / Raw(data))
 
-    bad, families = "fragment_malformed", [("IPv4", f4), ("IPv6", f6)][0 if s.sees_fragments4 else 1:]
+    bad, families = "fragment_malformed", [("IPv4", f4), ("IPv6", f6)]
     for name, make in families:
         yield f"{name} fragment, empty", [make(9, True, b"")], bad
         yield f"{name} last fragment, empty", [make(9, False, b"")], bad

@@ -184,10 +184,8 @@ def pod_cases(bench):
 def underlay_cases(bench):
     node, peer, (pod, other) = bench.node, bench.peer, bench.pods
     mac, to = mac_of(peer), bench.port_mac["eth0"]
-    # From the peer's own address to a pod, as with direct routing. DPDK's af_packet driver has the kernel join IPv4
-    # fragments before anybody sees them.
-    s = hostile.Sender(mac, to, peer.underlay4, peer.underlay6, pod.v4, pod.v6, node.underlay4, node.underlay6,
-                       sees_fragments4=False)
+    # From the peer's own address to a pod, as with direct routing.
+    s = hostile.Sender(mac, to, peer.underlay4, peer.underlay6, pod.v4, pod.v6, node.underlay4, node.underlay6)
     yield from hostile.of_any(s)
     yield from hostile.martians(s, (pod.v4, other.v4), (pod.v6, other.v6), node.underlay4, node.underlay6)
     vni = node.get("/v1/nodes")[0]["vxlan_vni"]

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The ethdev driver over kernel interfaces: net_af_packet and net_af_xdp on one end of a veth, a
- * packet socket on the other. Needs root; everything happens in a network namespace of its own.
+/** Uplinks on kernel interfaces: the af_packet driver, and the ethdev driver over net_af_xdp, on one end
+ * of a veth, a packet socket on the other. Needs root; everything happens in a network namespace of its own.
  */
 #include "dataplane/port.h"
 #include "dataplane/rcu.h"
+#include "dataplane/settings.h"
+#include "dataplane/udp_merge.h"
 #include "tests/unit/eal.h"
 #include "tests/unit/frames.h"
 #include "tests/unit/suite.h"
@@ -13,6 +15,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <poll.h>
 #include <rte_ethdev.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -34,6 +37,7 @@ static struct port_params params_for(const char *device)
 	return (struct port_params){ .name = "uplink",
 		.role = PORT_UPLINK,
 		.device = device,
+		.interface = "up0",
 		.n_queues = 1,
 		.mtu = 1500,
 		.pool = pool,
@@ -48,7 +52,7 @@ static struct port *open_port(const char *device, uint16_t mtu, uint16_t n_queue
 
 	params.mtu = mtu;
 	params.n_queues = n_queues;
-	if (port_open("ethdev", &params, 1, &port, &err) < 0)
+	if (port_open(device != NULL ? "ethdev" : "af_packet", &params, 1, &port, &err) < 0)
 		printf(" %s ", err.text);
 	return port;
 }
@@ -57,7 +61,6 @@ static void close_port(struct port *port)
 {
 	port_close(port);
 	rcu_barrier();
-	CU_ASSERT_EQUAL(rte_eth_dev_count_total(), 0);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(large_pool), 0);
 }
@@ -136,26 +139,35 @@ static bool link_becomes(struct port *port, bool up)
 
 static void af_packet(void)
 {
+	struct pollfd ready;
 	struct port *port;
 
 	veth_up(1500);
 	CU_ASSERT_EQUAL(system("ethtool -K up0 gro on"), 0);
-	port = open_port("net_af_packet,iface=up0", 1500, 1);
+	port = open_port(NULL, 1500, 1);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(port);
-	/* It was down, and merged what it received. */
+	/* It was down; what else its owner has set stays. */
 	port->ops->tick(port);
 	CU_ASSERT_TRUE(atomic_load(&port->link_up));
-	CU_ASSERT_FALSE(gro_is_on());
+	CU_ASSERT_TRUE(gro_is_on());
 	exchange(port, 1500);
 	system("ip link set far0 down");
 	CU_ASSERT_TRUE(link_becomes(port, false));
 	system("ip link set far0 up");
 	CU_ASSERT_TRUE(link_becomes(port, true));
 	exchange(port, 1500);
+	/* A socket remembers that its interface was down, which would wake sleepers for ever. */
+	system("ip link set up0 down");
+	CU_ASSERT_TRUE(link_becomes(port, false));
+	system("ip link set up0 up");
+	CU_ASSERT_TRUE(link_becomes(port, true));
+	exchange(port, 1500);
+	ready = (struct pollfd){ .fd = port->ops->rx_fd(port, 0), .events = POLLIN };
+	CU_ASSERT_EQUAL(poll(&ready, 1, 0), 0);
 	close_port(port);
 	CU_ASSERT_TRUE(gro_is_on());
 	/* Again, in more queues. */
-	port = open_port("net_af_packet7,iface=up0", 1500, 4);
+	port = open_port(NULL, 1500, 4);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(port);
 	CU_ASSERT_EQUAL(port->n_rxq, 4);
 	exchange(port, 1500);
@@ -168,7 +180,7 @@ static void af_packet_jumbo(void)
 	struct port *port;
 
 	veth_up(9000);
-	port = open_port("net_af_packet,iface=up0", 9000, 1);
+	port = open_port(NULL, 9000, 1);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(port);
 	exchange(port, 9000);
 	close_port(port);
@@ -178,15 +190,15 @@ static void af_packet_jumbo(void)
 /** The interface's MTU is its owner's: less than ours is refused, and never changed. */
 static void mtu_is_not_touched(void)
 {
-	struct port_params params = params_for("net_af_packet,iface=up0");
+	struct port_params params = params_for(NULL);
 	struct error err = { 0 };
 	struct port *port;
 
 	veth_up(1400);
-	CU_ASSERT_EQUAL(port_open("ethdev", &params, 1, &port, &err), -EINVAL);
+	CU_ASSERT_EQUAL(port_open("af_packet", &params, 1, &port, &err), -EINVAL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "MTU 1400"));
 	params.mtu = 1300;
-	CU_ASSERT_EQUAL_FATAL(port_open("ethdev", &params, 1, &port, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(port_open("af_packet", &params, 1, &port, &err), 0);
 	CU_ASSERT_EQUAL(system("ip link show up0 | grep -q 'mtu 1400'"), 0);
 	close_port(port);
 	system("ip link del up0");
@@ -195,14 +207,14 @@ static void mtu_is_not_touched(void)
 /** Another MAC than the interface's: promiscuous instead of changed. */
 static void mac_is_not_touched(void)
 {
-	struct port_params params = params_for("net_af_packet,iface=up0");
+	struct port_params params = params_for(NULL);
 	struct error err = { 0 };
 	struct port *port;
 
 	veth_up(1500);
 	CU_ASSERT_EQUAL(system("ip link set up0 address 02:00:00:00:00:77"), 0);
 	mac_addr_parse("02:00:00:00:00:55", &params.port_mac);
-	CU_ASSERT_EQUAL_FATAL(port_open("ethdev", &params, 1, &port, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(port_open("af_packet", &params, 1, &port, &err), 0);
 	CU_ASSERT_EQUAL(port->mac.bytes[5], 0x55);
 	CU_ASSERT_EQUAL(system("ip -d link show up0 | grep -q 02:00:00:00:00:77"), 0);
 	CU_ASSERT_EQUAL(system("ip -d link show up0 | grep -q 'promiscuity 0'"), 256);
@@ -211,19 +223,288 @@ static void mac_is_not_touched(void)
 	system("ip link del up0");
 }
 
+/** Packets received within two seconds. */
+static uint16_t receive(struct port *port, struct rte_mbuf **in, uint16_t want)
+{
+	uint16_t n = 0;
+
+	for (unsigned tries = 0; tries < 2000 && n < want; tries++) {
+		for (uint16_t queue = 0; queue < port->n_rxq && n < want; queue++)
+			n = (uint16_t)(n + port->ops->rx_burst(port, queue, in + n, (uint16_t)(want - n)));
+		if (n < want)
+			usleep(1000);
+	}
+	return n;
+}
+
+/** Gone and back: without a restart, under another index, and with another MAC address. */
 static void vanishing_interface(void)
 {
-	struct rte_mbuf *in[4];
+	struct mac_addr mac;
+	struct rte_mbuf *in[4], *m;
 	struct port *port;
+	struct pollfd ready;
+
+	for (uint16_t queues = 1; queues <= 2; queues++) {
+		veth_up(1500);
+		port = open_port(NULL, 1500, queues);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(port);
+		mac = port->mac;
+		exchange(port, 1500);
+		system("ip link del up0");
+		port->ops->tick(port);
+		CU_ASSERT_FALSE(atomic_load(&port->link_up));
+		CU_ASSERT_EQUAL(port->ops->rx_burst(port, 0, in, 4), 0);
+		CU_ASSERT_TRUE(port->ops->rx_arm(port, 0, true));
+		frame_build(&frame, false, IPPROTO_UDP, 0, 0, 100);
+		m = frame_mbuf(&frame, pool);
+		CU_ASSERT_EQUAL(port_tx(port, 0, &m, 1), 0);
+		rte_pktmbuf_free(m);
+		veth_up(1500);
+		CU_ASSERT_TRUE(link_becomes(port, true));
+		CU_ASSERT_EQUAL(memcmp(&mac, &port->mac, sizeof(mac)), 0);
+		exchange(port, 1500);
+		/* Whoever slept on the descriptor of before is still woken. */
+		ready = (struct pollfd){ .fd = port->ops->rx_fd(port, 0), .events = POLLIN };
+		if (queues == 1) {
+			int fd = far_socket();
+
+			CU_ASSERT_EQUAL(poll(&ready, 1, 0), 0);
+			CU_ASSERT_EQUAL(send(fd, frame.bytes, frame.len, 0), (ssize_t)frame.len);
+			CU_ASSERT_EQUAL(poll(&ready, 1, 2000), 1);
+			CU_ASSERT_EQUAL(receive(port, in, 1), 1);
+			rte_pktmbuf_free(in[0]);
+			close(fd);
+		}
+		system("ip link del up0");
+		close_port(port);
+	}
+}
+
+/** The far end with virtio headers: what crossed whole is seen whole. */
+static int far_socket_vnet(void)
+{
+	const int one = 1;
+	int fd = far_socket();
+
+	CU_ASSERT_EQUAL(setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)), 0);
+	return fd;
+}
+
+/** One flow of `n` UDP packets with `payload` bytes, without checksums. */
+static void flow(struct rte_mbuf **pkts, uint16_t n, bool v6, uint32_t payload)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		if (i == 0)
+			frame_build(&frame, v6, IPPROTO_UDP, 0, 0, payload);
+		put16(frame.bytes + frame_checksum_at(&frame), 0);
+		put16(frame.bytes + frame.len - 2, i);
+		pkts[i] = frame_mbuf(&frame, pool);
+		pkts[i]->ol_flags = 0;
+	}
+}
+
+/** A burst of one flow crosses the veth as one, and is taken apart where another port receives it. */
+static void large_udp_crosses_whole(void)
+{
+	struct rte_mbuf *pkts[64], *in[64];
+	struct port_params params;
+	struct error err = { 0 };
+	struct port *port, *far;
 
 	veth_up(1500);
-	port = open_port("net_af_packet,iface=up0", 1500, 1);
+	port = open_port(NULL, 1500, 1);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(port);
-	system("ip link del up0");
-	port->ops->tick(port);
-	CU_ASSERT_FALSE(atomic_load(&port->link_up));
-	CU_ASSERT_EQUAL(port->ops->rx_burst(port, 0, in, 4), 0);
+	params = params_for(NULL);
+	params.name = "far";
+	params.interface = "far0";
+	CU_ASSERT_EQUAL_FATAL(port_open("af_packet", &params, 1, &far, &err), 0);
+	for (int v6 = 0; v6 < 2; v6++) {
+		int fd = far_socket_vnet();
+		const uint32_t headers = v6 ? 62 : 42;
+		struct virtio_net_hdr hdr;
+		struct iovec iov[2] = { { &hdr, sizeof(hdr) }, { flat, sizeof(flat) } };
+
+		flow(pkts, 40, v6, 1400);
+		CU_ASSERT_EQUAL_FATAL(port_tx(port, 0, pkts, 40), 40);
+		CU_ASSERT_EQUAL(readv(fd, iov, 2), (ssize_t)(sizeof(hdr) + headers + 40 * 1400));
+		CU_ASSERT_EQUAL(hdr.gso_type, VIRTIO_NET_HDR_GSO_UDP_L4);
+		CU_ASSERT_EQUAL(hdr.gso_size, 1400);
+		CU_ASSERT_EQUAL_FATAL(receive(far, in, 40), 40);
+		for (unsigned i = 0; i < 40; i++) {
+			CU_ASSERT_EQUAL(in[i]->nb_segs, 1);
+			CU_ASSERT_EQUAL_FATAL(mbuf_bytes(in[i], flat), headers + 1400);
+			/* No table says that it is a tunnel's: each has a checksum, and the right one. */
+			CU_ASSERT_TRUE(checksum_is_right(&frame, flat, headers + 1400));
+			CU_ASSERT_EQUAL(flat[headers + 1399], i);
+			CU_ASSERT_EQUAL(memcmp(flat + headers, frame.bytes + headers, 1398), 0);
+			rte_pktmbuf_free(in[i]);
+		}
+		/* Asked for a few at a time, the rest waits, and nobody may sleep on it. */
+		flow(pkts, 40, v6, 1400);
+		CU_ASSERT_EQUAL_FATAL(port_tx(port, 0, pkts, 40), 40);
+		CU_ASSERT_EQUAL_FATAL(receive(far, in, 7), 7);
+		CU_ASSERT_FALSE(far->ops->rx_arm(far, 0, true));
+		CU_ASSERT_EQUAL_FATAL(receive(far, in + 7, 33), 33);
+		CU_ASSERT_TRUE(far->ops->rx_arm(far, 0, true));
+		rte_pktmbuf_free_bulk(in, 40);
+		close(fd);
+	}
+	/* And one that is closed in between leaves nothing behind. */
+	flow(pkts, 40, false, 1400);
+	CU_ASSERT_EQUAL_FATAL(port_tx(port, 0, pkts, 40), 40);
+	CU_ASSERT_EQUAL_FATAL(receive(far, in, 7), 7);
+	rte_pktmbuf_free_bulk(in, 7);
+	port_close(far);
 	close_port(port);
+	system("ip link del up0");
+}
+
+/** Without offloads of the interface the kernel cuts: frames no longer than the MTU. */
+static void large_udp_is_cut_late(void)
+{
+	struct rte_mbuf *pkts[40];
+	struct port *port;
+	int fd;
+
+	veth_up(1500);
+	CU_ASSERT_EQUAL(system("ethtool -K up0 tx off tso off gso off >/dev/null"), 0);
+	port = open_port(NULL, 1500, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(port);
+	fd = far_socket();
+	flow(pkts, 40, false, 1400);
+	CU_ASSERT_EQUAL_FATAL(port_tx(port, 0, pkts, 40), 40);
+	for (unsigned i = 0; i < 40; i++) {
+		CU_ASSERT_EQUAL_FATAL(recv(fd, flat, sizeof(flat), 0), 1442);
+		CU_ASSERT_TRUE(checksum_is_right(&frame, flat, 1442));
+		CU_ASSERT_EQUAL(flat[1441], i);
+	}
+	close(fd);
+	close_port(port);
+	system("ip link del up0");
+}
+
+/** TCP segments, both ways, as they are; partial checksums; a VLAN tag. */
+static void large_tcp_and_tags(void)
+{
+	struct virtio_net_hdr hdr;
+	struct iovec iov[2] = { { &hdr, sizeof(hdr) }, { flat, sizeof(flat) } };
+	struct rte_mbuf *m, *in[2];
+	struct port *port;
+	int fd;
+
+	veth_up(1500);
+	port = open_port(NULL, 1500, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(port);
+	CU_ASSERT_EQUAL(port->offloads, PORT_TX_CSUM | PORT_TX_TSO);
+	fd = far_socket_vnet();
+	for (int v6 = 0; v6 < 2; v6++) {
+		frame_build(&frame, v6, IPPROTO_TCP, 0, 12, 60000);
+		m = frame_mbuf(&frame, large_pool);
+		m->tso_segsz = 1400;
+		m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM;
+		CU_ASSERT_EQUAL_FATAL(port_tx(port, 0, &m, 1), 1);
+		CU_ASSERT_EQUAL(readv(fd, iov, 2), (ssize_t)(sizeof(hdr) + frame.len));
+		CU_ASSERT_EQUAL(hdr.gso_type & ~VIRTIO_NET_HDR_GSO_ECN, v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4);
+		CU_ASSERT_EQUAL(hdr.gso_size, 1400);
+		CU_ASSERT_EQUAL(memcmp(flat, frame.bytes, frame.len), 0);
+		/* Back. */
+		iov[1].iov_len = frame.len;
+		CU_ASSERT_EQUAL(writev(fd, iov, 2), (ssize_t)(sizeof(hdr) + frame.len));
+		iov[1].iov_len = sizeof(flat);
+		CU_ASSERT_EQUAL_FATAL(receive(port, in, 1), 1);
+		CU_ASSERT_TRUE((in[0]->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0);
+		CU_ASSERT_EQUAL(in[0]->tso_segsz, 1400);
+		CU_ASSERT_EQUAL(mbuf_bytes(in[0], flat), frame.len);
+		CU_ASSERT_EQUAL(memcmp(flat, frame.bytes, frame.len), 0);
+		rte_pktmbuf_free(in[0]);
+		/* One packet of UDP without its checksum. */
+		frame_build(&frame, v6, IPPROTO_UDP, 0, 0, 600);
+		hdr = (struct virtio_net_hdr){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+			.csum_start = v6 ? 54 : 34, .csum_offset = 6 };
+		iov[1] = (struct iovec){ frame.bytes, frame.len };
+		CU_ASSERT_EQUAL(writev(fd, iov, 2), (ssize_t)(sizeof(hdr) + frame.len));
+		iov[1] = (struct iovec){ flat, sizeof(flat) };
+		CU_ASSERT_EQUAL_FATAL(receive(port, in, 1), 1);
+		CU_ASSERT_EQUAL(in[0]->ol_flags & RTE_MBUF_F_TX_L4_MASK, RTE_MBUF_F_TX_UDP_CKSUM);
+		rte_pktmbuf_free(in[0]);
+	}
+	/* Taken off by the kernel, put back. */
+	frame_build(&frame, false, IPPROTO_UDP, 0, 0, 600);
+	memmove(frame.bytes + 16, frame.bytes + 12, frame.len - 12);
+	put16(frame.bytes + 12, RTE_ETHER_TYPE_VLAN);
+	put16(frame.bytes + 14, 0x2007);
+	frame.len += 4;
+	hdr = (struct virtio_net_hdr){ 0 };
+	iov[1] = (struct iovec){ frame.bytes, frame.len };
+	CU_ASSERT_EQUAL(writev(fd, iov, 2), (ssize_t)(sizeof(hdr) + frame.len));
+	CU_ASSERT_EQUAL_FATAL(receive(port, in, 1), 1);
+	CU_ASSERT_EQUAL(mbuf_bytes(in[0], flat), frame.len);
+	CU_ASSERT_EQUAL(memcmp(flat, frame.bytes, frame.len), 0);
+	rte_pktmbuf_free(in[0]);
+	CU_ASSERT_EQUAL(atomic_load(&port->rx_errors), 0);
+	close(fd);
+	close_port(port);
+	system("ip link del up0");
+}
+
+static void errors_say_what_to_do(void)
+{
+	static const struct {
+		const char *interface;
+		int ret;
+		const char *says;
+	} wrong[] = {
+		{ "nosuch0", -ENODEV, "no interface nosuch0" },
+		{ "a-name-that-is-too-long", -EINVAL, "a-name-that-is-too-long" },
+		{ "", -EINVAL, "ip link" },
+		{ "tun9", -EINVAL, "Ethernet" },
+	};
+	struct port_params params = params_for(NULL);
+
+	CU_ASSERT_EQUAL(system("ip tuntap add tun9 mode tun"), 0);
+	for (unsigned i = 0; i < RTE_DIM(wrong); i++) {
+		struct error err = { 0 };
+		struct port *port;
+
+		params.interface = wrong[i].interface;
+		CU_ASSERT_EQUAL(port_open("af_packet", &params, 1, &port, &err), wrong[i].ret);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, wrong[i].says));
+	}
+	system("ip tuntap del tun9 mode tun");
+}
+
+/** What the kernel had no room for is counted. */
+static void missed_frames_are_counted(void)
+{
+	struct rte_mbuf *in[64];
+	json_t *facts = json_object();
+	struct port *port;
+	unsigned got = 0;
+	uint16_t n;
+	int fd;
+
+	veth_up(1500);
+	port = open_port(NULL, 1500, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(port);
+	fd = far_socket();
+	frame_build(&frame, false, IPPROTO_UDP, 0, 0, 600);
+	for (unsigned i = 0; i < 1500; i++)
+		CU_ASSERT_EQUAL_FATAL(send(fd, frame.bytes, frame.len, 0), (ssize_t)frame.len);
+	while ((n = port->ops->rx_burst(port, 0, in, RTE_DIM(in))) > 0) {
+		rte_pktmbuf_free_bulk(in, n);
+		got += n;
+	}
+	for (unsigned i = 0; i < 10; i++)
+		port->ops->tick(port);
+	port->ops->describe(port, facts);
+	CU_ASSERT_TRUE(got > 0 && got < 1500);
+	CU_ASSERT_EQUAL(json_integer_value(json_object_get(facts, "rx_missed")), 1500 - got);
+	CU_ASSERT_TRUE(json_is_true(json_object_get(facts, "tx_udp_segmentation")));
+	json_decref(facts);
+	close(fd);
+	close_port(port);
+	system("ip link del up0");
 }
 
 static void af_xdp(void)
@@ -246,7 +527,12 @@ static const struct test_case cases[] = {
 	{ "af_packet with jumbo frames", af_packet_jumbo },
 	{ "the interface's MTU is not touched", mtu_is_not_touched },
 	{ "the interface's MAC address is not touched", mac_is_not_touched },
-	{ "an interface vanishes", vanishing_interface },
+	{ "an interface vanishes and comes back", vanishing_interface },
+	{ "large UDP packets cross whole", large_udp_crosses_whole },
+	{ "large UDP packets are cut late", large_udp_is_cut_late },
+	{ "large TCP segments, partial checksums, a VLAN tag", large_tcp_and_tags },
+	{ "errors say what to do", errors_say_what_to_do },
+	{ "missed frames are counted", missed_frames_are_counted },
 	{ "af_xdp", af_xdp },
 };
 

@@ -101,7 +101,7 @@ static void dont_fragment_is_copied(void)
 		memset(inner.bytes + 10, 0, 2);
 		sum = (uint16_t)~naive_sum(inner.bytes, 20);
 		memcpy(inner.bytes + 10, &sum, 2);
-		m = tunnel_encap(OPS, &endpoints[0], &inner, 0, RTE_BE16(0x1234), &adj);
+		m = tunnel_encap(OPS, &endpoints[0], &inner, 0, 0x1234, &adj);
 		h = rte_pktmbuf_mtod(m, const uint8_t *);
 		CU_ASSERT_EQUAL(h[20], df ? 0x40 : 0);
 		CU_ASSERT_EQUAL(h[18], df ? 0 : 0x12);

@@ -199,7 +199,7 @@ static void header_fields(void)
 
 	tunnel_setup();
 	e = endpoints[0];
-	m = tunnel_encap(OPS, &e, vector("inner_44"), 0, RTE_BE16(0xbeef), &adj);
+	m = tunnel_encap(OPS, &e, vector("inner_44"), 0, 0xbeef, &adj);
 	h = rte_pktmbuf_mtod(m, const uint8_t *);
 	CU_ASSERT_EQUAL(naive_sum(h + 14, 20), 0xffff);
 	CU_ASSERT_TRUE(h[18] == 0xbe && h[19] == 0xef && h[20] == 0);
