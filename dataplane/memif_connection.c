@@ -39,6 +39,10 @@ void memif_connection_free(void *connection)
 	}
 	for (unsigned i = 0; i < c->n_regions; i++) {
 		memif_guard_remove(c->regions[i].guard);
+		/* The server may keep the file open for as long as it likes, and a new one each time we come back:
+		 * what we paid for goes now. */
+		if (c->client)
+			madvise(c->regions[i].addr, c->regions[i].mapped, MADV_REMOVE);
 		munmap(c->regions[i].addr, c->regions[i].mapped);
 	}
 	free(c);

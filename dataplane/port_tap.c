@@ -22,7 +22,7 @@
 #include <rte_ether.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -288,10 +288,11 @@ struct tap_ready *tap_ready_find(uint16_t id, uint16_t queue)
 
 /** The interface was deleted or its namespace is gone. What polls the descriptors must not spin on
  * their error state, so something that never becomes ready takes their place, under the same
- * numbers. */
+ * numbers: a timer that is not set. A worker may be about to send to it; a timer refuses that, where an
+ * eventfd would become readable. */
 static void retire_descriptors(struct port_tap *p)
 {
-	int never = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int never = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	p->gone = true;
 	for (uint16_t i = 0; i < p->n_open; i++) {

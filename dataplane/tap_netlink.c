@@ -294,6 +294,7 @@ static const struct nlattr *attribute(const struct nlmsghdr *nlh, size_t header,
 /* An interface that had another daemon. */
 
 #define STALE_MAX 64
+#define DUMP_MAX  256 /* datagrams of up to 16 KiB: the pod says how many addresses and routes there are, and the daemon waits */
 
 struct stale {
 	int index;
@@ -302,20 +303,30 @@ struct stale {
 	size_t n;
 };
 
-static int dump(struct request *r, uint16_t type, mnl_cb_t each, struct stale *stale)
+/** On a socket of its own: what is left of an answer too long must not be taken for that to another request. */
+static int dump(uint16_t type, mnl_cb_t each, struct stale *stale)
 {
+	int more = MNL_CB_OK, ret;
 	char answer[16384];
+	struct request r;
 	ssize_t n;
-	int more = MNL_CB_OK;
 
-	request_start(r, type, 0, type == RTM_GETADDR ? sizeof(struct ifaddrmsg) : sizeof(struct rtmsg));
-	r->nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	if (mnl_socket_sendto(r->socket, r->nlh, r->nlh->nlmsg_len) < 0)
-		return -errno;
-	while (more == MNL_CB_OK && (n = mnl_socket_recvfrom(r->socket, answer, sizeof(answer))) > 0)
-		more = mnl_cb_run(
-			answer, (size_t)n, r->seq, mnl_socket_get_portid(r->socket), each, stale);
-	return more == MNL_CB_STOP ? 0 : -errno;
+	ret = request_open(&r);
+	if (ret < 0)
+		return ret;
+	request_start(&r, type, 0, type == RTM_GETADDR ? sizeof(struct ifaddrmsg) : sizeof(struct rtmsg));
+	r.nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	if (mnl_socket_sendto(r.socket, r.nlh, r.nlh->nlmsg_len) < 0)
+		ret = -errno;
+	for (unsigned i = 0; ret == 0 && more == MNL_CB_OK; i++) {
+		n = i < DUMP_MAX ? mnl_socket_recvfrom(r.socket, answer, sizeof(answer)) : -1;
+		more = n > 0 ? mnl_cb_run(answer, (size_t)n, r.seq, mnl_socket_get_portid(r.socket), each, stale)
+			     : MNL_CB_ERROR;
+		if (more == MNL_CB_ERROR)
+			ret = i < DUMP_MAX ? -errno : -E2BIG;
+	}
+	mnl_socket_close(r.socket);
+	return ret;
 }
 
 static int stale_address(const struct nlmsghdr *nlh, void *arg)
@@ -379,12 +390,12 @@ static void stale_remove(struct request *r, int index, const struct port_params 
 {
 	struct stale stale = { .index = index, .params = params };
 
-	dump(r, RTM_GETROUTE, stale_route, &stale);
+	dump(RTM_GETROUTE, stale_route, &stale);
 	for (size_t i = 0; i < stale.n; i++)
 		route_request(r, RTM_DELROUTE, index, &stale.found[i],
 			&params->gateway[stale.found[i].addr.family == IP_V4 ? 0 : 1]);
 	stale.n = 0;
-	dump(r, RTM_GETADDR, stale_address, &stale);
+	dump(RTM_GETADDR, stale_address, &stale);
 	for (size_t i = 0; i < stale.n; i++)
 		address_request(r, RTM_DELADDR, index, &stale.found[i].addr);
 }

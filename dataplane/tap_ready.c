@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/tap_ready.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 
@@ -29,7 +30,9 @@ static bool watch(struct tap_ready *r, int fd, uint16_t port, uint16_t queue)
 	}
 	if (r->epoll_fd != 0)
 		epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	if (epoll_ctl(here.epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+	/* Of a queue that began anew without a new interface, it is there already: MOD looks anew. */
+	if (epoll_ctl(here.epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 &&
+		(errno != EEXIST || epoll_ctl(here.epoll_fd, EPOLL_CTL_MOD, fd, &ev) < 0))
 		return false;
 	r->epoll_fd = here.epoll_fd;
 	return true;

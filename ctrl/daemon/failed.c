@@ -80,13 +80,30 @@ int failed_filter(const struct failed_list *list, const struct change *changes, 
 	return 0;
 }
 
-void failed_forget(struct failed_list *list, const struct change *changes, size_t count)
+static bool has_interface(const struct object *obj)
+{
+	return obj != NULL && obj->type == OBJECT_POD && obj->pod.kind == POD_TAP;
+}
+
+static bool same_interface(const struct object *a, const struct object *b)
+{
+	return has_interface(b) && strcmp(a->pod.netns, b->pod.netns) == 0 &&
+	       strcmp(a->pod.interface, b->pod.interface) == 0;
+}
+
+void failed_forget(struct failed_list *list, const struct plane *plane, const struct change *changes,
+	size_t count)
 {
 	for (size_t i = 0; list->count > 0 && i < count; i++) {
-		struct failed_object *item = find(list, changes[i].before);
+		const struct object *before = changes[i].before;
+		struct failed_object *item = find(list, before);
 
-		if (item != NULL)
-			drop(list, (size_t)(item - list->items));
+		if (item == NULL)
+			continue;
+		drop(list, (size_t)(item - list->items));
+		/* The data plane has no port to close with it. */
+		if (plane->forget != NULL && has_interface(before) && !same_interface(before, changes[i].after))
+			plane->forget(before);
 	}
 }
 
@@ -167,7 +184,7 @@ int failed_commit(struct failed_list *list, const struct plane *plane, const str
 		partly = ret == 0;
 	}
 	if (ret == 0)
-		failed_forget(list, changes, count);
+		failed_forget(list, plane, changes, count);
 	if (partly)
 		commit_unsure(list, plane, set, filtered, n);
 	if (filtered != changes)

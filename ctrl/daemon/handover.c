@@ -14,12 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CLAIM_TIMEOUT_MS 15000
-#define CLAIM_POLL_US	 500
+#define CLAIM_TIMEOUT_MS    15000
+#define NAMELESS_TIMEOUT_MS 500 /* it takes one lock, then the other */
+#define CLAIM_POLL_US	    500
 
 static char take_over[] = "--take-over";
 
@@ -39,9 +41,10 @@ int handover_spawn(char *const *argv, const cpu_set_t *cpus, pid_t *pid, struct 
 	args = calloc(n + 2, sizeof(*args));
 	if (args == NULL)
 		return error_set(err, ENOMEM, NULL, "out of memory");
-	memcpy(args, argv, n * sizeof(*args));
-	if (!has)
-		args[n] = take_over;
+	/* In front: the end may be behind a "--". */
+	args[0] = argv[0];
+	args[1] = take_over;
+	memcpy(args + (has ? 1 : 2), argv + 1, (n - 1) * sizeof(*args));
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attr);
@@ -59,46 +62,31 @@ int handover_spawn(char *const *argv, const cpu_set_t *cpus, pid_t *pid, struct 
 	return ret == 0 ? 0 : error_set(err, ret, NULL, "%.200s: %s", argv[0], strerror(ret));
 }
 
-/** Into an empty set: everything of the file, checked as `--check` does. */
-static int load_file(const char *path, const struct model *empty, struct changeset *set, struct error *err)
-{
-	struct ipam *ipam = ipam_new();
-	int ret = ipam != NULL ? config_load_file(path, set, err) : error_set(err, ENOMEM, NULL, "out of memory");
-
-	if (ret == 0)
-		ret = ipam_assign(ipam, empty, set, err);
-	if (ret == 0)
-		ret = changeset_validate(set, err);
-	ipam_free(ipam);
-	return ret;
-}
-
 int handover_node(const struct options *options, struct object **node, struct error *err)
 {
-	char hash[FILE_HASH_TEXT], *before = NULL;
 	struct model *empty = model_new();
-	struct changeset *set = empty != NULL ? changeset_new(empty) : NULL;
+	struct ipam *ipam = ipam_new();
+	struct startup startup = { 0 };
 	struct store *store = NULL;
 	struct object *found = NULL;
-	int ret = set != NULL ? config_file_hash(options->config, hash, err)
-			      : error_set(err, ENOMEM, NULL, "out of memory");
+	int ret = empty != NULL && ipam != NULL ? store_peek(options->state, &store, err)
+						: error_set(err, ENOMEM, NULL, "out of memory");
 
 	if (ret == 0)
-		ret = store_peek(options->state, &store, err);
-	if (ret == 0)
-		before = store_file_hash(store);
-	if (ret == 0 && before != NULL && strcmp(before, hash) == 0)
-		ret = store_load(store, set, err);
-	else if (ret == 0)
-		ret = load_file(options->config, empty, set, err);
+		ret = startup_look(store, empty, options->config, &startup, err);
 	store_close(store);
-	if (ret == 0) {
-		found = changeset_find(set, OBJECT_NODE, NULL);
-		ret = found != NULL ? 0 : error_set(err, EINVAL, "node", "the configuration has no node");
-	}
+	/* As engine_start will, so that a mistake is found before anybody ends. */
+	if (ret == 0)
+		ret = ipam_assign(ipam, empty, startup.set, err);
+	if (ret == 0)
+		ret = changeset_validate(startup.set, err);
+	if (ret == 0)
+		ret = startup_node(&startup, err) != NULL ? 0 : -EINVAL;
+	if (ret == 0)
+		found = changeset_find(startup.set, OBJECT_NODE, NULL);
 	*node = found != NULL ? object_ref(found) : NULL;
-	free(before);
-	changeset_free(set);
+	startup_free(&startup);
+	ipam_free(ipam);
 	model_free(empty);
 	return ret;
 }
@@ -111,35 +99,68 @@ static long elapsed_ms(const struct timespec *since)
 	return (now.tv_sec - since->tv_sec) * 1000 + (now.tv_nsec - since->tv_nsec) / 1000000;
 }
 
+/** The process that has the lock, by the word of the kernel (store_file.c takes a POSIX lock beside the other), which
+ * unlike a number in a file is never old and never of another PID namespace. 0 = nobody that can be named. */
+static pid_t lock_holder(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0 ? lock.l_pid : 0;
+}
+
+/** Once, if the holder can be named: SIGTERM. */
+static int ask_to_end(int fd, pid_t *asked, struct error *err)
+{
+	pid_t holder = lock_holder(fd);
+	int pidfd, ret = 0;
+
+	if (holder == 0 || holder == *asked)
+		return 0;
+	if (*asked != 0)
+		return error_set(err, EBUSY, NULL, "process %d took the place of %d before this one could", (int)holder,
+			(int)*asked);
+	pidfd = pidfd_open(holder, 0);
+	if (pidfd < 0)
+		return 0; /* just gone, and so is its lock */
+	/* The number may have got to another process since. Not if who it stands for has the lock now. */
+	if (lock_holder(fd) == holder) {
+		/* systemd must know before the process it watches ends. */
+		sd_notifyf(0, "MAINPID=%d", (int)getpid());
+		if (pidfd_send_signal(pidfd, SIGTERM, NULL, 0) == 0)
+			*asked = holder;
+		else if (errno != ESRCH)
+			ret = error_set(err, errno, NULL, "process %d cannot be asked to end: %s", (int)holder,
+				strerror(errno));
+	}
+	close(pidfd);
+	return ret;
+}
+
 int handover_claim(const char *state, struct error *err)
 {
-	char path[4096], text[32] = "";
 	struct timespec since;
+	pid_t asked = 0;
+	char path[4096];
 	int fd, ret = 0;
-	pid_t holder;
 
 	snprintf(path, sizeof(path), "%s/lock", state);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_set(err, errno, NULL, "%.200s: %s", path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		close(fd);
-		return 0;
-	}
-	holder = read(fd, text, sizeof(text) - 1) > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
-	/* systemd must know before the process it watches ends. */
-	sd_notifyf(0, "MAINPID=%d", (int)getpid());
 	clock_gettime(CLOCK_MONOTONIC, &since);
-	if (holder <= 1 || kill(holder, SIGTERM) < 0)
-		ret = error_set(err, ESRCH, NULL,
-			"%.200s is held by a process that does not say who it is: end it and start again", path);
 	while (ret == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (elapsed_ms(&since) > CLAIM_TIMEOUT_MS)
-			ret = error_set(err, ETIMEDOUT, NULL, "process %d was asked to end and does not", (int)holder);
+		ret = ask_to_end(fd, &asked, err);
+		if (ret == 0 && asked == 0 && elapsed_ms(&since) > NAMELESS_TIMEOUT_MS)
+			ret = error_set(err, ESRCH, NULL,
+				"%.200s is held by a process that cannot be named: end it and start again", path);
+		else if (ret == 0 && elapsed_ms(&since) > CLAIM_TIMEOUT_MS)
+			ret = error_set(err, ETIMEDOUT, NULL, "process %d was asked to end and does not", (int)asked);
 		usleep(CLAIM_POLL_US);
 	}
 	close(fd);
-	if (ret == 0)
-		LOG_INFO("taken over from=%d waited_ms=%ld", (int)holder, elapsed_ms(&since));
+	if (ret < 0 && asked != 0)
+		sd_notifyf(0, "MAINPID=%d", (int)asked);
+	if (ret == 0 && asked != 0)
+		LOG_INFO("taken over from=%d waited_ms=%ld", (int)asked, elapsed_ms(&since));
 	return ret;
 }

@@ -17,12 +17,14 @@
 /** Start argv[0] again, with --take-over, on the CPUs this process began with. 0 or an error. */
 int handover_spawn(char *const *argv, const cpu_set_t *cpus, pid_t *pid, struct error *err);
 
-/** The node that the successor's data plane is made for: the file's when it has changed since it was applied (then all of
- * the file is checked, so that a mistake is found before anybody ends), otherwise the stored one. New reference. */
+/** The node that the successor's data plane is made for, out of the same objects of file and store that it will start
+ * with, all of them checked, so that a mistake is found before anybody ends. The store is not changed. New reference. */
 int handover_node(const struct options *options, struct object **node, struct error *err);
 
-/** Ask the daemon that has the state directory to end, and wait until it has let go. Nobody there is fine.
- * @return 0, -ETIMEDOUT, or another error. */
+/** Ask the daemon that has the state directory to end, and wait until it has let go. Nobody there is fine. Only
+ * the process that has the directory's lock is ever sent a signal. systemd is told of the new main process before the old
+ * one ends, and again of the old one when that does not.
+ * @return 0, -ETIMEDOUT, -ESRCH (the holder cannot be named), -EBUSY (another successor was faster), or another error. */
 int handover_claim(const char *state, struct error *err);
 
 #endif

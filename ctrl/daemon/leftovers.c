@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-static void interface_remove(const struct object *pod)
+void leftover_remove(const struct object *pod)
 {
 	struct error err = { 0 };
 	char port[PORT_NAME_MAX + 8];
@@ -20,7 +20,7 @@ static void interface_remove(const struct object *pod)
 void leftovers_remove(const struct startup *startup)
 {
 	for (size_t i = 0; i < startup->n_orphans; i++)
-		interface_remove(startup->orphans[i]);
+		leftover_remove(startup->orphans[i]);
 }
 
 int leftovers_remove_all(const char *state, struct error *err)
@@ -37,7 +37,7 @@ int leftovers_remove_all(const char *state, struct error *err)
 	changes = ret == 0 ? changeset_changes(set, &count) : NULL;
 	for (size_t i = 0; ret == 0 && i < count; i++) {
 		if (changes[i].after->type == OBJECT_POD && changes[i].after->pod.kind == POD_TAP)
-			interface_remove(changes[i].after);
+			leftover_remove(changes[i].after);
 	}
 	store_close(store);
 	changeset_free(set);

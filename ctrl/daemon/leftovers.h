@@ -5,6 +5,9 @@
 
 #include "ctrl/daemon/startup.h"
 
+/** Remove the interface that an earlier daemon left for a tap pod, if there is one. Trouble is logged. */
+void leftover_remove(const struct object *pod);
+
 /** Remove the orphans' interfaces. To be called when the daemon has started: until then another start may want them.
  * Trouble is logged. */
 void leftovers_remove(const struct startup *startup);

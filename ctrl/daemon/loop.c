@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctrl/daemon/loop.h"
 
+#include "ctrl/daemon/leftovers.h"
+
 #include "config/log.h"
 #include "dataplane/forwarding.h"
 #include "dataplane/punt.h"
@@ -174,4 +176,4 @@ static void plane_abort(void *txn)
 	reclaim_soon();
 }
 
-const struct plane loop_plane = { plane_prepare, plane_commit, plane_abort };
+const struct plane loop_plane = { plane_prepare, plane_commit, plane_abort, leftover_remove };

@@ -198,7 +198,7 @@ static void on_child(void *arg)
 		if (pid != d->successor)
 			continue;
 		LOG_ERROR("the successor ended before it took over, going on pid=%d", (int)pid);
-		sd_notifyf(0, "MAINPID=%d", (int)getpid());
+		sd_notifyf(0, "MAINPID=%d\nSTATUS=a successor could not take over, going on\nERRNO=0", (int)getpid());
 		d->successor = 0;
 	}
 }
@@ -349,6 +349,9 @@ static int daemon_start(struct daemon *d, struct error *err)
 
 static void daemon_stop(struct daemon *d)
 {
+	/* Who ended us may have ended the successor too: then nobody takes the node's interface over. */
+	if (d->successor != 0 && waitpid(d->successor, NULL, WNOHANG) == d->successor)
+		d->successor = 0;
 	http_server_free(d->metrics);
 	http_server_free(d->socket);
 	if (d->data_plane) {
@@ -383,6 +386,12 @@ int main(int argc, char **argv)
 		return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	signal(SIGPIPE, SIG_IGN); /* clients come and go */
+	/* What comes while it starts (add_events is later) must not end it: the file is read anyway. */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
+	/* systemd set it for the process it started; with it, this one's watchdog would be off. */
+	if (d.options.take_over)
+		unsetenv("WATCHDOG_PID");
 	ret = daemon_start(&d, &err);
 	if (ret < 0) {
 		print_error(&err);

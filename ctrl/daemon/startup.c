@@ -177,19 +177,19 @@ static int end_waiting(struct store *store, bool file_changed, struct error *err
 	return ret;
 }
 
-static int load_both(
-	struct engine *engine, const char *path, struct startup *startup, struct error *err)
+/** earlier: the store's objects before a transaction was undone; NULL = as they are now. */
+static int load_both(struct store *store, const struct model *empty, const char *path,
+	const struct changeset *earlier, struct startup *startup, struct error *err)
 {
-	const struct model *empty = engine_model(engine);
 	struct changeset *stored = changeset_new(empty), *file = NULL;
 	int ret;
 
 	if (stored == NULL)
 		return error_set(err, ENOMEM, NULL, "out of memory");
-	ret = store_load(engine_store(engine), stored, err);
+	ret = store_load(store, stored, err);
 	if (ret == 0 && !startup->file_changed) {
 		startup->set = stored;
-		return 0;
+		return earlier != NULL ? find_orphans(earlier, startup, err) : 0;
 	}
 	startup->set = changeset_new(empty);
 	if (ret == 0 && startup->set == NULL)
@@ -199,16 +199,14 @@ static int load_both(
 	if (ret == 0)
 		ret = combine(stored, file, startup->set, err);
 	if (ret == 0)
-		ret = find_orphans(stored, startup, err);
+		ret = find_orphans(earlier != NULL ? earlier : stored, startup, err);
 	changeset_free(file);
 	changeset_free(stored);
 	return ret;
 }
 
-int startup_load(
-	struct engine *engine, const char *path, struct startup *startup, struct error *err)
+static int compare_file(struct store *store, const char *path, struct startup *startup, struct error *err)
 {
-	struct store *store = engine_store(engine);
 	char *before = store_file_hash(store);
 	int ret;
 
@@ -217,10 +215,39 @@ int startup_load(
 	startup->file_changed =
 		before == NULL || strcmp(before, startup->file_hash) != 0 || store_is_empty(store);
 	free(before);
+	return ret;
+}
+
+int startup_load(
+	struct engine *engine, const char *path, struct startup *startup, struct error *err)
+{
+	struct store *store = engine_store(engine);
+	struct changeset *earlier = NULL;
+	struct txn_record waiting;
+	int ret = compare_file(store, path, startup, err);
+
+	if (ret == 0 && store_waiting(store, &waiting)) {
+		earlier = changeset_new(engine_model(engine));
+		ret = earlier != NULL ? store_load(store, earlier, err)
+				      : error_set(err, ENOMEM, NULL, "out of memory");
+	}
 	if (ret == 0)
 		ret = end_waiting(store, startup->file_changed, err);
 	if (ret == 0)
-		ret = load_both(engine, path, startup, err);
+		ret = load_both(store, engine_model(engine), path, earlier, startup, err);
+	changeset_free(earlier);
+	if (ret < 0)
+		startup_free(startup);
+	return ret;
+}
+
+int startup_look(struct store *store, const struct model *empty, const char *path, struct startup *startup,
+	struct error *err)
+{
+	int ret = compare_file(store, path, startup, err);
+
+	if (ret == 0)
+		ret = load_both(store, empty, path, NULL, startup, err);
 	if (ret < 0)
 		startup_free(startup);
 	return ret;

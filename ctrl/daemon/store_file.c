@@ -111,9 +111,27 @@ static int prepare_database(struct store *store)
 	return rc;
 }
 
+/** Go on with a copy in memory. */
+static int copy_database(struct store *store)
+{
+	sqlite3 *copy = NULL;
+	sqlite3_backup *backup;
+	int rc = sqlite3_open_v2(
+		":memory:", &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+
+	backup = rc == SQLITE_OK ? sqlite3_backup_init(copy, "main", store->db, "main") : NULL;
+	if (backup != NULL)
+		sqlite3_backup_step(backup, -1);
+	if (rc == SQLITE_OK)
+		rc = backup != NULL ? sqlite3_backup_finish(backup) : sqlite3_errcode(copy);
+	sqlite3_close(store->db);
+	store->db = copy;
+	return rc;
+}
+
 /** @return 0, -EUCLEAN when the file is damaged (err says how), or another error that moving the
  * file does not cure. */
-static int open_database(struct store *store, struct error *err)
+static int open_database(struct store *store, bool own, struct error *err)
 {
 	char answer[200] = "", *line;
 	int version, rc;
@@ -137,6 +155,9 @@ static int open_database(struct store *store, struct error *err)
 			"%.160s was written by a newer version (format %d, this one knows %d): "
 			"move it away or upgrade",
 			store->path, version, STORE_VERSION);
+	/* The daemon that has it knows its own format only. */
+	if (rc == SQLITE_OK && !own && version < STORE_VERSION)
+		rc = copy_database(store);
 	if (rc == SQLITE_OK && version == 0)
 		rc = sqlite3_exec(store->db, schema_sql, NULL, NULL, NULL);
 	if (rc == SQLITE_OK && version == 1)
@@ -179,6 +200,7 @@ static int move_aside(struct store *store, const char *why, struct error *err)
 
 static int lock_directory(struct store *store, const char *dir, struct error *err)
 {
+	struct flock posix = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	char path[4096];
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
@@ -193,9 +215,9 @@ static int lock_directory(struct store *store, const char *dir, struct error *er
 			"another daemon uses the state directory %.200s: give this one its own "
 			"with --state",
 			dir);
-	/* For a successor that wants it. */
-	if (ftruncate(store->lock_fd, 0) == 0)
-		dprintf(store->lock_fd, "%d\n", (int)getpid());
+	/* flock keeps others out; this one tells a successor who we are (F_GETLK). */
+	if (fcntl(store->lock_fd, F_SETLK, &posix) < 0)
+		LOG_WARNING("no successor will be able to take over path=%s error=\"%s\"", path, strerror(errno));
 	return 0;
 }
 
@@ -218,7 +240,7 @@ static int open_store(const char *dir, bool own, struct store **out, struct erro
 		ret = error_set(err, errno, NULL, "cannot create the state directory %.200s: %s", dir,
 			strerror(errno));
 	if (ret == 0)
-		ret = open_database(store, err);
+		ret = open_database(store, own, err);
 	if (ret == -EUCLEAN && own) {
 		char why[sizeof(err->text)];
 
@@ -226,7 +248,7 @@ static int open_store(const char *dir, bool own, struct store **out, struct erro
 		close_database(store);
 		ret = move_aside(store, why, err);
 		if (ret == 0)
-			ret = open_database(store, err);
+			ret = open_database(store, own, err);
 	}
 	umask(mask);
 	if (ret < 0) {

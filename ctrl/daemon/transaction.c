@@ -168,7 +168,7 @@ static int commit(struct engine *engine, struct changeset *set, const struct sto
 		return ret;
 	if (txn != NULL)
 		plane->commit(txn);
-	failed_forget(&engine->failed, write->changes, write->count);
+	failed_forget(&engine->failed, engine->conf.plane, write->changes, write->count);
 	committed(engine, set, write->changes, write->count);
 	return 0;
 }

@@ -25,6 +25,8 @@ struct plane {
 		void **txn, struct error *err);
 	void (*commit)(void *txn);
 	void (*abort)(void *txn);
+	/** A pod that was never in force is gone: so shall be what an earlier daemon left for it. NULL = nothing. */
+	void (*forget)(const struct object *pod);
 };
 
 struct engine_conf {

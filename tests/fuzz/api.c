@@ -76,7 +76,7 @@ static void plane_commit(void *txn)
 	d.open--;
 }
 
-static const struct plane plane = { plane_prepare, plane_commit, plane_commit };
+static const struct plane plane = { plane_prepare, plane_commit, plane_commit, NULL };
 
 static char *objects_text(void)
 {

@@ -36,6 +36,7 @@ struct fixture {
 /* The data plane of the tests: counts, and refuses what it is told to refuse. */
 static struct {
 	unsigned prepared, committed, aborted;
+	char forgotten[64]; /* the last pod whose leftovers were to go */
 	size_t changes;	    /* of the last prepare */
 	const char *refuse; /* name of an object that cannot be added */
 	int open;	    /* prepared and neither committed nor aborted */
@@ -72,7 +73,12 @@ __attribute__((unused)) static void fake_abort(void *txn)
 	fake.open--;
 }
 
-static const struct plane fake_plane = { fake_prepare, fake_commit, fake_abort };
+__attribute__((unused)) static void fake_forget(const struct object *pod)
+{
+	snprintf(fake.forgotten, sizeof(fake.forgotten), "%s", pod->name);
+}
+
+static const struct plane fake_plane = { fake_prepare, fake_commit, fake_abort, fake_forget };
 
 static const char fixture_config[] =
 	"node: { name = \"node-a\"; metrics_listen = \"\"; };\n"

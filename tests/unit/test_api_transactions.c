@@ -285,8 +285,10 @@ static void test_rollback_of_lost_pod(void)
 	/* Removing it must not ask the data plane to remove what it does not have. */
 	fake.changes = 0;
 	fake.prepared = 0;
+	fake.forgotten[0] = '\0';
 	expect(&f, 200, "DELETE", "/v1/pods/web-1", NULL);
 	CU_ASSERT_EQUAL(fake.prepared, 0);
+	CU_ASSERT_STRING_EQUAL(fake.forgotten, "web-1");
 	engine_failed(f.engine, &count);
 	CU_ASSERT_EQUAL(count, 0);
 	fixture_end(&f);
@@ -311,6 +313,7 @@ static void test_lost_pod_at_start(void)
 	pump(&f, 5200);
 	engine_failed(f.engine, &count);
 	CU_ASSERT_EQUAL(count, 0);
+	CU_ASSERT_STRING_EQUAL(fake.forgotten, "");
 	fixture_end(&f);
 }
 

@@ -5,6 +5,7 @@
 #include "tests/unit/memif_server.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 void (*port_watch_fd)(struct port *port, int fd, bool on) = control_loop_watch;
@@ -340,6 +341,22 @@ static void killed_servers(void)
 	end();
 }
 
+/* A server that keeps the descriptor does not keep our memory. */
+static void memory_goes_back(void)
+{
+	struct memif_connection *c;
+	struct stat st;
+	int fd;
+
+	CU_ASSERT_EQUAL_FATAL(memif_connection_own(1, 1, 8, &c, &fd), 0);
+	CU_ASSERT_EQUAL(fstat(fd, &st), 0);
+	CU_ASSERT_TRUE(st.st_blocks > 0);
+	memif_connection_free(c);
+	CU_ASSERT_EQUAL(fstat(fd, &st), 0);
+	CU_ASSERT_EQUAL(st.st_blocks, 0);
+	close(fd);
+}
+
 static const struct test_case cases[] = {
 	{ "handshake", handshake },
 	{ "a server of few and small rings", small_limits },
@@ -348,5 +365,6 @@ static const struct test_case cases[] = {
 	{ "hostile rings", hostile_rings },
 	{ "interrupts both ways", interrupts },
 	{ "50 killed servers", killed_servers },
+	{ "memory goes back", memory_goes_back },
 };
 SUITE_MAIN("memif client", cases)

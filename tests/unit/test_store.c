@@ -339,6 +339,16 @@ static void test_upgrade(void)
 	snprintf(path, sizeof(path), "%s/state.db", dir);
 	CU_ASSERT_EQUAL_FATAL(sqlite3_open(path, &db), SQLITE_OK);
 	CU_ASSERT_EQUAL(sqlite3_exec(db, version1, NULL, NULL, NULL), SQLITE_OK);
+	/* A successor that looks ahead understands it, and leaves it to the daemon that has it. */
+	CU_ASSERT_EQUAL_FATAL(store_peek(dir, &store, &err), 0);
+	model = load_model(store);
+	CU_ASSERT_EQUAL(model_count(model, OBJECT_ROUTE), 2);
+	CU_ASSERT_EQUAL(model_find(model, OBJECT_POOL, "p")->pool.cidr.len, 16);
+	model_free(model);
+	store_close(store);
+	CU_ASSERT_EQUAL(sqlite3_exec(db, "INSERT INTO object VALUES ('route', '13.0.0.0/8', 0, "
+		"'{\"prefix\":\"13.0.0.0/8\",\"action\":\"blackhole\"}')", NULL, NULL, NULL), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(db, "DELETE FROM object WHERE name = '13.0.0.0/8'", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	store = open_store(dir);
 	CU_ASSERT_STRING_EQUAL(store_recovered(store), "");

@@ -611,6 +611,9 @@ static void interfaces_vanish(void)
 		m = frame_mbuf(&frame, pool);
 		CU_ASSERT_EQUAL(port_tx(port, 0, &m, 1), 0);
 		rte_pktmbuf_free(m);
+		/* A worker that saw the interface alive a moment ago sends all the same. */
+		CU_ASSERT_TRUE(write(port->ops->rx_fd(port, 0), frame.bytes, 8) < 0);
+		CU_ASSERT_TRUE(is_quiet(port));
 		port->ops->tick(port);
 		CU_ASSERT_FALSE(atomic_load(&port->link_up));
 	}
