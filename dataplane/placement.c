@@ -13,6 +13,8 @@
 
 #define SMOOTHING     0.25 /* weight of the last 100 ms in a load */
 #define PATIENCE      5	   /* ticks in a row in which a move is worth it, before it is made */
+#define MOVES_MAX     4	   /* a tick, when there are many small queues */
+#define ALIKE	      0.05 /* loads that differ by less are the same to a new queue */
 #define HANDOVER_US   20
 #define HANDOVER_POLLS 50 /* then the queue is handed over by RCU's timer */
 
@@ -50,15 +52,17 @@ static unsigned least_loaded(const double *load, unsigned n_workers, uint32_t al
 
 bool placement_choose(const struct placement_queue *queues, size_t n, unsigned n_workers, size_t *which, unsigned *to)
 {
-	double load[RCU_WORKERS_MAX] = { 0 }, best = MOVE_GAIN, smallest = 0;
+	double load[RCU_WORKERS_MAX] = { 0 }, best = GAIN_MIN, smallest = 0;
 	bool found = false;
 
 	for (size_t i = 0; i < n; i++)
 		load[queues[i].worker] += queues[i].load;
 	for (size_t i = 0; i < n; i++) {
 		const unsigned from = queues[i].worker, w = least_loaded(load, n_workers, queues[i].allowed, from);
-		const double g = w != from ? gain(queues[i].load, load[from], load[w]) : 0;
+		const double g = gain(queues[i].load, load[from], load[w]);
 
+		if (w == from || load[from] - load[w] < IMBALANCE)
+			continue;
 		/* Of two that are as good, the one that disturbs less. */
 		if (g < best || (found && g <= best && queues[i].load >= smallest))
 			continue;
@@ -116,8 +120,8 @@ static uint16_t place(const struct port *port)
 		if ((may >> w & 1) == 0)
 			continue;
 		if (best == RCU_WORKERS_MAX || own[w] < own[best] ||
-			(own[w] == own[best] && (load[w] + MOVE_GAIN < load[best] ||
-							(load[w] <= load[best] + MOVE_GAIN && count[w] < count[best]))))
+			(own[w] == own[best] && (load[w] + ALIKE < load[best] ||
+							(load[w] <= load[best] + ALIKE && count[w] < count[best]))))
 			best = w;
 	}
 	return (uint16_t)best;
@@ -295,15 +299,15 @@ void placement_tick(void)
 	obey_pins();
 	n = view((double)(now - placement.measured_tsc));
 	placement.measured_tsc = now;
-	if (!placement_choose(placement.view, n, placement.conf.n_workers, &which, &to)) {
-		placement.waiting = 0;
-		return;
+	for (unsigned moves = 0; placement_choose(placement.view, n, placement.conf.n_workers, &which, &to); moves++) {
+		if (moves == MOVES_MAX || (moves == 0 && ++placement.waiting < PATIENCE))
+			return;
+		move(port_get(placement.viewed[which]->id), placement.viewed[which], (uint16_t)to);
+		placement.view[which].worker = (uint16_t)to;
+		/* The next ones sooner: it is the same imbalance, in part. */
+		placement.waiting = PATIENCE - 2;
 	}
-	if (++placement.waiting < PATIENCE)
-		return;
-	move(port_get(placement.viewed[which]->id), placement.viewed[which], (uint16_t)to);
-	/* The next one sooner: it is the same imbalance, in part. */
-	placement.waiting = PATIENCE - 2;
+	placement.waiting = 0;
 }
 
 void placement_init(const struct placement_conf *conf)

@@ -2,8 +2,8 @@
 /** Which worker polls which rx queue: by measured load, near the queue's device, changed while packets flow.
  *
  * The load of a queue is the share of a CPU that its packets have cost lately: the worker adds up the cycles from taking
- * them until they were sent. Ten times a second control looks at all; when one move would make the busiest of two workers
- * less busy by MOVE_GAIN and this has been so for a while, the queue moves. No move makes another one in the opposite
+ * them until they were sent. Ten times a second control looks at all; when a worker has been busier than another by
+ * IMBALANCE for a while, and a move makes the busier of both less busy, the queue moves. No move makes another one in the opposite
  * direction worthwhile (placement_choose says why), so queues come to rest.
  *
  * A move: the old worker's list is published without the queue; after a grace period the old worker has sent whatever it
@@ -44,7 +44,8 @@ struct placement_queue {
 	uint32_t allowed; /* bit w: it may be on worker w */
 	uint16_t worker;
 };
-#define MOVE_GAIN 0.05
+#define IMBALANCE 0.1
+#define GAIN_MIN  0.001 /* of what is idle nothing is gained */
 /** The best move: which of n queues, and where to. @return whether there is one worth it. */
 bool placement_choose(const struct placement_queue *queues, size_t n, unsigned n_workers, size_t *which, unsigned *to);
 

@@ -17,7 +17,7 @@ static void loads(size_t n, double *load)
 		load[queues[i].worker] += queues[i].load;
 }
 
-/** How much less busy the busier of two workers becomes by the best of all moves. */
+/** How much less busy the busier of two workers becomes by the best of all moves, when that is much. */
 static double best_of_all(size_t n, unsigned workers)
 {
 	double load[RCU_WORKERS_MAX], best = 0;
@@ -28,7 +28,7 @@ static double best_of_all(size_t n, unsigned workers)
 			const unsigned from = queues[i].worker;
 			double after;
 
-			if (to == from || (queues[i].allowed >> to & 1) == 0)
+			if (to == from || (queues[i].allowed >> to & 1) == 0 || load[from] - load[to] < IMBALANCE)
 				continue;
 			after = fmax(load[from] - queues[i].load, load[to] + queues[i].load);
 			best = fmax(best, load[from] - after);
@@ -57,7 +57,7 @@ static void best_move(void)
 				rand() % 4 == 0 ? (uint32_t)rand() : UINT32_MAX, (uint16_t)((unsigned)rand() % workers) };
 		best = best_of_all(n, workers);
 		if (!placement_choose(queues, n, workers, &which, &to)) {
-			CU_ASSERT_FATAL(best < MOVE_GAIN + 1e-9);
+			CU_ASSERT_FATAL(best < GAIN_MIN + 1e-9);
 			continue;
 		}
 		CU_ASSERT_FATAL(which < n && to < workers && to != queues[which].worker);
@@ -86,8 +86,22 @@ static void comes_to_rest(void)
 			CU_ASSERT_FATAL(++moves <= QUEUES_MAX);
 		}
 		CU_ASSERT(moves > 0);
-		CU_ASSERT(best_of_all(QUEUES_MAX, workers) < MOVE_GAIN + 1e-9);
+		CU_ASSERT(best_of_all(QUEUES_MAX, workers) < GAIN_MIN + 1e-9);
 	}
+}
+
+/** Two hundred pods that do little each are a load together. */
+static void many_small_ones(void)
+{
+	struct placement_queue small[200];
+	size_t which;
+	unsigned to, moves = 0;
+
+	for (size_t i = 0; i < 200; i++)
+		small[i] = (struct placement_queue){ 0.005, UINT32_MAX, 0 };
+	for (; placement_choose(small, 200, 2, &which, &to); moves++)
+		small[which].worker = (uint16_t)to;
+	CU_ASSERT(moves >= 90 && moves <= 100);
 }
 
 /** Loads that waver a little move nothing to and fro. */
@@ -135,6 +149,7 @@ static void stays(void)
 static const struct test_case cases[] = {
 	{ "the best move is chosen", best_move },
 	{ "moves come to an end", comes_to_rest },
+	{ "many small ones", many_small_ones },
 	{ "loads that waver move nothing", wavering },
 	{ "what stays where it is", stays },
 };
