@@ -16,6 +16,7 @@ const struct port_ops *const port_drivers[] = {
 	&port_ethdev_ops,
 	&port_tap_ops,
 	&port_memif_ops,
+	&port_vhost_ops,
 	NULL,
 };
 

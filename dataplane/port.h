@@ -46,7 +46,8 @@ struct port_params {
 	const char *device;           /* ethdev: a DPDK device string */
 	const char *netns;            /* tap: path, or name below /run/netns; NULL = the daemon's own */
 	const char *interface;        /* tap: interface name inside netns */
-	const char *socket;           /* memif: path of the socket to listen on, or to connect to */
+	const char *socket;           /* memif, vhost: path of the socket to listen on, or to connect to */
+	bool vhost_client;            /* vhost: connect to the socket, instead of listening on it */
 	const char *secret;           /* memif: NULL = none */
 	uint32_t memif_id;
 	bool memif_client;            /* memif: connect to the socket, instead of listening on it */
@@ -69,7 +70,7 @@ struct port_params {
 struct port;
 
 struct port_ops {
-	const char *name; /* "ethdev", "tap", "memif" */
+	const char *name; /* "ethdev", "tap", "memif", "vhost" */
 	/** Allocate and start. On success *out embeds struct port as its first member with ops, name, mac, mtu, n_rxq,
 	 * n_txq, offloads filled. On error nothing is left behind. */
 	int (*open)(const struct port_params *params, struct port **out, struct error *err);
@@ -96,7 +97,7 @@ struct port_ops {
 	void (*describe)(const struct port *port, json_t *obj);
 };
 
-extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops;
+extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops, port_vhost_ops;
 /** NULL-terminated; adding a driver is one more line here. */
 extern const struct port_ops *const port_drivers[];
 const struct port_ops *port_driver_find(const char *name);
@@ -117,15 +118,15 @@ struct port {
 	uint16_t n_rxq, n_txq;
 	uint16_t mtu;               /* IP bytes */
 	uint8_t role;               /* enum port_role */
-	uint8_t offloads;           /* enum port_offload */
 	struct mac_addr mac;        /* our MAC address on it */
 	bool tx_shared;             /* fewer tx queues than workers: take tx_lock */
 	char name[PORT_NAME_MAX];
 	/* Control only. */
 	bool leave;   /* set before port_close when the daemon ends: what others use stays, for the next daemon to take over */
 	bool renewed; /* set by tick: rx_fd has changed, the workers must be told */
-	/* Writer: control. Readers: workers and control. */
+	/* Writer: control, or the driver's own thread (vhost). Readers: workers and control. */
 	_Atomic bool link_up;
+	_Atomic uint8_t offloads;   /* enum port_offload; changes where a guest has a say in it */
 	_Atomic bool forwarding;    /* false until its policy and routes are in force: born closed */
 	_Atomic(struct port_addresses *) addresses;
 	/* Writers: workers without a tx queue of their own. */
