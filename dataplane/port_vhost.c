@@ -2,6 +2,7 @@
 #include "dataplane/port_vhost.h"
 
 #include "dataplane/counters.h"
+#include "dataplane/vhost_guard.h"
 
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -185,9 +186,9 @@ static json_t *offloads_json(uint64_t features)
 
 static json_t *queue_json(const struct vhost_queue *q)
 {
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I}", "ready",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "ready",
 		atomic_load_explicit((_Atomic bool *)&q->ready, memory_order_relaxed), "packets",
-		(json_int_t)counter_read(&q->packets), "bytes", (json_int_t)counter_read(&q->bytes), "errors",
+		(json_int_t)counter_read(&q->packets), "bytes", (json_int_t)counter_read(&q->bytes), "segments", (json_int_t)counter_read(&q->segments), "errors",
 		(json_int_t)counter_read(&q->errors), "kicks", (json_int_t)counter_read(&q->kicks), "calls",
 		(json_int_t)counter_read(&q->calls));
 }
@@ -226,6 +227,7 @@ static void vhost_describe(const struct port *port, json_t *obj)
 	json_object_set_new(obj, "refusals", json_integer((json_int_t)p->refusals));
 	json_object_set_new(obj, "failures", json_integer((json_int_t)p->failures));
 	json_object_set_new(obj, "last_failure", json_string(p->last_failure));
+	json_object_set_new(obj, "memory_faults", json_integer(vhost_guard_faults(p->vid)));
 	json_object_set_new(obj, "rx_errors", json_integer((json_int_t)errors_of(p->rx)));
 	json_object_set_new(obj, "tx_errors", json_integer((json_int_t)errors_of(p->tx)));
 	json_object_set_new(obj, "rx_rings", queues_json(p->rx));

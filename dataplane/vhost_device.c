@@ -12,6 +12,7 @@
 #include "dataplane/port_vhost.h"
 
 #include "config/log.h"
+#include "dataplane/vhost_guard.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -68,14 +69,22 @@ static void rings_stop(struct port_vhost *p)
 static void memory_load(struct port_vhost *p)
 {
 	struct rte_vhost_memory *m = NULL;
+	void *addr[VIRTQ_REGIONS_MAX];
+	uint64_t size[VIRTQ_REGIONS_MAX];
 
 	p->memory.count = 0;
 	if (rte_vhost_get_mem_table(p->vid, &m) < 0)
 		return;
-	for (uint32_t i = 0; i < m->nregions && i < VIRTQ_REGIONS_MAX; i++)
-		p->memory.regions[p->memory.count++] = (struct virtq_region){ .guest = m->regions[i].guest_phys_addr,
-			.size = m->regions[i].size,
-			.host = (uint8_t *)(uintptr_t)m->regions[i].host_user_addr };
+	for (uint32_t i = 0; i < m->nregions && i < VIRTQ_REGIONS_MAX; i++) {
+		const struct rte_vhost_mem_region *r = &m->regions[i];
+
+		addr[i] = r->mmap_addr;
+		size[i] = r->mmap_size;
+		p->memory.regions[p->memory.count++] = (struct virtq_region){ .guest = r->guest_phys_addr,
+			.size = r->size,
+			.host = (uint8_t *)(uintptr_t)r->host_user_addr };
+	}
+	vhost_guard_set(p->vid, addr, size, p->memory.count);
 	free(m);
 }
 
@@ -101,6 +110,7 @@ static enum rte_vhost_msg_result before_message(int vid, void *message)
 	struct port_vhost *p = port_of(vid);
 
 	(void)message;
+	vhost_guard_thread();
 	if (p != NULL) {
 		pthread_mutex_lock(&p->lock);
 		rings_stop(p);
@@ -230,6 +240,8 @@ static void device_stop(struct port_vhost *p)
 	rings_stop(p);
 	p->running = false;
 	rings_load(p); /* closes what belonged to them */
+	if (p->vid >= 0)
+		vhost_guard_set(p->vid, NULL, NULL, 0);
 	if (was)
 		LOG_INFO("vhost guest gone name=%s", p->port.name);
 }
@@ -372,6 +384,7 @@ int vhost_device_register(struct port_vhost *p, struct error *err)
 	mode_t mask;
 	int ret = 0;
 
+	vhost_guard_start();
 	/* A line a message is too much, and a peer could flood the log. */
 	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_ERR);
 	if (!p->client) {

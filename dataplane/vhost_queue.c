@@ -70,10 +70,16 @@ static uint16_t rx_scan(struct vhost_queue *q, struct virtq_place *place, uint16
 }
 
 /** The header as the guest wrote it, without what only a device may say (virtio 1.2 section 5.1.6.2.2). */
-static bool accept_header(struct rte_mbuf *m, struct virtio_net_hdr *hdr)
+static bool accept_header(struct vhost_queue *q, struct rte_mbuf *m, struct virtio_net_hdr *hdr)
 {
 	hdr->flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	return likely(hdr->flags == 0 && hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE) || virtio_hdr_accept(m, hdr);
+	if (hdr->flags == 0 && hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return true;
+	if (!virtio_hdr_accept(m, hdr))
+		return false;
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+		counter_add(&q->segments, 1);
+	return true;
 }
 
 /** Copy n bytes from *at on, which moves. The caller knows that they are there. */
@@ -96,7 +102,7 @@ static void span_read(const struct virtq_span **at, uint32_t *off, void *to, uin
 }
 
 /** @return 0, -ENOBUFS: try again later, -EBADMSG: malformed. */
-static int rx_slow(const struct vhost_queue *q, const struct rx_frame *f, struct rte_mempool *pool, struct rte_mempool *large,
+static int rx_slow(struct vhost_queue *q, const struct rx_frame *f, struct rte_mempool *pool, struct rte_mempool *large,
 	struct rte_mbuf **out)
 {
 	struct virtq_span spans[VIRTQ_CHAIN_MAX];
@@ -134,7 +140,7 @@ static int rx_slow(const struct vhost_queue *q, const struct rx_frame *f, struct
 		last->data_off = 0; /* headroom is for the first */
 		m->nb_segs++;
 	}
-	if (!accept_header(m, &hdr.hdr)) {
+	if (!accept_header(q, m, &hdr.hdr)) {
 		rte_pktmbuf_free(m);
 		return -EBADMSG;
 	}
@@ -143,16 +149,19 @@ static int rx_slow(const struct vhost_queue *q, const struct rx_frame *f, struct
 }
 
 /** One buffer of the guest into one of ours. @return false when malformed. */
-static inline bool rx_simple(const struct vhost_queue *q, const struct rx_frame *f, struct rte_mbuf *m)
+static inline bool rx_simple(struct vhost_queue *q, const struct rx_frame *f, struct rte_mbuf *m)
 {
-	uint16_t len = (uint16_t)(f->head.len - q->header_size);
+	uint16_t len = (uint16_t)(f->head.len - q->header_size), asks;
 	struct virtio_net_hdr hdr;
 
-	memcpy(&hdr, f->data, sizeof(hdr));
+	memcpy(&asks, f->data, sizeof(asks)); /* flags and gso_type */
 	rte_memcpy(rte_pktmbuf_mtod(m, void *), f->data + q->header_size, len);
 	m->data_len = len;
 	m->pkt_len = len;
-	return accept_header(m, &hdr);
+	if (likely(asks == 0))
+		return true;
+	memcpy(&hdr, f->data, sizeof(hdr));
+	return accept_header(q, m, &hdr);
 }
 
 /** Copy frames out and use them up. @return packets; *stop when buffers ran out. */
@@ -312,53 +321,68 @@ static enum tx_result tx_slow(struct vhost_queue *q, uint16_t limit, const struc
 	return TX_SENT;
 }
 
-static inline enum tx_result tx_one(struct vhost_queue *q, uint16_t limit, struct rte_mbuf *m, uint32_t *bad)
+/** The buffers the next packets go to, if each takes one, and a start at fetching them. */
+struct tx_buffers {
+	uint16_t count, next;
+	struct tx_buffer {
+		struct virtq_head head;
+		uint8_t *to; /* NULL: not one simple buffer */
+	} items[BATCH];
+};
+
+static void tx_scan(struct vhost_queue *q, uint16_t limit, struct tx_buffers *b, uint16_t max)
 {
 	struct virtq_place place = q->ring.at;
-	struct virtio_net_hdr_mrg_rxbuf hdr;
-	struct virtq_head head;
-	uint8_t *to;
 
-	if (unlikely(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG))) {
+	b->count = b->next = 0;
+	while (b->count < max && virtq_head(&q->ring, limit, &place, &b->items[b->count].head)) {
+		struct tx_buffer *buffer = &b->items[b->count++];
+
+		buffer->to = virtq_simple(&q->ring, &buffer->head, true);
+		rte_prefetch0_write(buffer->to);
+	}
+}
+
+static inline enum tx_result tx_one(struct vhost_queue *q, uint16_t limit, struct tx_buffers *b, struct rte_mbuf *m,
+	uint32_t *bad)
+{
+	const uint64_t asks = RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG;
+	struct virtio_net_hdr_mrg_rxbuf hdr = { .num_buffers = 1 };
+	const struct tx_buffer *buffer = &b->items[b->next];
+
+	if (unlikely(m->ol_flags & asks)) {
 		/* The guest may have changed since the packet was made ready for it. */
 		if ((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) && !(q->guest & VHOST_GUEST_TSO))
 			return TX_REFUSED;
 		if (!(q->guest & VHOST_GUEST_CSUM) && !offload_complete_checksum(m))
 			return TX_REFUSED;
+		make_header(q, m, 1, &hdr);
 	}
-	if (unlikely(!virtq_head(&q->ring, limit, &place, &head)))
+	if (unlikely(b->next == b->count))
 		return TX_FULL;
-	to = virtq_simple(&q->ring, &head, true);
-	if (unlikely(to == NULL || m->nb_segs != 1 || head.len < m->pkt_len + q->header_size))
+	if (unlikely(buffer->to == NULL || m->nb_segs != 1 || buffer->head.len < m->pkt_len + q->header_size)) {
+		b->count = b->next; /* it may take several: look anew */
 		return tx_slow(q, limit, m, bad);
-	make_header(q, m, 1, &hdr);
-	memcpy(to, &hdr, sizeof(hdr)); /* of a header of ten bytes the last two are overwritten now */
-	rte_memcpy(to + q->header_size, rte_pktmbuf_mtod(m, const void *), m->data_len);
-	virtq_use(&q->ring, &head, m->pkt_len + q->header_size);
+	}
+	memcpy(buffer->to, &hdr, sizeof(hdr)); /* of a header of ten bytes the last two are overwritten now */
+	rte_memcpy(buffer->to + q->header_size, rte_pktmbuf_mtod(m, const void *), m->data_len);
+	virtq_use(&q->ring, &buffer->head, m->pkt_len + q->header_size);
+	b->next++;
 	return TX_SENT;
-}
-
-/** Fetch what the next packets will be written over. */
-static void tx_prefetch(struct vhost_queue *q, uint16_t limit, uint16_t n)
-{
-	struct virtq_place place = q->ring.at;
-	struct virtq_head head;
-
-	for (uint16_t i = 0; i < n && virtq_head(&q->ring, limit, &place, &head); i++)
-		rte_prefetch0_write(virtq_simple(&q->ring, &head, true));
 }
 
 static uint16_t tx_burst(struct vhost_queue *q, struct rte_mbuf **pkts, uint16_t n, uint32_t *bad)
 {
 	uint16_t limit = virtq_limit(&q->ring), sent = 0;
+	struct tx_buffers buffers = { .count = 0 };
 	uint64_t bytes = 0;
 
 	while (sent < n && !q->ring.broken) {
 		enum tx_result result;
 
-		if (sent % BATCH == 0)
-			tx_prefetch(q, limit, (uint16_t)RTE_MIN(n - sent, BATCH));
-		result = tx_one(q, limit, pkts[sent], bad);
+		if (buffers.next == buffers.count)
+			tx_scan(q, limit, &buffers, (uint16_t)RTE_MIN(n - sent, BATCH));
+		result = tx_one(q, limit, &buffers, pkts[sent], bad);
 		if (unlikely(result == TX_FULL))
 			break;
 		if (unlikely(result == TX_REFUSED)) {
@@ -366,6 +390,8 @@ static uint16_t tx_burst(struct vhost_queue *q, struct rte_mbuf **pkts, uint16_t
 			n = port_tx_refuse(pkts, sent, n);
 			continue;
 		}
+		if (unlikely(pkts[sent]->ol_flags & RTE_MBUF_F_TX_TCP_SEG))
+			counter_add(&q->segments, 1);
 		bytes += pkts[sent++]->pkt_len;
 	}
 	if (sent > 0) {

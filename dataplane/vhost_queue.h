@@ -42,6 +42,7 @@ struct vhost_queue {
 	struct virtq ring;
 	/* Writer: whoever has it busy; readers: control. They count on while guests come and go. */
 	_Atomic uint64_t packets, bytes;
+	_Atomic uint64_t segments; /* of the packets: large TCP segments that passed whole */
 	_Atomic uint64_t errors; /* malformed chains and frames; tx: packets that no buffer of the guest holds */
 	_Atomic uint64_t calls;	 /* times we woke the guest */
 	_Atomic uint64_t kicks;	 /* times it woke us, as far as we looked: not while a worker polls */

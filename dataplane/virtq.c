@@ -120,8 +120,8 @@ bool virtq_recover(struct virtq *r)
 		return false;
 	/* The first entry of a burst is published last: its id and length are there. (Slots inside a longer chain look the
 	 * same and are nobody's any more.) */
-	for (uint16_t i = first; i < position; i++) {
-		if (slot_available(r, i, wrap))
+	for (int i = first; i < position; i++) {
+		if (slot_available(r, (uint16_t)i, wrap))
 			__atomic_store_n(&r->packed_desc[i].flags, wrap ? VIRTQ_AVAIL | VIRTQ_USED : 0, __ATOMIC_RELEASE);
 	}
 	r->at = (struct virtq_place){ .next = (uint16_t)position, .wrap = wrap };

@@ -4,6 +4,7 @@
 #include "tests/unit/vhost_driver.h"
 
 #include "dataplane/counters.h"
+#include "dataplane/vhost_guard.h"
 #include "tests/unit/eal.h"
 #include "tests/unit/suite.h"
 
@@ -282,6 +283,7 @@ static void large_segment(struct driver *d)
 		CU_ASSERT_EQUAL(memcmp(&out, &hdr, 12), 0);
 		CU_ASSERT_EQUAL(memcmp(driver_at(d, buffer.addr) + 12, frame, len), 0);
 	}
+	CU_ASSERT_EQUAL(counter_read(&d->queue.segments), 4);
 }
 
 static void test_large_segment(void)
@@ -511,6 +513,38 @@ static void test_bounds(void)
 	}
 }
 
+/* The guest truncates the file that is its memory: the ring is then empty or broken, and the process alive. */
+static void test_memory_gone(void)
+{
+	for (unsigned packed = 0; packed < 2; packed++) {
+		int file = memfd_create("guest", 0);
+		uint64_t size = DRIVER_MEMORY;
+		struct rte_mbuf *m;
+		struct driver d;
+		void *memory;
+
+		setup();
+		vhost_guard_start();
+		driver_open(&d, packed, true, 0);
+		memory = d.memory;
+		CU_ASSERT_EQUAL_FATAL(ftruncate(file, DRIVER_MEMORY), 0);
+		CU_ASSERT_PTR_EQUAL_FATAL(
+			mmap(d.memory, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0), d.memory);
+		vhost_guard_set(7, &memory, &size, 1);
+		CU_ASSERT_EQUAL(vhost_queue_rx(&d.queue, pool, large, &m, 1), 0);
+		CU_ASSERT_EQUAL_FATAL(ftruncate(file, 0), 0);
+		CU_ASSERT_EQUAL(vhost_queue_rx(&d.queue, pool, large, &m, 1), 0);
+		vhost_queue_arm(&d.queue, true);
+		m = mbuf_make(60, 1, 2048);
+		CU_ASSERT_EQUAL(vhost_queue_tx(&d.queue, &m, 1), 0);
+		rte_pktmbuf_free(m);
+		CU_ASSERT_EQUAL(vhost_guard_faults(7), packed + 1);
+		vhost_guard_set(7, NULL, NULL, 0);
+		driver_close(&d);
+		close(file);
+	}
+}
+
 /* --- after a daemon that died ------------------------------------------------------------------------------------- */
 
 /* At every position of two passes, with every number of chains waiting, the position is found from the slots alone; also
@@ -620,6 +654,7 @@ static const struct test_case cases[] = {
 	{ "lies", test_lies },
 	{ "noise", test_noise },
 	{ "bounds of rings", test_bounds },
+	{ "memory that goes away", test_memory_gone },
 	{ "recovery of a packed ring", test_recover },
 	{ "hand-over", test_hand_over },
 };
