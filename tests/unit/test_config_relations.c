@@ -34,8 +34,6 @@ static const struct refusal one_object[] = {
 	{ POD("mtu = 1000; addresses = [ \"fd00::5\" ];"), 4, "pods/web-1/mtu",
 		"pod web-1: mtu 1000 is too small for IPv6: write at least 1280 or remove the IPv6 "
 		"addresses" },
-	{ POD("role = \"client\";"), 4, "pods/web-1/role",
-		"pod web-1: role is for memif and vhost pods: remove it or set kind to memif or vhost" },
 	{ POD("socket = \"/run/a\";"), 4, "pods/web-1/socket",
 		"pod web-1: socket is for memif and vhost pods: remove it or set kind to memif or vhost" },
 	{ VHOST("mode = \"ip\";"), 4, "pods/web-1/mode",
@@ -56,7 +54,7 @@ static const struct refusal one_object[] = {
 		"pod web-1: mode is ip, which has no MAC addresses: remove mac or set mode to "
 		"ethernet" },
 	{ POD("role = \"client\";"), 4, "pods/web-1/role",
-		"pod web-1: role is for memif pods: remove it or set kind to memif" },
+		"pod web-1: role is for memif and vhost pods: remove it or set kind to memif or vhost" },
 	{ POD("mode = \"ip\";"), 4, "pods/web-1/mode",
 		"pod web-1: mode is for memif pods: remove it or set kind to memif" },
 	{ UPLINK("memif_id = 7; addresses = [ \"192.0.2.1/24\" ];"), 3, "uplinks/eth0/memif_id",
