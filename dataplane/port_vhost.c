@@ -221,7 +221,7 @@ static void vhost_describe(const struct port *port, json_t *obj)
 
 	pthread_mutex_lock(&p->lock);
 	json_object_set_new(obj, "guest", json_string(p->running ? "running" : p->vid >= 0 ? "connecting" : "none"));
-	json_object_set_new(obj, "mode", json_string(p->client ? "client" : "server"));
+	json_object_set_new(obj, "role", json_string(p->client ? "client" : "server"));
 	json_object_set_new(obj, "socket", json_string(p->socket));
 	json_object_set_new(obj, "connects", json_integer((json_int_t)p->connects));
 	json_object_set_new(obj, "refusals", json_integer((json_int_t)p->refusals));

@@ -329,7 +329,7 @@ static int stale_socket_remove(const struct port_vhost *p, struct error *err)
 		return 0;
 	if (ret != -ECONNREFUSED)
 		return error_set(err, EADDRINUSE, "socket",
-			"vhost socket %s: another process listens on it: stop it, choose another path, or set mode to "
+			"vhost socket %s: another process listens on it: stop it, choose another path, or set role to "
 			"client",
 			p->socket);
 	if (unlink(p->socket) < 0)

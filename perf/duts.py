@@ -126,6 +126,8 @@ class Podlane(Dut):
         if self.bed.kind == "veth":
             end.wire()
             return f'driver = "af_packet"; device = "{end.inner}";'
+        if self.bed.kind == "vhost-user":
+            return f'driver = "ethdev"; device = "{end.device()}";'
         return f'driver = "memif"; device = "{end.socket}"; queues = 1;'
 
     def pods(self):

@@ -410,19 +410,19 @@ class VhostGuest(Guest):
 
     cpus = 2
 
-    def __init__(self, lab, name, addresses, mode="server", queues=1, mtu=1450, **virtio):
+    def __init__(self, lab, name, addresses, role="server", queues=1, mtu=1450, **virtio):
         super().__init__(lab, name)
-        self.addresses, self.mode, self.queues, self.mtu, self.virtio = addresses, mode, queues, mtu, virtio
+        self.addresses, self.role, self.queues, self.mtu, self.virtio = addresses, role, queues, mtu, virtio
         self.v4 = next((a for a in addresses if ":" not in a), None)
         self.v6 = next((a for a in addresses if ":" in a), None)
         self.socket = os.path.join(lab.dir, f"{name}.vhost")
 
     def object(self):
-        return {"name": self.short, "kind": "vhost", "socket": self.socket, "mode": self.mode,
+        return {"name": self.short, "kind": "vhost", "socket": self.socket, "role": self.role,
                 "addresses": self.addresses, "mtu": self.mtu}
 
     def network(self):
-        own = "reconnect=1" if self.mode == "server" else "server=on"
+        own = "reconnect=1" if self.role == "server" else "server=on"
         # vectors=0: QEMU 7.2 crashes under TCG when a guest unmasks an MSI-X vector of a vhost device.
         options = {"mac": "02:00:5e:00:03:01", "romfile": "", "host_mtu": self.mtu, "vectors": 0, **self.virtio}
         if self.queues > 1:

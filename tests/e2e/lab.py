@@ -178,22 +178,22 @@ class MemifPod(Namespace):
 class VhostPod(MemifPod):
     """A pod behind vhost-user: testpmd joins a virtio-user device to a TAP in a namespace."""
 
-    def __init__(self, lab, name, addresses, mode="server", queues=1, **virtio):
+    def __init__(self, lab, name, addresses, role="server", queues=1, **virtio):
         super().__init__(lab, name, addresses)
         self.socket = os.path.join(lab.dir, f"{name}.vhost")
-        self.mode, self.queues, self.virtio = mode, queues, virtio
+        self.role, self.queues, self.virtio = role, queues, virtio
 
     def object(self):
-        return {"name": self.short, "kind": "vhost", "socket": self.socket, "mode": self.mode, "addresses": self.addresses}
+        return {"name": self.short, "kind": "vhost", "socket": self.socket, "role": self.role, "addresses": self.addresses}
 
     def vdev(self):
         options = {"path": self.socket, "queues": self.queues, "queue_size": 256, **self.virtio}
-        if self.mode == "client":  # ours; then testpmd makes the socket
+        if self.role == "client":  # ours; then testpmd makes the socket
             options["server"] = 1
         return "net_virtio_user0," + ",".join(f"{k}={v}" for k, v in options.items())
 
     def start(self, *options):
-        if self.mode == "client":  # testpmd binds, and a killed one left its socket
+        if self.role == "client":  # testpmd binds, and a killed one left its socket
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.socket)
         if self.queues > 1:

@@ -18,10 +18,10 @@ from guest import VhostGuest
 from lab import kill_process, wait_for
 
 KINDS = {
-    "split": (signal.SIGTERM, dict(mode="server", mrg_rxbuf=1, in_order=0, packed_vq=0)),
-    "packed": (signal.SIGKILL, dict(mode="server", mrg_rxbuf=1, in_order=0, packed_vq=1)),
-    "client": (signal.SIGKILL, dict(mode="client", mrg_rxbuf=1, in_order=1, packed_vq=0)),
-    "client-packed": (signal.SIGTERM, dict(mode="client", mrg_rxbuf=0, in_order=1, packed_vq=1)),
+    "split": (signal.SIGTERM, dict(role="server", mrg_rxbuf=1, in_order=0, packed_vq=0)),
+    "packed": (signal.SIGKILL, dict(role="server", mrg_rxbuf=1, in_order=0, packed_vq=1)),
+    "client": (signal.SIGKILL, dict(role="client", mrg_rxbuf=1, in_order=1, packed_vq=0)),
+    "client-packed": (signal.SIGTERM, dict(role="client", mrg_rxbuf=0, in_order=1, packed_vq=1)),
 }
 
 
@@ -91,12 +91,12 @@ def test_virtio_user(lab, kind):
     flood = Flood((pod, tap.v4), (tap, pod.v6))
     time.sleep(0.2)
     node.stop(sig)
-    if options["mode"] == "server":  # DPDK's client does not connect again
+    if options["role"] == "server":  # DPDK's client does not connect again
         pod.kill()
     other.kill()
     flood.stop()
     node.start()
-    if options["mode"] == "server":
+    if options["role"] == "server":
         pod.start()
     other.start()
     running(node, pod)
@@ -136,7 +136,7 @@ def test_queues(lab):
     node.delete("pods", pod.short)
     wait_for("the socket goes", lambda: not os.path.exists(pod.socket))
     for changes, field in (({"socket": "/nonexistent/a.sock"}, "socket"), ({"socket": "/etc/passwd"}, "socket"),
-                           ({"netns": "a"}, "netns"), ({"secret": "a"}, "secret"), ({"mode": "both"}, "mode")):
+                           ({"netns": "a"}, "netns"), ({"secret": "a"}, "secret"), ({"role": "both"}, "role")):
         status, body = node.request("PUT", "/v1/pods/bad", {"name": "bad", "kind": "vhost", "socket": "/tmp/a", **changes})
         assert status >= 400 and field in body.decode(), body
     node.assert_balanced()
@@ -192,8 +192,8 @@ def test_hostile_messages(lab):
 
 
 GUESTS = {
-    "split": dict(mode="server", queues=2),
-    "packed": dict(mode="client", packed="on"),
+    "split": dict(role="server", queues=2),
+    "packed": dict(role="client", packed="on"),
 }
 
 
