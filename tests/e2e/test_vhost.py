@@ -115,7 +115,7 @@ def test_queues(lab):
     port = running(node, pod)
     assert port["queue_pairs"] == 2 and "multiqueue" in port["features"]
     # The TAP behind testpmd chooses its queue by flow, so a few flows meet both.
-    flows = [pod.popen("ping", "-q", "-c", "20", "-i", "0.01", "-I", source, target, log=f"flow{i}.log")
+    flows = [pod.popen("ping", "-q", "-c", "20", "-i", "0.01", "-W", "1", "-I", source, target, log=f"flow{i}.log")
              for i, (source, target) in enumerate([(pod.v4, tap.v4), (pod.v6, tap.v6)] * 4)]
     for flow in flows:
         assert flow.wait(20) == 0
