@@ -247,46 +247,60 @@ int peer_check(struct object *obj, struct error *err)
 	return 0;
 }
 
-static int tap_check(const struct object *obj, struct error *err)
+/** What of a pod was written, though only other kinds have it: its name, or NULL. */
+static const char *pod_extra(const struct pod *pod)
 {
-	const struct pod *pod = &obj->pod;
 	const struct pod *fresh = &object_default(OBJECT_POD)->pod;
-	const char *extra = pod->socket[0] != '\0'		 ? "socket"
-			    : pod->secret[0] != '\0'		 ? "secret"
-			    : pod->memif_id != fresh->memif_id	 ? "memif_id"
-			    : pod->ring_size != fresh->ring_size ? "ring_size"
-			    : pod->role != fresh->role		 ? "role"
-			    : pod->mode != fresh->mode		 ? "mode"
-								 : NULL;
+	bool tap = pod->kind == POD_TAP, memif = pod->kind == POD_MEMIF;
 
-	if (pod->netns[0] == '\0')
-		return object_error(obj, err, "netns",
-			"netns is missing: a tap pod needs its network namespace");
-	if (extra != NULL)
-		return object_error(obj, err, extra,
-			"%s is for memif pods: remove it or set kind to memif", extra);
-	return 0;
+	if (!tap && pod->netns[0] != '\0')
+		return "netns";
+	if (!tap && strcmp(pod->interface, fresh->interface) != 0)
+		return "interface";
+	if (tap && pod->socket[0] != '\0')
+		return "socket";
+	if (tap && pod->role != fresh->role)
+		return "role";
+	if (!memif && pod->mode != fresh->mode)
+		return "mode";
+	if (!memif && pod->secret[0] != '\0')
+		return "secret";
+	if (!memif && pod->memif_id != fresh->memif_id)
+		return "memif_id";
+	return !memif && pod->ring_size != fresh->ring_size ? "ring_size" : NULL;
 }
 
-static int memif_check(const struct object *obj, struct error *err)
+/** Of which kinds a field is, for a message. */
+static const char *field_kinds(const char *field)
+{
+	if (strcmp(field, "netns") == 0 || strcmp(field, "interface") == 0)
+		return "tap";
+	return strcmp(field, "socket") == 0 || strcmp(field, "role") == 0 ? "memif and vhost" : "memif";
+}
+
+static int pod_kind_check(const struct object *obj, struct error *err)
 {
 	const struct pod *pod = &obj->pod;
-	const char *fresh = object_default(OBJECT_POD)->pod.interface;
-	const char *extra = pod->netns[0] != '\0'		 ? "netns"
-			    : strcmp(pod->interface, fresh) != 0 ? "interface"
-								 : NULL;
+	const char *extra = pod_extra(pod);
 
-	if (pod->socket[0] == '\0')
-		return object_error(
-			obj, err, "socket", "socket is missing: a memif pod is reached through it");
-	if (extra != NULL)
-		return object_error(
-			obj, err, extra, "%s is for tap pods: remove it or set kind to tap", extra);
+	if (pod->kind == POD_TAP && pod->netns[0] == '\0')
+		return object_error(obj, err, "netns",
+			"netns is missing: a tap pod needs its network namespace");
+	if (pod->kind != POD_TAP && pod->socket[0] == '\0')
+		return object_error(obj, err, "socket",
+			"socket is missing: a %s pod is reached through it",
+			pod->kind == POD_MEMIF ? "memif" : "vhost");
+	if (extra != NULL) {
+		const char *kinds = field_kinds(extra);
+
+		return object_error(obj, err, extra, "%s is for %s pods: remove it or set kind to %s",
+			extra, kinds, strcmp(kinds, "memif and vhost") == 0 ? "memif or vhost" : kinds);
+	}
 	if (pod->mode == POD_IP && !mac_addr_is_zero(&pod->mac))
 		return object_error(obj, err, "mac",
 			"mode is ip, which has no MAC addresses: remove mac or set mode to "
 			"ethernet");
-	return ring_size_check(obj, pod->ring_size, err);
+	return pod->kind == POD_MEMIF ? ring_size_check(obj, pod->ring_size, err) : 0;
 }
 
 /** A burst says nothing without the rate that it belongs to. */
@@ -315,7 +329,7 @@ static int bursts_check(struct object *obj, struct error *err)
 int pod_check(struct object *obj, struct error *err)
 {
 	const struct pod *pod = &obj->pod;
-	int ret = pod->kind == POD_TAP ? tap_check(obj, err) : memif_check(obj, err);
+	int ret = pod_kind_check(obj, err);
 
 	if (ret == 0)
 		ret = bursts_check(obj, err);

@@ -107,6 +107,8 @@ static bool outside_key(const struct object *obj, char *key)
 	case OBJECT_POD:
 		if (obj->pod.kind == POD_MEMIF)
 			memif_key(key, obj->pod.role, obj->pod.memif_id, obj->pod.socket);
+		else if (obj->pod.kind == POD_VHOST)
+			snprintf(key, CLAIM_KEY_MAX, "vhost %s", obj->pod.socket);
 		else
 			netns_key(key, obj->pod.netns, obj->pod.interface);
 		return true;

@@ -27,7 +27,7 @@ enum object_type {
 };
 
 enum encap { ENCAP_AUTO, ENCAP_VXLAN, ENCAP_IPIP, ENCAP_DIRECT, ENCAP_WIREGUARD };
-enum pod_kind { POD_TAP, POD_MEMIF };
+enum pod_kind { POD_TAP, POD_MEMIF, POD_VHOST };
 enum memif_role { MEMIF_SERVER, MEMIF_CLIENT };
 enum pod_mode { POD_ETHERNET, POD_IP };
 enum route_action { ROUTE_FORWARD, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
@@ -115,13 +115,13 @@ struct pod {
 	char *name;
 	uint32_t kind;                  /* enum pod_kind */
 	struct addr_list addresses;     /* [] = one from a pool of each family */
-	struct mac_addr mac;            /* tap: zero = derived from the name; memif: zero = learned by ARP/ND, unused with
+	struct mac_addr mac;            /* tap: zero = derived from the name; others: zero = learned by ARP/ND, unused with
 					 * POD_IP */
 	char *netns;                    /* tap: name under /run/netns, or a path */
 	char *interface;                /* tap: "eth0" */
-	uint32_t role;                  /* memif: enum memif_role, ours */
+	uint32_t role;                  /* memif, vhost: enum memif_role, ours */
 	uint32_t mode;                  /* memif: enum pod_mode */
-	char *socket;                   /* memif: path of the socket to listen on, or to connect to */
+	char *socket;                   /* memif, vhost: path of the socket to listen on, or to connect to */
 	uint32_t memif_id;              /* memif: interface id on that socket */
 	uint32_t queues;                /* 0 = one a worker */
 	uint32_t ring_size;             /* memif: power of two, 1024 */

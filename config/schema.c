@@ -13,7 +13,7 @@ static const char *const driver_names[] = { "ethdev", "af_packet", "af_xdp", "pc
 static const char *const encap_names[] = { "auto", "vxlan", "ipip", "direct", "wireguard", NULL };
 static const char *const role_names[] = { "server", "client", NULL };
 static const char *const mode_names[] = { "ethernet", "ip", NULL };
-static const char *const pod_kind_names[] = { "tap", "memif", NULL };
+static const char *const pod_kind_names[] = { "tap", "memif", "vhost", NULL };
 static const char *const action_names[] = { "forward", "blackhole", "unreachable", "prohibit",
 	NULL };
 
@@ -202,14 +202,15 @@ static const struct field pod_fields[] = {
 	NAME_FIELD(pod, "Name of the pod.", "web-1"),
 	{ AT(pod, kind), .kind = FIELD_ENUM, .names = pod_kind_names, .default_text = "tap",
 		.doc = "tap is an interface in the pod's network namespace, memif is shared memory "
-		       "for DPDK and VPP pods.",
+		       "for DPDK and VPP pods, vhost is vhost-user for virtual machines and "
+		       "virtio-user.",
 		.example = "memif" },
 	{ AT(pod, addresses), .kind = FIELD_ADDRESSES, .max = 16,
 		.doc = "Addresses of the pod; empty means one from a pool of each family.",
 		.example = "10.244.1.5" },
 	{ AT(pod, mac), .kind = FIELD_MAC, .flags = FIELD_OPTIONAL,
 		.doc = "MAC address of the pod; left out means derived from the name (tap) or "
-		       "learned by ARP and neighbour discovery (memif).",
+		       "learned by ARP and neighbour discovery (memif, vhost).",
 		.example = "02:00:0a:f4:01:05" },
 	{ AT(pod, netns), .kind = FIELD_STRING, .text = TEXT_NETNS, .max = 255,
 		.doc = "Network namespace of a tap pod: a name below /run/netns or a path.",
@@ -218,7 +219,7 @@ static const struct field pod_fields[] = {
 		.default_text = "eth0", .doc = "Name of a tap pod's interface.",
 		.example = "net1" },
 	{ AT(pod, role), .kind = FIELD_ENUM, .names = role_names, .default_text = "server",
-		.doc = "Our role towards a memif pod: server listens on the socket, client "
+		.doc = "Our role towards a memif or vhost pod: server listens on the socket, client "
 		       "connects to it, as often as it takes.",
 		.example = "client" },
 	{ AT(pod, mode), .kind = FIELD_ENUM, .names = mode_names, .default_text = "ethernet",
@@ -226,7 +227,8 @@ static const struct field pod_fields[] = {
 		       "Ethernet header, and then there is no ARP or neighbour discovery.",
 		.example = "ip" },
 	{ AT(pod, socket), .kind = FIELD_STRING, .text = TEXT_SOCKET, .max = 107,
-		.doc = "Path of the socket of a memif pod.", .example = "/run/podlane/web-1.sock" },
+		.doc = "Path of the socket between Podlane and a memif or vhost pod.",
+		.example = "/run/podlane/web-1.sock" },
 	{ AT(pod, memif_id), .kind = FIELD_UINT, .max = UINT32_MAX, .default_text = "0",
 		.doc = "Interface id of a memif pod on that socket.", .example = "1" },
 	{ AT(pod, queues), .kind = FIELD_UINT, .max = 16, .default_text = "0",

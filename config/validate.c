@@ -42,6 +42,9 @@ static int check_rival(struct check *c)
 		return object_error(blamed, c->err, "memif_id",
 			"memif_id %u on %s is also that of %s: choose another memif_id or socket",
 			blamed->pod.memif_id, blamed->pod.socket, owner);
+	if (blamed->pod.kind == POD_VHOST)
+		return object_error(blamed, c->err, "socket",
+			"socket %s is also that of %s: choose another path", blamed->pod.socket, owner);
 	return object_error(blamed, c->err, "interface",
 		"interface %s in %s is also that of %s: choose another interface or netns",
 		blamed->pod.interface, blamed->pod.netns, owner);

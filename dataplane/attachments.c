@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** What is attached to this node: pods, and the node's own kernel through the host port. Each address is a neighbour on
- * the attachment's port: known at once where we chose the MAC address (TAP), asked for where we did not (memif).
+ * the attachment's port: known at once where we chose the MAC address (TAP), asked for where we did not (memif, vhost).
  */
 #include "dataplane/forwarding_state.h"
 
@@ -121,6 +121,7 @@ static void pod_params(const struct object *obj, char *port_name, size_t size, s
 		.netns = pod->netns,
 		.interface = pod->interface,
 		.socket = pod->socket,
+		.vhost_client = pod->kind == POD_VHOST && pod->role == MEMIF_CLIENT,
 		.secret = pod->secret != NULL && pod->secret[0] != '\0' ? pod->secret : NULL,
 		.memif_id = pod->memif_id,
 		.memif_client = pod->role == MEMIF_CLIENT,
@@ -322,7 +323,7 @@ static bool same_addresses(const struct addr_list *a, const struct addr_list *b)
 	return a->count == b->count && (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof(a->items[0])) == 0);
 }
 
-/** Tell an interface its addresses and routes. A memif pod has none of ours: it configures itself. */
+/** Tell an interface its addresses and routes. Memif and vhost pods have none of ours: they configure themselves. */
 static int configure(struct attachment *a, const struct port_params *params, struct error *err)
 {
 	if (a->port->ops->configure != NULL)
@@ -337,6 +338,11 @@ static int configure(struct attachment *a, const struct port_params *params, str
 		LOG_WARNING("the node's routes to pools and peers stay as they were when its port was opened port=%s",
 			a->port->name);
 	return 0;
+}
+
+static const char *driver_of(const struct pod *pod)
+{
+	return pod->kind == POD_TAP ? "tap" : pod->kind == POD_MEMIF ? "memif" : "vhost";
 }
 
 static const char *fixed_field(const struct pod *a, const struct pod *b)
@@ -406,7 +412,7 @@ int pod_stage(const struct change *change, struct error *err)
 		return a != NULL ? change_pod(a, change, err)
 				 : error_set(err, ENOENT, "", "pod %s: is not attached", change->before->name);
 	pod_params(change->after, name, sizeof(name), &params);
-	ret = attach(change->after, false, change->after->pod.kind == POD_TAP ? "tap" : "memif", &params, NULL, err);
+	ret = attach(change->after, false, driver_of(&change->after->pod), &params, NULL, err);
 	if (ret < 0)
 		forwarding_blame(err, "pods", change->after->name);
 	return ret;

@@ -22,6 +22,7 @@ const struct port_ops *const port_drivers[] = {
 	&port_xdp_ops,
 	&port_exchange_ops,
 	&port_packet_ops,
+	&port_vhost_ops,
 	NULL,
 };
 

@@ -50,7 +50,8 @@ struct port_params {
 	const char *device;           /* ethdev: a DPDK device string; af_xdp: an interface */
 	const char *netns;            /* tap: path, or name below /run/netns; NULL = the daemon's own */
 	const char *interface;        /* tap: interface name inside netns; exchange, af_packet: of the kernel's interface */
-	const char *socket;           /* memif: path of the socket to listen on, or to connect to */
+	const char *socket;           /* memif, vhost: path of the socket to listen on, or to connect to */
+	bool vhost_client;            /* vhost: connect to the socket, instead of listening on it */
 	const char *secret;           /* memif: NULL = none */
 	uint32_t memif_id;
 	bool memif_client;            /* memif: connect to the socket, instead of listening on it */
@@ -106,7 +107,7 @@ struct port_shared_ops {
 };
 
 struct port_ops {
-	const char *name; /* "ethdev", "tap", "memif", "af_packet" */
+	const char *name; /* "ethdev", "tap", "memif", "vhost", "af_packet" */
 	/** Allocate and start. On success *out embeds struct port as its first member with ops, name, mac, mtu, n_rxq,
 	 * n_txq, offloads filled. On error nothing is left behind. */
 	int (*open)(const struct port_params *params, struct port **out, struct error *err);
@@ -140,7 +141,7 @@ struct port_ops {
 };
 
 extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops, port_xdp_ops, port_exchange_ops,
-	port_packet_ops;
+	port_packet_ops, port_vhost_ops;
 /** NULL-terminated; adding a driver is one more line here. */
 extern const struct port_ops *const port_drivers[];
 const struct port_ops *port_driver_find(const char *name);
@@ -188,11 +189,11 @@ struct port {
 	uint16_t n_rxq, n_txq;
 	uint16_t mtu;               /* IP bytes */
 	uint8_t role;               /* enum port_role */
-	uint8_t offloads;           /* enum port_offload */
 	struct mac_addr mac;        /* our MAC address on it */
 	bool tx_shared;             /* fewer tx queues than workers: take tx_lock */
-	/* Writer: control. Readers: workers and control. */
+	/* Writer: control, or the driver's own thread (vhost). Readers: workers and control. */
 	_Atomic bool link_up;
+	_Atomic uint8_t offloads;   /* enum port_offload; changes where a guest has a say in it */
 	_Atomic bool forwarding;    /* false until its policy and routes are in force: born closed */
 	_Atomic(struct port_limits *) limits; /* NULL = none, which is most: see limit.h */
 	_Atomic(struct port_addresses *) addresses;

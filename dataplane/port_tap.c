@@ -477,6 +477,7 @@ static int check_params(const struct port_params *params, struct error *err)
 static int tap_open(const struct port_params *params, struct port **out, struct error *err)
 {
 	struct port_tap *p;
+	uint8_t offloads;
 	int fds[PORT_QUEUE_MAX], ret = check_params(params, err);
 
 	if (ret < 0)
@@ -504,11 +505,12 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 		free(p);
 		return error_set(err, ENOMEM, NULL, "port %s: out of memory", params->name);
 	}
-	ret = tap_interface_open(params, p->port.n_rxq, fds, &p->port.offloads, err);
+	ret = tap_interface_open(params, p->port.n_rxq, fds, &offloads, err);
 	if (ret < 0) {
 		tap_close(&p->port);
 		return ret;
 	}
+	atomic_init(&p->port.offloads, offloads);
 	for (; p->n_open < p->port.n_rxq; p->n_open++) {
 		struct tap_queue *q = &p->queues[p->n_open];
 

@@ -100,8 +100,7 @@ class Podlane(Dut):
     """podlaned with pods of its own and an uplink."""
 
     name = "podlane"
-    kinds = ("memif", "veth")
-    reasons = {"vhost-user": "podlane has no vhost-user ports yet"}
+    kinds = ("memif", "vhost-user", "veth")
 
     @classmethod
     def version(cls, build):
@@ -118,6 +117,7 @@ class Podlane(Dut):
     @staticmethod
     def tuning(kind):
         ports = {"memif": "pods and uplink on its own memif server (driver = \"memif\")",
+                 "vhost-user": "pods on its own vhost-user server, the uplink on DPDK's vhost driver (driver = \"ethdev\")",
                  "veth": "pods on TAP interfaces (how it serves ordinary pods), the uplink on af_packet (packet sockets of its own)"}[kind]
         return f"one worker, latency = \"low\", control thread on the worker's CPU; {ports}"
 
@@ -126,6 +126,8 @@ class Podlane(Dut):
         if self.bed.kind == "veth":
             end.wire()
             return f'driver = "af_packet"; device = "{end.inner}";'
+        if self.bed.kind == "vhost-user":
+            return f'driver = "ethdev"; device = "{end.device()}";'
         return f'driver = "memif"; device = "{end.socket}"; queues = 1;'
 
     def pods(self):
@@ -135,7 +137,7 @@ class Podlane(Dut):
         end = self.bed.ends[name]
         if self.bed.kind == "veth":
             return {"kind": "tap", "netns": self.bed.gen.name, "interface": end.outer, **self.who(name)}
-        return {"kind": "memif", "socket": end.socket, **self.who(name)}
+        return {"kind": "memif" if self.bed.kind == "memif" else "vhost", "socket": end.socket, **self.who(name)}
 
     @staticmethod
     def who(name):
@@ -147,7 +149,7 @@ class Podlane(Dut):
 
     def configure(self):
         b = self.bed
-        pods = [self.pod(n) for n in self.pods() if b.kind == "memif" or n == "pod"]
+        pods = [self.pod(n) for n in self.pods() if b.kind != "veth" or n == "pod"]
         way_out = ""
         if "uplink" in b.ends:
             way_out = f"""

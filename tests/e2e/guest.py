@@ -205,46 +205,39 @@ TUNNELS = {t.name: t for t in (
 )}
 
 
-class GuestNode:
-    """A node of the underlay that is a machine of its own. Has what a peer object needs of a Node."""
+class Guest:
+    """A machine that runs commands. What it is on the wire by, subclasses say."""
 
-    def __init__(self, lab, name, index, mtu=1500):
-        self.lab, self.short, self.index, self.mtu = lab, name, index, mtu
-        self.underlay4, self.underlay6 = f"192.0.2.{index}", f"2001:db8::{index}"
-        self.pool4, self.pool6 = f"10.244.{index}.0/24", f"fd00:244:{index}::/64"
-        self.v4 = str(ipaddress.ip_network(self.pool4)[10])
-        self.v6 = str(ipaddress.ip_network(self.pool6)[0x10])
-        self.mac = f"02:00:5e:00:02:{index:02x}"
-        self.vtep_mac = f"02:00:c0:00:02:{index:02x}"
-        self.tap = f"guest{index}"
+    memory, cpus = 192, 1
+
+    def __init__(self, lab, name):
+        self.lab, self.short = lab, name
         self.console = os.path.join(lab.dir, f"{name}-console.log")
-        self.devices = {}
         self.channel, self.pending, self.token = None, b"", 0
-        self.process = self._start()
-        self._configure()
+        self.process = None
 
-    def _start(self):
+    def network(self):
+        """QEMU's arguments for the network device."""
+        raise NotImplementedError
+
+    def boot(self):
         vmlinuz, initramfs = guest_image()
-        lab, switch = self.lab, self.lab.switch
-        switch.sh("ip", "tuntap", "add", "dev", self.tap, "mode", "tap")
-        switch.sysctl(f"net.ipv6.conf.{self.tap}.disable_ipv6", 1)
-        switch.sh("ip", "link", "set", self.tap, "mtu", self.mtu, "master", "br0", "up")
+        lab = self.lab
         control = os.path.join(lab.dir, f"{self.short}.port")
-        off = ",".join(f"{o}=off" for o in ("csum", "gso", "guest_csum", "guest_tso4", "guest_tso6", "guest_ecn",
-                                            "guest_ufo", "host_tso4", "host_tso6", "host_ecn", "host_ufo", "mrg_rxbuf"))
         self.booted = time.monotonic()
-        process = switch.popen(
-            "qemu-system-x86_64", "-machine", "pc", "-accel", ACCEL, "-cpu", "max", "-smp", "1", "-m", "192",
+        smp = "nosmp " if self.cpus == 1 else ""
+        process = lab.switch.popen(
+            "qemu-system-x86_64", "-machine", "pc,memory-backend=mem", "-accel", ACCEL, "-cpu", "max",
+            "-smp", self.cpus, "-m", self.memory,
+            "-object", f"memory-backend-memfd,id=mem,size={self.memory}M,share=on",
             "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-kernel", vmlinuz, "-initrd", initramfs,
-            "-append", "console=ttyS0 loglevel=4 panic=-1 nokaslr mitigations=off nosmp no_timer_check "
+            "-append", f"console=ttyS0 loglevel=4 panic=-1 nokaslr mitigations=off {smp}no_timer_check "
             "tsc=reliable random.trust_cpu=on rdinit=/init",
             "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",
             "-chardev", f"socket,id=port,path={control},server=on,wait=on",
             "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=port,name=podlane",
-            "-netdev", f"tap,id=net,ifname={self.tap},script=no,downscript=no",
-            "-device", f"virtio-net-pci,netdev=net,mac={self.mac},romfile=,{off}",
-            log=f"{self.short}-qemu.log")
+            *self.network(), log=f"{self.short}-qemu.log")
 
         def connected():
             if process.poll() is not None:
@@ -261,20 +254,6 @@ class GuestNode:
         line = self._line(90)
         assert line == b"ready", f"{self.short}: instead of `ready`: {line!r}"
         self.boot_seconds = time.monotonic() - self.booted
-        return process
-
-    def _configure(self):
-        self.sh(f"""set -e
-            echo 0 > /proc/sys/net/ipv6/conf/all/accept_ra
-            echo 1 > /proc/sys/net/ipv4/ip_forward
-            echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
-            ip link set eth0 mtu {self.mtu} up
-            ip addr add {self.underlay4}/24 dev eth0
-            ip addr add {self.underlay6}/64 dev eth0 nodad
-            ip link add pod0 type dummy
-            ip link set pod0 up
-            ip addr add {self.v4}/32 dev pod0
-            ip addr add {self.v6}/128 dev pod0 nodad""")
 
     # --- commands ---
 
@@ -327,6 +306,47 @@ class GuestNode:
         if check and (sent == 0 or sent != received):
             raise CommandError(f"{self.short}: ping {target}: {received} of {sent} answered\n{out}")
         return sent, received, out
+
+
+class GuestNode(Guest):
+    """A node of the underlay that is a machine of its own. Has what a peer object needs of a Node."""
+
+    def __init__(self, lab, name, index, mtu=1500):
+        super().__init__(lab, name)
+        self.index, self.mtu = index, mtu
+        self.underlay4, self.underlay6 = f"192.0.2.{index}", f"2001:db8::{index}"
+        self.pool4, self.pool6 = f"10.244.{index}.0/24", f"fd00:244:{index}::/64"
+        self.v4 = str(ipaddress.ip_network(self.pool4)[10])
+        self.v6 = str(ipaddress.ip_network(self.pool6)[0x10])
+        self.mac = f"02:00:5e:00:02:{index:02x}"
+        self.vtep_mac = f"02:00:c0:00:02:{index:02x}"
+        self.tap = f"guest{index}"
+        self.devices = {}
+        self.boot()
+        self._configure()
+
+    def network(self):
+        switch = self.lab.switch
+        switch.sh("ip", "tuntap", "add", "dev", self.tap, "mode", "tap")
+        switch.sysctl(f"net.ipv6.conf.{self.tap}.disable_ipv6", 1)
+        switch.sh("ip", "link", "set", self.tap, "mtu", self.mtu, "master", "br0", "up")
+        off = ",".join(f"{o}=off" for o in ("csum", "gso", "guest_csum", "guest_tso4", "guest_tso6", "guest_ecn",
+                                            "guest_ufo", "host_tso4", "host_tso6", "host_ecn", "host_ufo", "mrg_rxbuf"))
+        return ["-netdev", f"tap,id=net,ifname={self.tap},script=no,downscript=no",
+                "-device", f"virtio-net-pci,netdev=net,mac={self.mac},romfile=,{off}"]
+
+    def _configure(self):
+        self.sh(f"""set -e
+            echo 0 > /proc/sys/net/ipv6/conf/all/accept_ra
+            echo 1 > /proc/sys/net/ipv4/ip_forward
+            echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+            ip link set eth0 mtu {self.mtu} up
+            ip addr add {self.underlay4}/24 dev eth0
+            ip addr add {self.underlay6}/64 dev eth0 nodad
+            ip link add pod0 type dummy
+            ip link set pod0 up
+            ip addr add {self.v4}/32 dev pod0
+            ip addr add {self.v6}/128 dev pod0 nodad""")
 
     # --- tunnels ---
 
@@ -383,3 +403,42 @@ class GuestNode:
         if tunnel.name == "direct":
             return f"via {peer.underlay4 if family == 4 else peer.underlay6}"
         return ""
+
+
+class VhostGuest(Guest):
+    """A machine that is a vhost pod: virtio-net over vhost-user, its memory shared with the daemon."""
+
+    cpus = 2
+
+    def __init__(self, lab, name, addresses, role="server", queues=1, mtu=1450, **virtio):
+        super().__init__(lab, name)
+        self.addresses, self.role, self.queues, self.mtu, self.virtio = addresses, role, queues, mtu, virtio
+        self.v4 = next((a for a in addresses if ":" not in a), None)
+        self.v6 = next((a for a in addresses if ":" in a), None)
+        self.socket = os.path.join(lab.dir, f"{name}.vhost")
+
+    def object(self):
+        return {"name": self.short, "kind": "vhost", "socket": self.socket, "role": self.role,
+                "addresses": self.addresses, "mtu": self.mtu}
+
+    def network(self):
+        own = "reconnect=1" if self.role == "server" else "server=on"
+        # vectors=0: QEMU 7.2 crashes under TCG when a guest unmasks an MSI-X vector of a vhost device.
+        options = {"mac": "02:00:5e:00:03:01", "romfile": "", "host_mtu": self.mtu, "vectors": 0, **self.virtio}
+        if self.queues > 1:
+            options["mq"] = "on"
+        return ["-chardev", f"socket,id=vhost,path={self.socket},{own}",
+                "-netdev", f"vhost-user,id=net,chardev=vhost,queues={self.queues}",
+                "-device", "virtio-net-pci,netdev=net," + ",".join(f"{k}={v}" for k, v in options.items())]
+
+    def start(self):
+        self.boot()
+        script = ["set -e", "ip link set eth0 up"]
+        for a in self.addresses:
+            if ":" in a:
+                script += [f"ip addr add {a}/128 dev eth0 nodad", "ip -6 route add default via fe80::1 dev eth0"]
+            else:
+                script += [f"ip addr add {a}/32 dev eth0", "ip route add 169.254.1.1/32 dev eth0 scope link",
+                           "ip route add default via 169.254.1.1 dev eth0"]
+        self.sh("\n".join(script))
+        return self

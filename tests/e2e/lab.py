@@ -147,15 +147,17 @@ class MemifPod(Namespace):
     def object(self):
         return {"name": self.short, "kind": "memif", "socket": self.socket, "addresses": self.addresses}
 
-    def start(self):
-        """testpmd as the memif client, forwarding to a TAP called eth0."""
+    def vdev(self):
+        return f"net_memif0,role=client,id=0,socket={self.socket},socket-abstract=no,bsize=2048,rsize=10"
+
+    def start(self, *options):
+        """testpmd as the peer of Podlane's port, forwarding to a TAP called eth0."""
         self.process = self.popen(
             "chrt", "-i", "0",  # it polls: only what others leave
             "dpdk-testpmd", "--no-huge", "-m", "192", "--no-shconf", "--no-pci", "--no-telemetry",
-            f"--file-prefix={self.name}", "--lcores", "0@0-1,1@0-1",
-            f"--vdev=net_memif0,role=client,id=0,socket={self.socket},socket-abstract=no,bsize=2048,rsize=10",
+            f"--file-prefix={self.name}", "--lcores", "0@0-1,1@0-1", f"--vdev={self.vdev()}",
             "--vdev=net_tap0,iface=eth0", "--", "--forward-mode=io", "--auto-start", "--disable-link-check", "--total-num-mbufs=8192",
-            "--no-mlockall", "--nb-cores=1", "--port-topology=paired", log=f"{self.short}-testpmd.log",
+            "--no-mlockall", "--nb-cores=1", "--port-topology=paired", *options, log=f"{self.short}-testpmd.log",
             stdin=subprocess.PIPE)  # it ends at the end of its input
         wait_for(f"{self.short}: eth0 of testpmd", lambda: "eth0" in self.sh("ip", "-o", "link"), 20)
         self.sh("ip", "link", "set", "eth0", "up")
@@ -171,6 +173,32 @@ class MemifPod(Namespace):
 
     def kill(self):
         kill_process(self.process, signal.SIGKILL)
+
+
+class VhostPod(MemifPod):
+    """A pod behind vhost-user: testpmd joins a virtio-user device to a TAP in a namespace."""
+
+    def __init__(self, lab, name, addresses, role="server", queues=1, **virtio):
+        super().__init__(lab, name, addresses)
+        self.socket = os.path.join(lab.dir, f"{name}.vhost")
+        self.role, self.queues, self.virtio = role, queues, virtio
+
+    def object(self):
+        return {"name": self.short, "kind": "vhost", "socket": self.socket, "role": self.role, "addresses": self.addresses}
+
+    def vdev(self):
+        options = {"path": self.socket, "queues": self.queues, "queue_size": 256, **self.virtio}
+        if self.role == "client":  # ours; then testpmd makes the socket
+            options["server"] = 1
+        return "net_virtio_user0," + ",".join(f"{k}={v}" for k, v in options.items())
+
+    def start(self, *options):
+        if self.role == "client":  # testpmd binds, and a killed one left its socket
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.socket)
+        if self.queues > 1:
+            options += (f"--rxq={self.queues}", f"--txq={self.queues}")
+        return super().start(*options)
 
 
 def kill_process(process, sig=signal.SIGTERM, wait=5):

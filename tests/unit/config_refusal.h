@@ -30,6 +30,10 @@
 	A_NODE A_POOL                                                                              \
 		"pods: ( { name = \"web-1\"; kind = \"memif\"; socket = \"/run/w.sock\";\n" fields \
 		"\n} );\n"
+#define VHOST(fields)                                                                              \
+	A_NODE A_POOL                                                                              \
+		"pods: ( { name = \"web-1\"; kind = \"vhost\"; socket = \"/run/w.sock\";\n" fields \
+		"\n} );\n"
 #define PEERS(list)  A_NODE AN_UPLINK "peers: (\n" list "\n);\n"
 #define PODS(list)   A_NODE A_POOL "pods: (\n" list "\n);\n"
 #define ROUTES(list) A_NODE AN_UPLINK A_POOL "routes: (\n" list "\n);\n"

@@ -34,6 +34,18 @@ static const struct refusal one_object[] = {
 	{ POD("mtu = 1000; addresses = [ \"fd00::5\" ];"), 4, "pods/web-1/mtu",
 		"pod web-1: mtu 1000 is too small for IPv6: write at least 1280 or remove the IPv6 "
 		"addresses" },
+	{ POD("socket = \"/run/a\";"), 4, "pods/web-1/socket",
+		"pod web-1: socket is for memif and vhost pods: remove it or set kind to memif or vhost" },
+	{ VHOST("mode = \"ip\";"), 4, "pods/web-1/mode",
+		"pod web-1: mode is for memif pods: remove it or set kind to memif" },
+	{ VHOST("secret = \"x\";"), 4, "pods/web-1/secret",
+		"pod web-1: secret is for memif pods: remove it or set kind to memif" },
+	{ VHOST("interface = \"x\";"), 4, "pods/web-1/interface",
+		"pod web-1: interface is for tap pods: remove it or set kind to tap" },
+	{ A_NODE A_POOL "pods: ( { name = \"web-1\"; kind = \"vhost\";\n"
+			"role = \"client\";\n"
+			"} );\n",
+		3, "pods/web-1/socket", "pod web-1: socket is missing: a vhost pod is reached through it" },
 	{ MEMIF("netns = \"web-1\";"), 4, "pods/web-1/netns",
 		"pod web-1: netns is for tap pods: remove it or set kind to tap" },
 	{ MEMIF("ring_size = 1000;"), 4, "pods/web-1/ring_size",
@@ -42,7 +54,7 @@ static const struct refusal one_object[] = {
 		"pod web-1: mode is ip, which has no MAC addresses: remove mac or set mode to "
 		"ethernet" },
 	{ POD("role = \"client\";"), 4, "pods/web-1/role",
-		"pod web-1: role is for memif pods: remove it or set kind to memif" },
+		"pod web-1: role is for memif and vhost pods: remove it or set kind to memif or vhost" },
 	{ POD("mode = \"ip\";"), 4, "pods/web-1/mode",
 		"pod web-1: mode is for memif pods: remove it or set kind to memif" },
 	{ UPLINK("memif_id = 7; addresses = [ \"192.0.2.1/24\" ];"), 3, "uplinks/eth0/memif_id",
@@ -214,6 +226,10 @@ static const struct refusal
 			5, "pods/web-2/interface",
 			"pod web-2: interface eth0 in /var/run/netns/web-1 is also that of pod "
 			"web-1: choose another interface or netns" },
+		{ PODS("{ name = \"web-1\"; kind = \"vhost\"; socket = \"/run/a.sock\"; },\n"
+		       "{ name = \"web-2\"; kind = \"vhost\"; socket = \"/run/a.sock\"; }"),
+			5, "pods/web-2/socket",
+			"pod web-2: socket /run/a.sock is also that of pod web-1: choose another path" },
 		{ PODS("{ name = \"web-1\"; kind = \"memif\"; socket = \"/run/a.sock\"; },\n"
 		       "{ name = \"web-2\"; kind = \"memif\"; socket = \"/run/a.sock\"; }"),
 			5, "pods/web-2/memif_id",
