@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/memif_guard.h"
 
-#include "config/log.h"
+#include "dataplane/memory_guard.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define GUARDS_MAX 16384 /* PORT_MAX ports of MEMIF_REGION_MAX regions */
 
@@ -19,8 +15,6 @@ static struct {
 	_Atomic bool tripped; /* writer: the handler */
 } guards[GUARDS_MAX];
 static _Atomic uint32_t guards_used; /* entries ever used */
-static struct sigaction before;
-static bool installed;
 
 /* Async-signal-safe: looks at the table and makes one system call. @return whether the address was
  * in a guarded region, which is whole again. */
@@ -46,40 +40,11 @@ static bool guard_repair(uintptr_t fault)
 	return false;
 }
 
-static void on_sigbus(int number, siginfo_t *info, void *context)
-{
-	int saved = errno;
-
-	(void)context;
-	if (info->si_code == BUS_ADRERR && guard_repair((uintptr_t)info->si_addr)) {
-		errno = saved;
-		return;
-	}
-	/* Not ours. The instruction runs again and finds whoever was there before us; a signal that
-	 * somebody sent has to be sent again. */
-	sigaction(number, &before, NULL);
-	if (info->si_code <= 0)
-		raise(number);
-	errno = saved;
-}
-
-static void install(void)
-{
-	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-
-	if (installed)
-		return;
-	sigemptyset(&action.sa_mask);
-	if (sigaction(SIGBUS, &action, &before) < 0)
-		LOG_WARNING("memory of memif peers is not guarded error=\"%s\"", strerror(errno));
-	installed = true;
-}
-
 uint32_t memif_guard_add(void *addr, uint64_t mapped)
 {
 	uint32_t used = atomic_load_explicit(&guards_used, memory_order_relaxed), i = 0;
 
-	install();
+	memory_guard_add(guard_repair);
 	while (i < used && atomic_load_explicit(&guards[i].addr, memory_order_relaxed) != 0)
 		i++;
 	if (i == GUARDS_MAX)

@@ -2,11 +2,8 @@
 /** Memory a peer can take away. A file the peer did not seal can be shortened while we have it
  * mapped, and a file of huge pages can run out of them: touching it then raises SIGBUS. A handler
  * puts zeroes in the place of a guarded region, so that whoever touched it goes on, as with any
- * nonsense a hostile peer writes to its memory, and the control thread ends the connection.
- * SIGBUS anywhere else does what it did before.
- *
- * Limit: while DPDK takes more huge pages from the kernel (a device is opened at run time), the
- * signal is its own for some microseconds.
+ * nonsense a hostile peer writes to its memory, and the control thread ends the connection
+ * (memory_guard.h).
  *
  * Threads: control, but for the handler, which runs in whichever thread touches the memory.
  */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/vhost_guard.h"
 
-#include <errno.h>
-#include <pthread.h>
+#include "dataplane/memory_guard.h"
+
 #include <rte_vhost.h>
-#include <signal.h>
 #include <sys/mman.h>
 
 #define PAGE 4096u
@@ -16,7 +15,6 @@ static struct guarded {
 } guarded[RTE_MAX_VHOST_DEVICE][VIRTQ_REGIONS_MAX];
 static _Atomic uint32_t faults[RTE_MAX_VHOST_DEVICE];
 static _Thread_local bool handles_messages;
-static struct sigaction before;
 
 static bool replace(uintptr_t addr, uint64_t size)
 {
@@ -40,30 +38,9 @@ static bool replace_at(uintptr_t at)
 	return handles_messages && replace(at & ~(uintptr_t)(PAGE - 1), PAGE);
 }
 
-static void on_sigbus(int sig, siginfo_t *info, void *context)
-{
-	int error = errno;
-
-	(void)context;
-	/* Not a guest's: the access is repeated, and whoever was responsible before is again. */
-	if (!replace_at((uintptr_t)info->si_addr))
-		sigaction(sig, &before, NULL);
-	errno = error;
-}
-
-static void install(void)
-{
-	struct sigaction action = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
-
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGBUS, &action, &before);
-}
-
 void vhost_guard_start(void)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, install);
+	memory_guard_add(replace_at);
 }
 
 void vhost_guard_set(int vid, void *const *addr, const uint64_t *size, uint32_t count)
