@@ -118,7 +118,8 @@ def test_tcp_between_nodes(nodes, v6):
     assert wire["largest"] <= nodes.mtu + 14
     # The wire is used to its end: the pod's MTU fits the tunnel.
     assert wire["largest"] >= nodes.mtu + 14 - 50
-    assert nodes.event(nodes.a, "segmented") > cut
+    # Without a tunnel a segment goes to the packet socket whole, and the kernel cuts it for its wire.
+    assert (nodes.event(nodes.a, "segmented") > cut) == (nodes.encap != "direct")
     assert nodes.event(nodes.b, "merged") > merged
     assert checksum_errors(target) == 0 and checksum_errors(source) == 0
 
