@@ -2,7 +2,7 @@
 /** The vhost-user port driver: virtual machines and virtio-user processes. Their messages are librte_vhost's business,
  * their rings ours.
  *
- * Why ours: in DPDK 22.11 (and 25.x) the library's own bursts write past a guest's memory when a packed ring offers a
+ * Why ours: in DPDK 22.11, by its sources, the library's own bursts write past a guest's memory when a packed ring offers a
  * buffer shorter than the virtio header, or a header is spread over three of them; take a frame of any length, up to the
  * whole pool; call a guest by a write that blocks when the guest wants it to; and hold a worker at a lock while a message
  * is handled, for as long as the guest does not read the answer. A guest would have the daemon in its hands.
