@@ -47,17 +47,38 @@ static struct {
 
 /* --- EAL ------------------------------------------------------------------------------------------------------ */
 
-static size_t hugepages_free_mb(void)
+/** which: "free_hugepages" or "nr_hugepages". */
+static size_t hugepages_mb(const char *which)
 {
-	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
 	unsigned long pages = 0;
+	char path[96];
+	FILE *f;
 
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-2048kB/%s", which);
+	f = fopen(path, "re");
 	if (f == NULL)
 		return 0;
 	if (fscanf(f, "%lu", &pages) != 1)
 		pages = 0;
 	fclose(f);
 	return pages * 2;
+}
+
+static size_t hugepages_free_mb(void)
+{
+	return hugepages_mb("free_hugepages");
+}
+
+int dataplane_fits_beside(const struct node *node, struct error *err)
+{
+	const size_t wanted = node->memory_mb + 2, left = hugepages_free_mb();
+
+	if (node->hugepages == HUGEPAGES_OFF || left >= wanted || hugepages_mb("nr_hugepages") < wanted)
+		return 0;
+	return error_set(err, ENOMEM, "node/memory_mb",
+		"node: memory_mb is %u, but only %zu MiB of 2 MiB pages are free beside the daemon that runs: raise "
+		"vm.nr_hugepages, or stop it and start again",
+		node->memory_mb, left);
 }
 
 static void cpu_list(const cpu_set_t *set, char *buf, size_t size)

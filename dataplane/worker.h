@@ -18,6 +18,9 @@
  * Once a process. Several daemons on one machine do not collide (private memory, unique prefix). On error everything is
  * undone as far as EAL allows; the process should exit. */
 int dataplane_start(const struct node *node, const struct tunnel_ops *const *types, struct error *err);
+/** Before dataplane_start, while another daemon runs: are there huge pages for both? -ENOMEM when this machine has enough for
+ * one only: the second would be slower than the first. */
+int dataplane_fits_beside(const struct node *node, struct error *err);
 /** Stop workers (they drain what they hold) and close ports: another daemon may open them now. Pods keep their interfaces;
  * with a successor so does the node. */
 void dataplane_halt(bool successor);

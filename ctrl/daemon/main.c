@@ -313,7 +313,9 @@ static int take_over(struct daemon *d, struct error *err)
 
 	if (ret < 0)
 		return ret;
-	ret = dataplane_start(&node->node, tunnel_types, err);
+	ret = dataplane_fits_beside(&node->node, err);
+	if (ret == 0)
+		ret = dataplane_start(&node->node, tunnel_types, err);
 	object_unref(node);
 	if (ret < 0)
 		return ret;

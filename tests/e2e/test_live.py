@@ -179,6 +179,30 @@ def test_upgrade_that_cannot_start(pair):
         f.write(good)
 
 
+def test_upgrade_without_memory_for_two(pair):
+    """Huge pages for one daemon only: the successor says so and ends, the daemon goes on."""
+    with open("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages") as f:
+        free = 2 * int(f.read())
+    if free < 512:
+        pytest.skip(f"only {free} MiB of huge pages are free")
+    good = open(pair.b.conf).read()
+    assert pair.b.stop() == 0
+    with open(pair.b.conf, "w") as f:
+        f.write(good.replace('hugepages = "off"; memory_mb = 192;', f'hugepages = "auto"; memory_mb = {free * 6 // 10};'))
+    pair.b.start()
+    assert pair.b.get("/v1/state/memory")["hugepages"]
+    pid = pair.b.daemon_pid()
+    os.kill(pid, signal.SIGUSR2)
+    wait_for("the successor says why", lambda: "raise vm.nr_hugepages" in pair.b.log_tail(5))
+    wait_for("the successor gives up", lambda: "the successor ended before it took over" in pair.b.log_tail(2))
+    assert pair.b.get("/v1/state/node")["pid"] == pid
+    assert pair.b.stop() == 0
+    with open(pair.b.conf, "w") as f:
+        f.write(good)
+    pair.b.start()
+    wait_for("pods are back", lambda: pair.pods["pod-b1"].ping(pair.pods["pod-a1"].v4, count=1, timeout=1))
+
+
 def test_pods_that_went_meanwhile(pair):
     """A pod taken out of the file while the daemon was down loses its interface at the next start."""
     good = open(pair.b.conf).read()
