@@ -103,23 +103,27 @@ static void queues_close(struct opening *o)
 		close(o->fds[--o->open]);
 }
 
-static bool is_ours(const char *interface, const char *port)
+static bool is_ours(const char *interface, const char *port, struct tap_link *link)
 {
-	char alias[TAP_ALIAS_MAX], wanted[TAP_ALIAS_MAX];
+	char wanted[TAP_ALIAS_MAX];
 
 	tap_alias_format(port, wanted);
-	return tap_link_alias(interface, alias) == 0 && strcmp(alias, wanted) == 0;
+	return tap_link_get(interface, link) == 0 && strcmp(link->alias, wanted) == 0;
 }
 
 /** Inside the pod's namespace: open the interface if it is there and ours. */
 static int take_over(struct opening *o)
 {
 	struct ifreq ifr = { 0 };
+	struct tap_link link;
 	int ret;
 
-	o->found = is_ours(o->params->interface, o->params->name);
+	o->found = is_ours(o->params->interface, o->params->name, &link);
 	if (!o->found)
 		return 0;
+	/* The kernel would add our queues to somebody else's, and share packets out between both. */
+	if (link.queues > 0)
+		return open_failed(o, -EBUSY, o->params->interface);
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", o->params->interface);
 	ret = queues_open(o, &ifr);
 	/* One queue before and several now, or the other way round: the kernel cannot change that. */
@@ -214,8 +218,9 @@ struct removal {
 static int remove_inside(void *arg)
 {
 	const struct removal *r = arg;
+	struct tap_link link;
 
-	return is_ours(r->interface, r->port) ? tap_link_delete(r->interface, r->port, r->err) : 0;
+	return is_ours(r->interface, r->port, &link) ? tap_link_delete(r->interface, r->port, r->err) : 0;
 }
 
 int tap_interface_remove(const char *netns, const char *interface, const char *port, struct error *err)

@@ -405,17 +405,36 @@ void tap_alias_format(const char *port, char alias[TAP_ALIAS_MAX])
 	snprintf(alias, TAP_ALIAS_MAX, "podlane %s", port);
 }
 
-static int alias_of(const struct nlmsghdr *nlh, void *arg)
+/** An attribute inside another one, or NULL. */
+static const struct nlattr *nested(const struct nlattr *in, uint16_t type)
+{
+	const char *end = in != NULL ? (const char *)mnl_attr_get_payload(in) + mnl_attr_get_payload_len(in) : NULL;
+	const struct nlattr *attr = in != NULL ? mnl_attr_get_payload(in) : NULL;
+
+	while (attr != NULL && mnl_attr_ok(attr, (int)(end - (const char *)attr))) {
+		if (mnl_attr_get_type(attr) == type)
+			return attr;
+		attr = mnl_attr_next(attr);
+	}
+	return NULL;
+}
+
+static int link_of(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct nlattr *attr = attribute(nlh, sizeof(struct ifinfomsg), IFLA_IFALIAS);
+	struct tap_link *link = arg;
 
 	if (attr != NULL)
-		snprintf(arg, TAP_ALIAS_MAX, "%.*s", (int)mnl_attr_get_payload_len(attr),
+		snprintf(link->alias, sizeof(link->alias), "%.*s", (int)mnl_attr_get_payload_len(attr),
 			mnl_attr_get_str(attr));
+	attr = nested(attribute(nlh, sizeof(struct ifinfomsg), IFLA_LINKINFO), IFLA_INFO_DATA);
+	attr = nested(attr, IFLA_TUN_NUM_QUEUES);
+	if (attr != NULL && mnl_attr_get_payload_len(attr) == sizeof(uint32_t))
+		link->queues = mnl_attr_get_u32(attr);
 	return MNL_CB_OK;
 }
 
-int tap_link_alias(const char *interface, char alias[TAP_ALIAS_MAX])
+int tap_link_get(const char *interface, struct tap_link *link)
 {
 	char answer[16384]; /* a link's message grows with its statistics */
 	struct ifinfomsg *ifi;
@@ -423,7 +442,7 @@ int tap_link_alias(const char *interface, char alias[TAP_ALIAS_MAX])
 	ssize_t n;
 	int ret = request_open(&r);
 
-	alias[0] = '\0';
+	*link = (struct tap_link){ .queues = 0 };
 	if (ret < 0)
 		return ret;
 	ifi = request_start(&r, RTM_GETLINK, 0, sizeof(*ifi));
@@ -432,7 +451,7 @@ int tap_link_alias(const char *interface, char alias[TAP_ALIAS_MAX])
 	mnl_attr_put_strz(r.nlh, IFLA_IFNAME, interface);
 	if (mnl_socket_sendto(r.socket, r.nlh, r.nlh->nlmsg_len) < 0 ||
 		(n = mnl_socket_recvfrom(r.socket, answer, sizeof(answer))) < 0 ||
-		mnl_cb_run(answer, (size_t)n, r.seq, mnl_socket_get_portid(r.socket), alias_of, alias) < 0)
+		mnl_cb_run(answer, (size_t)n, r.seq, mnl_socket_get_portid(r.socket), link_of, link) < 0)
 		ret = -errno;
 	mnl_socket_close(r.socket);
 	return ret;

@@ -29,8 +29,13 @@ int tap_link_configure(const struct port_params *params, bool again, struct erro
 /** The mark of our interfaces, which `ip link` shows: "podlane pod:web". */
 #define TAP_ALIAS_MAX 256
 void tap_alias_format(const char *port, char alias[TAP_ALIAS_MAX]);
-/** Inside the interface's namespace: its alias, "" when it has none. 0, -ENODEV, or another -errno. */
-int tap_link_alias(const char *interface, char alias[TAP_ALIAS_MAX]);
+/** What a daemon that did not make the interface wants to know of it. */
+struct tap_link {
+	char alias[TAP_ALIAS_MAX]; /* "" when it has none */
+	unsigned queues;	   /* that processes have open now; told of multi-queue interfaces only */
+};
+/** Inside the interface's namespace. 0, -ENODEV, or another -errno. */
+int tap_link_get(const char *interface, struct tap_link *link);
 /** Inside the interface's namespace. 0 or -errno. */
 int tap_link_delete(const char *interface, const char *port, struct error *err);
 

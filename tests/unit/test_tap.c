@@ -690,6 +690,7 @@ static void taken_over(void)
 {
 	for (uint16_t queues = 1; queues <= 2; queues++) {
 		struct port_params params;
+		uint8_t offloads;
 		struct error err;
 		int index;
 
@@ -708,6 +709,16 @@ static void taken_over(void)
 		params.n_queues = queues;
 		CU_ASSERT_EQUAL(port_open("tap", &params, 1, &pods[0].port, &err), -EEXIST);
 		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
+		/* One that another daemon has open is left to it. */
+		params = params_of(0);
+		params.n_queues = queues;
+		pods[0].port = open_params(&params);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(pods[0].port);
+		CU_ASSERT_TRUE(tap_interface_open(&params, queues, (int[2]){ 0 }, &offloads, &err) < 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "is another podlaned running?"));
+		pods[0].port->leave = true;
+		port_close(pods[0].port);
+		rcu_barrier();
 		/* An error afterwards leaves it where it was. */
 		params = params_of(0);
 		params.n_queues = queues;
