@@ -23,7 +23,7 @@ static void send_offloaded(uint16_t in, uint16_t mss, uint32_t segment)
 	m->ol_flags |= f.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
 	m->ol_flags |= proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
 	if (mss != 0)
-		m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+		m->ol_flags |= proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG;
 	burst(in, &m, 1);
 }
 
@@ -324,8 +324,101 @@ static void test_mss_clamp(void)
 	}
 }
 
+/** A run of datagrams: whole to a port that takes it, cut into datagrams for others and for tunnels, and each of these
+ * fragmented when it is too large and may be. */
+static void test_datagrams(void)
+{
+	static const struct {
+		const char *dst;
+		uint16_t out, outer, size, fragments;
+		uint8_t offloads;
+	} cases[] = {
+		{ "10.244.1.11", POD_B, 0, 1000, 1, PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO },
+		{ "10.244.1.11", POD_B, 0, 1000, 1, PORT_TX_CSUM | PORT_TX_TSO },
+		{ "10.244.1.11", POD_B, 0, 2000, 2, PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO },
+		{ "10.244.2.7", ETH, 50, 1000, 1, PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO },
+		{ "10.244.2.7", ETH, 50, 1440, 2, 0 },
+	};
+
+	for (size_t i = 0; i < RTE_DIM(cases); i++) {
+		struct ask a = { "10.244.1.10", cases[i].dst, .sport = 1, .dport = 2, .payload = 10 * cases[i].size,
+			.id = 7 };
+		const uint32_t headers = ETHER + cases[i].outer + 20;
+		const bool whole = (cases[i].offloads & PORT_TX_USO) && cases[i].out == POD_B && cases[i].fragments == 1;
+		struct counter_totals before;
+		uint32_t seen = 0, at = 0;
+
+		node_start();
+		counters_sum(&before);
+		node_ports[cases[i].out].port.offloads = cases[i].offloads;
+		frame_make(&f, POD_A, &a);
+		send_offloaded(POD_A, cases[i].size, 2000);
+		CU_ASSERT_EQUAL(event_since(&before, EVENT_segmented), !whole);
+		CU_ASSERT_EQUAL(event_since(&before, EVENT_fragmented), cases[i].fragments > 1 ? 10 : 0);
+		CU_ASSERT_EQUAL(sent(cases[i].out), whole ? 1 : 10u * cases[i].fragments);
+		for (unsigned k = 0; k < sent(cases[i].out); k++) {
+			uint32_t len, skip;
+			const uint8_t *got = sent_bytes(cases[i].out, k, &len);
+
+			if (whole) {
+				CU_ASSERT_EQUAL(node_ports[POD_B].sent[k]->tso_segsz, 1000);
+				CU_ASSERT_TRUE((node_ports[POD_B].sent[k]->ol_flags & RTE_MBUF_F_TX_UDP_SEG) != 0);
+			} else {
+				CU_ASSERT_TRUE(ether_sound(got, len));
+				CU_ASSERT_TRUE(len - ETHER <= 1500);
+			}
+			/* The UDP header is in the first fragment of each. */
+			at = (get16(got + headers - 14) & 0x1fff) * 8;
+			skip = at == 0 ? 8 : 0;
+			CU_ASSERT_EQUAL(get16(got + headers - 16), whole ? 7 : 7 + k / cases[i].fragments);
+			CU_ASSERT_EQUAL(memcmp(got + headers + skip, f.bytes + ETHER + 28 + seen, len - headers - skip), 0);
+			seen += len - headers - skip;
+		}
+		CU_ASSERT_EQUAL(seen, 10u * cases[i].size);
+		node_check();
+	}
+}
+
+/** Packets of a flow that came in one burst leave as one for a port that takes it; all are accounted for. */
+static void test_merged(void)
+{
+	for (unsigned v = 0; v < 4; v++) {
+		const bool takes = v & 1, tcp = v & 2;
+		struct ask a = { "10.244.1.10", "10.244.1.11", .proto = tcp ? IPPROTO_TCP : IPPROTO_UDP, .sport = 1,
+			.dport = 2, .payload = 500, .df = true };
+		struct rte_mbuf *pkts[8];
+		struct counter_totals before, after;
+
+		node_start();
+		counters_sum(&before);
+		node_ports[POD_B].port.offloads = takes ? PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO : 0;
+		frame_make(&f, POD_A, &a);
+		for (unsigned i = 0; i < 8; i++) {
+			uint8_t *l4 = f.bytes + ETHER + f.l3;
+
+			if (tcp) {
+				put16(l4 + 6, 500 * i);
+				l4[13] = RTE_TCP_ACK_FLAG;
+				finish_sum();
+			}
+			pkts[i] = mbuf_of(pool, f.bytes, f.len, 0);
+		}
+		burst(POD_A, pkts, 8);
+		counters_sum(&after);
+		CU_ASSERT_EQUAL(sent(POD_B), takes ? 1 : 8);
+		CU_ASSERT_EQUAL(event_since(&before, EVENT_merged), takes ? 7 : 0);
+		CU_ASSERT_EQUAL(after.delivered - before.delivered, takes ? 7 : 0);
+		CU_ASSERT_EQUAL(after.transmitted - before.transmitted, takes ? 1 : 8);
+		if (takes)
+			CU_ASSERT_EQUAL(node_ports[POD_B].sent[0]->pkt_len, f.len + 7 * 500);
+		node_check();
+	}
+}
+
 static const struct test_case cases[] = {
 	{ "fragmented", test_fragmented },
+	{ "runs of datagrams", test_datagrams },
+	{ "merged", test_merged },
 	{ "fragments followed", test_fragments_followed },
 	{ "large segments cut", test_segmented },
 	{ "large segments passed whole", test_passed_whole },
