@@ -124,7 +124,8 @@ def test_two_threads_and_interrupt(directory):
     out, _ = process.communicate(timeout=10)
     assert process.returncode == 1
     line = json.loads(out)
-    assert 0 < line["tx"] == line["rx"] and line["seconds"] < 10
+    # What is on its way at the interrupt is not waited for.
+    assert 0 < line["tx"] - 2 <= line["rx"] <= line["tx"] and line["seconds"] < 10
 
 
 @pytest.mark.parametrize("keys", [PLAIN, PLAIN6])
