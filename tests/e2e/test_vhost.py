@@ -137,7 +137,7 @@ def test_queues(lab):
     wait_for("the socket goes", lambda: not os.path.exists(pod.socket))
     for changes, field in (({"socket": "/nonexistent/a.sock"}, "socket"), ({"socket": "/etc/passwd"}, "socket"),
                            ({"netns": "a"}, "netns"), ({"secret": "a"}, "secret"), ({"role": "both"}, "role")):
-        status, body = node.request("PUT", "/v1/pods/bad", {"name": "bad", "kind": "vhost", "socket": "/tmp/a", **changes})
+        status, body = node.request("PUT", "/v1/pods/bad", {"name": "bad", "kind": "vhost", "socket": pod.socket, **changes})
         assert status >= 400 and field in body.decode(), body
     node.assert_balanced()
 
