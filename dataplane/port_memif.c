@@ -20,25 +20,14 @@ static struct port_memif *memif_of(struct port *port)
 	return (struct port_memif *)port;
 }
 
-static void queue_wake(const struct port_memif *p, unsigned queue)
-{
-	const uint64_t one = 1;
-
-	/* Non-blocking and ours: it fails only when the counter is full, and then the worker is
-	 * awake already. */
-	if (write(p->wake_fd[queue], &one, sizeof(one)) < 0)
-		LOG_DEBUG("memif queue is awake already name=%s queue=%u", p->port.name, queue);
-}
-
-/* The ring's eventfd joins the descriptor workers sleep on. It must leave explicitly: epoll
- * forgets a file when its last descriptor closes, and the peer holds one too. */
+/** The ring's eventfd joins the descriptor workers sleep on, or leaves it. */
 static void queue_watch(const struct port_memif *p, unsigned queue, int event_fd, bool on)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	int ret = queue_wake_watch(&p->wake, queue, event_fd, on);
 
-	if (epoll_ctl(p->poll_fd[queue], on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, event_fd, &event) < 0)
+	if (ret < 0)
 		LOG_WARNING("memif queue can't sleep name=%s queue=%u error=\"%s\"", p->port.name,
-			queue, strerror(errno));
+			queue, strerror(-ret));
 }
 
 void port_memif_attach(struct port_memif *p, struct memif_connection *c)
@@ -52,8 +41,7 @@ void port_memif_attach(struct port_memif *p, struct memif_connection *c)
 	atomic_store_explicit(&p->port.link_up, true, memory_order_release);
 	p->connects++;
 	/* A worker that fell asleep on this queue before has to arm the new ring. */
-	for (unsigned i = 0; i < p->port.n_rxq; i++)
-		queue_wake(p, i);
+	queue_wake_all(&p->wake);
 	LOG_INFO("memif peer connected name=%s peer=\"%s\" interface=\"%s\" rx_rings=%u "
 		 "tx_rings=%u",
 		p->port.name, p->peer_name, p->peer_if_name, c->n_rx, c->n_tx);
@@ -74,38 +62,6 @@ void port_memif_detach(struct port_memif *p, const char *reason)
 	rcu_retire(c, memif_connection_free);
 	LOG_INFO("memif peer gone name=%s peer=\"%s\" reason=\"%s\"", p->port.name, p->peer_name,
 		reason);
-}
-
-static void queues_close(struct port_memif *p)
-{
-	for (unsigned i = 0; i < MEMIF_QUEUE_MAX; i++) {
-		if (p->poll_fd[i] >= 0)
-			close(p->poll_fd[i]);
-		if (p->wake_fd[i] >= 0)
-			close(p->wake_fd[i]);
-	}
-}
-
-static int queues_open(struct port_memif *p, struct error *err)
-{
-	for (unsigned i = 0; i < MEMIF_QUEUE_MAX; i++)
-		p->poll_fd[i] = p->wake_fd[i] = -1;
-	for (unsigned i = 0; i < p->port.n_rxq; i++) {
-		struct epoll_event event = { .events = EPOLLIN };
-
-		p->poll_fd[i] = epoll_create1(EPOLL_CLOEXEC);
-		p->wake_fd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		if (p->poll_fd[i] < 0 || p->wake_fd[i] < 0 ||
-			epoll_ctl(p->poll_fd[i], EPOLL_CTL_ADD, p->wake_fd[i], &event) < 0) {
-			int ret = error_set(err, errno, NULL,
-				"port %s: no descriptors for queue %u: %s", p->port.name, i,
-				strerror(errno));
-
-			queues_close(p);
-			return ret;
-		}
-	}
-	return 0;
 }
 
 static int params_check(const struct port_params *params, struct error *err)
@@ -153,7 +109,7 @@ static int memif_open(const struct port_params *params, struct port **out, struc
 	p->log2_ring_max = (uint8_t)rte_log2_u32(params->ring_size);
 	if (params->secret != NULL)
 		memcpy(p->secret, params->secret, strlen(params->secret));
-	ret = queues_open(p, err);
+	ret = queue_wake_open(&p->wake, p->port.n_rxq, p->port.name, err);
 	if (ret < 0)
 		goto free_port;
 	ret = params->memif_client ? memif_client_open(p, params->socket, err)
@@ -164,7 +120,7 @@ static int memif_open(const struct port_params *params, struct port **out, struc
 	return 0;
 
 close_queues:
-	queues_close(p);
+	queue_wake_close(&p->wake);
 free_port:
 	free(p);
 	return ret;
@@ -178,7 +134,7 @@ static void memif_close(struct port *port)
 		memif_client_close(p->client, "Port closed");
 	else
 		memif_unlisten(p, "Port closed");
-	queues_close(p);
+	queue_wake_close(&p->wake);
 	free(p);
 }
 
@@ -227,18 +183,17 @@ static uint16_t memif_tx_burst(
 
 static int memif_rx_fd(struct port *port, uint16_t queue)
 {
-	return memif_of(port)->poll_fd[queue];
+	return memif_of(port)->wake.poll_fd[queue];
 }
 
 static bool memif_rx_arm(struct port *port, uint16_t queue, bool on)
 {
 	struct port_memif *p = memif_of(port);
 	struct memif_connection *c;
-	uint64_t count;
 
 	/* Before the look at the connection: a client that comes afterwards wakes us again. */
-	if (on && read(p->wake_fd[queue], &count, sizeof(count)) < 0)
-		count = 0;
+	if (on)
+		queue_wake_heard(&p->wake, queue);
 	c = rcu_read(&p->connection);
 	if (c == NULL || queue >= c->n_rx)
 		return true;

@@ -15,6 +15,7 @@
 
 #include "dataplane/memif_queue.h"
 #include "dataplane/port.h"
+#include "dataplane/queue_wake.h"
 
 #include <sys/queue.h>
 
@@ -31,10 +32,7 @@ struct port_memif {
 	bool ip;			   /* IP mode, see memif_ip.h */
 	struct mac_addr peer_mac;	   /* IP mode: stands for the peer */
 	uint8_t secret[MEMIF_SECRET_SIZE]; /* zero-padded; all zero = none */
-	/* What a worker sleeps on: an epoll of wake_fd, which is ours and tells that a peer came,
-	 * and of the ring's eventfd. It stays while peers change. */
-	int poll_fd[MEMIF_QUEUE_MAX];
-	int wake_fd[MEMIF_QUEUE_MAX];
+	struct queue_wake wake;		   /* what workers sleep on; a ring's eventfd joins it */
 	/* Writer: control, by publication. Readers: workers. */
 	_Atomic(struct memif_connection *) connection;
 	/* Writers: workers, rarely. */

@@ -20,37 +20,6 @@ static struct port_vhost *vhost_of(struct port *port)
 	return (struct port_vhost *)port;
 }
 
-static void descriptors_close(struct port_vhost *p)
-{
-	for (unsigned i = 0; i < PORT_QUEUE_MAX; i++) {
-		if (p->poll_fd[i] >= 0)
-			close(p->poll_fd[i]);
-		if (p->wake_fd[i] >= 0)
-			close(p->wake_fd[i]);
-	}
-}
-
-static int descriptors_open(struct port_vhost *p, struct error *err)
-{
-	for (unsigned i = 0; i < PORT_QUEUE_MAX; i++)
-		p->poll_fd[i] = p->wake_fd[i] = -1;
-	for (unsigned i = 0; i < p->port.n_rxq; i++) {
-		struct epoll_event event = { .events = EPOLLIN };
-
-		p->poll_fd[i] = epoll_create1(EPOLL_CLOEXEC);
-		p->wake_fd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		if (p->poll_fd[i] < 0 || p->wake_fd[i] < 0 ||
-			epoll_ctl(p->poll_fd[i], EPOLL_CTL_ADD, p->wake_fd[i], &event) < 0) {
-			int ret = error_set(err, errno, NULL, "port %s: no descriptors for queue %u: %s", p->port.name, i,
-				strerror(errno));
-
-			descriptors_close(p);
-			return ret;
-		}
-	}
-	return 0;
-}
-
 static struct port_vhost *port_new(const struct port_params *params)
 {
 	struct port_vhost *p = aligned_alloc(_Alignof(struct port_vhost), sizeof(*p));
@@ -96,7 +65,7 @@ static int vhost_open(const struct port_params *params, struct port **out, struc
 	if (p == NULL)
 		return error_set(err, ENOMEM, NULL, "port %s: out of memory", params->name);
 	strcpy(p->socket, params->socket);
-	ret = descriptors_open(p, err);
+	ret = queue_wake_open(&p->wake, p->port.n_rxq, p->port.name, err);
 	if (ret < 0)
 		goto free_port;
 	ret = vhost_device_register(p, err);
@@ -106,7 +75,7 @@ static int vhost_open(const struct port_params *params, struct port **out, struc
 	return 0;
 
 close_descriptors:
-	descriptors_close(p);
+	queue_wake_close(&p->wake);
 free_port:
 	port_free(p);
 	return ret;
@@ -117,7 +86,7 @@ static void vhost_close(struct port *port)
 	struct port_vhost *p = vhost_of(port);
 
 	vhost_device_unregister(p);
-	descriptors_close(p);
+	queue_wake_close(&p->wake);
 	port_free(p);
 }
 
@@ -143,19 +112,18 @@ static uint16_t vhost_tx_burst(struct port *port, uint16_t queue, struct rte_mbu
 
 static int vhost_rx_fd(struct port *port, uint16_t queue)
 {
-	return vhost_of(port)->poll_fd[queue];
+	return vhost_of(port)->wake.poll_fd[queue];
 }
 
 static bool vhost_rx_arm(struct port *port, uint16_t queue, bool on)
 {
 	struct port_vhost *p = vhost_of(port);
 	bool idle = true;
-	uint64_t count;
 	uint16_t pairs;
 
 	/* Before the look at the rings: a change that comes afterwards wakes us again. */
-	if (on && read(p->wake_fd[queue], &count, sizeof(count)) < 0)
-		count = 0;
+	if (on)
+		queue_wake_heard(&p->wake, queue);
 	pairs = atomic_load_explicit(&p->n_tx, memory_order_acquire);
 	for (uint16_t pair = queue; pair < pairs; pair = (uint16_t)(pair + port->n_rxq))
 		idle = vhost_queue_arm(&p->rx[pair], on) && idle;

@@ -17,6 +17,7 @@
 #define DATAPLANE_PORT_VHOST_H
 
 #include "dataplane/port.h"
+#include "dataplane/queue_wake.h"
 #include "dataplane/vhost_queue.h"
 
 #include <pthread.h>
@@ -31,9 +32,7 @@ struct port_vhost {
 	struct rte_mempool *pool, *large_pool;
 	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	bool client;
-	/* What a worker sleeps on: an epoll of wake_fd, which is ours and tells that a guest changed something, and of
-	 * the kick descriptors of the rings of this queue. It stays while guests change. */
-	int poll_fd[PORT_QUEUE_MAX], wake_fd[PORT_QUEUE_MAX];
+	struct queue_wake wake; /* what workers sleep on; the kick descriptors of guests join it */
 	/* Writers: librte_vhost's threads. Readers: workers. */
 	_Atomic uint16_t n_tx; /* rings towards the guest in use: the first n; 0 = no guest */
 	struct vhost_queue rx[VHOST_PAIRS_MAX]; /* from the guest: its transmit queues */

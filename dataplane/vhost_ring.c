@@ -43,10 +43,8 @@ static int eventfd_copy(int fd)
 
 static void watch(struct port_vhost *p, unsigned pair, int fd, bool on)
 {
-	struct epoll_event event = { .events = EPOLLIN };
-
 	if (fd >= 0)
-		epoll_ctl(p->poll_fd[pair % p->port.n_rxq], on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event);
+		queue_wake_watch(&p->wake, pair % p->port.n_rxq, fd, on);
 }
 
 static void descriptors_close(struct port_vhost *p, unsigned index)
@@ -154,7 +152,6 @@ void vhost_ring_stop(struct port_vhost *p, unsigned index)
 
 void vhost_rings_changed(struct port_vhost *p)
 {
-	const uint64_t one = 1;
 	uint8_t offloads = 0;
 	uint16_t n = 0;
 
@@ -166,8 +163,5 @@ void vhost_rings_changed(struct port_vhost *p)
 	atomic_store_explicit(&p->n_tx, n, memory_order_release);
 	atomic_store_explicit(&p->port.link_up, n > 0, memory_order_release);
 	/* A worker that fell asleep before has to arm the rings as they are now. */
-	for (unsigned i = 0; i < p->port.n_rxq; i++) {
-		if (write(p->wake_fd[i], &one, sizeof(one)) < 0)
-			continue; /* full: it is awake already */
-	}
+	queue_wake_all(&p->wake);
 }
