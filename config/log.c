@@ -51,6 +51,44 @@ const char *log_level_name(enum log_level level)
 	return "unknown";
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/** A leaky bucket: each line moves the time at which the source is fresh again one period on. */
+static bool take(struct log_source *source)
+{
+	const uint64_t now = now_ms();
+	uint64_t empty = atomic_load_explicit(&source->empty_ms, memory_order_relaxed), next;
+
+	do {
+		next = (empty > now ? empty : now) + LOG_SOURCE_PERIOD_MS;
+		if (next > now + LOG_SOURCE_BURST * LOG_SOURCE_PERIOD_MS)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&source->empty_ms, &empty, next, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+bool log_source_take(struct log_source *source)
+{
+	if (take(source))
+		return true;
+	atomic_fetch_add_explicit(&source->left_out, 1, memory_order_relaxed);
+	return false;
+}
+
+uint32_t log_source_left_out(struct log_source *source)
+{
+	if (atomic_load_explicit(&source->left_out, memory_order_relaxed) == 0 || !take(source))
+		return 0;
+	return atomic_exchange_explicit(&source->left_out, 0, memory_order_relaxed);
+}
+
 void log_write(enum log_level level, const char *fmt, ...)
 {
 	char line[1024];

@@ -590,6 +590,7 @@ void attachments_fini(bool successor)
 		object_unref(a->s.obj);
 		a->n_neighbours = 0; /* the neighbour table frees them all */
 		a->port->leave = successor || !a->host;
+		a->port->ending = true;
 		destroy(a);
 	}
 	forwarding.host = NULL;
@@ -603,8 +604,7 @@ void attachments_tick(uint64_t now_ms)
 	TAILQ_FOREACH(a, &forwarding.attachments, link) {
 		bool up;
 
-		if (a->port->ops->tick != NULL)
-			a->port->ops->tick(a->port);
+		port_tick(a->port);
 		renewed = renewed || a->port->renewed;
 		up = atomic_load_explicit(&a->port->link_up, memory_order_relaxed);
 		/* Somebody else may be at the other end now. */

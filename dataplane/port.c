@@ -175,6 +175,16 @@ int port_set_addresses(struct port *port, const struct ip_prefix *items, size_t 
 	return 0;
 }
 
+void port_tick(struct port *port)
+{
+	uint32_t left_out = log_source_left_out(&port->log);
+
+	if (port->ops->tick != NULL)
+		port->ops->tick(port);
+	if (left_out > 0)
+		LOG_INFO("lines about a port were left out port=%s lines=%u", port->name, left_out);
+}
+
 void port_memory(const struct port *port, struct port_memory *memory)
 {
 	*memory = (struct port_memory){ .fixed = port->n_rxq * sizeof(port->rx[0]) };

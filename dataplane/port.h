@@ -21,6 +21,7 @@
 
 #include "config/address.h"
 #include "config/error.h"
+#include "config/log.h"
 
 #include <jansson.h>
 #include <rte_mbuf.h>
@@ -203,6 +204,8 @@ struct port {
 	/* Control only. */
 	uint16_t pinned;            /* worker of all its rx queues; PORT_NONE = placed by load */
 	bool leave;   /* set before port_close when the daemon ends: what others use stays, for the next daemon to take over */
+	struct log_source log; /* lines that its peer, its guest or the interface's owner can cause */
+	bool ending;  /* set before port_close when the daemon ends: nobody will ask this process for the same again (last_close.h) */
 	bool renewed; /* set by tick: rx_fd has changed, the workers must be told */
 	/* Writers: workers without a tx queue of their own. */
 	rte_spinlock_t tx_lock[PORT_QUEUE_MAX];
@@ -224,6 +227,8 @@ int port_open(const char *driver, const struct port_params *params, unsigned n_w
 /** Control: unpublish, and close after a grace period without waiting. No worker may still poll it. */
 void port_close(struct port *port);
 struct port *port_find(const char *name);
+/** Control, every 100 ms: the driver's tick, and a word about lines that were left out. */
+void port_tick(struct port *port);
 /** Control: what it costs. */
 void port_memory(const struct port *port, struct port_memory *memory);
 /** Control: replace the address list. */

@@ -386,7 +386,7 @@ bool uplink_readdress(struct uplink_state *u, const struct ip_prefix *items, siz
 	if (ret == 0)
 		ret = uplinks_steer_more(&err);
 	if (ret < 0 || set_addresses(u, conf) < 0) {
-		LOG_WARNING("the kernel's new addresses cannot be followed uplink=%s error=\"%s\"", u->port->name, err.text);
+		LOG_FROM(&u->port->log, LOG_LEVEL_WARNING, "the kernel's new addresses cannot be followed uplink=%s error=\"%s\"", u->port->name, err.text);
 		u->kernel = before;
 		free(after.items);
 		forwarding_abort(txn);
@@ -458,6 +458,7 @@ void uplinks_fini(void)
 
 	while ((u = TAILQ_FIRST(&forwarding.uplinks)) != NULL) {
 		object_unref(u->s.obj);
+		u->port->ending = true;
 		release(u);
 	}
 }
@@ -469,8 +470,7 @@ void uplinks_tick(uint64_t now_ms)
 	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
 		bool up;
 
-		if (u->port->ops->tick != NULL)
-			u->port->ops->tick(u->port);
+		port_tick(u->port);
 		if (u->port->ops->shared != NULL)
 			uplink_shared_tick(u);
 		up = atomic_load_explicit(&u->port->link_up, memory_order_relaxed) &&

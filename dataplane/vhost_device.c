@@ -220,11 +220,11 @@ static int new_device(int vid)
 		p->running = true;
 		p->connects++;
 		rings_load(p);
-		LOG_INFO("vhost guest connected name=%s features=0x%llx rings=%s queue_pairs=%u", p->port.name,
+		LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "vhost guest connected name=%s features=0x%llx rings=%s queue_pairs=%u", p->port.name,
 			(unsigned long long)p->features, p->features >> VIRTIO_F_RING_PACKED & 1 ? "packed" : "split",
 			(unsigned)atomic_load_explicit(&p->n_tx, memory_order_relaxed));
 		if (p->guest_mtu > p->port.mtu)
-			LOG_WARNING("the guest was given a larger MTU than its pod has: what does not fit is answered "
+			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "the guest was given a larger MTU than its pod has: what does not fit is answered "
 				    "with ICMP name=%s guest=%u pod=%u",
 				p->port.name, p->guest_mtu, p->port.mtu);
 	}
@@ -243,7 +243,7 @@ static void device_stop(struct port_vhost *p)
 	if (p->vid >= 0)
 		vhost_guard_set(p->vid, NULL, NULL, 0);
 	if (was)
-		LOG_INFO("vhost guest gone name=%s", p->port.name);
+		LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "vhost guest gone name=%s", p->port.name);
 }
 
 static void destroy_device(int vid)
@@ -279,7 +279,7 @@ static int vring_state_changed(int vid, uint16_t index, int enable)
 		return 0;
 	if (index >= 2 * VHOST_PAIRS_MAX) {
 		if (enable)
-			LOG_WARNING("the guest enabled more queue pairs than are served: what it sends there waits for "
+			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "the guest enabled more queue pairs than are served: what it sends there waits for "
 				    "ever: give it fewer name=%s virtqueue=%u most=%u",
 				p->port.name, index, VHOST_PAIRS_MAX);
 		return 0;
