@@ -4,6 +4,7 @@
 #include "config/log.h"
 #include "config/schema.h"
 #include "ctrl/daemon/startup.h"
+#include "ctrl/daemon/store.h"
 #include "ctrl/ipam/ipam.h"
 
 #include <errno.h>
@@ -103,7 +104,7 @@ static long elapsed_ms(const struct timespec *since)
  * unlike a number in a file is never old and never of another PID namespace. 0 = nobody that can be named. */
 static pid_t lock_holder(int fd)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_HOLDER, .l_len = 1 };
 
 	return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0 ? lock.l_pid : 0;
 }
@@ -136,6 +137,18 @@ static int ask_to_end(int fd, pid_t *asked, struct error *err)
 	return ret;
 }
 
+/** Tell the holder that its place is taken at once, so that it leaves the node's interface: for as long as fd is open, and
+ * no longer than this process lives. Two of us would each end what the other has become. */
+static int announce(int fd, const char *path, struct error *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_SUCCESSOR, .l_len = 1 };
+
+	if (fcntl(fd, F_SETLK, &lock) == 0)
+		return 0;
+	return error_set(err, errno == EACCES ? EAGAIN : errno, NULL, "%.200s: another process is taking over just now: %s",
+		path, strerror(errno));
+}
+
 int handover_claim(const char *state, struct error *err)
 {
 	struct timespec since;
@@ -144,10 +157,11 @@ int handover_claim(const char *state, struct error *err)
 	int fd, ret = 0;
 
 	snprintf(path, sizeof(path), "%s/lock", state);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_set(err, errno, NULL, "%.200s: %s", path, strerror(errno));
 	clock_gettime(CLOCK_MONOTONIC, &since);
+	ret = announce(fd, path, err);
 	while (ret == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		ret = ask_to_end(fd, &asked, err);
 		if (ret == 0 && asked == 0 && elapsed_ms(&since) > NAMELESS_TIMEOUT_MS)

@@ -149,7 +149,7 @@ static void on_stop(void *arg)
 	struct daemon *d = arg;
 
 	LOG_INFO("stopping");
-	if (d->successor == 0)
+	if (d->successor == 0 && !store_has_successor(d->store))
 		sd_notify(0, "STOPPING=1");
 	watch_base_stop(d->base);
 }
@@ -351,14 +351,17 @@ static int daemon_start(struct daemon *d, struct error *err)
 
 static void daemon_stop(struct daemon *d)
 {
+	bool successor;
+
 	/* Who ended us may have ended the successor too: then nobody takes the node's interface over. */
 	if (d->successor != 0 && waitpid(d->successor, NULL, WNOHANG) == d->successor)
 		d->successor = 0;
+	successor = d->successor != 0 || store_has_successor(d->store); /* ours, or one started by hand */
 	http_server_free(d->metrics);
 	http_server_free(d->socket);
 	if (d->data_plane) {
 		loop_detach();
-		dataplane_halt(d->successor != 0);
+		dataplane_halt(successor);
 	}
 	engine_free(d->engine);
 	store_close(d->store); /* a successor goes on from here */

@@ -37,9 +37,10 @@ static enum txn_state state_parse(const char *name)
 
 int store_error(const struct store *store, const char *what, struct error *err)
 {
-	int errnum = sqlite3_errcode(store->db) == SQLITE_FULL ? ENOSPC : EIO;
+	const bool full = sqlite3_errcode(store->db) == SQLITE_FULL;
 
-	return error_set(err, errnum, NULL, "state store: %s: %s", what, sqlite3_errmsg(store->db));
+	return error_set(err, full ? ENOSPC : EIO, NULL, "state store %.160s: %s: %s%s", store->path, what,
+		sqlite3_errmsg(store->db), full ? ": make room, nothing has changed" : "");
 }
 
 static int run(struct store *store, const char *sql, const char *what, struct error *err)

@@ -24,6 +24,11 @@ int store_open(const char *dir, struct store **out, struct error *err);
  * one. */
 int store_peek(const char *dir, struct store **out, struct error *err);
 void store_close(struct store *store);
+/** Bytes of DIR/lock, as POSIX locks, whose owner the kernel names: the daemon that has the directory, and the process that is
+ * about to take its place (handover_claim). */
+enum { STORE_LOCK_HOLDER, STORE_LOCK_SUCCESSOR };
+/** Somebody is about to. */
+bool store_has_successor(const struct store *store);
 /** The file was damaged and has been replaced: why and where it is now. "" = it was not. */
 const char *store_recovered(const struct store *store);
 /** Nothing has ever been committed. */

@@ -200,7 +200,7 @@ static int move_aside(struct store *store, const char *why, struct error *err)
 
 static int lock_directory(struct store *store, const char *dir, struct error *err)
 {
-	struct flock posix = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock posix = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_HOLDER, .l_len = 1 };
 	char path[4096];
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
@@ -316,6 +316,13 @@ void store_close(struct store *store)
 		close(store->lock_fd);
 	free(store->path);
 	free(store);
+}
+
+bool store_has_successor(const struct store *store)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_SUCCESSOR, .l_len = 1 };
+
+	return store != NULL && store->lock_fd >= 0 && fcntl(store->lock_fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 const char *store_recovered(const struct store *store)

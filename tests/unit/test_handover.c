@@ -114,6 +114,38 @@ static void test_daemon(void)
 	end_dir();
 }
 
+/** Who ends because somebody takes its place sees that, and only while that one lives. */
+static void test_holder_sees_it(void)
+{
+	struct store *store;
+	struct error err = { 0 };
+	pid_t pid;
+	int status;
+
+	make_dir();
+	CU_ASSERT_EQUAL_FATAL(store_open(dir, &store, &err), 0);
+	CU_ASSERT_FALSE(store_has_successor(store));
+	signal(SIGTERM, SIG_IGN);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Asks us to end, and waits, because we do not. */
+		_exit(handover_claim(dir, &err) == 0);
+	}
+	while (!store_has_successor(store) && waitpid(pid, &status, WNOHANG) == 0)
+		usleep(1000);
+	CU_ASSERT_TRUE(store_has_successor(store));
+	/* A second one is refused, and ends nobody. */
+	if (fork() == 0)
+		_exit(handover_claim(dir, &err) == 0 || strstr(err.text, "is taking over just now") == NULL);
+	CU_ASSERT_TRUE(wait(&status) != pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	child_end(pid);
+	CU_ASSERT_FALSE(store_has_successor(store));
+	signal(SIGTERM, SIG_DFL);
+	store_close(store);
+	end_dir();
+}
+
 /** A number in the file, of whoever has it today, is nobody's end; neither is a lock without a name. */
 static void test_innocent(void)
 {
@@ -145,6 +177,7 @@ static void test_innocent(void)
 static const struct test_case cases[] = {
 	{ "nobody there", test_nobody },
 	{ "a daemon ends", test_daemon },
+	{ "the holder sees it", test_holder_sees_it },
 	{ "others do not", test_innocent },
 };
 
