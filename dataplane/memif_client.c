@@ -6,6 +6,7 @@
 #include "dataplane/memif_client.h"
 
 #include "config/log.h"
+#include "dataplane/memif_large.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ static void refusal_note(struct port_memif *p, const char *reason)
 	if (strcmp(p->last_refusal, reason) == 0)
 		return;
 	snprintf(p->last_refusal, sizeof(p->last_refusal), "%s", reason);
-	LOG_WARNING("memif server can't be had name=%s reason=\"%s\"", p->port.name, reason);
+	LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "memif server can't be had name=%s reason=\"%s\"", p->port.name, reason);
 }
 
 static void release(struct memif_client *cl, const char *reason_sent)
@@ -48,6 +49,8 @@ static void release(struct memif_client *cl, const char *reason_sent)
 	cl->region_fd = -1;
 	memif_connection_free(cl->building);
 	cl->building = NULL;
+	memif_making_abandon(cl->making);
+	cl->making = NULL;
 }
 
 /* End the attempt or the connection, and wait a while. */
@@ -166,14 +169,25 @@ static void learn_rings(struct memif_client *cl)
 		cl->rings_max = index;
 }
 
-static const char *on_hello(struct memif_client *cl, const struct memif_hello *hello)
+static const char *on_memory(struct memif_client *cl, int ret)
 {
 	static char no_memory[MEMIF_REASON_SIZE];
+
+	if (ret < 0) {
+		snprintf(no_memory, sizeof(no_memory), "No memory for %u rings of %u: %s", cl->rings,
+			1u << cl->log2_size, strerror(-ret));
+		return no_memory;
+	}
+	cl->state = MEMIF_CLIENT_SETUP;
+	cl->step = 0;
+	return send_step(cl);
+}
+
+static const char *on_hello(struct memif_client *cl, const struct memif_hello *hello)
+{
 	struct port_memif *p = cl->port;
 	uint16_t n_rx = (uint16_t)RTE_MIN(p->port.n_rxq, cl->rings_max);
 	uint16_t n_tx = (uint16_t)RTE_MIN(p->port.n_txq, cl->rings_max);
-	uint8_t log2_size = (uint8_t)RTE_MIN(p->log2_ring_max, hello->max_log2_ring_size);
-	int ret;
 
 	if (hello->min_version > MEMIF_VERSION || hello->max_version < MEMIF_VERSION)
 		return "Incompatible memif version";
@@ -182,16 +196,28 @@ static const char *on_hello(struct memif_client *cl, const struct memif_hello *h
 		n_rx = (uint16_t)(hello->max_s2c_ring + 1);
 	if (hello->max_c2s_ring < n_tx)
 		n_tx = (uint16_t)(hello->max_c2s_ring + 1);
-	ret = memif_connection_own(n_rx, n_tx, log2_size, &cl->building, &cl->region_fd);
-	if (ret < 0) {
-		snprintf(no_memory, sizeof(no_memory), "No memory for %u rings of %u: %s",
-			(unsigned)n_rx + n_tx, 1u << log2_size, strerror(-ret));
-		return no_memory;
-	}
 	memif_text_copy(p->peer_name, sizeof(p->peer_name), hello->name, sizeof(hello->name));
-	cl->state = MEMIF_CLIENT_SETUP;
-	cl->step = 0;
-	return send_step(cl);
+	cl->rings = (unsigned)n_rx + n_tx;
+	cl->log2_size = (uint8_t)RTE_MIN(p->log2_ring_max, hello->max_log2_ring_size);
+	if ((uint64_t)cl->rings * MEMIF_BUFFER << cl->log2_size >= MEMIF_LARGE)
+		cl->making = memif_making_start(n_rx, n_tx, cl->log2_size);
+	if (cl->making == NULL)
+		return on_memory(cl, memif_connection_own(n_rx, n_tx, cl->log2_size, &cl->building, &cl->region_fd));
+	cl->state = MEMIF_CLIENT_MAKING;
+	return NULL;
+}
+
+static void making_look(struct memif_client *cl)
+{
+	const char *reason;
+	int ret;
+
+	if (!memif_making_done(cl->making, &cl->building, &cl->region_fd, &ret))
+		return;
+	cl->making = NULL;
+	reason = on_memory(cl, ret);
+	if (reason != NULL)
+		hang_up(cl, reason, reason);
 }
 
 static const char *on_connected(struct memif_client *cl, const char *if_name)
@@ -278,10 +304,11 @@ void memif_client_tick(struct memif_client *cl)
 	/* The loop tells of a server's end; this is for one it missed. */
 	if (cl->fd >= 0)
 		memif_client_ready(cl);
+	if (cl->making != NULL)
+		making_look(cl);
 	if (cl->state == MEMIF_CLIENT_WAITING && now >= cl->redial_ms)
 		dial(cl);
-	else if ((cl->state == MEMIF_CLIENT_HELLO || cl->state == MEMIF_CLIENT_SETUP) &&
-		 now >= cl->deadline_ms)
+	else if (cl->state != MEMIF_CLIENT_WAITING && cl->state != MEMIF_CLIENT_CONNECTED && now >= cl->deadline_ms)
 		hang_up(cl, "Handshake timed out", "The server does not answer");
 }
 

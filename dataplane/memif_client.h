@@ -18,6 +18,7 @@
 enum memif_client_state {
 	MEMIF_CLIENT_WAITING,	/* until redial_ms */
 	MEMIF_CLIENT_HELLO,	/* connected to the socket; HELLO must come */
+	MEMIF_CLIENT_MAKING,	/* much memory is made by a thread of its own */
 	MEMIF_CLIENT_SETUP,	/* each message is sent when the last one was acknowledged */
 	MEMIF_CLIENT_CONNECTED, /* only DISCONNECT may come */
 };
@@ -27,6 +28,9 @@ struct memif_client {
 	enum memif_client_state state;
 	int fd, region_fd;		   /* -1 = none */
 	struct memif_connection *building; /* in MEMIF_CLIENT_SETUP; the port's once connected */
+	struct memif_making *making;	   /* in MEMIF_CLIENT_MAKING */
+	unsigned rings;			   /* of the connection that is made, both ways */
+	uint8_t log2_size;
 	uint16_t step;			   /* messages sent in MEMIF_CLIENT_SETUP */
 	/* Rings each way the server was found to take; DPDK's says so by hanging up only. */
 	uint16_t rings_max;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Memory, rings and descriptors of a memif connection: made, placed, given back. */
 #include "dataplane/memif_guard.h"
+#include "dataplane/memif_large.h"
 #include "dataplane/memif_queue.h"
 
 #include <errno.h>
@@ -37,14 +38,9 @@ void memif_connection_free(void *connection)
 		if (c->tx[i].event_fd >= 0)
 			close(c->tx[i].event_fd);
 	}
-	for (unsigned i = 0; i < c->n_regions; i++) {
+	for (unsigned i = 0; i < c->n_regions; i++)
 		memif_guard_remove(c->regions[i].guard);
-		/* The server may keep the file open for as long as it likes, and a new one each time we come back:
-		 * what we paid for goes now. */
-		if (c->client)
-			madvise(c->regions[i].addr, c->regions[i].mapped, MADV_REMOVE);
-		munmap(c->regions[i].addr, c->regions[i].mapped);
-	}
+	memif_regions_release(c->regions, c->n_regions, c->client);
 	free(c);
 }
 

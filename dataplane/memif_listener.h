@@ -27,6 +27,7 @@ struct memif_session {
 	int fd;
 	enum memif_session_state state;
 	uint64_t memory;      /* bytes of regions so far */
+	uint64_t ordinary;    /* of these, of ordinary pages */
 	uint64_t deadline_ms; /* of the handshake, on the monotonic clock */
 };
 

@@ -120,7 +120,7 @@ bool memif_fd_is_eventfd(int fd)
 	return strcmp(target, "anon_inode:[eventfd]") == 0;
 }
 
-int memif_region_map(int fd, uint64_t size, uint8_t **addr, uint64_t *mapped)
+int memif_region_map(int fd, uint64_t size, uint8_t **addr, uint64_t *mapped, bool *huge)
 {
 	struct statfs fs;
 	struct stat st;
@@ -141,6 +141,7 @@ int memif_region_map(int fd, uint64_t size, uint8_t **addr, uint64_t *mapped)
 	if (p == MAP_FAILED)
 		return -errno;
 	*addr = p;
+	*huge = fs.f_type == HUGETLBFS_MAGIC;
 	*mapped = (size + page - 1) / page * page;
 	return 0;
 }

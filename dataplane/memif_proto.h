@@ -29,9 +29,14 @@
 #define MEMIF_REASON_SIZE   96
 #define MEMIF_RING_LOG2_MAX 14
 #define MEMIF_REGION_MAX    16
-/* Of all regions of a connection: 16 + 16 rings of 2^14 buffers of 2 KiB need a little over 1 GiB.
- * The limit bounds what a peer can have charged to this process. */
+/* Of all regions of a connection: 16 + 16 rings of 2^14 buffers of 2 KiB need a little over 1 GiB. */
 #define MEMIF_MEMORY_MAX (UINT64_C(4) << 30)
+/* Of ordinary pages at least so much, and 4 KiB for each descriptor that the interface may have. Such a page belongs to whoever
+ * touches it first: what a client leaves sparse, or punches out again, is charged to this process when frames are copied. Nobody
+ * can be made to allocate for us, and DPDK's client leaves its buffers untouched, so the size is what bounds it. Clients whose
+ * buffers are all of their memory (zero-copy) have it in huge pages, which somebody had to reserve. */
+#define MEMIF_ORDINARY_MIN	  (UINT64_C(256) << 20)
+#define MEMIF_ORDINARY_DESCRIPTOR 4096
 
 enum memif_msg_type {
 	MEMIF_MSG_NONE,
@@ -152,10 +157,11 @@ bool memif_fd_is_eventfd(int fd);
 /** Map a region the peer passed. Only shared memory is taken, of ordinary or of huge pages, that
  * holds at least size bytes now: touching a mapping of any other file could block at the peer's
  * will. The peer may take the memory away later, unless it sealed the file: memif_guard.h is for
- * that. fd stays the caller's and may be closed afterwards. *mapped is what munmap needs.
+ * that. fd stays the caller's and may be closed afterwards. *mapped is what munmap needs, *huge says
+ * which pages it has.
  * @return 0, -EINVAL (size), -EMEDIUMTYPE (not on tmpfs or hugetlbfs), -EFBIG (the file is shorter
  * than size), or mmap's error: -EPERM for a file sealed against writing. */
-int memif_region_map(int fd, uint64_t size, uint8_t **addr, uint64_t *mapped);
+int memif_region_map(int fd, uint64_t size, uint8_t **addr, uint64_t *mapped, bool *huge);
 
 /** Copy a fixed-size text field of the peer, terminated; what is not printable ASCII becomes '?'. */
 void memif_text_copy(char *to, size_t to_size, const char *from, size_t from_size);

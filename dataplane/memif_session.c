@@ -141,6 +141,7 @@ static const char *on_add_region(
 {
 	struct memif_connection *c = s->building;
 	struct memif_region *region;
+	bool huge;
 
 	if (fd < 0)
 		return "ADD_REGION without a descriptor";
@@ -149,7 +150,7 @@ static const char *on_add_region(
 	if (add->size > MEMIF_MEMORY_MAX - s->memory)
 		return "Regions are too large";
 	region = &c->regions[c->n_regions];
-	switch (memif_region_map(fd, add->size, &region->addr, &region->mapped)) {
+	switch (memif_region_map(fd, add->size, &region->addr, &region->mapped, &huge)) {
 	case 0:
 		break;
 	case -EMEDIUMTYPE:
@@ -161,11 +162,16 @@ static const char *on_add_region(
 	default:
 		return "The region can't be mapped";
 	}
+	if (!huge && add->size > port_memif_ordinary_max(s->port) - s->ordinary) {
+		munmap(region->addr, region->mapped);
+		return "More memory of ordinary pages than the interface's queues and ring_size stand for";
+	}
 	region->guard = memif_guard_add(region->addr, region->mapped);
 	if (region->guard == MEMIF_GUARD_NONE) {
 		munmap(region->addr, region->mapped);
 		return "Too many regions";
 	}
+	s->ordinary += huge ? 0 : add->size;
 	region->size = add->size;
 	s->memory += add->size;
 	c->n_regions++;
@@ -210,12 +216,12 @@ static const char *on_connect(struct memif_session *s, const char *if_name)
 	memif_text_copy(
 		s->port->peer_if_name, sizeof(s->port->peer_if_name), if_name, MEMIF_NAME_SIZE);
 	memif_text_put(msg.if_name, sizeof(msg.if_name), s->port->port.name);
-	if (memif_msg_send(s->fd, &msg, -1) < 0)
-		return "CONNECTED can't be sent";
 	s->building = NULL;
 	s->state = MEMIF_SESSION_CONNECTED;
+	/* Before the client hears of it: what it sends then finds workers that look, and what others send it a link that
+	 * is up. It offers buffers when it has heard, so nothing is written to its memory before. */
 	port_memif_attach(s->port, c);
-	return NULL;
+	return memif_msg_send(s->fd, &msg, -1) < 0 ? "CONNECTED can't be sent" : NULL;
 }
 
 /* Whether the message may come in this state. */

@@ -30,6 +30,13 @@ static void queue_watch(const struct port_memif *p, unsigned queue, int event_fd
 			queue, strerror(-ret));
 }
 
+uint64_t port_memif_ordinary_max(const struct port_memif *p)
+{
+	uint64_t descriptors = (uint64_t)(p->port.n_rxq + p->port.n_txq) << p->log2_ring_max;
+
+	return RTE_MAX(MEMIF_ORDINARY_MIN, descriptors * MEMIF_ORDINARY_DESCRIPTOR);
+}
+
 void port_memif_attach(struct port_memif *p, struct memif_connection *c)
 {
 	c->tx_locked = c->n_tx < p->port.n_txq;
@@ -42,7 +49,7 @@ void port_memif_attach(struct port_memif *p, struct memif_connection *c)
 	p->connects++;
 	/* A worker that fell asleep on this queue before has to arm the new ring. */
 	queue_wake_all(&p->wake);
-	LOG_INFO("memif peer connected name=%s peer=\"%s\" interface=\"%s\" rx_rings=%u "
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "memif peer connected name=%s peer=\"%s\" interface=\"%s\" rx_rings=%u "
 		 "tx_rings=%u",
 		p->port.name, p->peer_name, p->peer_if_name, c->n_rx, c->n_tx);
 }
@@ -60,7 +67,7 @@ void port_memif_detach(struct port_memif *p, const char *reason)
 	for (unsigned i = 0; i < c->n_rx; i++)
 		queue_watch(p, i, c->rx[i].event_fd, false);
 	rcu_retire(c, memif_connection_free);
-	LOG_INFO("memif peer gone name=%s peer=\"%s\" reason=\"%s\"", p->port.name, p->peer_name,
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "memif peer gone name=%s peer=\"%s\" reason=\"%s\"", p->port.name, p->peer_name,
 		reason);
 }
 

@@ -68,6 +68,8 @@ void memif_control_tick(struct port_memif *port);
 uint64_t memif_now_ms(void);
 const char *memif_listener_path(const struct memif_listener *listener);
 
+/** Most bytes of ordinary pages that a client of it may share (memif_proto.h says why). */
+uint64_t port_memif_ordinary_max(const struct port_memif *port);
 /** The connection is complete: publish it. */
 void port_memif_attach(struct port_memif *port, struct memif_connection *connection);
 /** The peer is gone, or leaves: withdraw its connection, if any; it is freed after a grace

@@ -257,6 +257,32 @@ static void refused_regions(void)
 	port_end(port);
 }
 
+/* Sparse files cost the client nothing, and us what we touch: of ordinary pages no more than the port stands for. */
+static void ordinary_memory_is_bounded(void)
+{
+	struct port *port = port_begin(1, NULL);
+	const uint64_t most = port_memif_ordinary_max((struct port_memif *)port);
+	struct client c;
+	int fd = memory_file(F_SEAL_SHRINK, most);
+
+	CU_ASSERT_EQUAL(most, MEMIF_ORDINARY_MIN); /* two rings of 2^10 are less */
+	region_refused(0, most + 4096, memory_file(F_SEAL_SHRINK, most + 4096),
+		"More memory of ordinary pages than the interface's queues and ring_size stand for");
+	client_new(&c);
+	CU_ASSERT_EQUAL(client_init(&c, 1, 0, NULL), ACK);
+	CU_ASSERT_EQUAL(client_region(&c, 0, most - 4096, fd), ACK);
+	CU_ASSERT_EQUAL(client_region(&c, 1, 4096, fd), ACK);
+	CU_ASSERT_EQUAL(client_region(&c, 2, 4096, fd), DISCONNECT);
+	client_close(&c);
+	close(fd);
+	CU_ASSERT_TRUE(serves(port));
+	port_end(port);
+	port = port_begin(16, NULL);
+	((struct port_memif *)port)->log2_ring_max = 14;
+	CU_ASSERT_EQUAL(port_memif_ordinary_max((struct port_memif *)port), 32ull * 16384 * 4096);
+	port_end(port);
+}
+
 /* A client that is ready to add rings to a region with room for `rings` in each direction. */
 static void client_with_region(struct client *c, unsigned rings)
 {
@@ -264,6 +290,25 @@ static void client_with_region(struct client *c, unsigned rings)
 	client_memory(c, 4, rings, 2048, F_SEAL_SHRINK);
 	CU_ASSERT_EQUAL(client_init(c, 1, 0, NULL), ACK);
 	CU_ASSERT_EQUAL(client_region(c, 0, c->size, c->region_fd), ACK);
+}
+
+/* The port is up when the client hears that it is, and down again when it can't be told. */
+static void connected_is_said_last(void)
+{
+	struct port *port = port_begin(1, NULL);
+	uint8_t msg[128] = { CONNECT };
+	struct client c;
+
+	client_with_region(&c, 1);
+	client_add_rings(&c);
+	CU_ASSERT_EQUAL(shutdown(c.fd, SHUT_RD), 0);
+	CU_ASSERT_EQUAL(client_say(&c, msg, -1), -1);
+	CU_ASSERT_FALSE(link_up(port));
+	CU_ASSERT_STRING_EQUAL(fact(port, "connects"), "1"); /* it was up */
+	CU_ASSERT_STRING_EQUAL(fact(port, "last_disconnect"), "CONNECTED can't be sent");
+	client_close(&c);
+	CU_ASSERT_TRUE(serves(port));
+	port_end(port);
 }
 
 static void refused_rings(void)
@@ -523,6 +568,8 @@ static const struct test_case cases[] = {
 	{ "secrets", secrets },
 	{ "refused INIT", refused_init },
 	{ "refused regions", refused_regions },
+	{ "ordinary memory is bounded", ordinary_memory_is_bounded },
+	{ "CONNECTED is said last", connected_is_said_last },
 	{ "refused rings", refused_rings },
 	{ "rings too many or too few", rings_too_many_or_too_few },
 	{ "messages out of order", messages_out_of_order },

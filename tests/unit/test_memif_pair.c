@@ -36,6 +36,18 @@ static void begin(const struct port_params *of_server, const struct port_params 
 	loop();
 }
 
+/* Much memory is made beside the control thread. */
+static void begin_large(const struct port_params *of_server, const struct port_params *of_client)
+{
+	begin(of_server, of_client);
+	for (unsigned i = 0; i < 1000 && !(link_up(client) && link_up(server)); i++) {
+		usleep(10000);
+		client->ops->tick(client);
+		loop();
+	}
+	CU_ASSERT_TRUE_FATAL(link_up(server) && link_up(client));
+}
+
 static void defaults(struct port_params *s, struct port_params *c, uint16_t queues, uint32_t size)
 {
 	client_setup();
@@ -88,8 +100,7 @@ static void queues_and_ring_sizes(void)
 		struct memif_connection *connection;
 
 		defaults(&s, &c, shapes[i].queues, 1u << shapes[i].log2);
-		begin(&s, &c);
-		CU_ASSERT_TRUE_FATAL(link_up(server) && link_up(client));
+		begin_large(&s, &c);
 		connection = rcu_read(&((struct port_memif *)server)->connection);
 		CU_ASSERT_EQUAL(connection->n_rx, shapes[i].queues);
 		CU_ASSERT_EQUAL(connection->n_tx, shapes[i].queues);
@@ -121,7 +132,7 @@ static void largest_ring_full(void)
 	uint16_t n;
 
 	defaults(&s, &c, 1, 16384);
-	begin(&s, &c);
+	begin_large(&s, &c);
 	do {
 		for (uint16_t i = 0; i < 64; i++)
 			pkts[i] = mbuf_make(60, sent + i, 2048);
@@ -138,6 +149,32 @@ static void largest_ring_full(void)
 	}
 	CU_ASSERT_EQUAL(got, sent);
 	end();
+}
+
+/* A port that closes, and a server that goes, while memory is being made: the thread gives it back when it is through. */
+static void nobody_wants_it_any_more(void)
+{
+	struct port_params s, c;
+
+	for (unsigned i = 0; i < 4; i++) {
+		defaults(&s, &c, 1, 16384);
+		begin(&s, &c);
+		CU_ASSERT_FALSE(link_up(client));
+		CU_ASSERT_EQUAL(((struct port_memif *)client)->client->state, MEMIF_CLIENT_MAKING);
+		if (i % 2 == 0) {
+			client->ops->close(client);
+			loop();
+			port_stopped(server);
+		} else {
+			server->ops->close(server);
+			loop();
+			CU_ASSERT_EQUAL(((struct port_memif *)client)->client->state, MEMIF_CLIENT_WAITING);
+			port_stopped(client);
+		}
+		for (unsigned k = 0; k < 1000 && open_files() != files_before; k++)
+			usleep(10000);
+		CU_ASSERT_EQUAL(open_files(), files_before);
+	}
 }
 
 static void fewer_queues_on_one_side(void)
@@ -203,7 +240,7 @@ static void hundred_connections(void)
 		rcu_barrier();
 	}
 	CU_ASSERT_EQUAL(open_files(), files);
-	CU_ASSERT_TRUE(maps() <= mapped + 2);
+	CU_ASSERT_TRUE(maps() <= mapped + 20); /* neighbours join and part as it happens; a leak would be 200 */
 	end();
 }
 
@@ -364,6 +401,7 @@ static void ip_mode_refuses(void)
 static const struct test_case cases[] = {
 	{ "queues and ring sizes", queues_and_ring_sizes },
 	{ "the largest ring, full", largest_ring_full },
+	{ "nobody wants it any more", nobody_wants_it_any_more },
 	{ "fewer queues on one side", fewer_queues_on_one_side },
 	{ "100 connections leave nothing", hundred_connections },
 	{ "secrets", secrets },
