@@ -4,9 +4,11 @@
 #include "dataplane/worker.h"
 
 #include "config/log.h"
+#include "dataplane/eal_calibration.h"
 #include "dataplane/forwarding.h"
 #include "dataplane/loop.h"
 #include "dataplane/memory.h"
+#include "dataplane/packet_socket.h"
 #include "dataplane/placement.h"
 #include "dataplane/polling.h"
 
@@ -126,7 +128,9 @@ static int eal_start(const struct node *node, struct error *err)
 		argv[argc++] = "--no-huge";
 		argv[argc++] = "--no-shconf";
 	}
+	eal_calibration_shorten(true);
 	ret = rte_eal_init(argc, argv);
+	eal_calibration_shorten(false);
 	if (ret < 0)
 		return error_set(err, rte_errno != 0 ? rte_errno : EINVAL, "node",
 			"the DPDK environment cannot start: %s", rte_strerror(rte_errno));
@@ -288,6 +292,7 @@ int dataplane_start(const struct node *node, const struct tunnel_ops *const *typ
 	if (dp.n_workers > RCU_WORKERS_MAX)
 		return error_set(err, EINVAL, "node/worker_cpus", "node: at most %d workers", RCU_WORKERS_MAX);
 	sched_getaffinity(0, sizeof(dp.allowed), &dp.allowed);
+	packet_socket_probe();
 	ret = eal_start(node, err);
 	if (ret < 0)
 		return ret;

@@ -106,14 +106,25 @@ static void *probe(void *arg)
 	return NULL;
 }
 
+static struct {
+	pthread_t thread;
+	bool begun, works;
+} probing;
+
+void packet_socket_probe(void)
+{
+	if (!probing.begun)
+		probing.begun = pthread_create(&probing.thread, NULL, probe, &probing.works) == 0;
+}
+
 bool packet_socket_segments_udp(void)
 {
-	static bool known, works;
-	pthread_t thread;
+	static bool known;
 
-	if (!known && pthread_create(&thread, NULL, probe, &works) == 0) {
-		pthread_join(thread, NULL);
+	packet_socket_probe();
+	if (!known && probing.begun) {
+		pthread_join(probing.thread, NULL);
 		known = true;
 	}
-	return works;
+	return probing.works;
 }

@@ -68,5 +68,7 @@ bool packet_socket_ready(const struct packet_socket *s);
 /** Whether this kernel sends and receives large UDP packets on packet sockets (Linux 6.2 and later): tried out once a process,
  * in a network namespace of its own. */
 bool packet_socket_segments_udp(void);
+/** Begin to find that out, in a thread: some 15 ms that are well spent while something else starts. */
+void packet_socket_probe(void);
 
 #endif

@@ -7,6 +7,7 @@
  * one of that name. Sockets are replaced by RCU; a queue's epoll instance stays, for workers to sleep on. */
 #include "config/log.h"
 #include "dataplane/ethdev_device.h"
+#include "dataplane/last_close.h"
 #include "dataplane/packet_rx.h"
 #include "dataplane/packet_tx.h"
 #include "dataplane/port.h"
@@ -85,28 +86,33 @@ static void interface_look(struct port_packet *p)
 
 	atomic_store_explicit(&p->port.link_up, up, memory_order_relaxed);
 	if (up != was_up && p->interface_mtu != 0)
-		LOG_INFO("link of an uplink changed port=%s interface=%s link=%s", p->port.name, p->interface, up ? "up" : "down");
+		LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "link of an uplink changed port=%s interface=%s link=%s", p->port.name, p->interface, up ? "up" : "down");
 	if (p->ifindex == 0 || request(p, SIOCGIFMTU, &ifr) < 0 || ifr.ifr_mtu == p->interface_mtu)
 		return;
 	if (ifr.ifr_mtu < p->port.mtu)
-		LOG_WARNING("interface has a smaller MTU than its uplink, large packets will be lost port=%s interface=%s "
+		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface has a smaller MTU than its uplink, large packets will be lost port=%s interface=%s "
 			    "interface_mtu=%d mtu=%u",
 			p->port.name, p->interface, ifr.ifr_mtu, p->port.mtu);
 	else if (p->interface_mtu != 0)
-		LOG_INFO("MTU of an uplink's interface changed port=%s interface=%s interface_mtu=%d", p->port.name,
+		LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "MTU of an uplink's interface changed port=%s interface=%s interface_mtu=%d", p->port.name,
 			p->interface, ifr.ifr_mtu);
 	p->interface_mtu = ifr.ifr_mtu;
 }
 
 /* --- queues --------------------------------------------------------------------------------------------------- */
 
-static void queue_free(void *obj)
+static void socket_free(void *obj)
 {
 	struct packet_queue *q = obj;
 
-	packet_rx_fini(&q->rx);
 	packet_socket_close(&q->socket);
 	free(q);
+}
+
+static void queue_free(void *obj)
+{
+	packet_rx_fini(&((struct packet_queue *)obj)->rx);
+	socket_free(obj);
 }
 
 /** Remember what a socket has counted before it is closed. */
@@ -201,19 +207,19 @@ static void follow_interface(struct port_packet *p)
 	if (now == p->ifindex)
 		return;
 	if (p->ifindex != 0) {
-		LOG_WARNING("interface of an uplink is gone, waiting for it port=%s interface=%s", p->port.name, p->interface);
+		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface of an uplink is gone, waiting for it port=%s interface=%s", p->port.name, p->interface);
 		detach(p);
 	}
 	if (now == 0)
 		return;
 	if (kernel_interface_check(p->interface, &params, &err) < 0 || attach(p, now, &err) < 0) {
 		if (!p->refused)
-			LOG_WARNING("interface of an uplink is back but cannot be used: %s", err.text);
+			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface of an uplink is back but cannot be used: %s", err.text);
 		p->refused = true;
 		return;
 	}
 	p->refused = false;
-	LOG_INFO("interface of an uplink is back port=%s interface=%s promiscuous=%s", p->port.name, p->interface,
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "interface of an uplink is back port=%s interface=%s promiscuous=%s", p->port.name, p->interface,
 		p->promiscuous ? "yes" : "no");
 }
 
@@ -226,8 +232,12 @@ static void packet_close(struct port *port)
 	for (unsigned n = 0; n < port->n_rxq; n++) {
 		struct packet_queue *q = rcu_own(&p->queues[n]);
 
-		if (q != NULL)
+		if (q != NULL && port->ending) {
+			packet_rx_fini(&q->rx);
+			last_close(socket_free, q);
+		} else if (q != NULL) {
 			queue_free(q);
+		}
 		if (p->epoll_fd[n] >= 0)
 			close(p->epoll_fd[n]);
 	}

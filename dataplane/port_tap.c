@@ -373,7 +373,7 @@ static int tap_configure(struct port *port, const struct port_params *params, st
 
 static void interface_gone(struct port_tap *p)
 {
-	LOG_WARNING("interface is gone; it is made anew when its network namespace is there port=%s interface=%s netns=%s",
+	LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface is gone; it is made anew when its network namespace is there port=%s interface=%s netns=%s",
 		p->port.name, p->interface, p->netns);
 	retire_descriptors(p);
 	p->retry = RETRY_TICKS;
@@ -417,7 +417,7 @@ static void again(struct port_tap *p)
 	}
 	p->gone = false;
 	p->port.renewed = true;
-	LOG_INFO("interface is there again port=%s interface=%s", p->port.name, p->interface);
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "interface is there again port=%s interface=%s", p->port.name, p->interface);
 }
 
 static void tap_tick(struct port *port)
@@ -454,7 +454,7 @@ static void tap_close(struct port *port)
 		fds[i] = p->queues[i].fd;
 		rx_unstock(&p->queues[i]);
 	}
-	tap_interface_close(fds, p->n_open, port->leave);
+	tap_interface_close(fds, p->n_open, port->leave, port->ending);
 	addressing_free(&p->has);
 	free(p);
 }

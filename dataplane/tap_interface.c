@@ -2,6 +2,7 @@
 #include "dataplane/tap_interface.h"
 
 #include "config/log.h"
+#include "dataplane/last_close.h"
 #include "dataplane/tap_netlink.h"
 
 #include <errno.h>
@@ -202,12 +203,17 @@ int tap_interface_open(
 	return ret;
 }
 
-void tap_interface_close(const int *fds, uint16_t n, bool keep)
+void tap_interface_close(const int *fds, uint16_t n, bool keep, bool ending)
 {
 	if (n > 0)
 		ioctl(fds[0], TUNSETPERSIST, keep ? 1 : 0); /* one that is gone says no: nothing to do about it */
-	for (uint16_t i = 0; i < n; i++)
-		close(fds[i]);
+	for (uint16_t i = 0; i < n; i++) {
+		/* Those that stay are asked for by the next daemon as soon as we say that we are through. */
+		if (ending && !keep)
+			last_close_fd(fds[i]);
+		else
+			close(fds[i]);
+	}
 }
 
 struct removal {

@@ -20,8 +20,9 @@
 int tap_interface_open(const struct port_params *params, uint16_t n, int *fds, uint8_t *offloads,
 	struct error *err);
 
-/** Close all queues. keep: the interface stays for the next daemon; otherwise it goes. */
-void tap_interface_close(const int *fds, uint16_t n, bool keep);
+/** Close all queues. keep: the interface stays for the next daemon; otherwise it goes. ending: the daemon does, and need not wait
+ * for that. */
+void tap_interface_close(const int *fds, uint16_t n, bool keep, bool ending);
 
 /** Remove what an earlier daemon left for the port of this name ("pod:web").
  * @return 0, also when there is nothing or it belongs to somebody else; -errno. */
