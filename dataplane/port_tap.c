@@ -6,6 +6,7 @@
  * The interface is made in the daemon's namespace and moved: the descriptors then do not keep the
  * pod's namespace alive, and when it goes, so does the interface; `tick` notices, and makes it anew
  * when there is a namespace of that name again. */
+#include "dataplane/netns_watch.h"
 #include "dataplane/port.h"
 
 #include "config/log.h"
@@ -30,6 +31,7 @@
 #define FRAME_MAX  (65535 + 40 + RTE_ETHER_HDR_LEN) /* what lengths in IP headers can say */
 #define LARGE_MAX  34  /* buffers behind the small one: all of 64 KiB even from 2 KiB buffers */
 #define TX_IOV_MAX 128 /* buffers of one packet, and its virtio header */
+#define LOOK_TICKS  10 /* between looks at the namespace: a second */
 #define RETRY_TICKS 10 /* between attempts to make an interface that is gone: a second */
 
 enum tap_state {
@@ -59,6 +61,8 @@ struct port_tap {
 	uint16_t n_open; /* queues with a descriptor */
 	bool gone;
 	uint8_t retry;	/* ticks until the next attempt to make it anew */
+	uint8_t look;	/* ticks until the next look at the namespace */
+	struct netns_id netns_id;
 	char interface[IFNAMSIZ];
 	char netns[PATH_MAX]; /* "" = the daemon's own */
 	struct mac_addr pod_mac;
@@ -416,8 +420,18 @@ static void again(struct port_tap *p)
 		atomic_store_explicit(&p->queues[i].state, TAP_RENEWED, memory_order_release);
 	}
 	p->gone = false;
+	p->netns_id = netns_identify(p->netns);
 	p->port.renewed = true;
 	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "interface is there again port=%s interface=%s", p->port.name, p->interface);
+}
+
+/** The namespace was deleted, and may be held by our descriptors only. */
+static bool deserted(struct port_tap *p)
+{
+	if (p->netns[0] == '\0' || p->look-- > 0)
+		return false;
+	p->look = LOOK_TICKS;
+	return netns_is_deserted(p->netns, &p->netns_id);
 }
 
 static void tap_tick(struct port *port)
@@ -433,7 +447,7 @@ static void tap_tick(struct port *port)
 	 * for a socket in the pod's namespace, which would keep that alive. */
 	if (poll(&pfd, 1, 0) < 0)
 		return;
-	if (pfd.revents & (POLLERR | POLLNVAL | POLLHUP))
+	if (pfd.revents & (POLLERR | POLLNVAL | POLLHUP) || deserted(p))
 		interface_gone(p);
 	/* A worker may have met the old one's end after the new one took its place. */
 	for (uint16_t i = 0; i < p->n_open && !p->gone; i++) {
@@ -505,6 +519,8 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 		free(p);
 		return error_set(err, ENOMEM, NULL, "port %s: out of memory", params->name);
 	}
+	if (p->netns[0] != '\0')
+		p->netns_id = netns_identify(p->netns);
 	ret = tap_interface_open(params, p->port.n_rxq, fds, &offloads, err);
 	if (ret < 0) {
 		tap_close(&p->port);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/tap_netlink.h"
 
+#include "dataplane/netns_watch.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
@@ -31,8 +33,7 @@ int netns_open(const char *netns, const char *port, struct error *err)
 	char path[256];
 	int fd, type;
 
-	snprintf(
-		path, sizeof(path), "%s%s", strchr(netns, '/') != NULL ? "" : "/run/netns/", netns);
+	netns_path(netns, path, sizeof(path));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set(err, errno, NULL, "port %s: network namespace %s: %s", port, path,
