@@ -4,6 +4,7 @@
 
 #include "config/log.h"
 #include "dataplane/generation.h"
+#include "dataplane/kernel_quiet.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #define ANNOUNCEMENTS       2     /* RFC 5227 section 1.1, ANNOUNCE_NUM and ANNOUNCE_INTERVAL */
 #define ANNOUNCE_PERIOD_MS  2000u
 #define MTU_WITHOUT_UPLINKS 1500u
+#define QUIET_TICKS         10    /* of 100 ms: the kernel's addresses change without us */
 
 static const struct uplink *future_of(const struct uplink_state *u)
 {
@@ -456,6 +458,7 @@ void uplinks_fini(void)
 {
 	struct uplink_state *u;
 
+	kernel_quiet(NULL, 0, NULL, 0);
 	while ((u = TAILQ_FIRST(&forwarding.uplinks)) != NULL) {
 		object_unref(u->s.obj);
 		u->port->ending = true;
@@ -463,10 +466,46 @@ void uplinks_fini(void)
 	}
 }
 
+/** Beside uplinks of our own the kernel shall not answer tunnels. */
+static void keep_kernel_quiet(void)
+{
+	static size_t before;
+	uint16_t udp_ports[TUNNEL_PORTS_MAX];
+	struct ip_addr *list = NULL;
+	struct uplink_state *u;
+	size_t n = 0, has;
+
+	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+		const struct uplink *conf = u->s.obj != NULL ? &u->s.obj->uplink : NULL;
+		struct ip_addr *more;
+
+		if (conf == NULL || conf->driver == UPLINK_MEMIF || u->port->ops->shared != NULL ||
+			conf->addresses.count == 0)
+			continue;
+		more = realloc(list, (n + conf->addresses.count) * sizeof(*list));
+		if (more == NULL)
+			break;
+		list = more;
+		for (size_t i = 0; i < conf->addresses.count; i++) {
+			if (!ip_addr_is_link_local(&conf->addresses.items[i].addr))
+				list[n++] = conf->addresses.items[i].addr;
+		}
+	}
+	has = kernel_quiet(list, peers_underlays(NULL) > 0 ? n : 0, udp_ports, peers_udp_ports(udp_ports, NULL));
+	if (has > 0 && before == 0)
+		LOG_WARNING("the kernel has an uplink's address too: it is kept from answering tunnels, but it answers the rest "
+			    "that comes there: take the address off its interface, or use driver = \"af_xdp\"");
+	before = has;
+	free(list);
+}
+
 void uplinks_tick(uint64_t now_ms)
 {
+	static unsigned quiet_ticks;
 	struct uplink_state *u;
 
+	if (forwarding.txn == NULL && quiet_ticks++ % QUIET_TICKS == 0)
+		keep_kernel_quiet();
 	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
 		bool up;
 
