@@ -295,6 +295,16 @@ int kernel_link_open(struct kernel_link *link, const char *interface, const char
 	return ret;
 }
 
+bool kernel_link_find(struct kernel_link *link)
+{
+	const unsigned index = if_nametoindex(link->name);
+
+	if (index == 0)
+		return false;
+	link->index = (int)index;
+	return kernel_link_refresh(link) == 0 && link->exists;
+}
+
 void kernel_link_close(struct kernel_link *link)
 {
 	if (link->events != NULL)

@@ -45,6 +45,8 @@ int kernel_link_fd(const struct kernel_link *link);
 bool kernel_link_read(struct kernel_link *link, neighbour_heard_fn *heard, void *arg);
 /** Ask for link and addresses anew. 0 or -errno. */
 int kernel_link_refresh(struct kernel_link *link);
+/** The interface is gone: look whether there is another of its name. @return true when there is, which is the link from now on. */
+bool kernel_link_find(struct kernel_link *link);
 /** Have the kernel resolve a neighbour, or, with `confirm`, probe one it knows. What it knows now is reported at once,
  * what it finds later by kernel_link_read. */
 void kernel_link_resolve(struct kernel_link *link, const struct ip_addr *address, bool confirm, neighbour_heard_fn *heard,

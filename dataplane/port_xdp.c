@@ -3,6 +3,10 @@
  * AF_XDP sockets, one a receive queue; the rest is as if we were not there. Addresses, link state, MTU and neighbours are
  * the kernel's, read by rtnetlink.
  *
+ * The interface may vanish. Then the port waits for one of that name, and puts program, sockets and all that is steered on it
+ * anew: sockets are replaced by RCU, and a queue's epoll instance stays, for workers to sleep on. An interface with another MAC
+ * address is no other port: xdp_queue.c translates.
+ *
  * Why not DPDK's net_af_xdp: it attaches its program by itself, so that it stays behind when the daemon is killed; its
  * receive waits up to a second when the fill ring runs dry, its transmit for as long as the device is full; it gives
  * nothing to sleep on, and serves only queues that ethtool calls "combined".
@@ -11,98 +15,187 @@
 #include "config/model.h"
 #include "dataplane/kernel_ethtool.h"
 #include "dataplane/kernel_link.h"
+#include "dataplane/last_close.h"
 #include "dataplane/port.h"
+#include "dataplane/rcu.h"
 #include "dataplane/steer_program.h"
 #include "dataplane/xdp_queue.h"
 
 #include <errno.h>
 #include <rte_ether.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #define LOST_TICKS 10 /* of 100 ms */
 
 struct port_xdp {
 	struct port port;
+	/* Writer: control. Readers: workers. NULL = the interface is gone. */
+	_Atomic(struct xdp_queue *) queues[PORT_QUEUE_MAX];
+	int epoll_fd[PORT_QUEUE_MAX]; /* watches the queue's socket of the time */
+	/* Control only. */
 	struct kernel_link kernel;
-	struct steer_program *program;
+	struct steer_program *program; /* NULL = the interface is gone */
 	struct kernel_merging merging;
-	struct xdp_queue *queues[PORT_QUEUE_MAX];
-	size_t steered; /* items */
+	struct mac_addr mac;	 /* the interface's, as the queues know it */
+	struct rte_mempool *pool; /* its buffers hold a frame */
+	enum xdp_mode mode;
+	struct steering steered; /* all of it, sorted: for the next interface */
+	uint64_t lost;		 /* of sockets that are closed */
 	uint8_t ticks;
 	bool complained; /* of an MTU smaller than ours */
+	bool refused;	 /* said that the interface that came back cannot be used */
 };
+
+/* --- the interface: program and sockets ----------------------------------------------------------------------- */
+
+static int check_interface(struct port_xdp *p, struct error *err)
+{
+	const char *name = p->port.name, *interface = p->kernel.name;
+	int ret;
+
+	if (p->port.mtu > p->kernel.mtu)
+		return error_set(err, EINVAL, "mtu",
+			"port %s: interface %s has MTU %u, less than the port's %u: lower the uplink's mtu, or `ip link set %s "
+			"mtu %u`",
+			name, interface, p->kernel.mtu, p->port.mtu, interface, p->port.mtu);
+	ret = kernel_interface_up(interface);
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s", name, interface,
+			strerror(-ret));
+	return 0;
+}
+
+static int open_queue(struct port_xdp *p, uint16_t index, struct xdp_queue **out, struct error *err)
+{
+	const struct xdp_queue_params params = { .port = p->port.name,
+		.interface = p->kernel.name,
+		.queue = index,
+		.frame_bytes = (uint32_t)p->port.mtu + RTE_ETHER_HDR_LEN,
+		.inside = p->port.mac,
+		.native = steer_program_native(p->program),
+		.pool = p->pool };
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ret = xdp_queue_open(&params, out, err);
+
+	if (ret < 0)
+		return ret;
+	xdp_queue_set_mac(*out, &p->kernel.mac);
+	if (epoll_ctl(p->epoll_fd[index], EPOLL_CTL_ADD, xdp_queue_fd(*out), &ev) < 0)
+		ret = error_set(err, errno, NULL, "port %s: cannot wait for packets: %s", p->port.name, strerror(errno));
+	if (ret == 0)
+		ret = steer_program_set_socket(p->program, index, xdp_queue_fd(*out));
+	if (ret < 0) {
+		error_set(err, -ret, NULL, "port %s: queue %u of %s cannot be steered: %s", p->port.name, index,
+			p->kernel.name, strerror(-ret));
+		xdp_queue_close(*out);
+	}
+	return ret;
+}
+
+static int open_queues(struct port_xdp *p, struct error *err)
+{
+	for (uint16_t q = 0; q < p->port.n_rxq; q++) {
+		struct xdp_queue *queue;
+		int ret = open_queue(p, q, &queue, err);
+
+		if (ret < 0)
+			return ret;
+		rcu_publish(&p->queues[q], queue);
+	}
+	return 0;
+}
+
+/** Leave the interface, or what is left of it. `polled`: workers may be at the queues. */
+static void detach(struct port_xdp *p, bool polled)
+{
+	for (uint16_t q = 0; q < PORT_QUEUE_MAX; q++) {
+		struct xdp_queue *queue = rcu_publish(&p->queues[q], NULL);
+
+		if (queue == NULL)
+			continue;
+		if (p->program != NULL)
+			steer_program_set_socket(p->program, q, -1);
+		/* It is closed later, and must wake nobody until then. */
+		epoll_ctl(p->epoll_fd[q], EPOLL_CTL_DEL, xdp_queue_fd(queue), NULL);
+		p->lost += xdp_queue_lost(queue);
+		if (polled)
+			rcu_retire(queue, xdp_queue_close);
+		else if (p->port.ending)
+			last_close(xdp_queue_close, queue);
+		else
+			xdp_queue_close(queue);
+	}
+	steer_program_close(p->program);
+	p->program = NULL;
+	kernel_merging_restore(p->kernel.name, &p->merging);
+	p->merging = (struct kernel_merging){ false, false };
+}
+
+/** Put ourselves on the interface as p->kernel knows it. On error it is as it was. */
+static int attach(struct port_xdp *p, struct error *err)
+{
+	const char *name = p->port.name;
+	int ret = check_interface(p, err);
+
+	if (ret == 0)
+		ret = steer_program_attach(name, p->kernel.name, p->mode, &p->program, err);
+	if (ret < 0)
+		return ret;
+	if (steer_program_set_mac(p->program, &p->kernel.mac) < 0)
+		ret = error_set(err, EIO, NULL, "port %s: the XDP program's settings cannot be written", name);
+	p->mac = p->kernel.mac;
+	/* In generic mode the program comes after merging. */
+	if (ret == 0 && !steer_program_native(p->program))
+		kernel_merging_stop(p->kernel.name, &p->merging);
+	if (ret == 0 && steer_program_edit(p->program, &p->steered, true) < 0)
+		ret = error_set(err, ENOSPC, NULL, "port %s: the XDP program's maps cannot be written", name);
+	if (ret == 0)
+		ret = open_queues(p, err);
+	if (ret < 0)
+		detach(p, true);
+	return ret;
+}
 
 /* --- opening -------------------------------------------------------------------------------------------------- */
 
-static int check_interface(struct port_xdp *p, const struct port_params *params, struct error *err)
+static int check_queues(const struct port_params *params, unsigned queues, struct error *err)
 {
-	const char *interface = p->kernel.name;
-	unsigned queues = kernel_interface_rx_queues(interface);
-	int ret;
-
-	if (params->mtu > p->kernel.mtu)
-		return error_set(err, EINVAL, NULL,
-			"port %s: interface %s has MTU %u, less than the port's %u: lower the uplink's mtu, or `ip link set %s "
-			"mtu %u`",
-			params->name, interface, p->kernel.mtu, params->mtu, interface, params->mtu);
-	p->port.mtu = params->mtu;
-	if (params->mtu > XDP_QUEUE_FRAME_MAX - RTE_ETHER_HDR_LEN)
-		return error_set(err, EINVAL, NULL,
-			"port %s: AF_XDP carries an MTU of at most %u, not %u: lower the uplink's mtu, or use driver = "
-			"\"af_packet\"",
-			params->name, XDP_QUEUE_FRAME_MAX - RTE_ETHER_HDR_LEN, p->port.mtu);
-	if (!mac_addr_is_zero(&params->port_mac) &&
-		memcmp(&params->port_mac, &p->kernel.mac, sizeof(p->kernel.mac)) != 0)
-		return error_set(err, EINVAL, NULL,
-			"port %s: the interface is the kernel's and so is its MAC address: leave mac out", params->name);
 	/* A queue without a socket would leave its tunnel packets to the kernel, which has no use for them. */
 	if (queues > PORT_QUEUE_MAX)
 		return error_set(err, EINVAL, NULL,
 			"port %s: interface %s has %u receive queues, and all must be served but only %d can: `ethtool -L %s "
 			"combined %d`",
-			params->name, interface, queues, PORT_QUEUE_MAX, interface, PORT_QUEUE_MAX);
-	p->port.n_rxq = p->port.n_txq = (uint16_t)queues;
-	ret = kernel_interface_up(interface);
-	if (ret < 0)
-		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s", params->name, interface,
-			strerror(-ret));
+			params->name, params->device, queues, PORT_QUEUE_MAX, params->device, PORT_QUEUE_MAX);
 	return 0;
 }
 
-static void close_queues(struct port_xdp *p)
+static int fill(struct port_xdp *p, const struct port_params *params, struct error *err)
 {
-	for (uint16_t q = 0; q < PORT_QUEUE_MAX; q++) {
-		if (p->queues[q] == NULL)
-			continue;
-		if (p->program != NULL)
-			steer_program_set_socket(p->program, q, -1);
-		xdp_queue_close(p->queues[q]);
-	}
-}
+	const unsigned queues = kernel_interface_rx_queues(p->kernel.name);
+	const uint32_t room = (uint32_t)params->mtu + RTE_ETHER_HDR_LEN + RTE_PKTMBUF_HEADROOM;
+	int ret = check_queues(params, queues, err);
 
-static int open_queues(struct port_xdp *p, const struct port_params *params, struct error *err)
-{
-	uint32_t frame = p->port.mtu + RTE_ETHER_HDR_LEN;
-	struct xdp_queue_params queue = { .port = params->name,
-		.interface = p->kernel.name,
-		.frame_bytes = frame,
-		.native = steer_program_native(p->program),
-		.pool = params->pool };
-	int ret = 0;
-
-	if (frame + RTE_PKTMBUF_HEADROOM > rte_pktmbuf_data_room_size(params->pool) && params->large_pool != NULL)
-		queue.pool = params->large_pool;
-	for (uint16_t q = 0; q < p->port.n_rxq && ret == 0; q++) {
-		queue.queue = q;
-		ret = xdp_queue_open(&queue, &p->queues[q], err);
-		if (ret < 0)
-			break;
-		ret = steer_program_set_socket(p->program, q, xdp_queue_fd(p->queues[q]));
-		if (ret < 0)
-			error_set(err, -ret, NULL, "port %s: queue %u of %s cannot be steered: %s", params->name, q,
-				p->kernel.name, strerror(-ret));
+	if (ret < 0)
+		return ret;
+	if (!mac_addr_is_zero(&params->port_mac) &&
+		memcmp(&params->port_mac, &p->kernel.mac, sizeof(p->kernel.mac)) != 0)
+		return error_set(err, EINVAL, "mac",
+			"port %s: the interface is the kernel's and so is its MAC address: leave mac out", params->name);
+	p->port.ops = &port_xdp_ops;
+	p->port.mac = p->kernel.mac;
+	p->port.mtu = params->mtu;
+	p->port.n_rxq = p->port.n_txq = (uint16_t)queues;
+	p->mode = (enum xdp_mode)params->xdp_mode;
+	p->pool = room > rte_pktmbuf_data_room_size(params->pool) && params->large_pool != NULL ? params->large_pool
+												: params->pool;
+	for (uint16_t q = 0; q < queues; q++) {
+		p->epoll_fd[q] = epoll_create1(EPOLL_CLOEXEC);
+		if (p->epoll_fd[q] < 0)
+			return error_set(err, errno, NULL, "port %s: %s", params->name, strerror(errno));
 	}
-	return ret;
+	return 0;
 }
 
 static void watch(struct port_xdp *p, bool on)
@@ -113,10 +206,13 @@ static void watch(struct port_xdp *p, bool on)
 
 static void release(struct port_xdp *p)
 {
-	close_queues(p);
-	steer_program_close(p->program);
-	kernel_merging_restore(p->kernel.name, &p->merging);
+	detach(p, false);
+	for (unsigned q = 0; q < PORT_QUEUE_MAX; q++) {
+		if (p->epoll_fd[q] >= 0)
+			close(p->epoll_fd[q]);
+	}
 	kernel_link_close(&p->kernel);
+	steering_free(&p->steered);
 	free(p);
 }
 
@@ -127,24 +223,16 @@ static int xdp_open(const struct port_params *params, struct port **out, struct 
 
 	if (p == NULL)
 		return error_set(err, ENOMEM, NULL, "port %s: out of memory", params->name);
+	memset(p->epoll_fd, -1, sizeof(p->epoll_fd));
 	ret = kernel_link_open(&p->kernel, params->device, params->name, err);
 	if (ret < 0) {
 		free(p);
 		return ret;
 	}
-	p->port.ops = &port_xdp_ops;
-	p->port.mac = p->kernel.mac;
 	snprintf(p->port.name, sizeof(p->port.name), "%s", params->name);
-	ret = check_interface(p, params, err);
+	ret = fill(p, params, err);
 	if (ret == 0)
-		ret = steer_program_attach(params->name, p->kernel.name, (enum xdp_mode)params->xdp_mode, &p->program, err);
-	if (ret == 0 && steer_program_set_mac(p->program, &p->port.mac) < 0)
-		ret = error_set(err, EIO, NULL, "port %s: the XDP program's settings cannot be written", params->name);
-	/* In generic mode the program comes after merging. */
-	if (ret == 0 && !steer_program_native(p->program))
-		kernel_merging_stop(p->kernel.name, &p->merging);
-	if (ret == 0)
-		ret = open_queues(p, params, err);
+		ret = attach(p, err);
 	if (ret < 0) {
 		release(p);
 		return ret;
@@ -167,22 +255,28 @@ static void xdp_close(struct port *port)
 
 static uint16_t xdp_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	return xdp_queue_rx(((struct port_xdp *)port)->queues[queue], pkts, n);
+	struct xdp_queue *q = rcu_read(&((struct port_xdp *)port)->queues[queue]);
+
+	return likely(q != NULL) ? xdp_queue_rx(q, pkts, n) : 0;
 }
 
 static uint16_t xdp_tx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
-	return xdp_queue_tx(((struct port_xdp *)port)->queues[queue], pkts, n);
+	struct xdp_queue *q = rcu_read(&((struct port_xdp *)port)->queues[queue]);
+
+	return likely(q != NULL) ? xdp_queue_tx(q, pkts, n) : 0;
 }
 
 static int xdp_rx_fd(struct port *port, uint16_t queue)
 {
-	return xdp_queue_fd(((struct port_xdp *)port)->queues[queue]);
+	return ((struct port_xdp *)port)->epoll_fd[queue];
 }
 
 static bool xdp_rx_arm(struct port *port, uint16_t queue, bool on)
 {
-	return !on || xdp_queue_idle(((struct port_xdp *)port)->queues[queue]);
+	struct xdp_queue *q = rcu_read(&((struct port_xdp *)port)->queues[queue]);
+
+	return !on || q == NULL || xdp_queue_idle(q);
 }
 
 /* --- the kernel's side ---------------------------------------------------------------------------------------- */
@@ -193,18 +287,37 @@ static void heard(void *arg, const struct ip_addr *address, const struct mac_add
 		port_neighbour_told(arg, address, mac, news);
 }
 
+static void follow_mac(struct port_xdp *p)
+{
+	if (p->program == NULL || memcmp(&p->kernel.mac, &p->mac, sizeof(p->mac)) == 0)
+		return;
+	if (steer_program_set_mac(p->program, &p->kernel.mac) < 0)
+		return; /* at the next event */
+	p->mac = p->kernel.mac;
+	for (uint16_t q = 0; q < p->port.n_rxq; q++)
+		xdp_queue_set_mac(rcu_own(&p->queues[q]), &p->mac);
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "the interface has another MAC address, which is followed port=%s",
+		p->port.name);
+}
+
 /** Link state and MAC follow the kernel's. The MTU is the port's for as long as it is open. */
 static void refresh(struct port_xdp *p)
 {
 	if (kernel_link_refresh(&p->kernel) < 0)
 		p->kernel.up = false;
-	atomic_store_explicit(&p->port.link_up, p->kernel.up, memory_order_relaxed);
-	if (p->kernel.exists && memcmp(&p->kernel.mac, &p->port.mac, sizeof(p->port.mac)) != 0)
-		LOG_WARNING("the interface has another MAC address now: delete the uplink and add it again port=%s",
-			p->port.name);
-	if (p->kernel.exists && p->kernel.mtu < p->port.mtu && !p->complained)
-		LOG_WARNING("the interface has a smaller MTU than the uplink now: delete the uplink and add it again port=%s "
-			    "mtu=%u interface_mtu=%u", p->port.name, p->port.mtu, p->kernel.mtu);
+	atomic_store_explicit(&p->port.link_up, p->kernel.up && p->program != NULL, memory_order_relaxed);
+	if (!p->kernel.exists && p->program != NULL) {
+		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface of an uplink is gone, waiting for it port=%s interface=%s",
+			p->port.name, p->kernel.name);
+		detach(p, true);
+	}
+	if (!p->kernel.exists)
+		return;
+	follow_mac(p);
+	if (p->kernel.mtu < p->port.mtu && !p->complained)
+		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING,
+			"the interface has a smaller MTU than the uplink now: delete the uplink and add it again port=%s "
+			"mtu=%u interface_mtu=%u", p->port.name, p->port.mtu, p->kernel.mtu);
 	p->complained = p->kernel.mtu < p->port.mtu;
 }
 
@@ -212,6 +325,37 @@ static void read_events(struct port_xdp *p)
 {
 	if (kernel_link_read(&p->kernel, heard, &p->port))
 		refresh(p);
+}
+
+/** There may be an interface of that name again. */
+static int attach_again(struct port_xdp *p, struct error *err)
+{
+	const unsigned queues = kernel_interface_rx_queues(p->kernel.name);
+
+	if (queues != p->port.n_rxq)
+		return error_set(err, EINVAL, NULL,
+			"port %s: interface %s has %u receive queues now instead of %u: delete the uplink and add it again",
+			p->port.name, p->kernel.name, queues, p->port.n_rxq);
+	return attach(p, err);
+}
+
+static void look_for_interface(struct port_xdp *p)
+{
+	struct error err = { 0 };
+
+	if (!kernel_link_find(&p->kernel))
+		return;
+	if (attach_again(p, &err) < 0) {
+		if (!p->refused)
+			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface of an uplink is back but cannot be used: %s",
+				err.text);
+		p->refused = true;
+		return;
+	}
+	p->refused = false;
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "interface of an uplink is back port=%s interface=%s xdp_mode=%s", p->port.name,
+		p->kernel.name, steer_program_native(p->program) ? "native" : "generic");
+	refresh(p);
 }
 
 static void xdp_control_ready(struct port *port, int fd)
@@ -223,15 +367,17 @@ static void xdp_control_ready(struct port *port, int fd)
 static void xdp_tick(struct port *port)
 {
 	struct port_xdp *p = (struct port_xdp *)port;
-	uint64_t lost = 0;
+	uint64_t lost = p->lost;
 
 	if (port_watch_fd == NULL)
 		read_events(p);
+	if (p->program == NULL)
+		look_for_interface(p);
 	if (++p->ticks < LOST_TICKS)
 		return;
 	p->ticks = 0;
-	for (uint16_t q = 0; q < port->n_rxq; q++)
-		lost += xdp_queue_lost(p->queues[q]);
+	for (uint16_t q = 0; q < port->n_rxq && p->program != NULL; q++)
+		lost += xdp_queue_lost(rcu_own(&p->queues[q]));
 	atomic_store_explicit(&port->rx_errors, lost, memory_order_relaxed);
 }
 
@@ -243,14 +389,25 @@ static const struct ip_prefix *xdp_addresses(const struct port *port, size_t *co
 	return p->kernel.addresses;
 }
 
+/** Our list of it first: that can fail for want of memory, and taking away cannot. */
 static int xdp_steer(struct port *port, const struct steering *items, bool on)
 {
 	struct port_xdp *p = (struct port_xdp *)port;
-	int ret = steer_program_edit(p->program, items, on);
+	struct steering next = { NULL, 0, 0 };
+	int ret = steering_difference(&p->steered, items, &next);
 
-	if (ret == 0)
-		p->steered = on ? p->steered + items->count : p->steered - items->count;
-	return ret;
+	for (size_t i = 0; i < items->count && on && ret == 0; i++)
+		ret = steering_add(&next, &items->items[i]);
+	if (ret == 0 && p->program != NULL)
+		ret = steer_program_edit(p->program, items, on);
+	if (ret < 0) {
+		steering_free(&next);
+		return ret;
+	}
+	steering_sort(&next);
+	steering_free(&p->steered);
+	p->steered = next;
+	return 0;
 }
 
 static void xdp_resolve(struct port *port, const struct ip_addr *address, bool confirm)
@@ -265,16 +422,19 @@ static void xdp_describe(const struct port *port, json_t *obj)
 	bool zero_copy = true;
 	json_t *list = json_array();
 
-	for (uint16_t q = 0; q < port->n_rxq; q++)
-		zero_copy = zero_copy && xdp_queue_zero_copy(p->queues[q]);
+	json_object_set_new(obj, "interface", json_string(p->kernel.name));
+	json_object_set_new(obj, "interface_gone", json_boolean(p->program == NULL));
 	for (size_t i = 0; i < p->kernel.n_addresses; i++) {
 		char text[PREFIX_TEXT_MAX];
 
 		json_array_append_new(list, json_string(ip_prefix_format(&p->kernel.addresses[i], text)));
 	}
-	steer_program_counters(p->program, counters);
-	json_object_set_new(obj, "interface", json_string(p->kernel.name));
 	json_object_set_new(obj, "kernel_addresses", list);
+	if (p->program == NULL)
+		return;
+	for (uint16_t q = 0; q < port->n_rxq; q++)
+		zero_copy = zero_copy && xdp_queue_zero_copy(rcu_own(&p->queues[q]));
+	steer_program_counters(p->program, counters);
 	json_object_set_new(obj, "xdp_mode", json_string(steer_program_native(p->program) ? "native" : "generic"));
 	json_object_set_new(obj, "zero_copy", json_boolean(zero_copy));
 	json_object_set_new(obj, "xdp",
@@ -282,7 +442,7 @@ static void xdp_describe(const struct port *port, json_t *obj)
 			"udp_tunnel", (json_int_t)counters[STEER_UDP_TUNNEL], "ip_tunnel",
 			(json_int_t)counters[STEER_IP_TUNNEL], "pods", (json_int_t)counters[STEER_PREFIX], "tunnel_errors",
 			(json_int_t)counters[STEER_TUNNEL_ERROR], "no_socket", (json_int_t)counters[STEER_NO_SOCKET],
-			"entries", (json_int_t)p->steered));
+			"entries", (json_int_t)p->steered.count));
 }
 
 static const struct port_shared_ops shared_ops = {

@@ -90,7 +90,7 @@ static int load(struct steer_program *p, const char *name, struct error *err)
 		ret = find_maps(p);
 	if (ret < 0)
 		return error_set(err, -ret, NULL,
-			"port %s: the kernel refuses the XDP program: %s (log_level \"debug\" shows its reasons); Linux 5.15 "
+			"port %s: the kernel refuses the XDP program: %s (log_level \"debug\" shows its reasons); Linux 5.18 "
 			"or newer is needed",
 			name, strerror(-ret));
 	p->fd = bpf_program__fd(bpf_object__find_program_by_name(p->object, "podlane_steer"));
@@ -115,12 +115,15 @@ int steer_program_load(const char *name, struct steer_program **out, struct erro
 
 void steer_program_close(struct steer_program *p)
 {
+	char name[IFNAMSIZ];
+
 	if (p == NULL)
 		return;
 	if (p->link >= 0)
 		close(p->link);
 	if (p->beside != NULL) {
-		if (xdp_program__detach(p->beside, p->ifindex, p->native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0) < 0)
+		if (xdp_program__detach(p->beside, p->ifindex, p->native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0) < 0 &&
+			if_indextoname((unsigned)p->ifindex, name) != NULL)
 			LOG_WARNING("the XDP program stays attached, passing everything ifindex=%d", p->ifindex);
 		xdp_program__close(p->beside);
 	}
@@ -145,7 +148,7 @@ static bool has_dispatcher(int ifindex)
 
 static int attach_beside(struct steer_program *p, const char *name, bool native, struct error *err)
 {
-	struct xdp_program *program = xdp_program__from_bpf_obj(p->object, "xdp");
+	struct xdp_program *program = xdp_program__from_bpf_obj(p->object, "xdp.frags");
 	int ret = (int)libxdp_get_error(program);
 
 	if (ret == 0)

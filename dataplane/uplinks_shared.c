@@ -115,7 +115,7 @@ void uplink_shared_tick(struct uplink_state *u)
 	for (size_t i = 0; i < n && same; i++)
 		same = ip_prefix_equal(&items[i], &u->kernel.items[i]);
 	if (!same && uplink_readdress(u, items, n))
-		LOG_INFO("following the kernel's addresses uplink=%s addresses=%zu", u->port->name, n);
+		LOG_FROM(&u->port->log, LOG_LEVEL_INFO, "following the kernel's addresses uplink=%s addresses=%zu", u->port->name, n);
 }
 
 /* --- routes through pods -------------------------------------------------------------------------------------- */

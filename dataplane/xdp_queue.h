@@ -8,6 +8,7 @@
 #ifndef DATAPLANE_XDP_QUEUE_H
 #define DATAPLANE_XDP_QUEUE_H
 
+#include "config/address.h"
 #include "config/error.h"
 
 #include <rte_mbuf.h>
@@ -22,16 +23,20 @@ struct xdp_queue_params {
 	const char *interface; /* of this network namespace, up */
 	uint32_t queue;
 	uint32_t frame_bytes;  /* largest frame to receive or send, Ethernet header included */
+	struct mac_addr inside; /* what xdp_queue_set_mac translates to */
 	bool native;           /* the program runs in the driver: try zero copy */
 	struct rte_mempool *pool; /* its buffers hold a frame */
 };
 
-/** The largest frame a queue can carry. */
-#define XDP_QUEUE_FRAME_MAX (4096u - 256u)
+/** The largest frame that fits one of a queue's buffers; larger ones take several in a row (Linux 6.6). */
+#define XDP_QUEUE_FRAME_ONE (4096u - 256u)
 
-/** -EBUSY: somebody else's socket is on the queue; -ENOMEM; -EINVAL; what the kernel says. */
+/** -EBUSY: somebody else's socket is on the queue; -ENOMEM; -EOPNOTSUPP: such frames are too large for this kernel; -EINVAL; what
+ * the kernel says. */
 int xdp_queue_open(const struct xdp_queue_params *params, struct xdp_queue **out, struct error *err);
-void xdp_queue_close(struct xdp_queue *q);
+void xdp_queue_close(void *queue);
+/** The interface's MAC address: received frames for it are given to `inside`, sent ones are from it. Control, at any time. */
+void xdp_queue_set_mac(struct xdp_queue *q, const struct mac_addr *mac);
 /** Polls readable while packets wait. */
 int xdp_queue_fd(const struct xdp_queue *q);
 /** The NIC writes frames by itself. */

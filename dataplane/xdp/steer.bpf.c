@@ -344,7 +344,8 @@ static __always_inline enum steer_counter decide(void *data, void *end)
 	return eth->h_proto == bpf_htons(ETH_P_IPV6) ? ipv6((void *)(eth + 1), end) : STEER_PASSED;
 }
 
-SEC("xdp")
+/* Frames of several buffers too: all that is looked at is in the first. */
+SEC("xdp.frags")
 int podlane_steer(struct xdp_md *ctx)
 {
 	enum steer_counter verdict = decide((void *)(long)ctx->data, (void *)(long)ctx->data_end);

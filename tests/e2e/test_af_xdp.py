@@ -5,6 +5,7 @@ whether the daemon starts, stops or is killed."""
 import contextlib
 import hashlib
 import os
+import re
 import socket
 import struct
 import threading
@@ -305,6 +306,84 @@ def test_follows_the_kernel():
         a.assert_balanced()
 
 
+@BOTH
+def test_interface_made_anew(mode):
+    """Deleted and made again under its name, with another MAC address: program, sockets and all that is steered are there
+    again, the pod talks again, and nothing is left of the old ones."""
+    with Lab("xdp") as lab:
+        a, b, web = pair(lab, mode)
+        db = b.pods["db"]
+        a.write_conf(peers=[b], pods=[web]).start()
+        for target in db.addresses:
+            web.ping(target)
+        entries = uplink(a)["xdp"]["entries"]
+        time.sleep(0.05)  # it closes our last connections
+        fds = descriptors(a)
+        for again in range(2):
+            mac = a.sh("cat", "/sys/class/net/eth0/address")
+            a.sh("ip", "link", "del", "eth0")
+            wait_for("it is noticed", lambda: uplink(a)["interface_gone"] and not uplink(a)["link"])
+            # Meanwhile the configuration changes.
+            a.put("pools", {"name": f"more-{again}", "cidr": f"10.99.{again}.0/24"})
+            lab.attach(a, "eth0", 1500)
+            assert a.sh("cat", "/sys/class/net/eth0/address") != mac
+            for address in (f"{a.underlay4}/24", f"{a.underlay6}/64"):
+                a.sh("ip", "addr", "add", address, "dev", "eth0", *(["nodad"] if ":" in address else []))
+            b.sh("ip", "neigh", "flush", "dev", "eth0")
+            wait_for("it is taken up", lambda: not uplink(a)["interface_gone"] and uplink(a)["link"])
+            for target in db.addresses:
+                wait_for("the pod talks", lambda t=target: web.ping(t, count=1, check=False, timeout=1)[1] == 1, 15)
+                web.ping(target)
+                transfer(web, db, target)
+            state = uplink(a)
+            assert state["xdp_mode"] == mode and program_of(a)
+            assert state["xdp"]["entries"] == entries + again + 1 and state["xdp"]["udp_tunnel"] > 10, state["xdp"]
+            assert state["xdp"]["no_socket"] == 0
+        wait_for("nothing is left open", lambda: descriptors(a) == fds)
+        a.assert_balanced()
+        # One that cannot be used: what is wrong is said once, and it is tried again.
+        a.sh("ip", "link", "del", "eth0")
+        wait_for("it is noticed", lambda: uplink(a)["interface_gone"])
+        lab.attach(a, "eth0", 1400)
+        wait_for("the refusal is logged", lambda: "back but cannot be used" in a.log_tail(20))
+        assert "has MTU 1400, less than the port's 1500" in a.log_tail(20)
+        a.sh("ip", "link", "set", "eth0", "mtu", 1500)
+        wait_for("it is taken up", lambda: not uplink(a)["interface_gone"])
+        a.stop()
+        assert not program_of(a)
+
+
+def descriptors(node):
+    """What the daemon has open, without numbers, and without the store, which opens its file again for each checkpoint."""
+    where = f"/proc/{node.daemon_pid()}/fd"
+    names = [os.readlink(f"{where}/{fd}") for fd in os.listdir(where)]
+    return sorted(re.sub(r"\d+", "N", name) for name in names if ".state/" not in name)
+
+
+@BOTH
+def test_jumbo(mode):
+    """An MTU beyond one buffer: frames of several, both ways."""
+    with Lab("xdp") as lab:
+        a = SharedNode(lab, "node-a", 1, xdp_mode=mode, mtu=9000)
+        b = FlannelNode(lab, "node-b", 2, mtu=9000)
+        lab.switch.sh("ip", "link", "set", "br0", "mtu", 9000)
+        b.add_peer(a)
+        web, db = pod_of(lab, a, "web"), b.add_pod("db")
+        a.write_conf(peers=[b], pods=[web]).start()
+        state = uplink(a)
+        assert state["xdp_mode"] == mode and state["mtu"] == 9000
+        for target in db.addresses:
+            for size in (56, 3700, 3800, 4050, 4100, 8100, 8850):
+                web.ping(target, count=2, size=size, df=True)
+            transfer(web, db, target, 4 << 20)
+        for target in web.addresses:
+            transfer(db, web, target, 4 << 20)
+        assert uplink(a)["rx_errors"] == 0 and uplink(a)["xdp"]["no_socket"] == 0, uplink(a)
+        # And the node's own traffic beside it.
+        transfer(b, a, a.underlay4)
+        a.assert_balanced()
+
+
 def test_queues():
     """Two receive queues, each with a socket: flows on either arrive."""
     with Lab("xdp") as lab:
@@ -340,7 +419,7 @@ def test_refusals():
         a = SharedNode(lab, "node-a", 1)
         # Somebody else's program.
         a.sh("ip", "link", "set", "dev", "eth0", "xdpgeneric", "object", os.path.join(BUILD, "dataplane", "steer.bpf.o"),
-             "section", "xdp")
+             "section", "xdp.frags")
         a.write_conf().start(wait=False)
         assert a.process.wait(15) != 0
         assert "podlane_steer" in a.log_tail() and "ip link set dev eth0 xdp off" in a.log_tail(), a.log_tail()
