@@ -9,6 +9,7 @@
 #include "dataplane/memif_listener.h"
 #include "dataplane/rcu.h"
 #include "tests/fuzz/mbufs.h"
+#include "tests/fuzz/memif_worker.h"
 #include "tests/fuzz/regions.h"
 #include "tests/unit/control_loop.h"
 
@@ -24,8 +25,6 @@
 #define LOG2	   4u
 #define BUFFERS_AT 4096u
 #define OPERATIONS 200
-#define BURST	   32
-#define FILES_MAX  256
 
 enum operation {
 	OP_RAW,
@@ -235,38 +234,6 @@ static void handshake_step(void)
 	}
 }
 
-/* --- the worker's side -------------------------------------------------------------------------------------- */
-
-static void receive(unsigned n)
-{
-	struct rte_mbuf *pkts[BURST];
-	const uint16_t got =
-		port->ops->rx_burst(port, (uint16_t)(n >> 6 & 1), pkts, (uint16_t)(n % BURST + 1));
-
-	for (uint16_t i = 0; i < got; i++) {
-		mbufs_check(pkts[i]);
-		REQUIRE(pkts[i]->pkt_len > 0 && pkts[i]->pkt_len <= MEMIF_FRAME_MAX,
-			"a frame of %u bytes", pkts[i]->pkt_len);
-		REQUIRE(rte_pktmbuf_headroom(pkts[i]) + 14u >= RTE_PKTMBUF_HEADROOM, "headroom");
-		rte_pktmbuf_free(pkts[i]);
-	}
-}
-
-static void transmit(unsigned n, uint16_t len)
-{
-	static uint8_t bytes[9000] = { [12] = 0x08 };
-	const struct cuts cuts = { .count = (uint8_t)(n >> 4 & 3), .len = { 60, 1, 700, 13 } };
-	struct rte_mbuf *pkts[16];
-	const uint16_t count = (uint16_t)(n % 16 + 1);
-	uint16_t sent;
-
-	for (uint16_t i = 0; i < count; i++)
-		pkts[i] = mbufs_packet(bytes, len % sizeof(bytes) + 1u, &cuts);
-	sent = port->ops->tx_burst(port, (uint16_t)(n >> 6 & 1), pkts, count);
-	REQUIRE(sent <= count, "%u of %u sent", sent, count);
-	rte_pktmbuf_free_bulk(pkts + sent, count - sent);
-}
-
 static void operation_play(struct input *in)
 {
 	const uint8_t op = input_u8(in) % OP_COUNT, a = op == OP_STEP ? 0 : input_u8(in);
@@ -306,10 +273,10 @@ static void operation_play(struct input *in)
 			atomic_store(&ring_at(a)->head, (uint16_t)at);
 		break;
 	case OP_RX:
-		receive(a);
+		worker_receives(port, a);
 		break;
 	case OP_TX:
-		transmit(a, input_u16(in));
+		worker_sends(port, a, input_u16(in));
 		break;
 	case OP_ARM:
 		port->ops->rx_arm(port, 0, a & 1);
@@ -329,15 +296,6 @@ static void operation_play(struct input *in)
 		client_connect();
 		break;
 	}
-}
-
-static unsigned open_files(void)
-{
-	unsigned count = 0;
-
-	for (int fd = 0; fd < FILES_MAX; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

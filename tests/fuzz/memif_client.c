@@ -7,6 +7,7 @@
 #include "dataplane/memif_client.h"
 #include "dataplane/rcu.h"
 #include "tests/fuzz/mbufs.h"
+#include "tests/fuzz/memif_worker.h"
 #include "tests/fuzz/regions.h"
 #include "tests/unit/control_loop.h"
 
@@ -17,8 +18,6 @@
 #include <unistd.h>
 
 #define OPERATIONS 200
-#define BURST	   32
-#define FILES_MAX  256
 #define RINGS	   4 /* C2S 0, C2S 1, S2C 0, S2C 1, as our client places them */
 #define LOG2	   4u
 
@@ -177,38 +176,6 @@ static struct memif_ring *ring_at(unsigned ring)
 	return (struct memif_ring *)(memory + ring % RINGS * memif_ring_bytes(LOG2));
 }
 
-/* --- the worker's side -------------------------------------------------------------------------------------- */
-
-static void receive(unsigned n)
-{
-	struct rte_mbuf *pkts[BURST];
-	const uint16_t got =
-		port->ops->rx_burst(port, (uint16_t)(n >> 6 & 1), pkts, (uint16_t)(n % BURST + 1));
-
-	for (uint16_t i = 0; i < got; i++) {
-		mbufs_check(pkts[i]);
-		REQUIRE(pkts[i]->pkt_len > 0 && pkts[i]->pkt_len <= MEMIF_FRAME_MAX,
-			"a frame of %u bytes", pkts[i]->pkt_len);
-		REQUIRE(rte_pktmbuf_headroom(pkts[i]) + 14u >= RTE_PKTMBUF_HEADROOM, "headroom");
-		rte_pktmbuf_free(pkts[i]);
-	}
-}
-
-static void transmit(unsigned n, uint16_t len)
-{
-	static uint8_t bytes[9000] = { [12] = 0x08 };
-	const struct cuts cuts = { .count = (uint8_t)(n >> 4 & 3), .len = { 60, 1, 700, 13 } };
-	struct rte_mbuf *pkts[16];
-	const uint16_t count = (uint16_t)(n % 16 + 1);
-	uint16_t sent;
-
-	for (uint16_t i = 0; i < count; i++)
-		pkts[i] = mbufs_packet(bytes, len % sizeof(bytes) + 1u, &cuts);
-	sent = port->ops->tx_burst(port, (uint16_t)(n >> 6 & 1), pkts, count);
-	REQUIRE(sent <= count, "%u of %u sent", sent, count);
-	rte_pktmbuf_free_bulk(pkts + sent, count - sent);
-}
-
 static void memory_play(uint8_t op, uint8_t a, struct input *in)
 {
 	union memif_desc desc = { 0 };
@@ -255,10 +222,10 @@ static void operation_play(struct input *in)
 		memory_play(op, a, in);
 		break;
 	case OP_RX:
-		receive(a);
+		worker_receives(port, a);
 		break;
 	case OP_TX:
-		transmit(a, input_u16(in));
+		worker_sends(port, a, input_u16(in));
 		break;
 	case OP_ARM:
 		port->ops->rx_arm(port, 0, a & 1);
@@ -272,15 +239,6 @@ static void operation_play(struct input *in)
 		server_accept();
 		break;
 	}
-}
-
-static unsigned open_files(void)
-{
-	unsigned count = 0;
-
-	for (int fd = 0; fd < FILES_MAX; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** memif ports in the client's role with a server that takes them: the handshake,
  * frames both ways, a server that lies in the rings or dies. */
-#include "tests/unit/memif_frames.h"
-#include "tests/unit/memif_server.h"
+#include "tests/unit/memif_dialling.h"
 
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 void (*port_watch_fd)(struct port *port, int fd, bool on) = control_loop_watch;
-
-static struct port *port;
-static struct server server;
-
-static void begin(uint16_t queues, uint32_t ring_size)
-{
-	client_setup();
-	files_before = open_files();
-	server_listen(&server);
-	port = dialling_port(queues, ring_size);
-}
-
-static void end(void)
-{
-	server_end(&server);
-	port_stopped(port);
-	CU_ASSERT_EQUAL(open_files(), files_before);
-	CU_ASSERT_EQUAL(control_loop_count, 0);
-}
 
 static void handshake(void)
 {
@@ -149,23 +129,6 @@ static void full_rings(void)
 	CU_ASSERT_EQUAL(port->ops->tx_burst(port, 0, &pkts[128], 12), 1);
 	rte_pktmbuf_free_bulk(&pkts[129], 11);
 	end();
-}
-
-static bool good_frame_arrives(uint32_t seed)
-{
-	uint8_t bytes[100];
-	struct rte_mbuf *m;
-	bool ok;
-
-	pattern(bytes, sizeof(bytes), seed);
-	if (!server_write(&server, &server.s2c[0], bytes, sizeof(bytes)))
-		return false;
-	server_publish(&server, &server.s2c[0]);
-	if (port->ops->rx_burst(port, 0, &m, 1) != 1)
-		return false;
-	ok = mbuf_is(m, sizeof(bytes), seed);
-	rte_pktmbuf_free(m);
-	return ok;
 }
 
 static void hostile_rings(void)
