@@ -350,10 +350,10 @@ static int directory_check(const struct port_vhost *p, struct error *err)
 		return 0;
 	*(slash == directory ? slash + 1 : slash) = '\0';
 	if (access(directory, F_OK) < 0)
-		return error_set(err, ENOENT, "socket", "vhost socket %s: its directory does not exist: create it",
+		return error_set(err, EINVAL, "socket", "vhost socket %s: its directory does not exist: create it",
 			p->socket);
 	if (access(directory, W_OK) < 0)
-		return error_set(err, errno, "socket", "vhost socket %s: its directory can't be written: %s", p->socket,
+		return error_set(err, EINVAL, "socket", "vhost socket %s: its directory can't be written: %s", p->socket,
 			strerror(errno));
 	return 0;
 }
