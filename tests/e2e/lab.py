@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -205,7 +206,10 @@ def kill_process(process, sig=signal.SIGTERM, wait=5):
     if process is None or process.poll() is not None:
         return
     with contextlib.suppress(ProcessLookupError):
+        fd = os.pidfd_open(process.pid)  # Popen.wait would look now and then, up to 50 ms late
         os.killpg(getattr(process, "group", process.pid), sig)
+        select.select([fd], [], [], wait)
+        os.close(fd)
     try:
         process.wait(wait)
     except subprocess.TimeoutExpired:
@@ -317,9 +321,9 @@ class PodlaneNode(Node):
         return {"name": node.short, "underlay": [node.underlay4, node.underlay6],
                 "pod_cidrs": [node.pool4, node.pool6], "encap": encap, "vtep_mac": node.vtep_mac}
 
-    def start(self, wait=True):
+    def start(self, wait=True, options=()):
         env = dict(os.environ)
-        self.process = self.popen(os.path.join(BUILD, "ctrl", "podlaned"), "--config", self.conf, "--socket",
+        self.process = self.popen(os.path.join(BUILD, "ctrl", "podlaned"), *options, "--config", self.conf, "--socket",
                                   self.api_socket, "--state", self.state, log=f"{self.short}-podlaned.log", env=env)
         if wait:
             self.wait_ready()
@@ -343,10 +347,13 @@ class PodlaneNode(Node):
         kill_process(self.process, sig, 10)
         return self.process.returncode
 
-    def upgrade(self):
-        """The daemon starts its successor and makes room for it."""
+    def upgrade(self, by_hand=False):
+        """The daemon starts its successor and makes room for it; or we start one that takes its place."""
         old = self.daemon_pid()
-        os.kill(old, signal.SIGUSR2)
+        if by_hand:
+            self.start(wait=False, options=["--take-over"])
+        else:
+            os.kill(old, signal.SIGUSR2)
         state = {}
 
         def replaced():
@@ -354,6 +361,8 @@ class PodlaneNode(Node):
                 state.update(self.get("/v1/state/node"))
             return state.get("pid", old) != old and self.get("/readyz", raw=True)[0] == 200
         wait_for(f"{self.short}: a successor", replaced, 15)
+        if by_hand:
+            return
         self.process = Successor(state["pid"], getattr(self.process, "group", old), self.process.log)
 
     def kill(self):
@@ -382,6 +391,8 @@ class PodlaneNode(Node):
                     break
                 answer += chunk
         header, _, payload = answer.partition(b"\r\n\r\n")
+        if not header:
+            raise ConnectionResetError(f"{self.short}: the daemon ended before it answered")
         if b"transfer-encoding: chunked" in header.lower():
             out = b""
             while payload:

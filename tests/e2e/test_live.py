@@ -145,6 +145,18 @@ class Stream:
         assert int(open(self.client.log).read().split()[-1]) == int(open(self.server.log).read()) > 0
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_node_interface_stays(pair, by_hand):
+    """podlane0 is the successor's, whoever started it: the node's own connections to pods go on."""
+    def interface():
+        return pair.b.sh("cat", "/sys/class/net/podlane0/ifindex")
+    before = interface()
+    pair.b.upgrade(by_hand)
+    assert interface() == before
+    pair.b.ping(pair.pods["pod-b1"].v4)
+    pair.b.assert_balanced()
+
+
 @pytest.mark.parametrize("way", ["kill", "stop", "upgrade"])
 def test_connections_survive(pair, way):
     """A connection over two nodes goes on when the daemon of one is killed, restarted in order, or replaced."""
