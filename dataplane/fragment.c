@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/fragment.h"
 
+#include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 
 #define OPTION_COPIED 0x80 /* RFC 791 section 3.1: the option goes into all fragments */
@@ -75,7 +77,7 @@ static void header_finish(struct rte_mbuf *m, uint32_t offset, bool more)
 	ip->hdr_checksum = (uint16_t)~rte_raw_cksum(ip, (ip->version_ihl & 15u) * 4);
 }
 
-/** One fragment but the first, as copies: `len` bytes of payload from `off`. */
+/** A fragment as a copy: `len` bytes of payload from `off`. */
 static struct rte_mbuf *later_make(const struct rte_mbuf *m, const uint8_t *header,
 	uint16_t header_len, uint32_t off, uint32_t len, struct rte_mempool *pool)
 {
@@ -138,6 +140,74 @@ uint16_t fragment_cut(struct rte_mbuf *m, uint16_t mtu, struct rte_mempool *pool
 	header_finish(m, base, count > 1 || (frag & RTE_IPV4_HDR_MF_FLAG));
 	m->ol_flags &= ~(uint64_t)(RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_RX_IP_CKSUM_MASK);
 	out[0] = m;
+	*reason = DROP_NONE;
+	return (uint16_t)count;
+}
+
+/* --- IPv6, for the sender ------------------------------------------------------------------------------------------- */
+
+#define FRAGMENT_HEADER 8
+
+/** Where the fragment header goes: behind what every router looks at, so the IPv6 header, hop-by-hop options, and a
+ * routing header with the options before it. *names: offset of the byte that says what follows there. */
+static uint16_t fragment_point(const uint8_t *ip, uint16_t l3_len, uint16_t *names)
+{
+	uint16_t point = sizeof(struct rte_ipv6_hdr), at = point, said_at = offsetof(struct rte_ipv6_hdr, proto);
+
+	*names = said_at;
+	while (at + 8u <= l3_len) {
+		const uint8_t proto = ip[said_at];
+		const uint32_t end = at + (ip[at + 1] + 1u) * 8;
+
+		if ((proto != IPPROTO_HOPOPTS && proto != IPPROTO_ROUTING && proto != IPPROTO_DSTOPTS) || end > l3_len)
+			break;
+		said_at = at;
+		at = (uint16_t)end;
+		if (proto != IPPROTO_DSTOPTS) {
+			point = at;
+			*names = said_at;
+		}
+	}
+	return point;
+}
+
+uint16_t fragment_cut_v6(struct rte_mbuf *m, uint16_t l3_len, uint16_t size, uint32_t id, struct rte_mempool *pool,
+	struct rte_mbuf **out, uint16_t max, enum drop_reason *reason)
+{
+	uint8_t header[512 + FRAGMENT_HEADER];
+	uint16_t names, point = fragment_point(rte_pktmbuf_mtod(m, const uint8_t *), l3_len, &names), header_len;
+	uint32_t payload = rte_pktmbuf_pkt_len(m) - point, piece, count;
+
+	*reason = DROP_packet_too_big;
+	header_len = (uint16_t)(point + FRAGMENT_HEADER);
+	if (header_len > sizeof(header) || size < header_len + 8)
+		return 0;
+	piece = payload + header_len <= size ? payload : (uint32_t)(size - header_len) & ~7u;
+	count = (payload + piece - 1) / piece;
+	if (count > max)
+		return 0;
+	memcpy(header, rte_pktmbuf_mtod(m, const void *), point);
+	memset(header + point, 0, FRAGMENT_HEADER);
+	header[point] = header[names];
+	header[names] = IPPROTO_FRAGMENT;
+	for (uint32_t i = 0; i < count; i++) {
+		const uint32_t off = i * piece, len = RTE_MIN(payload - off, piece);
+		/* Next header, reserved, offset and M, identification. */
+		const uint16_t where = rte_cpu_to_be_16((uint16_t)(off | (i + 1 < count)));
+		const uint32_t name = rte_cpu_to_be_32(id);
+
+		memcpy(header + point + 2, &where, sizeof(where));
+		memcpy(header + point + 4, &name, sizeof(name));
+		out[i] = later_make(m, header, header_len, point + off, len, pool);
+		if (out[i] == NULL) {
+			rte_pktmbuf_free_bulk(out, i);
+			*reason = DROP_no_buffer;
+			return 0;
+		}
+		rte_pktmbuf_mtod(out[i], struct rte_ipv6_hdr *)->payload_len =
+			rte_cpu_to_be_16((uint16_t)(header_len + len - sizeof(struct rte_ipv6_hdr)));
+	}
+	rte_pktmbuf_free(m);
 	*reason = DROP_NONE;
 	return (uint16_t)count;
 }

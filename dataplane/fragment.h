@@ -17,6 +17,13 @@
 uint16_t fragment_cut(struct rte_mbuf *m, uint16_t mtu, struct rte_mempool *pool, struct rte_mbuf **out, uint16_t max,
 	enum drop_reason *reason);
 
+/** Cut an IPv6 packet on behalf of its sender (IP header at offset 0, extension headers up to l3_len, no fragment header
+ * among them, no partial checksum) into fragments of at most `size` bytes with this identification (RFC 8200 section 4.5). A
+ * packet that fits is one, with a fragment header (RFC 6946). Outputs are new, in other things as those of fragment_cut.
+ * @return number of fragments, m is freed; or 0 as fragment_cut. */
+uint16_t fragment_cut_v6(struct rte_mbuf *m, uint16_t l3_len, uint16_t size, uint32_t id, struct rte_mempool *pool,
+	struct rte_mbuf **out, uint16_t max, enum drop_reason *reason);
+
 /** Shared tracker of forwarded fragmented packets: remembers the ports of a first fragment under (zone, addresses, id,
  * IPv4: protocol), holds fragments that come before it. Bounded: packets tracked, fragments held a packet (16) and in all,
  * 30 s (RFC 791) or 60 s (RFC 8200). Overlaps are refused, the rest of the packet with them (RFC 5722); of exact

@@ -61,10 +61,10 @@ bool offload_complete_checksum(struct rte_mbuf *m)
 	void *field; /* at an odd address when l2_len is */
 	uint16_t sum;
 
-	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
-		kind = RTE_MBUF_F_TX_TCP_CKSUM;
-	else if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG)
+	if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG)
 		kind = RTE_MBUF_F_TX_UDP_CKSUM;
+	else if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+		kind = RTE_MBUF_F_TX_TCP_CKSUM;
 	if (kind == 0)
 		return true;
 	if (kind == RTE_MBUF_F_TX_TCP_CKSUM) {

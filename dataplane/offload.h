@@ -25,6 +25,14 @@ bool offload_complete_checksum(struct rte_mbuf *m);
 /** Flags of a packet that stands for several: see port.h. */
 #define OFFLOAD_LARGE (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)
 
+/** Both flags, which means nothing to DPDK: one UDP datagram that its sender leaves to be sent as IP fragments of
+ * tso_segsz bytes of payload, a multiple of eight (UFO, virtio's GSO_UDP). l4_len is that of the UDP header. */
+#define OFFLOAD_DATAGRAM OFFLOAD_LARGE
+static inline bool offload_is_datagram(const struct rte_mbuf *m)
+{
+	return (m->ol_flags & OFFLOAD_LARGE) == OFFLOAD_DATAGRAM;
+}
+
 /** Internet checksum over everything from byte `start`, stored `offset` bytes after it (virtio 1.2
  * section 5.1.6.2: what NEEDS_CSUM asks for whatever the protocol is). The two bytes must be in
  * the first buffer.
@@ -41,7 +49,7 @@ uint16_t offload_segment_count(const struct rte_mbuf *m);
  * bytes) in front.
  * @param out  receives up to max packets, in order, owned by the caller
  * @return their number, m is then freed; or 0 with m still the caller's and nothing allocated:
- * malformed (offload_segment_count is 0: DROP_offload_failed), more than max, or out of buffers
+ * malformed or an OFFLOAD_DATAGRAM (offload_segment_count is 0: DROP_offload_failed), more than max, or out of buffers
  * (DROP_no_buffer). */
 uint16_t offload_segment(
 	struct rte_mbuf *m, struct rte_mempool *pool, struct rte_mbuf **out, uint16_t max);

@@ -11,9 +11,10 @@
  * whoever sends the packet on, RTE_MBUF_F_TX_TCP_SEG (l2/l3/l4_len, tso_segsz), RTE_MBUF_F_TX_TCP_CKSUM or _UDP_CKSUM
  * with RTE_MBUF_F_TX_IPV4/_IPV6, meaning "the L4 checksum holds only the pseudo-header sum"; and RX_L4_CKSUM_GOOD
  * where the source vouches. RTE_MBUF_F_TX_UDP_SEG with _UDP_CKSUM is a run of datagrams of one flow behind one header,
- * tso_segsz bytes each but the last: each gets a UDP header of its own (it is not IP fragmentation). Such large packets have
+ * tso_segsz bytes each but the last: each gets a UDP header of its own. With _TCP_SEG as well (OFFLOAD_DATAGRAM, offload.h)
+ * it is one datagram, to become IP fragments. Such large packets have
  * _TCP_CKSUM or _UDP_CKSUM as well. l2_len is 14 on all Ethernet ports. A driver that lacks PORT_TX_CSUM / PORT_TX_TSO /
- * PORT_TX_USO never sees such packets: dataplane/offload.c completes or segments them first. One that has PORT_TX_TSO or
+ * PORT_TX_USO / PORT_TX_UFO never sees such packets: dataplane/offload.c completes or segments them first. One that has PORT_TX_TSO or
  * _USO gets small packets of a flow as a large one where they were waiting together: dataplane/gro.c.
  */
 #ifndef DATAPLANE_PORT_H
@@ -42,6 +43,7 @@ enum port_offload {
 	PORT_TX_CSUM = 1 << 0, /* takes packets with a partial L4 checksum */
 	PORT_TX_TSO = 1 << 1,  /* takes TCP segments larger than the MTU, both families */
 	PORT_TX_USO = 1 << 2,  /* takes UDP datagrams to be cut, both families */
+	PORT_TX_UFO = 1 << 3,  /* takes a UDP datagram larger than the MTU, to be fragmented */
 };
 
 /** What a driver needs to open a port; strings belong to the caller and live during open only. */

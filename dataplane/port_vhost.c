@@ -3,6 +3,7 @@
 
 #include "dataplane/counters.h"
 #include "dataplane/vhost_guard.h"
+#include "dataplane/virtio_hdr.h"
 
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -140,6 +141,8 @@ static json_t *offloads_json(uint64_t features)
 	} names[] = { { VIRTIO_NET_F_CSUM, "checksum" }, { VIRTIO_NET_F_HOST_TSO4, "tso4" },
 		{ VIRTIO_NET_F_HOST_TSO6, "tso6" }, { VIRTIO_NET_F_GUEST_CSUM, "guest-checksum" },
 		{ VIRTIO_NET_F_GUEST_TSO4, "guest-tso4" }, { VIRTIO_NET_F_GUEST_TSO6, "guest-tso6" },
+		{ VIRTIO_NET_F_HOST_UFO, "ufo" }, { VIRTIO_NET_F_HOST_USO, "uso" }, { VIRTIO_NET_F_GUEST_UFO, "guest-ufo" },
+		{ VIRTIO_NET_F_GUEST_USO4, "guest-uso4" }, { VIRTIO_NET_F_GUEST_USO6, "guest-uso6" },
 		{ VIRTIO_NET_F_MRG_RXBUF, "mergeable" }, { VIRTIO_RING_F_INDIRECT_DESC, "indirect" },
 		{ VIRTIO_RING_F_EVENT_IDX, "event-index" }, { VIRTIO_F_IN_ORDER, "in-order" },
 		{ VIRTIO_NET_F_MQ, "multiqueue" } };
@@ -209,6 +212,7 @@ static void vhost_describe(const struct port *port, json_t *obj)
 		json_object_set_new(obj, "ring", json_string(p->features >> VIRTIO_F_RING_PACKED & 1 ? "packed" : "split"));
 		json_object_set_new(obj, "ring_size", json_integer(p->tx[0].ring.size));
 		json_object_set_new(obj, "features", offloads_json(p->features));
+		json_object_set_new(obj, "inflight_tracking", json_boolean(p->inflight.area != NULL));
 		json_object_set_new(obj, "guest_mtu", json_integer(p->guest_mtu));
 		json_object_set_new(obj, "guest_memory", json_integer((json_int_t)memory));
 	}

@@ -18,6 +18,7 @@
 
 #include "dataplane/port.h"
 #include "dataplane/queue_wake.h"
+#include "dataplane/vhost_inflight.h"
 #include "dataplane/vhost_queue.h"
 
 #include <pthread.h>
@@ -45,9 +46,12 @@ struct port_vhost {
 	bool in_message;  /* a message is being handled: no queue is ready */
 	bool enabled[2 * VHOST_PAIRS_MAX]; /* by virtqueue index: rings set up and switched on */
 	uint64_t features;
+	uint64_t own_features; /* of them: those that librte_vhost does not know */
 	struct virtq_memory memory;
+	struct vhost_inflight inflight;
 	uint16_t guest_mtu; /* what QEMU was told, 0 = nothing */
 	uint64_t connects, refusals, failures;
+	const char *refused;	  /* what was wrong with the message that is being refused; NULL = the library knows */
 	const char *last_failure; /* of a guest whose set-up was refused; "" = none was */
 };
 
@@ -63,6 +67,8 @@ void vhost_device_unregister(struct port_vhost *p);
 void vhost_ring_load(struct port_vhost *p, unsigned index);
 /** Stop a ring and let librte_vhost know how far it got. */
 void vhost_ring_stop(struct port_vhost *p, unsigned index);
+/** A ring's record is void from now on. The queue is stopped. */
+void vhost_ring_forget(struct port_vhost *p, unsigned index);
 /** Link, offloads and the number of rings in use, from the rings as they are; and workers that sleep look again. */
 void vhost_rings_changed(struct port_vhost *p);
 

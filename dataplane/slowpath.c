@@ -8,6 +8,8 @@
 #include "dataplane/offload.h"
 #include "dataplane/worker.h"
 
+#include <rte_random.h>
+
 #define CUT_MAX 256 /* segments or fragments one packet may become: 64 KiB at an MSS of 256, or an MTU of 276 */
 
 void worker_drop(struct worker *w, struct rte_mbuf *m, enum drop_reason reason)
@@ -348,6 +350,50 @@ static void output_large(struct worker *w, const struct port *in, struct rte_mbu
 		emit_all(w, out, n, p, adj, trace);
 }
 
+/** A UDP datagram that its sender leaves to us to fragment. `whole`: the port leaves it to somebody after it. */
+static void output_datagram(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
+	const struct adjacency *adj, bool whole)
+{
+	uint32_t headers = m->l3_len + (p->flags & PKT_V6 ? 8u : 0), size = headers + m->tso_segsz;
+	enum drop_reason reason = DROP_offload_failed;
+	struct rte_mbuf *out[CUT_MAX];
+	uint16_t n, trace;
+
+	if (m->tso_segsz == 0 || m->l3_len != p->l3_len || headers + 8 > adj->mtu) {
+		worker_drop(w, m, reason);
+		return;
+	}
+	if (size > adj->mtu) {
+		if (p->flags & (PKT_DF | PKT_V6)) {
+			slow_drop(w, in, m, p, DROP_packet_too_big, adj->mtu);
+			return;
+		}
+		size = adj->mtu;
+		m->tso_segsz = (size - headers) & 0xfff8u;
+	}
+	if (whole) {
+		rte_pktmbuf_adj(m, p->l2_len);
+		m->l2_len = adj->header_len & 0x7fu;
+		worker_emit(w, m, p, p->ip_len, adj);
+		return;
+	}
+	if (!offload_complete_checksum(m)) {
+		worker_drop(w, m, reason);
+		return;
+	}
+	trace = w->observer != NULL ? pkt_note(m)->trace : 0;
+	counter_add(&w->counters->events[EVENT_checksummed], 1);
+	rte_pktmbuf_adj(m, p->l2_len);
+	n = p->flags & PKT_V6 ? fragment_cut_v6(m, p->l3_len, (uint16_t)size, (uint32_t)rte_rand(), w->pool, out, CUT_MAX, &reason)
+			      : fragment_cut(m, (uint16_t)size, w->pool, out, CUT_MAX, &reason);
+	if (n == 0) {
+		worker_drop(w, m, reason);
+		return;
+	}
+	counter_add(&w->counters->events[EVENT_fragmented], 1);
+	emit_all(w, out, n, p, adj, trace);
+}
+
 void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
 	const struct adjacency *adj)
 {
@@ -356,6 +402,10 @@ void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, st
 	uint8_t offloads = port != NULL && adj->type == ADJ_REWRITE ? port->offloads : 0;
 
 	m->l2_len = p->l2_len & 0x7fu; /* a held packet has lost its frame header since the driver said */
+	if (offload_is_datagram(m)) {
+		output_datagram(w, in, m, p, adj, offloads & PORT_TX_UFO);
+		return;
+	}
 	if (m->ol_flags & OFFLOAD_LARGE) {
 		output_large(w, in, m, p, adj,
 			offloads & (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? PORT_TX_TSO : PORT_TX_USO));

@@ -13,6 +13,7 @@
 
 #include "config/log.h"
 #include "dataplane/vhost_guard.h"
+#include "dataplane/virtio_hdr.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -28,13 +29,15 @@
 
 #define MESSAGE_WAIT_MS 200 /* for the rest of a message, or for room for an answer */
 
-/* Not offered of what the library would: UFO, for which its users have no segmentation that means the same (virtio's is
- * fragmentation); logging of writes, which live migration needs. */
-#define FEATURES_OFF                                                            \
-	(1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_GUEST_UFO | 1ULL << VHOST_F_LOG_ALL)
+/* Not offered of what the library would: logging of writes, which live migration needs. */
+#define FEATURES_OFF (1ULL << VHOST_F_LOG_ALL)
+/* Offered beyond what it knows, and kept from it: our bursts, not its own, have to do with them. */
+#define FEATURES_OWN \
+	(1ULL << VIRTIO_NET_F_GUEST_USO4 | 1ULL << VIRTIO_NET_F_GUEST_USO6 | 1ULL << VIRTIO_NET_F_HOST_USO)
 #define PROTOCOL_FEATURES                                                                  \
 	(1ULL << VHOST_USER_PROTOCOL_F_MQ | 1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK |      \
-		1ULL << VHOST_USER_PROTOCOL_F_NET_MTU | 1ULL << VHOST_USER_PROTOCOL_F_STATUS)
+		1ULL << VHOST_USER_PROTOCOL_F_NET_MTU | 1ULL << VHOST_USER_PROTOCOL_F_STATUS | \
+		1ULL << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER; /* inside it no port's lock is taken */
 static LIST_HEAD(, port_vhost) list = LIST_HEAD_INITIALIZER(list);
@@ -96,6 +99,7 @@ static void rings_load(struct port_vhost *p)
 		memory_load(p);
 		if (rte_vhost_get_negotiated_features(p->vid, &p->features) < 0)
 			p->features = 0;
+		p->features |= p->own_features;
 		p->guest_mtu = rte_vhost_get_mtu(p->vid, &mtu) == 0 ? mtu : 0;
 	}
 	for (unsigned i = 0; i < 2 * VHOST_PAIRS_MAX; i++)
@@ -105,33 +109,79 @@ static void rings_load(struct port_vhost *p)
 
 /* --- messages ----------------------------------------------------------------------------------------------------- */
 
+static void message_failed(struct port_vhost *p)
+{
+	p->failures++;
+	p->last_failure = p->refused != NULL ? p->refused : "a message could not be carried out";
+	p->refused = NULL;
+}
+
+/** What is not left to the library. The caller holds p->lock. */
+static enum rte_vhost_msg_result own_message(struct port_vhost *p, struct vhost_message *message)
+{
+	const char *wrong;
+	uint64_t features;
+
+	switch (message->request) {
+	case MESSAGE_GET_FEATURES:
+		if (message->fd_num != 0 || rte_vhost_driver_get_features(p->socket, &features) < 0)
+			break;
+		message->payload.u64 = features | FEATURES_OWN;
+		message->size = sizeof(message->payload.u64);
+		return RTE_VHOST_MSG_RESULT_REPLY;
+	case MESSAGE_SET_FEATURES:
+		p->own_features = message->payload.u64 & FEATURES_OWN;
+		message->payload.u64 &= ~FEATURES_OWN;
+		break;
+	case MESSAGE_GET_VRING_BASE:
+		/* The guest takes the position over: what it says next is right, not what was kept. */
+		vhost_ring_forget(p, message->payload.state.index);
+		break;
+	case MESSAGE_GET_INFLIGHT_FD:
+		if (vhost_inflight_make(message, 2 * VHOST_PAIRS_MAX))
+			return RTE_VHOST_MSG_RESULT_REPLY;
+		p->refused = "GET_INFLIGHT_FD is malformed, or for more rings than are served";
+		return RTE_VHOST_MSG_RESULT_ERR;
+	case MESSAGE_SET_INFLIGHT_FD:
+		wrong = vhost_inflight_take(&p->inflight, message, 2 * VHOST_PAIRS_MAX);
+		if (wrong == NULL)
+			return RTE_VHOST_MSG_RESULT_OK;
+		p->refused = wrong;
+		return RTE_VHOST_MSG_RESULT_ERR;
+	default:
+		break;
+	}
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
 static enum rte_vhost_msg_result before_message(int vid, void *message)
 {
+	enum rte_vhost_msg_result result = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
 	struct port_vhost *p = port_of(vid);
 
-	(void)message;
 	vhost_guard_thread();
 	if (p != NULL) {
 		pthread_mutex_lock(&p->lock);
 		rings_stop(p);
 		/* Still set: the one before failed, and the device stays stopped. */
 		if (p->in_message && p->running) {
-			p->failures++;
-			p->last_failure = "a message could not be carried out";
+			message_failed(p);
 			p->running = false;
 			vhost_rings_changed(p);
 		}
 		p->in_message = true;
+		result = own_message(p, message);
 		pthread_mutex_unlock(&p->lock);
 	}
-	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	return result;
 }
 
 static enum rte_vhost_msg_result after_message(int vid, void *message)
 {
 	struct port_vhost *p = port_of(vid);
 
-	(void)message;
+	if (((struct vhost_message *)message)->request == MESSAGE_GET_INFLIGHT_FD)
+		vhost_inflight_sent(message);
 	if (p != NULL) {
 		pthread_mutex_lock(&p->lock);
 		p->in_message = false;
@@ -201,6 +251,8 @@ static int new_connection(int vid)
 	}
 	p->vid = vid;
 	p->running = p->in_message = false;
+	p->own_features = 0;
+	p->refused = NULL;
 	memset(p->enabled, 0, sizeof(p->enabled));
 	pthread_mutex_unlock(&p->lock);
 	atomic_store(&by_vid[vid], p);
@@ -266,7 +318,10 @@ static void destroy_connection(int vid)
 		return;
 	atomic_store(&by_vid[vid], NULL);
 	pthread_mutex_lock(&p->lock);
+	if (p->in_message)
+		message_failed(p);
 	device_stop(p);
+	vhost_inflight_drop(&p->inflight);
 	p->vid = -1;
 	pthread_mutex_unlock(&p->lock);
 }
@@ -352,9 +407,24 @@ static int directory_check(const struct port_vhost *p, struct error *err)
 	if (access(directory, F_OK) < 0)
 		return error_set(err, EINVAL, "socket", "vhost socket %s: its directory does not exist: create it",
 			p->socket);
-	if (access(directory, W_OK) < 0)
-		return error_set(err, EINVAL, "socket", "vhost socket %s: its directory can't be written: %s", p->socket,
-			strerror(errno));
+	return 0;
+}
+
+/** Make the socket for a moment. Asking for the right to write is not enough: root has it where nothing can be made. */
+static int bind_check(const struct port_vhost *p, struct error *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd, ret;
+
+	memcpy(addr.sun_path, p->socket, sizeof(addr.sun_path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return error_set(err, errno, "socket", "vhost socket %s: %s", p->socket, strerror(errno));
+	ret = bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
+	close(fd);
+	if (ret < 0)
+		return error_set(err, EINVAL, "socket", "vhost socket %s: can't be made there: %s", p->socket, strerror(-ret));
+	unlink(p->socket);
 	return 0;
 }
 
@@ -385,11 +455,10 @@ int vhost_device_register(struct port_vhost *p, struct error *err)
 	int ret = 0;
 
 	vhost_guard_start();
-	/* A line a message is too much, and a peer could flood the log. */
-	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_ERR);
 	if (!p->client) {
 		ret = directory_check(p, err);
 		ret = ret < 0 ? ret : stale_socket_remove(p, err);
+		ret = ret < 0 ? ret : bind_check(p, err);
 	}
 	if (ret < 0)
 		return ret;
@@ -397,7 +466,10 @@ int vhost_device_register(struct port_vhost *p, struct error *err)
 	LIST_INSERT_HEAD(&list, p, next);
 	pthread_mutex_unlock(&list_lock);
 	mask = umask(0117); /* the library makes the socket: never open to all */
+	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_ERR);
 	ret = start(p, err);
+	/* Later it would log a line a message of a guest that makes mistakes, or means to fill the log. */
+	rte_log_set_level_pattern("lib.vhost.*", RTE_LOG_CRIT);
 	umask(mask);
 	if (ret < 0) {
 		pthread_mutex_lock(&list_lock);

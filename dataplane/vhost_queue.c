@@ -18,6 +18,7 @@
 #define BATCH	  32 /* frames looked at before the first is copied: hides the misses on their bytes */
 #define HEADS_MAX 64 /* buffers a frame to a guest may take: 64 KiB in mergeable ones of 1 KiB */
 
+static_assert(VHOST_FRAME_MAX + sizeof(struct virtio_net_hdr_mrg_rxbuf) < VIRTQ_RECORD_BYTES, "fits a record");
 static_assert(sizeof(struct virtio_net_hdr) == 10 && sizeof(struct virtio_net_hdr_mrg_rxbuf) == 12, "virtio 1.2");
 
 /* --- hand-over -------------------------------------------------------------------------------------------------- */
@@ -77,7 +78,7 @@ static bool accept_header(struct vhost_queue *q, struct rte_mbuf *m, struct virt
 		return true;
 	if (!virtio_hdr_accept(m, hdr))
 		return false;
-	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+	if (m->ol_flags & OFFLOAD_LARGE)
 		counter_add(&q->segments, 1);
 	return true;
 }
@@ -315,8 +316,8 @@ static enum tx_result tx_slow(struct vhost_queue *q, uint16_t limit, const struc
 	for (uint16_t i = 0; i < n_heads; i++) {
 		uint32_t written = RTE_MIN(left, sizes[i]);
 
-		virtq_use(&q->ring, &heads[i], written);
 		left -= written;
+		virtq_use_part(&q->ring, &heads[i], written, left);
 	}
 	return TX_SENT;
 }
@@ -343,16 +344,26 @@ static void tx_scan(struct vhost_queue *q, uint16_t limit, struct tx_buffers *b,
 	}
 }
 
+/** Does the guest take a large packet of this kind? */
+static bool takes_large(const struct vhost_queue *q, const struct rte_mbuf *m)
+{
+	uint8_t kind = offload_is_datagram(m)			   ? VHOST_GUEST_UFO
+		       : m->ol_flags & RTE_MBUF_F_TX_UDP_SEG ? VHOST_GUEST_USO
+								   : VHOST_GUEST_TSO;
+
+	return (q->guest & kind) != 0;
+}
+
 static inline enum tx_result tx_one(struct vhost_queue *q, uint16_t limit, struct tx_buffers *b, struct rte_mbuf *m,
 	uint32_t *bad)
 {
-	const uint64_t asks = RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG;
+	const uint64_t asks = RTE_MBUF_F_TX_L4_MASK | OFFLOAD_LARGE;
 	struct virtio_net_hdr_mrg_rxbuf hdr = { .num_buffers = 1 };
 	const struct tx_buffer *buffer = &b->items[b->next];
 
 	if (unlikely(m->ol_flags & asks)) {
 		/* The guest may have changed since the packet was made ready for it. */
-		if ((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) && !(q->guest & VHOST_GUEST_TSO))
+		if ((m->ol_flags & OFFLOAD_LARGE) && !takes_large(q, m))
 			return TX_REFUSED;
 		if (!(q->guest & VHOST_GUEST_CSUM) && !offload_complete_checksum(m))
 			return TX_REFUSED;
@@ -390,7 +401,7 @@ static uint16_t tx_burst(struct vhost_queue *q, struct rte_mbuf **pkts, uint16_t
 			n = port_tx_refuse(pkts, sent, n);
 			continue;
 		}
-		if (unlikely(pkts[sent]->ol_flags & RTE_MBUF_F_TX_TCP_SEG))
+		if (unlikely(pkts[sent]->ol_flags & OFFLOAD_LARGE))
 			counter_add(&q->segments, 1);
 		bytes += pkts[sent++]->pkt_len;
 	}

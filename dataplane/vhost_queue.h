@@ -28,6 +28,8 @@ enum vhost_guest {
 	VHOST_GUEST_TSO = 1 << 1,  /* large TCP segments of both families */
 	VHOST_GUEST_ECN = 1 << 2,  /* with CWR set */
 	VHOST_MERGEABLE = 1 << 3,  /* a frame may take several buffers */
+	VHOST_GUEST_USO = 1 << 4,  /* runs of UDP datagrams of both families */
+	VHOST_GUEST_UFO = 1 << 5,  /* UDP datagrams that would be fragmented */
 };
 
 struct vhost_queue {
@@ -42,7 +44,7 @@ struct vhost_queue {
 	struct virtq ring;
 	/* Writer: whoever has it busy; readers: control. They count on while guests come and go. */
 	_Atomic uint64_t packets, bytes;
-	_Atomic uint64_t segments; /* of the packets: large TCP segments that passed whole */
+	_Atomic uint64_t segments; /* of the packets: large ones that passed whole */
 	_Atomic uint64_t errors; /* malformed chains and frames; tx: packets that no buffer of the guest holds */
 	_Atomic uint64_t calls;	 /* times we woke the guest */
 	_Atomic uint64_t kicks;	 /* times it woke us, as far as we looked: not while a worker polls */

@@ -2,6 +2,8 @@
 /** A ring between librte_vhost, which is told of it, and the queue that workers use. */
 #include "dataplane/port_vhost.h"
 
+#include "dataplane/virtio_hdr.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
@@ -70,17 +72,39 @@ static uint8_t guest_of(uint64_t features)
 		guest |= VHOST_GUEST_TSO;
 	if (has(features, VIRTIO_NET_F_GUEST_ECN))
 		guest |= VHOST_GUEST_ECN;
+	if (has(features, VIRTIO_NET_F_GUEST_USO4) && has(features, VIRTIO_NET_F_GUEST_USO6))
+		guest |= VHOST_GUEST_USO;
+	if (has(features, VIRTIO_NET_F_GUEST_UFO))
+		guest |= VHOST_GUEST_UFO;
 	if (has(features, VIRTIO_NET_F_MRG_RXBUF))
 		guest |= VHOST_MERGEABLE;
 	return guest;
 }
 
-/** @return 0, -ENOENT: there is no such ring now, -EFAULT: none that may be touched. */
+/** Where a packed ring goes on: where we were, `base` if the guest knows, or what is found. @return 0 or -EBADMSG. */
+static int position_packed(struct port_vhost *p, unsigned index, struct virtq *r, uint16_t base)
+{
+	r->record = vhost_inflight_record(&p->inflight, index);
+	if (r->record != NULL && atomic_load(&r->record->open) == VIRTQ_RECORD_OPEN)
+		return virtq_resume(r) ? 0 : -EBADMSG;
+	r->at = (struct virtq_place){ .next = base & 0x7fff, .wrap = base >> 15 };
+	if (r->at.next >= r->size)
+		return -EBADMSG;
+	/* The beginning is also what QEMU says when the daemon before us went without telling it. */
+	if (r->at.next == 0 && r->at.wrap)
+		virtq_recover(r);
+	if (r->record != NULL)
+		virtq_record_open(r);
+	return 0;
+}
+
+/** @return 0, -ENOENT: there is no such ring now, -EFAULT: none that may be touched, -EBADMSG: with no position in it. */
 static int ring_describe(struct port_vhost *p, unsigned index, struct vhost_queue *q)
 {
 	struct rte_vhost_vring v = { .callfd = -1, .kickfd = -1 };
 	struct virtq *r = &q->ring;
 	uint16_t avail, used;
+	int ret;
 
 	if (rte_vhost_get_vhost_vring(p->vid, (uint16_t)index, &v) < 0 ||
 		rte_vhost_get_vring_base(p->vid, (uint16_t)index, &avail, &used) < 0 || v.desc == NULL)
@@ -95,16 +119,10 @@ static int ring_describe(struct port_vhost *p, unsigned index, struct vhost_queu
 	if (!virtq_valid(r))
 		return -EFAULT;
 	/* Nothing is in flight between bursts, so what was taken was given back: one position. */
-	if (r->packed) {
-		r->at = (struct virtq_place){ .next = avail & 0x7fff, .wrap = avail >> 15 };
-		if (r->at.next >= r->size)
-			return -EFAULT;
-		/* The beginning is also what QEMU says when the daemon before us went without telling it. */
-		if (r->at.next == 0 && r->at.wrap)
-			virtq_recover(r);
-	} else {
-		r->at.next = avail;
-	}
+	r->at.next = avail;
+	ret = r->packed ? position_packed(p, index, r, avail) : 0;
+	if (ret < 0)
+		return ret;
 	q->guest = guest_of(p->features);
 	q->header_size = has(p->features, VIRTIO_NET_F_MRG_RXBUF) || has(p->features, VIRTIO_F_VERSION_1) || r->packed
 				 ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
@@ -123,9 +141,10 @@ void vhost_ring_load(struct port_vhost *p, unsigned index)
 	if (!p->running || !p->enabled[index])
 		return;
 	ret = ring_describe(p, index, q);
-	if (ret == -EFAULT) {
+	if (ret == -EFAULT || ret == -EBADMSG) {
 		p->failures++;
-		p->last_failure = "a ring is not all inside the guest's memory";
+		p->last_failure = ret == -EFAULT ? "a ring is not all inside the guest's memory"
+						 : "the position in a ring contradicts the ring";
 	}
 	if (ret < 0)
 		return;
@@ -144,21 +163,30 @@ void vhost_ring_stop(struct port_vhost *p, unsigned index)
 	if (!atomic_load_explicit(&q->ready, memory_order_relaxed))
 		return;
 	vhost_queue_stop(q);
-	base = q->ring.at.next;
-	if (q->ring.packed)
-		base = (uint16_t)(base | (q->ring.at.wrap ? 0x8000 : 0));
+	base = q->ring.packed ? virtq_word(&q->ring.at) : q->ring.at.next;
 	rte_vhost_set_vring_base(p->vid, (uint16_t)index, base, base);
+}
+
+void vhost_ring_forget(struct port_vhost *p, unsigned index)
+{
+	struct virtq_record *record = vhost_inflight_record(&p->inflight, index);
+
+	if (record != NULL)
+		atomic_store(&record->open, 0);
 }
 
 void vhost_rings_changed(struct port_vhost *p)
 {
-	uint8_t offloads = 0;
+	uint8_t offloads = 0, guest;
 	uint16_t n = 0;
 
 	while (n < VHOST_PAIRS_MAX && atomic_load_explicit(&p->tx[n].ready, memory_order_relaxed))
 		n++;
-	if (n > 0 && (p->tx[0].guest & VHOST_GUEST_CSUM))
-		offloads = (uint8_t)(PORT_TX_CSUM | (p->tx[0].guest & VHOST_GUEST_TSO ? PORT_TX_TSO : 0));
+	guest = n > 0 ? p->tx[0].guest : 0;
+	if (guest & VHOST_GUEST_CSUM)
+		offloads = (uint8_t)(PORT_TX_CSUM | (guest & VHOST_GUEST_TSO ? PORT_TX_TSO : 0) |
+				     (guest & VHOST_GUEST_USO ? PORT_TX_USO : 0) |
+				     (guest & VHOST_GUEST_UFO ? PORT_TX_UFO : 0));
 	p->port.offloads = offloads;
 	atomic_store_explicit(&p->n_tx, n, memory_order_release);
 	atomic_store_explicit(&p->port.link_up, n > 0, memory_order_release);

@@ -119,7 +119,7 @@ static uint32_t segment_header(
 	uint32_t len;
 
 	if (h->proto == IPPROTO_UDP)
-		return hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 &&
+		return (hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 || hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP) &&
 				       hdr->csum_offset == offsetof(struct rte_udp_hdr, dgram_cksum) &&
 				       BYTES_AT(m, l4, struct rte_udp_hdr) != NULL
 			       ? sizeof(struct rte_udp_hdr)
@@ -137,17 +137,19 @@ static bool accept_segment(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
 {
 	struct headers h = headers_of(m);
 	uint32_t l4 = RTE_ETHER_HDR_LEN + h.l3_len, l4_len = segment_header(m, hdr, &h, l4);
-	bool tcp = h.proto == IPPROTO_TCP;
+	bool tcp = h.proto == IPPROTO_TCP, datagram = hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP;
+	/* Fragments have a multiple of eight bytes, of which the UDP header is eight. */
+	uint16_t size = datagram ? hdr->gso_size & 0xfff8u : hdr->gso_size;
 
-	if (l4_len == 0 || hdr->csum_start != l4 || hdr->gso_size == 0)
+	if (l4_len == 0 || hdr->csum_start != l4 || size == 0)
 		return false;
 	set_words(m, &h);
 	m->l4_len = l4_len & 0xff;
 	m->ol_flags |= tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
 	/* One that needs no cutting is an ordinary packet to everyone after us. */
-	if (rte_pktmbuf_pkt_len(m) > l4 + l4_len + hdr->gso_size) {
-		m->tso_segsz = hdr->gso_size;
-		m->ol_flags |= tcp ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG;
+	if (rte_pktmbuf_pkt_len(m) > l4 + (datagram ? 0 : l4_len) + size) {
+		m->tso_segsz = size;
+		m->ol_flags |= tcp ? RTE_MBUF_F_TX_TCP_SEG : datagram ? OFFLOAD_DATAGRAM : RTE_MBUF_F_TX_UDP_SEG;
 	}
 	return true;
 }
@@ -179,7 +181,7 @@ void virtio_hdr_make(const struct rte_mbuf *m, struct virtio_net_hdr *hdr)
 	hdr->gso_size = m->tso_segsz;
 	hdr->hdr_len = (uint16_t)(hdr->csum_start + m->l4_len);
 	if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG) {
-		hdr->gso_type = VIRTIO_NET_HDR_GSO_UDP_L4;
+		hdr->gso_type = offload_is_datagram(m) ? VIRTIO_NET_HDR_GSO_UDP : VIRTIO_NET_HDR_GSO_UDP_L4;
 	} else {
 		const struct rte_tcp_hdr *tcp = BYTES_AT(m, hdr->csum_start, struct rte_tcp_hdr);
 

@@ -15,11 +15,16 @@
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4 /* Linux 6.2; virtio 1.3 section 5.1.6 */
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5
 #endif
+#ifndef VIRTIO_NET_F_HOST_USO /* the same; UDP_L4 from the device's host to the guest, by family, and back */
+#define VIRTIO_NET_F_GUEST_USO4 54
+#define VIRTIO_NET_F_GUEST_USO6 55
+#define VIRTIO_NET_F_HOST_USO	56
+#endif
 
 /** Set the packet's offload words from what came with it. Every field is checked against the
  * headers of the packet: a partial checksum that is not plain TCP or UDP (inside a tunnel of the
  * pod's own, behind a VLAN tag) is finished here, a large packet that is neither TCP over the stated
- * family nor UDP is refused.
+ * family nor UDP is refused. A datagram to be fragmented (GSO_UDP) gets OFFLOAD_DATAGRAM.
  * @return false when the header is malformed or asks for something never offered: drop the frame.
  */
 bool virtio_hdr_accept(struct rte_mbuf *m, const struct virtio_net_hdr *hdr);

@@ -130,6 +130,94 @@ bool virtq_recover(struct virtq *r)
 	return true;
 }
 
+void virtq_record_open(struct virtq *r)
+{
+	struct virtq_record *record = r->record;
+
+	atomic_store(&record->open, 0);
+	atomic_store(&record->start, virtq_word(&r->at));
+	atomic_store(&record->last, virtq_word(&r->at));
+	atomic_store(&record->open, VIRTQ_RECORD_OPEN);
+}
+
+static struct virtq_place place_of(uint64_t word)
+{
+	return (struct virtq_place){ .next = word & 0x7fff, .wrap = (word >> 15 & 1) != 0 };
+}
+
+/** Give back the chain at a place unless that was done. @return false when it is no chain. */
+static bool finish(struct virtq *r, const struct virtq_place *place, uint32_t len)
+{
+	struct virtq_desc_packed *d = &r->packed_desc[place->next];
+	uint16_t id;
+
+	if (!slot_available(r, place->next, place->wrap))
+		return true;
+	if (virtq_slots(r, place, &id) == 0)
+		return false;
+	__atomic_store_n(&d->id, id, __ATOMIC_RELAXED);
+	__atomic_store_n(&d->len, len, __ATOMIC_RELAXED);
+	__atomic_store_n(&d->flags,
+		(uint16_t)((place->wrap ? VIRTQ_AVAIL | VIRTQ_USED : 0) | (len > 0 ? VIRTQ_WRITE : 0)), __ATOMIC_RELEASE);
+	return true;
+}
+
+/** The rest of a frame of which the driver will see the beginning. Its bytes are there: they were copied before anything
+ * was given back. @return where it ends. */
+static struct virtq_place finish_rest(struct virtq *r, struct virtq_place at, uint32_t rest)
+{
+	while (rest > 0) {
+		struct virtq_span spans[VIRTQ_CHAIN_MAX];
+		struct virtq_place next = at;
+		struct virtq_head h;
+		uint16_t count = 0;
+		uint32_t room = 0, len;
+
+		if (!virtq_head(r, 0, &next, &h) || !virtq_spans(r, &h, true, spans, VIRTQ_CHAIN_MAX, &count, &room) || room == 0)
+			break;
+		len = rest < room ? rest : room;
+		finish(r, &at, len);
+		rest -= len;
+		at = next;
+	}
+	return at;
+}
+
+bool virtq_resume(struct virtq *r)
+{
+	uint64_t said = atomic_load(&r->record->last);
+	struct virtq_place start = place_of(atomic_load(&r->record->start)), end = place_of(said), last = end;
+	uint32_t slots = said >> 16 & 0x3fff, len = said >> 30 & (VIRTQ_RECORD_BYTES - 1);
+
+	if (start.next >= r->size || end.next >= r->size || slots > r->size ||
+		(start.wrap == end.wrap ? end.next < start.next : end.next > start.next))
+		return false;
+	if (virtq_word(&start) == virtq_word(&end))
+		goto at_end;
+	if (last.next < slots) {
+		last.next = (uint16_t)(last.next + r->size);
+		last.wrap = !last.wrap;
+	}
+	last.next = (uint16_t)(last.next - slots);
+	/* The chains before the last were given back, but for the first: the driver looks at none before it. If it has it,
+	 * it has all. */
+	if (slot_available(r, start.next, start.wrap)) {
+		uint32_t first_len = atomic_load(&r->record->len);
+
+		end = finish_rest(r, end, (uint32_t)(said >> 47));
+		if (virtq_word(&last) == virtq_word(&start))
+			first_len = len;
+		else if (!finish(r, &last, len))
+			return false;
+		if (!finish(r, &start, first_len))
+			return false;
+	}
+at_end:
+	r->at = end;
+	virtq_record_open(r);
+	return true;
+}
+
 /* --- chains ------------------------------------------------------------------------------------------------------- */
 
 struct gather {
@@ -300,6 +388,8 @@ bool virtq_publish(struct virtq *r)
 	if (r->packed) {
 		__atomic_store_n(&r->packed_desc[r->held_slot].flags, r->held_flags, __ATOMIC_RELEASE);
 		r->held = false;
+		if (r->record != NULL)
+			atomic_store_explicit(&r->record->start, virtq_word(&r->at), memory_order_release);
 	} else {
 		atomic_store_explicit(&r->used->idx, r->at.next, memory_order_release);
 	}

@@ -10,6 +10,10 @@
  * Our position is private memory. What the driver wrote is read once, and what was read is checked: a descriptor counts
  * only if its bytes are in the driver's memory, a chain only up to VIRTQ_CHAIN_MAX descriptors. A ring whose indexes
  * can't be true is marked broken and left alone until the driver sets it up again.
+ *
+ * In flight when we die. A split ring is its own record: what is used is seen by one store of an index, what was not is
+ * still offered behind it. Using a packed descriptor overwrites it, so there a record says how far a burst got
+ * (struct virtq_record), in memory that the driver's side keeps for the next of us (vhost_inflight.h).
  */
 #ifndef DATAPLANE_VIRTQ_H
 #define DATAPLANE_VIRTQ_H
@@ -70,6 +74,19 @@ struct virtq_place {
 	bool wrap;     /* packed: the wrap counter */
 };
 
+/** Of a packed ring. In shared memory: what it says is believed as far as the ring bears it out. Stores are in program
+ * order for whoever comes after a process that was killed, whatever the processor. */
+struct virtq_record {
+	_Atomic uint32_t open; /* VIRTQ_RECORD_OPEN while somebody serves the ring, and after one who died */
+	_Atomic uint32_t start; /* where the burst began; places are a slot and, bit 15, the wrap counter */
+	_Atomic uint32_t len;	/* bytes written to its first chain */
+	uint32_t unused;
+	_Atomic uint64_t last; /* of its last chain, from bit 0: the place behind it; 16: slots; 30: bytes written to it; 47: bytes
+				  of its frame in the chains after it */
+};
+#define VIRTQ_RECORD_BYTES (1u << 17) /* a frame is shorter */
+#define VIRTQ_RECORD_OPEN 0x316e6470u
+
 struct virtq {
 	/* Constant while in use. */
 	const struct virtq_memory *memory;
@@ -85,6 +102,7 @@ struct virtq {
 		struct virtq_used_split *used;
 		struct virtq_event_packed *device_event;
 	};
+	struct virtq_record *record; /* packed; NULL = none is kept */
 	uint16_t size; /* descriptors; split: a power of two */
 	bool packed, event_idx;
 	/* Ours alone. */
@@ -120,6 +138,13 @@ bool virtq_valid(const struct virtq *r);
  * drivers of network devices make; a longer one must not be the last used. @return false when the slots contradict each
  * other; nothing is changed then. */
 bool virtq_recover(struct virtq *r);
+
+/** Packed: go on where the record says, after giving back what a burst took and did not give back: frames from the driver
+ * are lost in it, frames to the driver complete. @return false when record and ring contradict each other; nothing is
+ * changed then. */
+bool virtq_resume(struct virtq *r);
+/** Packed: keep a record from our position on. */
+void virtq_record_open(struct virtq *r);
 
 /** The bytes at a guest address. *len becomes what is there in one piece. NULL when there is nothing. */
 static inline uint8_t *virtq_at(const struct virtq_memory *m, uint64_t guest, uint64_t *len)
@@ -217,8 +242,14 @@ static inline uint8_t *virtq_simple(const struct virtq *r, const struct virtq_he
 bool virtq_spans(const struct virtq *r, const struct virtq_head *h, bool write, struct virtq_span *spans,
 	uint16_t max, uint16_t *count, uint32_t *bytes);
 
-/** Give the chain at our position back, with so many bytes written; in order, and not seen before virtq_publish. */
-static inline void virtq_use(struct virtq *r, const struct virtq_head *h, uint32_t written)
+static inline uint16_t virtq_word(const struct virtq_place *place)
+{
+	return (uint16_t)(place->next | (place->wrap ? 0x8000 : 0));
+}
+
+/** Give the chain at our position back, with so many bytes written; in order, and not seen before virtq_publish. rest: the
+ * bytes of the same frame that are in the chains behind it. */
+static inline void virtq_use_part(struct virtq *r, const struct virtq_head *h, uint32_t written, uint32_t rest)
 {
 	if (r->packed) {
 		struct virtq_desc_packed *d = &r->packed_desc[h->slot];
@@ -226,6 +257,21 @@ static inline void virtq_use(struct virtq *r, const struct virtq_head *h, uint32
 
 		if (written > 0)
 			flags |= VIRTQ_WRITE;
+		r->at.next = (uint16_t)(r->at.next + h->slots);
+		if (r->at.next >= r->size) {
+			r->at.next = (uint16_t)(r->at.next - r->size);
+			r->at.wrap = !r->at.wrap;
+		}
+		if (r->record != NULL) {
+			if (!r->held)
+				atomic_store_explicit(&r->record->len, written, memory_order_relaxed);
+			atomic_signal_fence(memory_order_seq_cst);
+			atomic_store_explicit(&r->record->last,
+				(uint64_t)rest << 47 | (uint64_t)written << 30 | (uint32_t)h->slots << 16 |
+					virtq_word(&r->at),
+				memory_order_relaxed);
+			atomic_signal_fence(memory_order_seq_cst); /* before the descriptor goes */
+		}
 		__atomic_store_n(&d->id, h->id, __ATOMIC_RELAXED);
 		__atomic_store_n(&d->len, written, __ATOMIC_RELAXED);
 		/* The driver stops at the first entry that is not used: the rest may be seen early. */
@@ -236,11 +282,6 @@ static inline void virtq_use(struct virtq *r, const struct virtq_head *h, uint32
 			r->held_slot = h->slot;
 			r->held_flags = flags;
 		}
-		r->at.next = (uint16_t)(r->at.next + h->slots);
-		if (r->at.next >= r->size) {
-			r->at.next = (uint16_t)(r->at.next - r->size);
-			r->at.wrap = !r->at.wrap;
-		}
 	} else {
 		struct virtq_used_elem_split *e = &r->used->ring[r->at.next & (r->size - 1)];
 
@@ -249,6 +290,11 @@ static inline void virtq_use(struct virtq *r, const struct virtq_head *h, uint32
 		r->at.next++;
 	}
 	r->advance = (uint16_t)(r->advance + h->slots);
+}
+
+static inline void virtq_use(struct virtq *r, const struct virtq_head *h, uint32_t written)
+{
+	virtq_use_part(r, h, written, 0);
 }
 
 /** Let the driver see what was used. @return whether it wants to be told (sections 2.7.7, 2.8.10). */

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from lab import BUILD, Lab, Namespace, PodlaneNode, wait_for
+from vhost_peer import TO_DEVICE, VhostPeer, udp_frame, virtio_header
 
 
 class LoadPod:
@@ -157,14 +158,34 @@ def test_moves_lose_nothing(two):
     two.assert_balanced()
 
 
+def talk(node, pods, guests):
+    """Each guest sends one packet to the next, and gets one."""
+    wait_for("all guests run", lambda: sum(p.get("guest") == "running" for p in node.get("/v1/state/ports")) == len(guests))
+    ports = {p["name"]: p["mac"] for p in node.get("/v1/state/ports")}
+    addresses = [next(a for a in node.get(f"/v1/pods/{pod['name']}")["addresses"] if ":" not in a) for pod in pods]
+    for guest in guests:
+        guest.fill()
+    for i, guest in enumerate(guests):
+        frame, at = udp_frame((pods[i]["mac"], ports[f"pod:{pods[i]['name']}"]), (addresses[i], addresses[(i + 1) % len(guests)]),
+                              b"from %d" % i)
+        assert guest.send(frame, virtio_header(at))
+        guest.kick(TO_DEVICE)
+    for i, guest in enumerate(guests):
+        _, frame = wait_for(f"guest {i} receives", guest.receive)
+        assert frame.endswith(b"from %d" % ((i - 1) % len(guests))), frame
+
+
 def test_250_pods_at_50_a_second(two):
-    """Kernel and memif pods come and go at 50 a second while others talk; nobody else loses a packet."""
+    """Kernel, memif and vhost pods come and go at 50 a second while others talk; nobody else loses a packet. A guest of one
+    among the others sends and receives."""
     lab = two.lab
     pair = [LoadPod(two, f"busy-{i}", 180 + i).attach() for i in range(2)]
     netns = [Namespace(lab, f"k{i}") for i in range(25)]
     pods = [{"name": f"many-{i}", "kind": "tap", "netns": netns[i // 10].name, "queues": 1} if i % 10 == 0 else
-            {"name": f"many-{i}", "kind": "memif", "socket": os.path.join(lab.dir, f"many-{i}.sock"), "queues": 1}
+            {"name": f"many-{i}", "kind": "vhost" if i % 5 == 1 else "memif", "socket": os.path.join(lab.dir, f"many-{i}.sock"),
+             "mac": "02:00:00:00:09:01" if i % 5 == 1 else None, "queues": 1}
             for i in range(250)]
+    pods = [{key: value for key, value in pod.items() if value is not None} for pod in pods]
     load = Load(pair, [(pair[0], pair[1], {"window": 64})], seconds=16)
     started = time.monotonic()
     for i, pod in enumerate(pods):
@@ -174,10 +195,15 @@ def test_250_pods_at_50_a_second(two):
     assert all(state[f"pod:{p['name']}"]["forwarding"] for p in pods)
     assert all(0 < state[f"pod:{p['name']}"]["memory"]["fixed_bytes"] < 65536 for p in pods)
     assert two.get("/v1/state/memory")["resident_bytes"] < 512 << 20
+    guests = [VhostPeer(pod["socket"], packed=i % 2 == 1).connect() for i, pod in enumerate(pods) if pod["kind"] == "vhost"]
+    assert len(guests) == 50
+    talk(two, [pod for pod in pods if pod["kind"] == "vhost"], guests)
     started = time.monotonic()
     for i, pod in enumerate(pods):
         time.sleep(max(0, started + i / 50 - time.monotonic()))
         two.delete("pods", pod["name"])
+    for guest in guests:
+        guest.close()
     flow, = load.result()
     assert flow["received"] == flow["sent"] > 1000 and flow["late"] == 0, flow
     wait_for("ports are closed", lambda: all("many" not in p["name"] for p in two.get("/v1/state/ports")))

@@ -258,6 +258,48 @@ def memif_client():
     yield "short", raw(0, b"", 60)
 
 
+V_BYTES, V_DESC, V_TABLE, V_AVAIL, V_CHAIN, V_EVENT, V_RX, V_TX, V_BACK, V_ARM, V_TAKE, V_SUCCESSOR = range(12)
+TO_DEVICE, TO_DRIVER, ELSEWHERE, FILLED, INDIRECT = 0, 16, 0, 32, 64
+
+
+def vhost():
+    """Operations of vhost.c after two bytes: the ring (1 packed, 2 event index, 4 header of 10 bytes, 8 record) and what the
+    guest takes (checksums, TSO, ECN, mergeable, USO, UFO from bit 0)."""
+    def chain(kind, ident, *lengths, frame=b""):
+        parts = b"".join(bytes([0, 0, n]) for n in lengths)
+        return bytes([V_CHAIN, kind | 8 | len(lengths) - 1 | (FILLED if frame else 0), ident]) + parts + (
+            bytes([len(frame)]) + frame if frame else b"")
+
+    def header(flags=0, kind=0, size=0, start=0, offset=0):
+        return struct.pack("<BBHHHHH", flags, kind, 54, size, start, offset, 0)
+
+    v4 = bytes.fromhex("020000000001020000000002080045002328000100004011000a0000010a000002").ljust(34, b"\0")
+    v6 = bytes.fromhex("02000000000102000000000286dd6000000023101140") + bytes(15) + b"\1" + bytes(15) + b"\2"
+    udp, tcp = bytes.fromhex("0001000223140000"), bytes.fromhex("00010002000000010000000250100000") + bytes(4)
+    v4tcp = v4[:23] + b"\6" + v4[24:]
+    rx, tx, back, take = bytes([V_RX, 31]), bytes([V_TX, 7, 0, 2]), bytes([V_BACK, 31]), bytes([V_TAKE])
+    buffers = b"".join(chain(TO_DRIVER, 8 * i, 130) for i in range(6))
+    for how, name in ((0, "split"), (1, "packed"), (2, "split-event"), (3, "packed-event"), (4, "short"), (9, "record")):
+        start = bytes([how, 0 if how == 4 else 63])
+        yield f"{name}-rx", start + b"".join(chain(TO_DEVICE, 8 * i, 5 + i) for i in range(6)) + rx + take
+        yield f"{name}-rx-parts", start + chain(TO_DEVICE, 0, 1, 2, 3, 200) + chain(INDIRECT, 8, 1, 100, 100) + rx + take
+        yield f"{name}-rx-long", start + chain(TO_DEVICE, 0, 192, 192) + chain(INDIRECT, 8, 192, 192, 192) + rx
+        yield f"{name}-tx", start + buffers + tx + take + tx
+        yield f"{name}-tx-small", start + b"".join(chain(TO_DRIVER, 8 * i, 4) for i in range(6)) + bytes([V_TX, 0, 100, 0]) + take
+        yield f"{name}-tx-parts", start + chain(TO_DRIVER, 0, 1, 2, 100) + chain(TO_DRIVER | INDIRECT, 8, 1, 100) + bytes(
+            [V_TX, 0x31, 0, 4]) + take
+        for label, frame in (("csum", header(1, 0, 0, 34, 6) + v4 + udp), ("tso", header(1, 1, 1000, 34, 16) + v4tcp + tcp),
+                             ("ufo", header(1, 3, 1480, 34, 6) + v4 + udp), ("uso6", header(1, 5, 1000, 54, 6) + v6 + udp)):
+            yield f"{name}-{label}", start + chain(TO_DEVICE, 0, 160, frame=frame) + buffers + back + take
+        yield f"{name}-wrong-way", start + chain(TO_DRIVER, 0, 9) + rx + chain(TO_DEVICE, 8, 9) + tx + take
+        yield f"{name}-arm", start + bytes([V_EVENT, 1, 0, 2, V_ARM, 1]) + chain(TO_DEVICE, 0, 9) + bytes([V_ARM, 1]) + rx + bytes([V_ARM, 0])
+        for kind in range(4):
+            yield f"{name}-successor-{kind}", (start + buffers + bytes([V_TX, 1, 0, 2, V_SUCCESSOR, kind, 2, 0x80]) + tx + take)
+        yield f"{name}-desc", start + b"".join(bytes([V_DESC, i, 64, i, 2, 100, 20]) for i in range(4)) + bytes([V_AVAIL, 0, 4]) + rx
+        yield f"{name}-loop", start + bytes([V_DESC, 0, 65, 0, 0, 0, 20, V_AVAIL, 0, 1]) + rx
+        yield f"{name}-table", start + bytes([V_TABLE, 0, 0, 1, 0, 0, 0, 20, V_DESC, 0, 68, 0, 4, 0, 4, V_AVAIL, 0, 1]) + rx + take
+
+
 def dictionary():
     """Words of the schema, for the targets that read text."""
     with open(os.path.join(ROOT, "docs", "objects.md")) as f:
@@ -268,7 +310,7 @@ def dictionary():
 
 
 def main():
-    for target in (packet, fragment, config, api, memif, memif_client):
+    for target in (packet, fragment, config, api, memif, memif_client, vhost):
         directory = os.path.join(HERE, "corpus", target.__name__)
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)

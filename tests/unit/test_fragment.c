@@ -125,6 +125,82 @@ static void cut_refused(void)
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
 }
 
+/** IPv6 for the sender: extension headers in front of and behind the fragment header, put together by hand. */
+static void cut_v6(void)
+{
+	/* Next header, and headers of 8 bytes by number; `routers`: how many are in front of the fragment header. */
+	static const struct {
+		uint8_t headers[4], count, routers;
+	} cases[] = { { { 0 }, 0, 0 }, { { 0 }, 1, 1 }, { { 60 }, 1, 0 }, { { 0, 60 }, 2, 1 }, { { 60, 43, 60 }, 3, 2 } };
+	static uint8_t ip[65536], joined[65536], bytes[65536];
+
+	fragment_setup();
+	for (unsigned round = 0; round < 400; round++) {
+		const unsigned kind = round % RTE_DIM(cases), count = cases[kind].count;
+		const uint32_t l3 = 40 + count * 8, point = 40 + cases[kind].routers * 8u;
+		const uint32_t len = l3 + 8 + 1 + (uint32_t)rand() % (round % 10 == 0 ? 40000 : 3000);
+		const uint16_t mtu = (uint16_t)(len / CUT_MAX + 128 + (uint32_t)rand() % 1500);
+		struct rte_mbuf *out[CUT_MAX], *m;
+		enum drop_reason reason;
+		uint32_t at = 0;
+		uint16_t n;
+
+		for (unsigned i = 0; i < len; i++)
+			ip[i] = (uint8_t)rand();
+		ip[0] = 0x60;
+		ip[4] = (uint8_t)((len - 40) >> 8);
+		ip[5] = (uint8_t)(len - 40);
+		ip[6] = count > 0 ? cases[kind].headers[0] : IPPROTO_UDP;
+		for (unsigned i = 0; i < count; i++) {
+			ip[40 + i * 8] = i + 1 < count ? cases[kind].headers[i + 1] : IPPROTO_UDP;
+			ip[41 + i * 8] = 0;
+		}
+		m = mbuf_of(pool, ip, len, 400 + (uint32_t)rand() % 1600);
+		m->port = 3;
+		n = fragment_cut_v6(m, (uint16_t)l3, mtu, 0x12345678, pool, out, CUT_MAX, &reason);
+		CU_ASSERT_TRUE_FATAL(n > 0 && reason == DROP_NONE);
+		for (uint16_t i = 0; i < n; i++) {
+			const uint32_t size = mbuf_bytes(out[i], bytes);
+			const uint8_t *h = bytes + point;
+
+			rte_mbuf_sanity_check(out[i], 1);
+			CU_ASSERT_EQUAL(out[i]->port, 3);
+			CU_ASSERT_TRUE(size <= mtu && rte_pktmbuf_headroom(out[i]) >= 96);
+			CU_ASSERT_EQUAL((uint32_t)bytes[4] << 8 | bytes[5], size - 40);
+			CU_ASSERT_EQUAL(((uint32_t)h[2] << 8 | h[3]), at | (i + 1 < n));
+			CU_ASSERT_EQUAL(memcmp(h + 4, "\x12\x34\x56\x78", 4), 0);
+			CU_ASSERT_EQUAL(h[1], 0);
+			/* The chain of next headers: the original's with 44 put in. */
+			CU_ASSERT_EQUAL(cases[kind].routers > 0 ? bytes[point - 8] : bytes[6], IPPROTO_FRAGMENT);
+			CU_ASSERT_EQUAL(h[0], cases[kind].routers > 0 ? ip[point - 8] : ip[6]);
+			if (cases[kind].routers > 0)
+				bytes[point - 8] = ip[point - 8];
+			else
+				bytes[6] = ip[6];
+			bytes[4] = ip[4];
+			bytes[5] = ip[5];
+			CU_ASSERT_EQUAL(memcmp(bytes, ip, point), 0);
+			memcpy(joined + at, h + 8, size - point - 8);
+			at += size - point - 8;
+			rte_pktmbuf_free(out[i]);
+		}
+		CU_ASSERT_EQUAL(at, len - point);
+		CU_ASSERT_EQUAL(memcmp(joined, ip + point, at), 0);
+	}
+	{
+		struct rte_mbuf *out[CUT_MAX], *m = mbuf_of(pool, ip, 3000, 2000);
+		enum drop_reason reason;
+
+		ip[6] = IPPROTO_UDP;
+		CU_ASSERT_EQUAL(fragment_cut_v6(m, 40, 55, 1, pool, out, CUT_MAX, &reason), 0);
+		CU_ASSERT_EQUAL(reason, DROP_packet_too_big);
+		CU_ASSERT_EQUAL(fragment_cut_v6(m, 40, 1280, 1, pool, out, 2, &reason), 0);
+		CU_ASSERT_EQUAL(reason, DROP_packet_too_big);
+		rte_pktmbuf_free(m);
+	}
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(pool), 0);
+}
+
 /* --- tracking --- */
 
 struct tally {
@@ -433,6 +509,7 @@ static void expiry(void)
 static const struct test_case cases[] = {
 	{ "cut and join", cut_and_join },
 	{ "cut refused", cut_refused },
+	{ "cutting IPv6 for the sender", cut_v6 },
 	{ "any order", any_order },
 	{ "overlaps", overlaps },
 	{ "an end before what is known", end_before_known },

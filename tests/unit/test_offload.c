@@ -353,12 +353,15 @@ static void virtio_headers_round_trip(void)
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint8_t proto = i % 3 == 0 ? IPPROTO_UDP : IPPROTO_TCP;
 		uint16_t gso = i % 3 == 1 || i % 6 == 0 ? 1000 : 0;
+		bool datagram = i % 12 == 0; /* to be fragmented */
 		struct virtio_net_hdr in, out;
 		struct rte_mbuf *m;
 
 		build_random(proto, 1001 + (uint32_t)rand() % 8000);
 		frame.bytes[frame.l2_len + frame.l3_len + 13] &= (uint8_t)~RTE_TCP_CWR_FLAG;
 		in = header_for_frame(gso);
+		if (datagram)
+			in.gso_type = VIRTIO_NET_HDR_GSO_UDP;
 		m = frame_mbuf(&frame, pool);
 		m->ol_flags = 0;
 		m->tx_offload = 0;
@@ -366,7 +369,13 @@ static void virtio_headers_round_trip(void)
 		CU_ASSERT_EQUAL(m->l2_len, 14);
 		CU_ASSERT_EQUAL(m->l3_len, frame.l3_len);
 		CU_ASSERT_EQUAL(m->l4_len, frame.l4_len > 20 && gso == 0 ? 20 : frame.l4_len);
-		CU_ASSERT_EQUAL(m->ol_flags & OFFLOAD_LARGE, gso == 0 ? 0 : proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG);
+		CU_ASSERT_EQUAL(offload_is_datagram(m), datagram);
+		if (datagram) {
+			CU_ASSERT_EQUAL(offload_segment_count(m), 0);
+		} else {
+			CU_ASSERT_EQUAL(m->ol_flags & OFFLOAD_LARGE,
+				gso == 0 ? 0 : proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG);
+		}
 		CU_ASSERT_EQUAL(m->tso_segsz, gso);
 		virtio_hdr_make(m, &out);
 		CU_ASSERT_EQUAL(memcmp(&in, &out, sizeof(in)), 0);
@@ -378,7 +387,7 @@ static void virtio_headers_round_trip(void)
 /** What a hostile or odd pod may say about an otherwise good frame. */
 static void virtio_headers_are_not_trusted(void)
 {
-	for (unsigned i = 0; i < 28; i++) {
+	for (unsigned i = 0; i < 34; i++) {
 		struct virtio_net_hdr hdr;
 		struct rte_mbuf *m;
 
@@ -397,6 +406,17 @@ static void virtio_headers_are_not_trusted(void)
 			break;
 		case 13:
 			hdr.gso_size = 0;
+			break;
+		case 14: /* to be fragmented: into parts smaller than the header, with ECN, with another field */
+			hdr.gso_type = VIRTIO_NET_HDR_GSO_UDP;
+			hdr.gso_size = 7;
+			break;
+		case 15:
+			hdr.gso_type = VIRTIO_NET_HDR_GSO_UDP | VIRTIO_NET_HDR_GSO_ECN;
+			break;
+		case 16:
+			hdr.gso_type = VIRTIO_NET_HDR_GSO_UDP;
+			hdr.csum_offset = 16;
 			break;
 		case 0:
 			hdr.gso_size = 0;

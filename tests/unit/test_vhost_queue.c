@@ -1,115 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** vhost rings against a driver written from the specification: frames both ways in every ring format, offloads, events,
- * drivers that lie, a ring taken over from a daemon that died, and the hand-over between threads. */
-#include "tests/unit/vhost_driver.h"
+ * drivers that lie, and the hand-over between threads. */
+#include "tests/unit/vhost_frames.h"
 
 #include "dataplane/counters.h"
+#include "dataplane/offload.h"
 #include "dataplane/vhost_guard.h"
-#include "tests/unit/eal.h"
+#include "dataplane/virtio_hdr.h"
 #include "tests/unit/suite.h"
 
-#include <linux/virtio_net.h>
 #include <pthread.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_random.h>
 #include <rte_tcp.h>
-
-static struct rte_mempool *pool, *large;
-
-static void setup(void)
-{
-	if (pool != NULL)
-		return;
-	eal_start();
-	pool = eal_pool("small", 1023, 2048);
-	large = eal_pool("large", 127, 16384);
-}
-
-static void pattern(uint8_t *to, uint32_t n, uint32_t seed)
-{
-	for (uint32_t i = 0; i < n; i++)
-		to[i] = (uint8_t)(seed * 31 + i * 7 + (i >> 8));
-}
-
-static bool mbuf_is(const struct rte_mbuf *m, uint32_t len, uint32_t seed)
-{
-	static uint8_t want[65600], buf[65600];
-	uint32_t sum = 0, segments = 0;
-	const uint8_t *got;
-
-	for (const struct rte_mbuf *s = m; s != NULL; s = s->next, segments++)
-		sum += s->data_len;
-	if (m->pkt_len != len || sum != len || segments != m->nb_segs)
-		return false;
-	pattern(want, len, seed);
-	got = rte_pktmbuf_read(m, 0, len, buf);
-	return got != NULL && memcmp(got, want, len) == 0;
-}
-
-static struct rte_mbuf *mbuf_make(uint32_t len, uint32_t seed, uint16_t part)
-{
-	static uint8_t bytes[65600];
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool), *last = m;
-
-	pattern(bytes, len, seed);
-	for (uint32_t done = 0; done < len;) {
-		uint16_t n = (uint16_t)RTE_MIN(part, len - done);
-
-		if (done > 0) {
-			last = last->next = rte_pktmbuf_alloc(pool);
-			m->nb_segs++;
-		}
-		memcpy(rte_pktmbuf_mtod(last, void *), bytes + done, n);
-		last->data_len = n;
-		m->pkt_len += n;
-		done += n;
-	}
-	return m;
-}
-
-enum shape { ONE, TWO, MANY, INDIRECT, SHAPES };
-
-/** The guest sends: header and frame in the shape of its driver. */
-static void guest_sends(struct driver *d, enum shape shape, const void *hdr, const uint8_t *frame, uint32_t len, uint16_t id)
-{
-	uint32_t cut[8] = { 12 + len }, n = 1, done = 0;
-	struct part parts[8];
-	static uint8_t bytes[70000];
-
-	memcpy(bytes, hdr, 12);
-	memcpy(bytes + 12, frame, len);
-	if (shape == TWO) {
-		cut[0] = 12;
-		cut[n++] = len;
-	} else if (shape >= MANY) {
-		cut[0] = 5; /* the header in two */
-		cut[1] = 20;
-		cut[2] = (len - 13) / 2;
-		cut[3] = len - 13 - cut[2];
-		n = 4;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		parts[i] = (struct part){ driver_buffer(d, cut[i]), cut[i] };
-		memcpy(driver_at(d, parts[i].addr), bytes + done, cut[i]);
-		done += cut[i];
-	}
-	driver_add(d, parts, (uint16_t)n, false, shape == INDIRECT, id);
-}
-
-static void each_format(void (*run)(struct driver *d), uint8_t guest)
-{
-	setup();
-	for (unsigned format = 0; format < 4; format++) {
-		struct driver d;
-		unsigned before = rte_mempool_avail_count(pool) + rte_mempool_avail_count(large);
-
-		driver_open(&d, format & 1, format & 2, guest);
-		run(&d);
-		driver_close(&d);
-		CU_ASSERT_EQUAL(rte_mempool_avail_count(pool) + rte_mempool_avail_count(large), before);
-	}
-}
 
 /* Around the ring some times, so that wrap counters and indexes turn over. */
 static void from_guest(struct driver *d)
@@ -289,6 +193,57 @@ static void large_segment(struct driver *d)
 static void test_large_segment(void)
 {
 	each_format(large_segment, VHOST_GUEST_CSUM | VHOST_GUEST_TSO | VHOST_MERGEABLE);
+}
+
+/* UDP the same: a run of datagrams and a datagram to be fragmented, to a guest that takes that kind; not to another. */
+static void large_datagrams(struct driver *d)
+{
+	static const uint8_t types[] = { VIRTIO_NET_HDR_GSO_UDP_L4, VIRTIO_NET_HDR_GSO_UDP };
+	static const uint8_t takes[] = { VHOST_GUEST_USO, VHOST_GUEST_UFO };
+	static uint8_t frame[65600];
+
+	for (unsigned i = 0; i < 8; i++) {
+		const bool v6 = i & 1, datagram = i & 2;
+		uint32_t l4 = v6 ? 54 : 34, len, used = 0;
+		struct virtio_net_hdr_mrg_rxbuf hdr = { .hdr = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+								.gso_type = types[datagram],
+								.gso_size = 1400,
+								.hdr_len = (uint16_t)(l4 + 8),
+								.csum_start = (uint16_t)l4,
+								.csum_offset = 6 } },
+					       out;
+		struct part buffer = { driver_buffer(d, 65600), 65600 };
+		struct rte_mbuf *m;
+
+		len = tcp_frame(frame, v6, 30000) - 12; /* as long a UDP header and payload */
+		frame[v6 ? 20 : 23] = IPPROTO_UDP;
+		frame[v6 ? 18 : 16] = (uint8_t)((len - (v6 ? 54 : 14)) >> 8);
+		frame[v6 ? 19 : 17] = (uint8_t)(len - (v6 ? 54 : 14));
+		d->queue.guest = (uint8_t)(VHOST_GUEST_CSUM | VHOST_MERGEABLE | (i & 4 ? VHOST_GUEST_TSO | takes[!datagram] : takes[datagram]));
+		guest_sends(d, ONE, &hdr, frame, len, 0);
+		CU_ASSERT_EQUAL_FATAL(vhost_queue_rx(&d->queue, pool, large, &m, 1), 1);
+		CU_ASSERT_EQUAL(driver_take(d, &used), 0);
+		CU_ASSERT_EQUAL(offload_is_datagram(m), datagram);
+		CU_ASSERT_NOT_EQUAL(m->ol_flags & RTE_MBUF_F_TX_UDP_SEG, 0);
+		if (i & 4) {
+			CU_ASSERT_EQUAL(vhost_queue_tx(&d->queue, &m, 1), 0);
+			rte_pktmbuf_free(m);
+			continue;
+		}
+		driver_add(d, &buffer, 1, true, false, 1);
+		CU_ASSERT_EQUAL_FATAL(vhost_queue_tx(&d->queue, &m, 1), 1);
+		CU_ASSERT_EQUAL(driver_take(d, &used), 1);
+		memcpy(&out, driver_at(d, buffer.addr), 12);
+		hdr.num_buffers = 1;
+		CU_ASSERT_EQUAL(memcmp(&out, &hdr, 12), 0);
+		CU_ASSERT_EQUAL(memcmp(driver_at(d, buffer.addr) + 12, frame, len), 0);
+	}
+	CU_ASSERT_EQUAL(counter_read(&d->queue.segments), 12);
+}
+
+static void test_large_datagrams(void)
+{
+	each_format(large_datagrams, 0);
 }
 
 /* A guest without checksum offload gets finished ones, and no large segments; one that lies about its frame is dropped. */
@@ -545,57 +500,6 @@ static void test_memory_gone(void)
 	}
 }
 
-/* --- after a daemon that died ------------------------------------------------------------------------------------- */
-
-/* At every position of two passes, with every number of chains waiting, the position is found from the slots alone; also
- * when the burst in which the process died was not published. */
-static void test_recover(void)
-{
-	uint8_t hdr[12] = { 0 }, frame[60] = { 0 };
-	struct rte_mbuf *got[DRIVER_SIZE];
-	struct driver d;
-	uint32_t len;
-
-	setup();
-	driver_open(&d, true, false, 0);
-	for (unsigned done = 0; done < 2 * DRIVER_SIZE + 3; done++) {
-		for (unsigned waiting = 0; waiting <= DRIVER_SIZE; waiting += 1 + waiting / 3) {
-			struct virtq_place want = d.queue.ring.at;
-			struct virtq copy = d.queue.ring;
-			uint16_t n;
-
-			for (unsigned i = 0; i < waiting; i++)
-				guest_sends(&d, ONE, hdr, frame, sizeof(frame), (uint16_t)i);
-			copy.at = (struct virtq_place){ 0, true };
-			CU_ASSERT_TRUE_FATAL(virtq_recover(&copy));
-			CU_ASSERT_EQUAL_FATAL(copy.at.next, want.next);
-			CU_ASSERT_EQUAL_FATAL(copy.at.wrap, want.wrap);
-			n = vhost_queue_rx(&d.queue, pool, large, got, DRIVER_SIZE);
-			CU_ASSERT_EQUAL_FATAL(n, waiting);
-			rte_pktmbuf_free_bulk(got, n);
-			if (n > 1) { /* as if it had died before the last store */
-				struct virtq_desc_packed *held = &driver_packed(&d)[want.next];
-
-				held->flags = want.wrap ? VIRTQ_AVAIL : VIRTQ_USED;
-				copy = d.queue.ring;
-				copy.at = (struct virtq_place){ 0, true };
-				if (want.next + n <= DRIVER_SIZE) {
-					CU_ASSERT_TRUE(virtq_recover(&copy));
-					CU_ASSERT_EQUAL(copy.at.next, d.queue.ring.at.next);
-				}
-				held->flags = want.wrap ? VIRTQ_AVAIL | VIRTQ_USED : 0;
-			}
-			for (unsigned i = 0; i < waiting; i++)
-				CU_ASSERT_EQUAL(driver_take(&d, &len), i);
-		}
-		guest_sends(&d, ONE, hdr, frame, sizeof(frame), 0);
-		CU_ASSERT_EQUAL(vhost_queue_rx(&d.queue, pool, large, got, 1), 1);
-		rte_pktmbuf_free(got[0]);
-		driver_take(&d, &len);
-	}
-	driver_close(&d);
-}
-
 /* --- hand-over -------------------------------------------------------------------------------------------------------- */
 
 static struct vhost_queue shared;
@@ -649,13 +553,13 @@ static const struct test_case cases[] = {
 	{ "frames to a guest", test_to_guest },
 	{ "no room", test_no_room },
 	{ "large segments stay whole", test_large_segment },
+	{ "large datagrams stay whole", test_large_datagrams },
 	{ "a guest without offloads", test_plain_guest },
 	{ "events", test_events },
 	{ "lies", test_lies },
 	{ "noise", test_noise },
 	{ "bounds of rings", test_bounds },
 	{ "memory that goes away", test_memory_gone },
-	{ "recovery of a packed ring", test_recover },
 	{ "hand-over", test_hand_over },
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Packets that do not simply fit: fragments cut and followed, large TCP segments, partial checksums, MSS. */
+#include "dataplane/offload.h"
 #include "tests/unit/worker_frames.h"
 
 static struct frame f;
@@ -379,6 +380,102 @@ static void test_datagrams(void)
 	}
 }
 
+/** Put IP fragments of either family together. Their order is that of the bytes. @return bytes behind the per-fragment
+ * headers. */
+static uint32_t join_fragments(uint16_t out, uint16_t outer, uint16_t mtu, uint8_t *to)
+{
+	uint32_t seen = 0;
+
+	for (unsigned k = 0; k < sent(out); k++) {
+		uint32_t len, header, field;
+		const uint8_t *got = sent_bytes(out, k, &len), *ip = got + ETHER + outer, *first;
+
+		CU_ASSERT_TRUE(ether_sound(got, len));
+		CU_ASSERT_TRUE(len - ETHER - outer <= mtu);
+		first = sent_bytes(out, 0, &len) + ETHER + outer;
+		got = sent_bytes(out, k, &len);
+		header = f.v6 ? 48 : 20;
+		field = f.v6 ? get16(ip + 42) : (get16(ip + 6) & 0x1fffu) * 8 | (get16(ip + 6) >> 13 & 1);
+		CU_ASSERT_EQUAL(field & ~7u, seen);
+		CU_ASSERT_EQUAL(field & 1, k + 1 < sent(out));
+		if (f.v6) {
+			CU_ASSERT_EQUAL(ip[6], IPPROTO_FRAGMENT);
+			CU_ASSERT_EQUAL(ip[40], IPPROTO_UDP);
+			CU_ASSERT_EQUAL(memcmp(ip + 44, first + 44, 4), 0);
+			CU_ASSERT_EQUAL(get16(ip + 4), len - ETHER - outer - 40);
+		} else {
+			CU_ASSERT_EQUAL(get16(ip + 4), get16(first + 4));
+			CU_ASSERT_EQUAL(get16(ip + 6) & 0x4000, 0);
+		}
+		CU_ASSERT_EQUAL(ip[f.v6 ? 7 : 8], 63);
+		memcpy(to + seen, ip + header, len - ETHER - outer - header);
+		seen += len - ETHER - outer - header;
+	}
+	return seen;
+}
+
+/** A datagram that its sender leaves to us to fragment: whole to a port that takes it, in fragments with a right checksum
+ * over all to others and into tunnels, refused where its fragments may not be made smaller. */
+static void test_large_datagram(void)
+{
+	static const struct {
+		const char *src, *dst;
+		uint16_t out, outer, mtu, size;
+		uint8_t offloads;
+		bool df;
+	} cases[] = {
+		{ "10.244.1.10", "10.244.1.11", POD_B, 0, 1500, 1480, PORT_TX_CSUM | PORT_TX_UFO, true },
+		{ "fd00:244:1::10", "fd00:244:1::11", POD_B, 0, 1500, 1448, PORT_TX_CSUM | PORT_TX_UFO, false },
+		{ "10.244.1.10", "10.244.1.11", POD_B, 0, 1500, 1480, PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO, true },
+		{ "fd00:244:1::10", "fd00:244:1::11", POD_B, 0, 1500, 1448, PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO, false },
+		{ "10.244.1.10", "10.244.2.7", ETH, 50, 1450, 1480, 0, false },
+		{ "fd00:244:1::10", "fd00:244:2::7", ETH, 50, 1450, 1400, 0, false },
+		{ "10.244.1.10", "10.244.2.7", ETH, 50, 1450, 1480, 0, true }, /* these come back as ICMP */
+		{ "fd00:244:1::10", "fd00:244:2::7", ETH, 50, 1450, 1448, 0, false },
+	};
+	static uint8_t joined[65536];
+
+	for (size_t i = 0; i < RTE_DIM(cases) * 2; i++) {
+		const bool too_big = i / 2 >= RTE_DIM(cases) - 2, whole = (cases[i / 2].offloads & PORT_TX_UFO) != 0;
+		const uint16_t out = cases[i / 2].out, outer = cases[i / 2].outer;
+		struct ask a = { cases[i / 2].src, cases[i / 2].dst, .sport = 1, .dport = 2, .payload = 9000, .id = 7,
+			.df = cases[i / 2].df };
+		struct counter_totals before;
+		struct rte_mbuf *m;
+		uint32_t l4_len;
+
+		node_start();
+		counters_sum(&before);
+		node_ports[out].port.offloads = cases[i / 2].offloads;
+		frame_make(&f, POD_A, &a);
+		l4_len = f.len - ETHER - f.l3;
+		put_sum(f.bytes + ETHER + f.l3 + 6, (uint16_t)pseudo_sum(f.bytes + ETHER, IPPROTO_UDP, l4_len));
+		m = mbuf_of(pool, f.bytes, f.len, i & 1 ? 1000 : 2000);
+		m->l2_len = ETHER;
+		m->l3_len = f.l3 & 0x1ff;
+		m->l4_len = 8;
+		m->tso_segsz = cases[i / 2].size;
+		m->ol_flags |= OFFLOAD_DATAGRAM | RTE_MBUF_F_TX_UDP_CKSUM | (f.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
+		burst(POD_A, &m, 1);
+		CU_ASSERT_EQUAL(event_since(&before, EVENT_fragmented), !whole && !too_big);
+		if (too_big) {
+			CU_ASSERT_EQUAL(sent(out), 0);
+			CU_ASSERT_EQUAL(sent(POD_A), 1);
+		} else if (whole) {
+			CU_ASSERT_EQUAL_FATAL(sent(out), 1);
+			CU_ASSERT_TRUE(offload_is_datagram(node_ports[out].sent[0]));
+			CU_ASSERT_EQUAL(node_ports[out].sent[0]->tso_segsz, cases[i / 2].size);
+			CU_ASSERT_EQUAL(node_ports[out].sent[0]->pkt_len, f.len);
+		} else {
+			finish_sum();
+			CU_ASSERT_TRUE(sent(out) >= 9008 / 1480);
+			CU_ASSERT_EQUAL_FATAL(join_fragments(out, outer, cases[i / 2].mtu, joined), l4_len);
+			CU_ASSERT_EQUAL(memcmp(joined, f.bytes + ETHER + f.l3, l4_len), 0);
+		}
+		node_check();
+	}
+}
+
 /** Packets of a flow that came in one burst leave as one for a port that takes it; all are accounted for. */
 static void test_merged(void)
 {
@@ -418,6 +515,7 @@ static void test_merged(void)
 static const struct test_case cases[] = {
 	{ "fragmented", test_fragmented },
 	{ "runs of datagrams", test_datagrams },
+	{ "datagrams to be fragmented", test_large_datagram },
 	{ "merged", test_merged },
 	{ "fragments followed", test_fragments_followed },
 	{ "large segments cut", test_segmented },

@@ -250,6 +250,8 @@ static inline bool ip_sound(const uint8_t *h, uint32_t len)
 	case IPPROTO_IPIP:
 	case IPPROTO_IPV6:
 		return l4[0] >> 4 == (proto == IPPROTO_IPIP ? 4 : 6) && ip_sound(l4, len - l3);
+	case IPPROTO_FRAGMENT:
+		return len >= l3 + 8;
 	default:
 		return false;
 	}
