@@ -39,7 +39,7 @@ static __rte_always_inline void list_hash(struct worker *w, struct vector *v, bo
 	const uint32_t n = v->n;
 
 	for (uint32_t i = 0; i < n; i++) {
-		const uint64_t hash = v6 ? flow_hash6(flows, &v->pkts[i].key6) : flow_hash4(flows, &v->pkts[i].key4);
+		const uint64_t hash = v6 ? flow_hash6(flows, &v->key6[i]) : flow_hash4(flows, &v->key4[i]);
 		const _Atomic uint32_t *bucket = flow_bucket(&flows->pool[v6], hash);
 
 		rte_prefetch1((const void *)(uintptr_t)bucket);
@@ -81,6 +81,10 @@ static __rte_noinline void parse_other(struct worker *w, struct port *in, struct
 		return;
 	v = &w->vector[(p.flags & PKT_V6) != 0];
 	v->pkts[v->n] = p;
+	if (p.flags & PKT_V6)
+		v->key6[v->n] = p.key6;
+	else
+		v->key4[v->n] = p.key4;
 	list_plain(v, p.m, NULL, NOT_PLAIN);
 }
 
@@ -90,8 +94,8 @@ static __rte_always_inline bool parse_tunnel(struct worker *w, struct tunnel_mem
 	struct vector *v = w->vector;
 	unsigned version;
 	uint8_t *ip;
-	uint16_t len = tunnel_memo_decap(tunnel_memo_of(memos, frame), w->tables->tunnels, m, &v[0].pkts[v[0].n],
-		&v[1].pkts[v[1].n], &ip, &version);
+	uint16_t len = tunnel_memo_decap(tunnel_memo_of(memos, frame), w->tables->tunnels, m, &v[0].key4[v[0].n],
+		&v[1].key6[v[1].n], &ip, &version);
 
 	if (unlikely(len == 0))
 		return false;
@@ -105,13 +109,14 @@ static __rte_always_inline bool parse_ip(struct worker *w, const struct port *in
 	uint32_t avail, bool underlay, bool v6)
 {
 	struct vector *v = &w->vector[v6];
-	struct pkt *p = &v->pkts[v->n];
-	uint16_t len = v6 ? plain_parse6(ip, avail, in->id, p) : plain_parse4(ip, avail, in->id, p);
+	struct flow_key4 *key4 = &v->key4[v->n];
+	struct flow_key6 *key6 = &v->key6[v->n];
+	uint16_t len = v6 ? plain_parse6(ip, avail, in->id, key6) : plain_parse4(ip, avail, in->id, key4);
 
 	if (unlikely(len == 0))
 		return false;
 	/* On an uplink, what may be a tunnel's is for the long way, which keeps a memo of it. */
-	if (underlay && tunnel_is_vxlan_port(w->tables->tunnels, v6 ? p->key6.dport : p->key4.dport))
+	if (underlay && tunnel_is_vxlan_port(w->tables->tunnels, v6 ? key6->dport : key4->dport))
 		return false;
 	list_plain(v, m, ip, len);
 	return true;
@@ -184,7 +189,7 @@ static __rte_noinline uint16_t parse_quads(struct worker *w, struct port *in, ui
 			parse_four(w, in, l2, i, NULL);
 			continue;
 		}
-		plain_quad_store(key, len, &v->pkts[at], &v->plain_len[at]);
+		plain_quad_store(key, len, &v->key4[at], &v->plain_len[at]);
 		memcpy(&v->m[at], &w->pkts[i], 4 * sizeof(v->m[0]));
 		_mm256_storeu_si256((__m256i *)&v->ip[at],
 			_mm256_add_epi64(_mm256_loadu_si256((const __m256i *)&w->frames[i]),
@@ -216,7 +221,7 @@ static __rte_noinline uint16_t parse_tunnel_quads(
 			parse_four(w, in, l2, i, memos);
 			continue;
 		}
-		plain_quad_store(key, len, &v->pkts[at], &v->plain_len[at]);
+		plain_quad_store(key, len, &v->key4[at], &v->plain_len[at]);
 		for (unsigned k = 0; k < 4; k++) {
 			struct rte_mbuf *m = w->pkts[i + k];
 
@@ -338,7 +343,7 @@ static __rte_always_inline void forward_plain(struct worker *w, struct rte_mbuf 
 static __rte_noinline void forward_other(struct worker *w, const struct port *in, struct vector *v, uint32_t i, bool v6)
 {
 	struct pkt *p = &v->pkts[i];
-	struct flow *flow = flow_confirm(w->flows, p, v->hash[i], v->index[i], v6);
+	struct flow *flow = flow_confirm(w->flows, vector_key(v, i, v6), v->hash[i], v->index[i], v6);
 
 	if (v->index[i] == 0 && i >= v->ahead)
 		slow_miss_ahead(w, v, i, v6);
@@ -348,6 +353,10 @@ static __rte_noinline void forward_other(struct worker *w, const struct port *in
 		worker_flow(w, in, p, flow, v6);
 		return;
 	}
+	if (v6)
+		p->key6 = v->key6[i];
+	else
+		p->key4 = v->key4[i];
 	p->l2_len = (uint8_t)(v->ip[i] - rte_pktmbuf_mtod(p->m, uint8_t *));
 	worker_plain_left(w, in, p, flow, v6);
 }
@@ -364,7 +373,7 @@ static __rte_always_inline void forward_all(struct worker *w, const struct port 
 		const struct adjacency *adj;
 
 		/* Entry 0 is nobody's: its key is all zero. */
-		if (unlikely(!flow_key_equal(flow_key(flow, v6), &v->pkts[i], v6)))
+		if (unlikely(!flow_key_equal(flow_key(flow, v6), vector_key(v, i, v6), v6)))
 			goto other;
 		if (unlikely(atomic_load_explicit(&flow->epoch, memory_order_acquire) != epoch) &&
 			!slow_still_true(w, flow))
