@@ -22,7 +22,7 @@ static const struct burst_stages *selected = &burst_portable;
 static bool supported(const struct burst_stages *variant)
 {
 #if defined(__x86_64__)
-	/* x86-64-v3 and -v4, as meson.build compiles them. */
+	/* x86-64-v3, and -v4 with vectors of AES, as meson.build compiles them. */
 	const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
 		__builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
 
@@ -31,7 +31,8 @@ static bool supported(const struct burst_stages *variant)
 	if (variant == &burst_avx512)
 		return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 			__builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-			__builtin_cpu_supports("avx512vl");
+			__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("aes") &&
+			__builtin_cpu_supports("vaes");
 #endif
 	return variant == &burst_portable;
 }

@@ -43,6 +43,7 @@ struct tx_buffer {
 /** The packets of one family in one pass through the stages. */
 struct vector {
 	uint32_t n;
+	uint32_t hashed;                 /* of these, by quad_hash in burst.c: all or it is done again */
 	uint32_t ahead;                  /* see slow_miss_ahead */
 	uint16_t plain_len[VECTOR_SIZE]; /* IP bytes of a plain packet, else NOT_PLAIN */
 	uint32_t index[VECTOR_SIZE];     /* candidate flow entry, 0 = none */
