@@ -42,6 +42,12 @@ struct tx_buffer {
 
 /** The packets of one family in one pass through the stages. */
 struct vector {
+	/* Of all; side by side, because it is all that the hit path reads of a packet's entry, and L1 is short. Aligned: off by
+	 * 16 bytes IPv6 took 2.5 cycles more. */
+	union {
+		struct flow_key4 key4[VECTOR_SIZE];
+		struct flow_key6 key6[VECTOR_SIZE];
+	} __rte_cache_aligned;
 	uint32_t n;
 	uint32_t hashed;                 /* of these, by quad_hash in burst.c: all or it is done again */
 	uint32_t ahead;                  /* see slow_miss_ahead */
@@ -51,11 +57,6 @@ struct vector {
 	const _Atomic uint32_t *buckets[VECTOR_SIZE]; /* prefetched */
 	struct rte_mbuf *m[VECTOR_SIZE];
 	uint8_t *ip[VECTOR_SIZE];        /* header of a plain packet */
-	/* Of all; side by side, because it is all that the hit path reads of a packet's entry, and L1 is short. */
-	union {
-		struct flow_key4 key4[VECTOR_SIZE];
-		struct flow_key6 key6[VECTOR_SIZE];
-	};
 	struct pkt pkts[VECTOR_SIZE];    /* of those that are not plain; of plain ones on their way out of burst.c */
 };
 
