@@ -31,19 +31,28 @@ static __rte_always_inline void list_plain(struct vector *v, struct rte_mbuf *m,
 	v->n++;
 }
 
-/** Hash all keys and have their buckets fetched. A loop of its own: the multiplications wait for each other, and only a
+/** Hash all keys and have their buckets fetched. Loops of their own: the steps of a hash wait for each other, and only a
  * short loop lets the processor see enough packets at once to fill the time. */
 static __rte_always_inline void list_hash(struct worker *w, struct vector *v, bool v6)
 {
 	const struct flow_table *flows = w->flows;
 	const uint32_t n = v->n;
 
+	if (v->hashed == n)
+		return; /* by quad_hash */
+	if (!flows->secret.aes) {
+		for (uint32_t i = 0; i < n; i++)
+			v->hash[i] = v6 ? flow_hash6_fold(&flows->secret, &v->key6[i]) :
+					  flow_hash4_fold(&flows->secret, &v->key4[i]);
+	} else if (v6) {
+		flow_hash6_aes_list(&flows->secret, v->key6, v->hash, n);
+	} else {
+		flow_hash4_aes_list(&flows->secret, v->key4, v->hash, n);
+	}
 	for (uint32_t i = 0; i < n; i++) {
-		const uint64_t hash = v6 ? flow_hash6(flows, &v->pkts[i].key6) : flow_hash4(flows, &v->pkts[i].key4);
-		const _Atomic uint32_t *bucket = flow_bucket(&flows->pool[v6], hash);
+		const _Atomic uint32_t *bucket = flow_bucket(&flows->pool[v6], v->hash[i]);
 
 		rte_prefetch1((const void *)(uintptr_t)bucket);
-		v->hash[i] = hash;
 		v->buckets[i] = bucket;
 	}
 }
@@ -81,6 +90,10 @@ static __rte_noinline void parse_other(struct worker *w, struct port *in, struct
 		return;
 	v = &w->vector[(p.flags & PKT_V6) != 0];
 	v->pkts[v->n] = p;
+	if (p.flags & PKT_V6)
+		v->key6[v->n] = p.key6;
+	else
+		v->key4[v->n] = p.key4;
 	list_plain(v, p.m, NULL, NOT_PLAIN);
 }
 
@@ -90,8 +103,8 @@ static __rte_always_inline bool parse_tunnel(struct worker *w, struct tunnel_mem
 	struct vector *v = w->vector;
 	unsigned version;
 	uint8_t *ip;
-	uint16_t len = tunnel_memo_decap(tunnel_memo_of(memos, frame), w->tables->tunnels, m, &v[0].pkts[v[0].n],
-		&v[1].pkts[v[1].n], &ip, &version);
+	uint16_t len = tunnel_memo_decap(tunnel_memo_of(memos, frame), w->tables->tunnels, m, &v[0].key4[v[0].n],
+		&v[1].key6[v[1].n], &ip, &version);
 
 	if (unlikely(len == 0))
 		return false;
@@ -105,13 +118,14 @@ static __rte_always_inline bool parse_ip(struct worker *w, const struct port *in
 	uint32_t avail, bool underlay, bool v6)
 {
 	struct vector *v = &w->vector[v6];
-	struct pkt *p = &v->pkts[v->n];
-	uint16_t len = v6 ? plain_parse6(ip, avail, in->id, p) : plain_parse4(ip, avail, in->id, p);
+	struct flow_key4 *key4 = &v->key4[v->n];
+	struct flow_key6 *key6 = &v->key6[v->n];
+	uint16_t len = v6 ? plain_parse6(ip, avail, in->id, key6) : plain_parse4(ip, avail, in->id, key4);
 
 	if (unlikely(len == 0))
 		return false;
 	/* On an uplink, what may be a tunnel's is for the long way, which keeps a memo of it. */
-	if (underlay && tunnel_is_vxlan_port(w->tables->tunnels, v6 ? p->key6.dport : p->key4.dport))
+	if (underlay && tunnel_is_vxlan_port(w->tables->tunnels, v6 ? key6->dport : key4->dport))
 		return false;
 	list_plain(v, m, ip, len);
 	return true;
@@ -162,10 +176,44 @@ static __rte_noinline void parse_four(
 		parse_range(w, in, l2, from, (uint16_t)(from + 4), NULL);
 }
 
+/** What flow_hash4_aes and list_hash do, to four keys that are in a register. */
+struct quad_hash {
+	__m512i s[4], low; /* low: the first word of each lane */
+	__m256i mask, slots;
+};
+static __rte_always_inline struct quad_hash quad_hash_for(const struct flow_table *flows)
+{
+	struct quad_hash q = { .low = _mm512_setr_epi64(0, 2, 4, 6, 0, 0, 0, 0),
+		.mask = _mm256_set1_epi64x((int64_t)flows->pool[0].bucket_mask),
+		.slots = _mm256_set1_epi64x((int64_t)(uintptr_t)flows->pool[0].slots) };
+
+	for (unsigned i = 0; i < 4; i++)
+		q.s[i] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)flows->secret.word + i));
+	return q;
+}
+static __rte_always_inline void quad_hash(const struct quad_hash *q, __m512i key, struct vector *v, uint32_t at)
+{
+	static_assert(FLOW_BUCKET_SLOTS * sizeof(uint32_t) == 1 << 6, "a bucket's number times 64 is its place");
+	__m512i x = _mm512_xor_si512(key, q->s[0]);
+	__m256i hashes;
+
+	x = _mm512_aesenc_epi128(x, q->s[1]);
+	x = _mm512_aesenc_epi128(x, q->s[2]);
+	x = _mm512_aesenc_epi128(x, q->s[3]);
+	hashes = _mm512_castsi512_si256(_mm512_permutexvar_epi64(q->low, x));
+	_mm256_storeu_si256((__m256i *)&v->hash[at], hashes);
+	_mm256_storeu_si256((__m256i *)&v->buckets[at],
+		_mm256_add_epi64(_mm256_slli_epi64(_mm256_and_si256(hashes, q->mask), 6), q->slots));
+	for (unsigned i = 0; i < 4; i++)
+		rte_prefetch1((const void *)(uintptr_t)v->buckets[at + i]);
+	v->hashed += 4;
+}
+
 /** Four at a time, as long as there are four. @return how many packets are done. */
 static __rte_noinline uint16_t parse_quads(struct worker *w, struct port *in, uint64_t l2, uint16_t n)
 {
 	const struct plain_quad q = plain_quad_for(true, l2, PLAIN_L2_MASK, in->id);
+	const struct quad_hash hash = quad_hash_for(w->flows);
 	struct vector *v = &w->vector[0];
 	uint16_t i;
 
@@ -184,11 +232,12 @@ static __rte_noinline uint16_t parse_quads(struct worker *w, struct port *in, ui
 			parse_four(w, in, l2, i, NULL);
 			continue;
 		}
-		plain_quad_store(key, len, &v->pkts[at], &v->plain_len[at]);
+		plain_quad_store(key, len, &v->key4[at], &v->plain_len[at]);
 		memcpy(&v->m[at], &w->pkts[i], 4 * sizeof(v->m[0]));
 		_mm256_storeu_si256((__m256i *)&v->ip[at],
 			_mm256_add_epi64(_mm256_loadu_si256((const __m256i *)&w->frames[i]),
 				_mm256_set1_epi64x(RTE_ETHER_HDR_LEN)));
+		quad_hash(&hash, key, v, at);
 		v->n = at + 4;
 	}
 	return i;
@@ -200,6 +249,7 @@ static __rte_noinline uint16_t parse_tunnel_quads(
 {
 	const struct tunnel_table *table = w->tables->tunnels;
 	const struct tunnel_quads quads = tunnel_quads_for();
+	const struct quad_hash hash = quad_hash_for(w->flows);
 	struct vector *v = &w->vector[0];
 	uint64_t decapsulated = 0;
 	uint16_t i;
@@ -216,13 +266,14 @@ static __rte_noinline uint16_t parse_tunnel_quads(
 			parse_four(w, in, l2, i, memos);
 			continue;
 		}
-		plain_quad_store(key, len, &v->pkts[at], &v->plain_len[at]);
+		plain_quad_store(key, len, &v->key4[at], &v->plain_len[at]);
 		for (unsigned k = 0; k < 4; k++) {
 			struct rte_mbuf *m = w->pkts[i + k];
 
 			tunnel_memo_strip(m, strip);
 			v->m[at + k] = m;
 		}
+		quad_hash(&hash, key, v, at);
 		v->n = at + 4;
 		decapsulated += 4;
 	}
@@ -238,6 +289,7 @@ static __rte_noinline void BURST_FUNCTION(stage_parse_)(struct worker *w, struct
 	uint16_t done = 0;
 
 	w->vector[0].n = w->vector[1].n = 0;
+	w->vector[0].hashed = w->vector[1].hashed = 0;
 	w->vector[0].ahead = w->vector[1].ahead = 0;
 	if (in->role == PORT_UPLINK)
 		note_frames(w, in, n, true);
@@ -259,6 +311,8 @@ static __rte_noinline void BURST_FUNCTION(stage_parse_)(struct worker *w, struct
 #endif
 		parse_range(w, in, l2, done, n, NULL);
 	}
+	if (unlikely(!w->flows->secret.aes))
+		w->vector[0].hashed = 0; /* the quads' are of the other kind */
 	list_hash(w, &w->vector[0], false);
 	list_hash(w, &w->vector[1], true);
 }
@@ -338,7 +392,7 @@ static __rte_always_inline void forward_plain(struct worker *w, struct rte_mbuf 
 static __rte_noinline void forward_other(struct worker *w, const struct port *in, struct vector *v, uint32_t i, bool v6)
 {
 	struct pkt *p = &v->pkts[i];
-	struct flow *flow = flow_confirm(w->flows, p, v->hash[i], v->index[i], v6);
+	struct flow *flow = flow_confirm(w->flows, vector_key(v, i, v6), v->hash[i], v->index[i], v6);
 
 	if (v->index[i] == 0 && i >= v->ahead)
 		slow_miss_ahead(w, v, i, v6);
@@ -348,6 +402,10 @@ static __rte_noinline void forward_other(struct worker *w, const struct port *in
 		worker_flow(w, in, p, flow, v6);
 		return;
 	}
+	if (v6)
+		p->key6 = v->key6[i];
+	else
+		p->key4 = v->key4[i];
 	p->l2_len = (uint8_t)(v->ip[i] - rte_pktmbuf_mtod(p->m, uint8_t *));
 	worker_plain_left(w, in, p, flow, v6);
 }
@@ -364,7 +422,7 @@ static __rte_always_inline void forward_all(struct worker *w, const struct port 
 		const struct adjacency *adj;
 
 		/* Entry 0 is nobody's: its key is all zero. */
-		if (unlikely(!flow_key_equal(flow_key(flow, v6), &v->pkts[i], v6)))
+		if (unlikely(!flow_key_equal(flow_key(flow, v6), vector_key(v, i, v6), v6)))
 			goto other;
 		if (unlikely(atomic_load_explicit(&flow->epoch, memory_order_acquire) != epoch) &&
 			!slow_still_true(w, flow))

@@ -2,6 +2,9 @@
 #include "dataplane/burst.h"
 
 #include <errno.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 extern const struct burst_stages burst_portable;
 #if defined(__x86_64__)
@@ -19,10 +22,20 @@ const struct burst_stages *const burst_variants[] = {
 
 static const struct burst_stages *selected = &burst_portable;
 
+#if defined(__x86_64__)
+/** Older compilers do not know the name of this one. */
+static bool has_vaes(void)
+{
+	unsigned a, b, c = 0, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & 1u << 9) != 0;
+}
+#endif
+
 static bool supported(const struct burst_stages *variant)
 {
 #if defined(__x86_64__)
-	/* x86-64-v3 and -v4, as meson.build compiles them. */
+	/* x86-64-v3, and -v4 with vectors of AES, as meson.build compiles them. */
 	const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
 		__builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
 
@@ -31,7 +44,7 @@ static bool supported(const struct burst_stages *variant)
 	if (variant == &burst_avx512)
 		return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 			__builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-			__builtin_cpu_supports("avx512vl");
+			__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("aes") && has_vaes();
 #endif
 	return variant == &burst_portable;
 }

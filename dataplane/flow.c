@@ -44,7 +44,7 @@ struct flow_table *flow_table_new(const struct flow_table_conf *conf)
 	table->run = RTE_MIN((uint32_t)FLOW_RUN, RTE_MAX(1u, smallest / (8 * conf->n_workers)));
 	flow_table_set_timeout(table, conf->timeout_ms);
 	table->negative_timeout_ms = RTE_MIN(conf->negative_timeout_ms, (uint32_t)INT32_MAX);
-	if (getrandom(&table->secret, sizeof(table->secret), 0) != sizeof(table->secret) ||
+	if (getrandom(table->secret.word, sizeof(table->secret.word), 0) != sizeof(table->secret.word) ||
 		!pool_init(
 			&table->pool[0], conf->entries4, conf->socket_id, sizeof(struct flow4)) ||
 		!pool_init(
@@ -52,6 +52,7 @@ struct flow_table *flow_table_new(const struct flow_table_conf *conf)
 		flow_table_free(table);
 		return NULL;
 	}
+	table->secret.aes = flow_hash_has_aes();
 	table->secret.word[3] |= 1; /* a plain multiplier: odd, so that it loses nothing */
 	return table;
 }

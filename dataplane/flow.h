@@ -3,7 +3,7 @@
  *
  * Lock-free reads, lock-free inserts from any worker. Two bucketed hash tables (one a family): a bucket is one cache
  * line of 16 slots {hash tag, entry index}; an entry is one cache line for IPv4, two for IPv6. A key may live in
- * either of two buckets. Keyed hash (random secret a start), so tuples cannot be chosen to collide.
+ * either of two buckets. Keyed hash (random secret a start): flow_hash.h.
  *
  * Who writes what: key, deps, pair: the inserting worker before it publishes the slot with a release CAS.
  * decision, epoch, rule: any worker, on re-resolution (single atomic stores). packets, bytes, last_seen: the worker
@@ -19,6 +19,7 @@
 #ifndef DATAPLANE_FLOW_H
 #define DATAPLANE_FLOW_H
 
+#include "dataplane/flow_hash.h"
 #include "dataplane/packet.h"
 
 #include <stdatomic.h>
@@ -78,36 +79,6 @@ struct flow_table_conf {
 struct flow_table *flow_table_new(const struct flow_table_conf *conf);
 /** No worker may be running. */
 void flow_table_free(struct flow_table *table);
-
-/* Keyed hash: folded 64x64->128 multiplications of the key mixed with random words. Two rounds for full avalanche: every
- * bit of the result depends on every bit of the key, so callers may use any part of it. */
-struct flow_secret {
-	uint64_t word[8];
-};
-
-static inline uint64_t flow_fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-static inline uint64_t flow_hash4(const struct flow_table *table, const struct flow_key4 *key)
-{
-	const uint64_t *s = ((const struct flow_secret *)table)->word; /* a table starts with its secret */
-	uint64_t k[2];
-
-	memcpy(k, key, sizeof(k));
-	return flow_fold(flow_fold(k[0] ^ s[0], k[1] ^ s[1]) ^ s[2], s[3]);
-}
-static inline uint64_t flow_hash6(const struct flow_table *table, const struct flow_key6 *key)
-{
-	const uint64_t *s = ((const struct flow_secret *)table)->word;
-	uint64_t k[5], x;
-
-	memcpy(k, key, sizeof(k));
-	x = flow_fold(k[0] ^ s[0], k[1] ^ s[1]) ^ flow_fold(k[2] ^ s[4], k[3] ^ s[5]);
-	return flow_fold(flow_fold(x ^ s[2], k[4] ^ s[6]) ^ s[7], s[3]);
-}
 
 /** Online RCU reader: look up n packets of one family at once. pkts[i]->hash is set; flows[i] is the entry or NULL.
  * Bucket and entry lines are prefetched ahead. Entries stay readable until the caller's next quiescent state. */

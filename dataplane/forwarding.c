@@ -165,6 +165,7 @@ static struct settings make_settings(void)
 	s.icmp_rate = node->icmp_rate;
 	s.mss_clamp = node->mss_clamp;
 	s.low_latency = node->latency == LATENCY_LOW;
+	s.spin_us = node->spin_us;
 	s.flow_timeout_ms = node->flow_timeout_s * 1000u;
 	icmp_sources(node, &s);
 	kernel_addresses(&s);

@@ -8,8 +8,6 @@
 #include <sched.h>
 #include <sys/prctl.h>
 
-#define SPIN_US          100  /* polls this long after the last packet before it sleeps */
-
 static void fragments_expire(struct worker *w)
 {
 	struct fragment_release gone = { .count = 0 };
@@ -48,6 +46,14 @@ static void worker_tick(struct worker *w, uint64_t tsc)
 		fragments_expire(w);
 }
 
+/** No packet for so long that polling on costs more than it is worth. */
+static bool idle(const struct worker *w, uint64_t tsc)
+{
+	const struct settings *s = &w->tables->settings;
+
+	return !s->low_latency && tsc - w->last_busy_tsc > w->tsc_per_ms * s->spin_us / 1000;
+}
+
 static void pin(int cpu)
 {
 	cpu_set_t set;
@@ -62,7 +68,7 @@ static void pin(int cpu)
 void *worker_main(void *arg)
 {
 	struct worker *w = arg;
-	uint64_t spin, tsc, before;
+	uint64_t tsc, before;
 
 	pin(w->cpu);
 	prctl(PR_SET_TIMERSLACK, 1UL); /* sleeps of 100 us would otherwise grow by half */
@@ -72,7 +78,6 @@ void *worker_main(void *arg)
 	}
 	atomic_store_explicit(&w->state, WORKER_RUNNING, memory_order_release);
 	rcu_reader_register(w->id);
-	spin = w->tsc_per_ms * SPIN_US / 1000;
 	tsc = rte_rdtsc();
 	w->next_ms_tsc = tsc + w->tsc_per_ms;
 	w->last_busy_tsc = tsc;
@@ -100,7 +105,7 @@ void *worker_main(void *arg)
 		if (busy) {
 			counter_add(&w->counters->cycles_busy, tsc - before);
 			w->last_busy_tsc = tsc;
-		} else if (tsc - w->last_busy_tsc > spin && !w->tables->settings.low_latency) {
+		} else if (idle(w, tsc)) {
 			poll_sleep(w, list);
 			tsc = rte_rdtsc();
 		}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** What most packets are, recognised in a few instructions. Worker threads; pure functions that change nothing but *p.
+/** What most packets are, recognised in a few instructions. Worker threads; pure functions that change nothing but the key they fill.
  *
  * A plain packet has one segment and nothing left to compute; IPv4 without options or IPv6 without extension headers,
  * whole, with a TTL that survives a hop, right lengths and checksum; UDP, or TCP without SYN. Everything else is "not
@@ -86,10 +86,10 @@ static __rte_always_inline uint64_t plain_ports_zone(const uint8_t *l4, uint32_t
 #endif
 }
 
-/** An IPv4 header at `ip`, `avail` bytes of frame from there on. Fills the key of *p.
+/** An IPv4 header at `ip`, `avail` bytes of frame from there on. Fills *key.
  * @return the length of the IP packet, 0 when it is not plain. */
 static __rte_always_inline uint16_t plain_parse4(const uint8_t *ip, uint32_t avail,
-	uint32_t zone, struct pkt *p)
+	uint32_t zone, struct flow_key4 *key)
 {
 	uint64_t first, words[2];
 	uint32_t len;
@@ -110,13 +110,13 @@ static __rte_always_inline uint16_t plain_parse4(const uint8_t *ip, uint32_t ava
 		return 0;
 	memcpy(&words[0], ip + 12, sizeof(words[0]));
 	words[1] = plain_ports_zone(ip + sizeof(struct rte_ipv4_hdr), zone, proto);
-	memcpy(&p->key4, words, sizeof(p->key4));
+	memcpy(key, words, sizeof(*key));
 	return (uint16_t)len;
 }
 
 /** The same for IPv6. */
 static __rte_always_inline uint16_t plain_parse6(const uint8_t *ip, uint32_t avail,
-	uint32_t zone, struct pkt *p)
+	uint32_t zone, struct flow_key6 *key)
 {
 	uint64_t words[5];
 	uint32_t len;
@@ -133,8 +133,8 @@ static __rte_always_inline uint16_t plain_parse6(const uint8_t *ip, uint32_t ava
 		return 0;
 	memcpy(words, ip + 8, 32);
 	words[4] = plain_ports_zone(ip + sizeof(struct rte_ipv6_hdr), zone, proto);
-	memcpy(p->key6.src, ip + 8, 32);
-	memcpy(&p->key6.sport, &words[4], sizeof(words[4]));
+	memcpy(key->src, ip + 8, 32);
+	memcpy(&key->sport, &words[4], sizeof(words[4]));
 	return (uint16_t)len;
 }
 

@@ -182,13 +182,10 @@ static __rte_always_inline bool plain_quad_parse4(const struct plain_quad *q, co
 	return likely((_mm512_test_epi64_mask(odd, odd) | (uint64_t)_mm_cvtsi128_si64(bad)) == 0);
 }
 
-static __rte_always_inline void plain_quad_store(__m512i key, __m128i len, struct pkt *p, uint16_t *ip_len)
+static __rte_always_inline void plain_quad_store(__m512i key, __m128i len, struct flow_key4 keys[4], uint16_t *ip_len)
 {
 	_mm_storel_epi64((__m128i *)ip_len, len);
-	_mm_storeu_si128((__m128i *)&p[0].key4, _mm512_castsi512_si128(key));
-	_mm_storeu_si128((__m128i *)&p[1].key4, _mm512_extracti32x4_epi32(key, 1));
-	_mm_storeu_si128((__m128i *)&p[2].key4, _mm512_extracti32x4_epi32(key, 2));
-	_mm_storeu_si128((__m128i *)&p[3].key4, _mm512_extracti32x4_epi32(key, 3));
+	_mm512_storeu_si512(keys, key);
 }
 
 #endif

@@ -21,6 +21,7 @@ struct settings {
 	uint32_t icmp_rate;        /* errors a second a worker */
 	bool mss_clamp;
 	bool low_latency;          /* never sleep */
+	uint32_t spin_us;          /* polls so long after a packet before it sleeps */
 	uint32_t flow_timeout_ms;
 	uint8_t icmp_source4[4];   /* source of ICMP errors where the receiving port has no address: first uplink address, */
 	uint8_t icmp_source6[16];  /* else the gateway */

@@ -61,14 +61,11 @@ static void ahead(struct worker *w, const struct vector *v, const uint32_t *whic
 	uint32_t values[AHEAD];
 
 	for (unsigned k = 0; k < n; k++) {
-		const struct pkt *p = &v->pkts[which[k]];
-
-		addrs[k] = v6 ? p->key6.dst : (const uint8_t *)&p->key4.dst;
+		addrs[k] = v6 ? v->key6[which[k]].dst : (const uint8_t *)&v->key4[which[k]].dst;
 		rte_prefetch0((const void *)(uintptr_t)flow_bucket_other(w->flows, &w->flows->pool[v6], v->hash[which[k]]));
 	}
 	fib_lookup_bulk(v6 ? t->fib6 : t->fib4, addrs, values, n);
 	for (unsigned k = 0; k < n; k++) {
-		const struct pkt *p = &v->pkts[which[k]];
 		const struct adjacency *adj = adjacency_get(route_adjacency(values[k], v->hash[which[k]]));
 		const uint32_t zone = adj->type == ADJ_TUNNEL ? ZONE_TUNNEL : adj->port;
 		struct flow_key4 key4;
@@ -78,10 +75,10 @@ static void ahead(struct worker *w, const struct vector *v, const uint32_t *whic
 		if (adj->type != ADJ_TUNNEL && adj->type != ADJ_REWRITE)
 			continue;
 		if (v6) {
-			pkt_reverse_key6(&p->key6, zone, &key6);
+			pkt_reverse_key6(&v->key6[which[k]], zone, &key6);
 			hash = flow_hash6(w->flows, &key6);
 		} else {
-			pkt_reverse_key4(&p->key4, zone, &key4);
+			pkt_reverse_key4(&v->key4[which[k]], zone, &key4);
 			hash = flow_hash4(w->flows, &key4);
 		}
 		rte_prefetch0((const void *)(uintptr_t)flow_bucket(&w->flows->pool[v6], hash));

@@ -87,11 +87,11 @@ static __rte_always_inline void tunnel_memo_strip(struct rte_mbuf *m, uint16_t b
 }
 
 /** Strip a plain tunnel packet that the memo knows and find the plain packet inside, zone ZONE_TUNNEL. Changes nothing
- * but *p4 or *p6 (the one of its family gets the key) when it returns 0. Otherwise m starts at the inner Ethernet (or IP)
+ * but *key4 or *key6 (of its family) when it returns 0. Otherwise m starts at the inner Ethernet (or IP)
  * header afterwards, and its lengths are the frame's rest; *ip is the inner IP header, *version its version, the result
  * its packet's length. The frame has at least TUNNEL_MEMO_V4 bytes in one segment. */
 static __rte_always_inline uint16_t tunnel_memo_decap(const struct tunnel_memo *memo, const struct tunnel_table *table,
-	struct rte_mbuf *m, struct pkt *p4, struct pkt *p6, uint8_t **ip, unsigned *version)
+	struct rte_mbuf *m, struct flow_key4 *key4, struct flow_key6 *key6, uint8_t **ip, unsigned *version)
 {
 	const bool outer_v6 = memo->shape == TUNNEL_VXLAN6 || memo->shape == TUNNEL_IPIP6;
 	const uint32_t l3 = outer_v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
@@ -127,19 +127,19 @@ static __rte_always_inline uint16_t tunnel_memo_decap(const struct tunnel_memo *
 		*version = type == RTE_BE16(RTE_ETHER_TYPE_IPV4) ? 4 : type == RTE_BE16(RTE_ETHER_TYPE_IPV6) ? 6 : 0;
 	}
 	if (*version == 4) {
-		inner_len = plain_parse4(inner, len - off, ZONE_TUNNEL, p4);
+		inner_len = plain_parse4(inner, len - off, ZONE_TUNNEL, key4);
 		if (unlikely(inner_len == 0))
 			return 0;
 		inner_ecn = inner[1] & 3;
 		udp = inner[9] == IPPROTO_UDP;
-		port_be = p4->key4.dport;
+		port_be = key4->dport;
 	} else if (likely(*version == 6)) {
-		inner_len = plain_parse6(inner, len - off, ZONE_TUNNEL, p6);
+		inner_len = plain_parse6(inner, len - off, ZONE_TUNNEL, key6);
 		if (unlikely(inner_len == 0))
 			return 0;
 		inner_ecn = inner[1] >> 4 & 3;
 		udp = inner[6] == IPPROTO_UDP;
-		port_be = p6->key6.dport;
+		port_be = key6->dport;
 	} else {
 		return 0;
 	}

@@ -100,6 +100,8 @@ class Podlane(Dut):
     """podlaned with pods of its own and an uplink."""
 
     name = "podlane"
+    latency = "low"
+    node = ""  # further fields
     kinds = ("memif", "vhost-user", "veth")
 
     @classmethod
@@ -157,9 +159,9 @@ uplinks: ( {{ name = "uplink"; {self.uplink()} mac = "{bed.NODE_MAC}"; addresses
 peers: ( {{ name = "peer"; underlay = [ "{bed.PEER}" ]; pod_cidrs = [ "{bed.REMOTE_NET}" ]; encap = "vxlan";
             vtep_mac = "{bed.PEER_VTEP}"; }} );"""
         text = f"""
-node: {{ name = "dut"; worker_cpus = [ {b.dut_cpu} ]; latency = "low"; vtep_mac = "{bed.NODE_VTEP}";
+node: {{ name = "dut"; worker_cpus = [ {b.dut_cpu} ]; latency = "{self.latency}"; vtep_mac = "{bed.NODE_VTEP}";
         hugepages = "auto"; memory_mb = 192; buffers = 32768; flows = 2097152; flows6 = 1024; metrics_listen = "";
-        host_interface = ""; vxlan_vni = {bed.VNI}; vxlan_port = {bed.VXLAN_PORT}; gateway_mac = "{bed.GATEWAY_MAC}"; }};{way_out}
+        host_interface = ""; vxlan_vni = {bed.VNI}; vxlan_port = {bed.VXLAN_PORT}; gateway_mac = "{bed.GATEWAY_MAC}"; {self.node} }};{way_out}
 pools: ( {{ name = "pods"; cidr = "10.244.1.0/24"; }} );
 pods: ( {", ".join(pods)} );
 """

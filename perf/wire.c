@@ -4,6 +4,7 @@
 #include "perf/bench.h"
 #include "perf/cacheline.h"
 #include "perf/wire_arp.h"
+#include "perf/wire_echo.h"
 #include "perf/wire_report.h"
 #include "perf/wire_search.h"
 
@@ -115,6 +116,8 @@ static int set_up(struct wire *w, struct error *err)
 		w->o.cpu_tx = default_cpu();
 	if (wire_eal_start(&w->o, need.memory_mb, err) < 0 || pools_create(w, &need, err) < 0)
 		return -ENOMEM;
+	if (w->o.echo_cpu >= 0 && wire_echo_start(w->o.echo_cpu, w->o.echo_sleeps, err) < 0)
+		return -ENODEV;
 	for (unsigned p = 0; p < WIRE_PORTS && w->o.device[p] != NULL; p++) {
 		if (wire_port_open(&w->ports[p], &w->o, p == 0 ? 'a' : 'b', w->o.device[p], need.frame, w->rx_pool, err) < 0)
 			return -ENODEV;
@@ -238,6 +241,7 @@ int bench_wire(int argc, char **argv)
 		if (ret < 0)
 			fprintf(stderr, "podlane-bench wire: %s\n", err.text);
 	}
+	wire_echo_stop();
 	for (unsigned p = 0; p < wire.n_ports; p++)
 		wire_port_close(&wire.ports[p]);
 	rte_eal_cleanup();

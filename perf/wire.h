@@ -10,6 +10,7 @@
  *   wire_frame.c    templates of frames, and what differs from packet to packet
  *   wire_port.c     DPDK's environment and ports
  *   wire_arp.c      answering and asking for neighbours
+ *   wire_echo.c     no device: a thread that sends every frame back
  *   wire_run.c      one trial
  *   wire_search.c   the highest rate for a loss ratio
  *   wire_latency.c  histograms, reordering, duplicates
@@ -79,6 +80,8 @@ struct wire_options {
 	int cpu_tx, cpu_rx;	   /* cpu_rx -1: one thread does both */
 	unsigned cacheline_cpus[2];
 	bool cacheline;
+	int echo_cpu;	   /* --echo: frames come back from a thread there; -1: from a device */
+	bool echo_sleeps;
 };
 /** @return 0 to go on; else the process's exit code is -1 - value: help was printed (0) or an option is wrong (2). */
 int wire_options_parse(int argc, char **argv, struct wire_options *options);

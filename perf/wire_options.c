@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "perf/cacheline.h"
 #include "perf/wire.h"
+#include "perf/wire_echo.h"
 
 #include <getopt.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +28,8 @@ static const char usage_text[] =
 	"  --arp                   answer ARP and ND for the stream's addresses, find dst_mac by asking for gw (else dst)\n"
 	"  --a-answers LIST, --b-answers LIST  further addresses or prefixes a port answers for, with --arp\n"
 	"  --self-test             loop through memory: what this tester can do by itself\n"
+	"  --echo CPU[,sleep]      no device: a thread on that CPU sends every frame back, polling, or asleep until it is told: what\n"
+	"                          two CPUs of this machine take without any device\n"
 	"\n"
 	"traffic\n"
 	"  --flows N               flows a direction (1): source ports, then destination addresses or ports\n"
@@ -60,6 +64,7 @@ enum option_id {
 	OPT_B_ANSWERS,
 	OPT_ARP,
 	OPT_SELF_TEST,
+	OPT_ECHO,
 	OPT_FLOWS,
 	OPT_SIZES,
 	OPT_LOSS,
@@ -90,6 +95,7 @@ static const struct option option_table[] = {
 	{ "b-answers", 1, NULL, OPT_B_ANSWERS },
 	{ "arp", 0, NULL, OPT_ARP },
 	{ "self-test", 0, NULL, OPT_SELF_TEST },
+	{ "echo", 1, NULL, OPT_ECHO },
 	{ "flows", 1, NULL, OPT_FLOWS },
 	{ "sizes", 1, NULL, OPT_SIZES },
 	{ "loss", 1, NULL, OPT_LOSS },
@@ -230,6 +236,19 @@ static int lcores_parse(const char *text, struct wire_options *o)
 	return 0;
 }
 
+static int echo_parse(const char *name, const char *text, struct wire_options *o)
+{
+	char *end;
+	long cpu = strtol(text, &end, 10);
+
+	if (end == text || cpu < 0 || cpu >= CPU_SETSIZE || (*end != '\0' && strcmp(end, ",sleep") != 0))
+		return wrong("--%s takes a CPU, or a CPU and the word sleep, as in 0 or 0,sleep, not \"%s\"", name, text);
+	o->echo_cpu = (int)cpu;
+	o->echo_sleeps = *end != '\0';
+	o->device[0] = WIRE_ECHO_DEVICE;
+	return keys_parse(name, SELF_TEST_KEYS, o, 0);
+}
+
 /** @return 0, or what wire_options_parse shall return. */
 static int one(int id, const char *name, struct wire_options *o)
 {
@@ -251,6 +270,8 @@ static int one(int id, const char *name, struct wire_options *o)
 		o->self_test = true;
 		o->device[0] = "net_ring0";
 		return keys_parse(name, SELF_TEST_KEYS, o, 0);
+	case OPT_ECHO:
+		return echo_parse(name, optarg, o);
 	case OPT_FLOWS:
 		return whole(name, optarg, 1, 100000000, &o->flows);
 	case OPT_SIZES:
@@ -316,8 +337,10 @@ static int check(struct wire_options *o)
 		return wrong("--a DEVICE is missing; see --help");
 	if (!o->active[0] && !o->active[1])
 		return wrong("--a-to-b KEYS is missing: what shall be sent? See --help");
-	if (o->self_test && o->device[1] != NULL)
-		return wrong("--self-test has no port b");
+	if ((o->self_test || o->echo_cpu >= 0) && o->device[1] != NULL)
+		return wrong("--%s has no port b", o->self_test ? "self-test" : "echo");
+	if (o->echo_cpu >= 0 && (o->echo_cpu == o->cpu_tx || o->echo_cpu == o->cpu_rx))
+		return wrong("--echo: CPU %d is the tester's own (--lcores): the thread needs another", o->echo_cpu);
 	for (unsigned d = 0; d < WIRE_DIRECTIONS; d++) {
 		if (o->active[d] && mac_addr_is_zero(&o->keys[d].dst_mac) && !o->arp)
 			return wrong("--%s: dst_mac is missing: give it, or --arp and gw=ADDRESS to ask for it",
@@ -336,7 +359,7 @@ int wire_options_parse(int argc, char **argv, struct wire_options *o)
 	int id, index = 0, ret;
 
 	*o = (struct wire_options){ .flows = 1, .sizes = { 64 }, .n_sizes = 1, .n_losses = 1, .seconds = 2,
-		.resolution = 0.01, .rx_queues = 1, .settle = 0.1, .wait = 10, .repeats = 1, .buffers = 8192, .cpu_tx = -1, .cpu_rx = -1 };
+		.resolution = 0.01, .rx_queues = 1, .settle = 0.1, .wait = 10, .repeats = 1, .buffers = 8192, .cpu_tx = -1, .cpu_rx = -1, .echo_cpu = -1 };
 	optind = 1;
 	while ((id = getopt_long(argc, argv, "", option_table, &index)) != -1) {
 		ret = one(id, id == '?' ? "" : option_table[index].name, o);

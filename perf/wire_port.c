@@ -102,6 +102,8 @@ static int probe(struct wire_port *port, const char *device, struct error *err)
 			device);
 	memcpy(name, device, len);
 	name[len] = '\0';
+	if (rte_eth_dev_get_port_by_name(name, &port->id) == 0)
+		return 0; /* made already: wire_echo.c */
 	ret = rte_dev_probe(device);
 	if (ret < 0)
 		return error_set(err, -ret, NULL, "port %c: DPDK cannot open %s: %s%s", port->name, device, rte_strerror(-ret),

@@ -63,9 +63,11 @@ static json_t *latency_json(const struct wire_latency *l)
 	return out;
 }
 
-static void set_latency(json_t *to, const struct wire_latency *l)
+static void set_latency(json_t *to, const struct wire_latency *l, const struct wire_latency *undisturbed)
 {
 	json_object_set_new(to, "latency_us", latency_json(l));
+	json_object_set_new(to, "undisturbed", json_integer((json_int_t)undisturbed->count));
+	json_object_set_new(to, "undisturbed_us", latency_json(undisturbed));
 	json_object_set_new(to, "reordered", json_integer((json_int_t)l->reordered));
 	json_object_set_new(to, "duplicates", json_integer((json_int_t)l->duplicates));
 }
@@ -94,7 +96,7 @@ static json_t *line_new(const struct wire *w, const struct wire_trial *t, const 
 		json_object_set_new(one, "direction", json_string(wire_direction_names[d]));
 		set_count(one, &t->count[d], t);
 		if (latency)
-			set_latency(one, &w->latency[d]);
+			set_latency(one, &w->latency[d], &w->undisturbed[d]);
 		json_array_append_new(directions, one);
 	}
 	json_object_set_new(line, "directions", directions);
@@ -158,19 +160,32 @@ void wire_report_throughput(const struct wire *w, const struct wire_trial *found
 	fflush(stdout);
 }
 
+/** Of all active directions. */
+static void latency_all(const struct wire *w, const struct wire_latency *of, struct wire_latency *all)
+{
+	*all = of[w->o.active[0] ? 0 : 1];
+	if (w->o.active[0] && w->o.active[1])
+		wire_latency_merge(all, &of[1]);
+}
+
+static void text_latency(const struct wire_latency *l)
+{
+	printf(": min %.1f, mean %.1f", microseconds(l->min), microseconds(l->sum) / (double)l->count);
+	for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
+		printf(", %s %.1f", quantiles[i].name, microseconds(wire_latency_quantile(l, quantiles[i].ratio)));
+	printf(", max %.1f us", microseconds(l->max));
+}
+
 void wire_report_latency(const struct wire *w, const struct wire_trial *t, unsigned percent, uint32_t repeat)
 {
-	static struct wire_latency all;
+	static struct wire_latency all, undisturbed;
 
-	all = w->latency[0];
-	if (!w->o.active[0])
-		all = w->latency[1];
-	else if (w->o.active[1])
-		wire_latency_merge(&all, &w->latency[1]);
+	latency_all(w, w->latency, &all);
+	latency_all(w, w->undisturbed, &undisturbed);
 	if (w->o.json) {
 		json_t *line = line_new(w, t, "latency", true);
 
-		set_latency(line, &all);
+		set_latency(line, &all, &undisturbed);
 		json_object_set_new(line, "percent", percent > 0 ? json_integer(percent) : json_null());
 		json_object_set_new(line, "repeat", json_integer(repeat));
 		json_line(line);
@@ -183,11 +198,14 @@ void wire_report_latency(const struct wire *w, const struct wire_trial *t, unsig
 	if (all.count == 0) {
 		printf(": nothing came back\n");
 	} else {
-		printf(": min %.1f, mean %.1f", microseconds(all.min), microseconds(all.sum) / (double)all.count);
-		for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++)
-			printf(", %s %.1f", quantiles[i].name, microseconds(wire_latency_quantile(&all, quantiles[i].ratio)));
-		printf(", max %.1f us; %lu reordered, %lu twice\n", microseconds(all.max), (unsigned long)all.reordered,
-			(unsigned long)all.duplicates);
+		text_latency(&all);
+		printf("; %lu reordered, %lu twice\n", (unsigned long)all.reordered, (unsigned long)all.duplicates);
+	}
+	if (undisturbed.count > 0 && undisturbed.count < all.count) {
+		printf("        without %.2g %% that flew while the tester was away",
+			100.0 - 100.0 * (double)undisturbed.count / (double)all.count);
+		text_latency(&undisturbed);
+		printf("\n");
 	}
 	fflush(stdout);
 }

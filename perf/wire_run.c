@@ -2,6 +2,7 @@
 #include "perf/wire_run.h"
 
 #include "perf/wire_arp.h"
+#include "perf/wire_echo.h"
 
 #include <errno.h>
 #include <rte_cycles.h>
@@ -21,8 +22,10 @@
 /* Polling a shared ring takes its cache lines from the device under test: without stamps there is no hurry. */
 #define REFUSED_SECONDS 2e-6 /* pause after a full ring: a small part of what a ring holds */
 #define EMPTY_SECONDS	1e-6 /* pause after a short burst was received */
+#define AWAY_SECONDS  5e-6 /* a longer turn of the receiving loop means that something else ran on its CPU */
 #define TEACH_RATE    1e6
 #define TEACH_LEAST   1e5 /* whatever rate the user asks for: many flows must not take minutes */
+#define TEACH_FRAMES  4096u /* so many at least: every slot and buffer of a ring is touched once, page faults are over */
 #define WARM_SECONDS  0.05
 #define WARM_SETTLE   0.01
 #define OFFERED_LEAST 0.995
@@ -43,6 +46,8 @@ struct sender {
 	uint32_t flows, flow, sequence;
 	double per_tsc; /* packets a TSC cycle, 0 = all the ports take */
 	double least;	/* packets due before a burst is worth sending */
+	uint64_t random;
+	bool echo;
 	double debt;	/* packets that may be caught up with */
 	double credit;	/* packets sent or given up since start */
 	uint64_t start, limit;
@@ -58,8 +63,9 @@ struct receiver {
 	uint32_t accept[WIRE_PORTS];	/* bit d: frames of direction d belong here */
 	uint64_t rx[WIRE_DIRECTIONS];
 	uint64_t other, stale, last;	/* last: when a frame of this trial came */
-	struct wire_latency *latency;	/* [WIRE_DIRECTIONS] */
+	struct wire_latency *latency, *undisturbed; /* [WIRE_DIRECTIONS] */
 	uint64_t settle;
+	uint64_t looked, away_end, away_least; /* TSC: the turn before, the end of the last pause of the loop */
 	uint64_t again[WIRE_PORTS][WIRE_RX_QUEUES_MAX], pause; /* TSC: not before `again` */
 	bool stamped;
 	_Atomic bool sent;		/* sending is over */
@@ -143,30 +149,44 @@ static inline uint16_t sender_due(struct sender *s, uint64_t now)
 	return (uint16_t)RTE_MIN(due, (double)WIRE_BURST);
 }
 
-static __rte_always_inline void sender_step(struct sender *s, uint64_t now, bool one_class, bool stamped)
+/** When the next stamped frame leaves: somewhere in its own interval of 1/rate, so that frames are not in step with the
+ * machine's timers, which would meet each of them or none (RFC 2330, 11.1). */
+static inline double sender_jitter(struct sender *s)
+{
+	s->random = s->random * 6364136223846793005u + 1442695040888963407u;
+	return 1 + (double)(s->random >> 33) / (double)(1u << 31);
+}
+
+/** @return true when a port was given frames. */
+static __rte_always_inline bool sender_step(struct sender *s, uint64_t now, bool one_class, bool stamped)
 {
 	uint16_t taken, due;
 
 	if (!stamped && now < s->again)
-		return;
+		return false;
 	if (s->n == 0) {
 		due = sender_due(s, now);
 		if (s->limit != 0)
 			due = (uint16_t)RTE_MIN(s->limit - s->tx, (uint64_t)due);
 		if (due == 0 || !sender_fill(s, due, one_class, stamped))
-			return;
+			return false;
 	}
 	taken = rte_eth_tx_burst(s->port, 0, &s->pkts[s->first], s->n);
 	s->tx += taken;
 	s->credit += taken;
 	s->first = (uint16_t)(s->first + taken);
 	s->n = (uint16_t)(s->n - taken);
+	if (s->echo)
+		wire_echo_kick();
+	if (stamped)
+		s->least = sender_jitter(s);
 	if (unlikely(s->n > 0)) {
 		s->refused += s->n;
 		s->again = now + s->pause;
 		if (stamped)
 			sender_take_back(s);
 	}
+	return true;
 }
 
 static bool senders_done(const struct wire *w)
@@ -190,6 +210,25 @@ static void receive_other(struct receiver *r, unsigned port, struct rte_mbuf *m,
 	r->other++;
 	if (r->w->arp != NULL)
 		wire_arp_input(r->w->arp, port, m);
+}
+
+/** Note how long a frame was on its way, apart when this thread was away meanwhile: then the time says nothing. */
+static inline void receive_stamped(struct receiver *r, uint32_t d, const struct wire_tag *tag, uint64_t now)
+{
+	bool away = tag->tsc < r->away_end || now - r->looked > r->away_least;
+
+	wire_latency_add(&r->latency[d], tag->sequence, now - tag->tsc);
+	if (!away)
+		wire_latency_add(&r->undisturbed[d], tag->sequence, now - tag->tsc);
+}
+
+static inline void receive_look(struct receiver *r)
+{
+	uint64_t now = rte_rdtsc();
+
+	if (now - r->looked > r->away_least)
+		r->away_end = now;
+	r->looked = now;
 }
 
 static __rte_always_inline uint16_t receive_burst(struct receiver *r, unsigned port, uint16_t queue, bool stamped)
@@ -221,7 +260,7 @@ static __rte_always_inline uint16_t receive_burst(struct receiver *r, unsigned p
 		r->rx[d]++;
 		r->last = now;
 		if (stamped)
-			wire_latency_add(&r->latency[d], tag->sequence, now - tag->tsc);
+			receive_stamped(r, d, tag, now);
 	}
 	rte_pktmbuf_free_bulk(pkts, n);
 	return n;
@@ -229,6 +268,8 @@ static __rte_always_inline uint16_t receive_burst(struct receiver *r, unsigned p
 
 static __rte_always_inline void receive_all(struct receiver *r, bool stamped)
 {
+	if (stamped)
+		receive_look(r);
 	for (unsigned p = 0; p < r->w->n_ports; p++) {
 		for (uint16_t q = 0; q < r->w->o.rx_queues; q++) {
 			for (unsigned i = 0; i < RX_ROUNDS && receive_burst(r, p, q, stamped) == RX_BURST; i++)
@@ -285,8 +326,9 @@ static __rte_always_inline int work(struct wire *w, uint64_t end, bool one_class
 
 	while ((now = rte_rdtsc()) < end && ret == 0) {
 		for (unsigned d = 0; d < WIRE_DIRECTIONS; d++) {
-			if (w->o.active[d])
-				sender_step(&senders[d], now, one_class, stamped);
+			/* Waking the device may take long, and is part of what the frame's way takes. */
+			if (w->o.active[d] && sender_step(&senders[d], now, one_class, stamped) && stamped && alone)
+				receiver.looked = rte_rdtsc();
 		}
 		if (alone)
 			receive_all(&receiver, stamped);
@@ -350,6 +392,8 @@ static void senders_prepare(struct wire *w, const struct wire_trial *t)
 			.per_tsc = t->rate / hz,
 			.least = t->stamped ? 1 : RTE_MAX(1.0, RTE_MIN((double)WIRE_BURST, t->rate * BURST_SECONDS)),
 			.debt = RTE_MAX((double)WIRE_BURST, t->rate * DEBT_SECONDS),
+			.random = (uint64_t)d + 1,
+			.echo = w->o.echo_cpu >= 0,
 			.limit = t->limit,
 			.pause = (uint64_t)(REFUSED_SECONDS * hz) };
 		for (unsigned c = 0; w->o.active[d] && c < w->n_classes; c++) {
@@ -365,14 +409,18 @@ static void receiver_prepare(struct wire *w, const struct wire_trial *t)
 	receiver = (struct receiver){ .w = w,
 		.word = wire_tag_word(0, w->trial),
 		.latency = w->latency,
+		.undisturbed = w->undisturbed,
 		.stamped = t->stamped,
 		.pause = (uint64_t)(EMPTY_SECONDS * (double)rte_get_tsc_hz()),
+		.away_least = (uint64_t)(AWAY_SECONDS * (double)rte_get_tsc_hz()),
 		.settle = (uint64_t)(t->settle * (double)rte_get_tsc_hz()) };
 	for (unsigned d = 0; d < WIRE_DIRECTIONS; d++) {
 		if (w->o.active[d])
 			receiver.accept[w->n_ports == 1 ? 0 : 1 - d] |= 1u << d;
-		if (t->stamped)
+		if (t->stamped) {
 			wire_latency_reset(&w->latency[d]);
+			wire_latency_reset(&w->undisturbed[d]);
+		}
 	}
 }
 
@@ -434,11 +482,11 @@ int wire_trial_run(struct wire *w, struct wire_trial *t, struct error *err)
 
 int wire_teach(struct wire *w, struct error *err)
 {
-	struct wire_trial t = { .rate = TEACH_RATE, .limit = w->o.flows, .settle = WARM_SETTLE };
+	struct wire_trial t = { .rate = TEACH_RATE, .limit = RTE_MAX(w->o.flows, TEACH_FRAMES), .settle = WARM_SETTLE };
 
 	if (w->o.fixed && w->o.rate > 0)
 		t.rate = RTE_MIN(t.rate, RTE_MAX(w->o.rate, TEACH_LEAST));
-	t.seconds = 2 * (double)w->o.flows / t.rate + 1;
+	t.seconds = 2 * (double)t.limit / t.rate + 1;
 	return wire_trial_run(w, &t, err);
 }
 

@@ -23,6 +23,7 @@ struct wire {
 	uint8_t trial;			/* number of the last one, in the tags */
 	struct wire_arp *arp;		/* NULL without --arp */
 	struct wire_latency latency[WIRE_DIRECTIONS]; /* of the last stamped trial */
+	struct wire_latency undisturbed[WIRE_DIRECTIONS]; /* of frames during whose flight the tester did not miss a turn */
 	struct cacheline cacheline_before; /* of the current size; 0 = not measured */
 };
 

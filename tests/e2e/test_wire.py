@@ -73,6 +73,9 @@ def forwarder(directory, mode, ports=1, *more):
     (["--self-test", "--lcores", "1,1"], "--lcores takes one CPU or two different ones"),
     (["--self-test", "--cacheline-cpus", "0"], "--cacheline-cpus takes two different CPUs"),
     (["--self-test", "--b-answers", "10.0.0.1"], "--b-answers needs --arp"),
+    (["--echo", "0,nap"], "--echo takes a CPU, or a CPU and the word sleep"),
+    (["--echo", "1", "--lcores", "1"], "--echo: CPU 1 is the tester's own"),
+    (["--echo", "0", "--b", "net_ring1"], "--echo has no port b"),
     (["--self-test", "more"], '"more" is not an option'),
     (["--a", "net_ring0", "--a-to-b", PLAIN6, "--sizes", "64"], "has no room for the tester's tag"),
 ])
@@ -100,6 +103,23 @@ def test_itself():
             assert 0 < us["min"] <= us["p50"] <= us["p90"] <= us["p99"] <= us["p99.9"] <= us["max"]
             assert line["reordered"] == line["duplicates"] == 0
     assert [line["percent"] for line in lines if line["kind"] == "latency"][:3] == [10, 50, 90]
+
+
+@pytest.mark.parametrize("how", ["", ",sleep"])
+def test_echo(how):
+    """Without a device everything comes back from another CPU; what flew while the tester was away is counted apart."""
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("needs two CPUs")
+    other = max(os.sched_getaffinity(0))
+    line, = wire("--echo", f"{other}{how}", "--rate", "5k", "--seconds", 0.3, "--latency", "--flows", 10, *SHORT)
+    assert line["kind"] == "latency" and line["tx"] == line["rx"] > 0 and line["other"] == 0
+    assert 0 <= line["undisturbed"] <= line["rx"] and line["reordered"] == line["duplicates"] == 0
+    if line["undisturbed"] > 0:
+        assert line["latency_us"]["min"] <= line["undisturbed_us"]["min"] <= line["undisturbed_us"]["max"] <= line["latency_us"]["max"]
+
+
+def test_echo_needs_a_cpu_that_is_there():
+    assert "--echo: the thread cannot run on CPU 1000" in wire("--echo", "1000", "--rate", "1k", *SHORT, code=1)
 
 
 def test_rates_are_kept():

@@ -47,9 +47,9 @@ static inline void plain_check(const struct rte_mbuf *m, uint32_t zone, const st
 	if (!plain_mbuf(m) || len < RTE_ETHER_HDR_LEN || (frame[6] & 1) != 0)
 		return;
 	if (v6)
-		ip_len = plain_parse6(frame + 14, len - 14, zone, &plain);
+		ip_len = plain_parse6(frame + 14, len - 14, zone, &plain.key6);
 	else if (frame[12] == 0x08 && frame[13] == 0x00)
-		ip_len = plain_parse4(frame + 14, len - 14, zone, &plain);
+		ip_len = plain_parse4(frame + 14, len - 14, zone, &plain.key4);
 	if (ip_len != 0)
 		plain_agrees(&plain, ip_len, v6, p, parsed);
 }
@@ -140,7 +140,7 @@ static inline void plain_check_memos(const struct tunnel_table *tunnels, uint32_
 		memset(&memos, 0, sizeof(memos));
 		plain_learn(tunnels, &memos, zone, &plain_examples[i]);
 		n = tunnel_memo_decap(
-			tunnel_memo_of(&memos, rte_pktmbuf_mtod(m, const uint8_t *)), tunnels, m, &p4, &p6, &ip, &version);
+			tunnel_memo_of(&memos, rte_pktmbuf_mtod(m, const uint8_t *)), tunnels, m, &p4.key4, &p6.key6, &ip, &version);
 		got = mbufs_bytes(m, by_memo);
 		if (n == 0) {
 			REQUIRE(got == len && memcmp(by_memo, bytes, len) == 0, "declined and changed");

@@ -4,6 +4,15 @@
 #if defined(__AVX512BW__)
 #include "dataplane/tunnel_quad.h"
 
+static void store(__m512i key, __m128i len, struct pkt *p, uint16_t *ip_len)
+{
+	struct flow_key4 keys[4];
+
+	plain_quad_store(key, len, keys, ip_len);
+	for (unsigned i = 0; i < 4; i++)
+		p[i].key4 = keys[i];
+}
+
 static bool plain(uint64_t l2, uint32_t zone, uint8_t *const frame[4], const uint16_t *frame_len, struct pkt *p,
 	uint16_t *ip_len)
 {
@@ -14,7 +23,7 @@ static bool plain(uint64_t l2, uint32_t zone, uint8_t *const frame[4], const uin
 
 	if (!plain_quad_parse4(&q, &h, plain_quad_low(frame_len), &key, &len))
 		return false;
-	plain_quad_store(key, len, p, ip_len);
+	store(key, len, p, ip_len);
 	return true;
 }
 
@@ -27,7 +36,7 @@ static uint16_t tunnel(struct tunnel_memos *memos, const struct tunnel_table *ta
 	uint16_t strip = tunnel_quad_parse(&quads, memos, table, frame, frame_len, &key, &len, ip);
 
 	if (strip != 0)
-		plain_quad_store(key, len, p, ip_len);
+		store(key, len, p, ip_len);
 	return strip;
 }
 #else

@@ -16,10 +16,9 @@ static uint32_t rnd(void)
 /* --- the hash ----------------------------------------------------------------------------------------------- */
 
 /** Every bit of the key flips every bit of the hash in half of all cases. */
-static void avalanche_of(bool v6)
+static void avalanche_in(struct flow_table *t, bool v6)
 {
 	enum { SAMPLES = 2000 };
-	struct flow_table *t = table_of(64, 1);
 	unsigned bits = v6 ? 320 : 128, low = SAMPLES, high = 0;
 
 	for (unsigned bit = 0; bit < bits; bit++) {
@@ -50,9 +49,41 @@ static void avalanche_of(bool v6)
 	/* 45 standard deviations of noise would be 1000; nine are 200. */
 	CU_ASSERT(low > SAMPLES / 2 - 200);
 	CU_ASSERT(high < SAMPLES / 2 + 200);
+}
+
+static void avalanche_of(bool v6)
+{
+	struct flow_table *t = table_of(64, 1);
+
+	avalanche_in(t, v6);
+	t->secret.aes = false;
+	avalanche_in(t, v6);
 	flow_table_free(t);
 }
 BOTH(avalanche)
+
+/** Lists of keys are hashed as single ones are. */
+static void hash_lists(void)
+{
+	struct flow_table *t = table_of(64, 1);
+	struct flow_key4 k4[100];
+	struct flow_key6 k6[100];
+	uint64_t h4[101], h6[101];
+
+	for (uint32_t n = 0; n < 100; n++) {
+		k4[n] = key4_of(n * 7919, ZONE);
+		k6[n] = key6_of(n * 7919, ZONE);
+	}
+	for (uint32_t n = 0; t->secret.aes && n <= 100; n += n < 8 ? 1 : 23) {
+		h4[n] = h6[n] = 0x0123456789abcdefu;
+		flow_hash4_aes_list(&t->secret, k4, h4, n);
+		flow_hash6_aes_list(&t->secret, k6, h6, n);
+		CU_ASSERT(h4[n] == 0x0123456789abcdefu && h6[n] == 0x0123456789abcdefu);
+		for (uint32_t i = 0; i < n; i++)
+			CU_ASSERT(h4[i] == flow_hash4(t, &k4[i]) && h6[i] == flow_hash6(t, &k6[i]));
+	}
+	flow_table_free(t);
+}
 
 static void hash_is_keyed(void)
 {
@@ -391,6 +422,7 @@ static void flushing(void)
 static const struct test_case cases[] = {
 	{ "avalanche", avalanche },
 	{ "hash is keyed", hash_is_keyed },
+	{ "hash of lists", hash_lists },
 	{ "reference", reference },
 	{ "few tags", few_tags },
 	{ "slots", slots },

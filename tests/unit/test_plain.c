@@ -40,9 +40,9 @@ static uint16_t recognise(const struct plain_frame *f, struct pkt *p)
 		memcpy(&type, frame + 12, sizeof(type));
 		if ((word & PLAIN_L2_MASK) == plain_l2(&plain_mac)) {
 			if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
-				len = plain_parse4(frame + 14, f->len - 14, ZONE, p);
+				len = plain_parse4(frame + 14, f->len - 14, ZONE, &p->key4);
 			else if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
-				len = plain_parse6(frame + 14, f->len - 14, ZONE, p);
+				len = plain_parse6(frame + 14, f->len - 14, ZONE, &p->key6);
 		}
 	}
 	free(bytes);
@@ -147,7 +147,8 @@ static void test_lengths(void)
 			continue; /* more than a frame can have */
 		if (!tcp)
 			plain_put16(ip + l3 + 4, plain_off(&d, v6 ? l4 : l4 - 20));
-		len = v6 ? plain_parse6(ip, there & 0xffff, ZONE, &p) : plain_parse4(ip, there & 0xffff, ZONE, &p);
+		len = v6 ? plain_parse6(ip, there & 0xffff, ZONE, &p.key6) :
+			   plain_parse4(ip, there & 0xffff, ZONE, &p.key4);
 		if (len != plain_is_ip(ip, there & 0xffff, v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4)) {
 			printf("\nlengths %u of %u: said %u\n", said, there, len);
 			CU_FAIL_FATAL("length");
@@ -170,8 +171,8 @@ static void test_header_sums(void)
 		while (plain_is_frame(&f) == 0);
 		for (uint32_t sum = 0; sum < 65536; sum++) {
 			plain_put16(f.bytes + 24, sum);
-			right += plain_parse4(f.bytes + 14, f.len - 14, ZONE, &p) != 0;
-			if ((plain_parse4(f.bytes + 14, f.len - 14, ZONE, &p) != 0) != (plain_is_frame(&f) != 0))
+			right += plain_parse4(f.bytes + 14, f.len - 14, ZONE, &p.key4) != 0;
+			if ((plain_parse4(f.bytes + 14, f.len - 14, ZONE, &p.key4) != 0) != (plain_is_frame(&f) != 0))
 				CU_FAIL_FATAL("checksum");
 		}
 		CU_ASSERT_TRUE(right >= 1 && right <= 2); /* both zeros are right together */
@@ -318,7 +319,7 @@ static void test_quad_lengths(void)
 		}
 		said = plain_quad_check(plain_l2(&plain_mac), ZONE, bytes, frame_len, q, got);
 		for (unsigned j = 0; j < 4; j++) {
-			want = frame_len[j] >= 14 ? plain_parse4(bytes[j] + 14, frame_len[j] - 14u, ZONE, &p) : 0;
+			want = frame_len[j] >= 14 ? plain_parse4(bytes[j] + 14, frame_len[j] - 14u, ZONE, &p.key4) : 0;
 			all &= want != 0;
 			if (said && want != got[j])
 				CU_FAIL_FATAL("length of a quad");

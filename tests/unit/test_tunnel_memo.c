@@ -184,7 +184,7 @@ static bool through_memo(const struct plain_frame *f, struct memo_result *r)
 	m->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_RX_RSS_HASH;
 	m->packet_type = RTE_PTYPE_TUNNEL_VXLAN;
 	before = *m;
-	r->len = tunnel_memo_decap(tunnel_memo_of(&memos, f->bytes), table, m, &p4, &p6, &ip, &version);
+	r->len = tunnel_memo_decap(tunnel_memo_of(&memos, f->bytes), table, m, &p4.key4, &p6.key6, &ip, &version);
 	if (r->len == 0) {
 		wrong = declined_differs(f, m, &before);
 	} else {
