@@ -324,6 +324,11 @@ static void claim_object(struct claims *claims, const struct object *obj, bool a
 	case OBJECT_ROUTE:
 		claim_route(claims, obj, add);
 		break;
+	case OBJECT_NAMESPACE: /* what policies need to know of each other is policy_relations.c */
+	case OBJECT_SET:
+	case OBJECT_TIER:
+	case OBJECT_ENDPOINT:
+	case OBJECT_POLICY:
 	case OBJECT_TYPE_COUNT:
 		break;
 	}

@@ -491,14 +491,20 @@ static int check_one_node(const struct changeset *set, struct error *err)
 
 static int check_change(const struct changeset *set, const struct change *change, struct error *err)
 {
-	static int (*const check_there[OBJECT_TYPE_COUNT])(struct check *) = { check_node,
-		check_uplink, check_pool, check_peer, check_pod, check_route };
+	static int (*const check_there[OBJECT_TYPE_COUNT])(struct check *) = {
+		[OBJECT_NODE] = check_node,
+		[OBJECT_UPLINK] = check_uplink,
+		[OBJECT_POOL] = check_pool,
+		[OBJECT_PEER] = check_peer,
+		[OBJECT_POD] = check_pod,
+		[OBJECT_ROUTE] = check_route,
+	};
 	struct check c = {
 		.set = set, .claims = changeset_base(set)->claims, .obj = change->after, .err = err
 	};
 	int ret = 0;
 
-	if (change->after != NULL)
+	if (change->after != NULL && check_there[change->after->type] != NULL)
 		ret = check_there[change->after->type](&c);
 	if (ret == 0 && change->before != NULL) {
 		/* Blame what is left of it: its file and line are the ones to edit. */

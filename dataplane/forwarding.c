@@ -393,6 +393,12 @@ static int stage(struct forwarding_txn *txn, const struct change *change, struct
 		return pod_stage(change, err);
 	case OBJECT_ROUTE:
 		return route_stage(txn, change, err);
+	case OBJECT_NAMESPACE:
+	case OBJECT_SET:
+	case OBJECT_TIER:
+	case OBJECT_ENDPOINT:
+	case OBJECT_POLICY:
+		return 0; /* of dataplane/policy alone */
 	case OBJECT_TYPE_COUNT:
 		break;
 	}

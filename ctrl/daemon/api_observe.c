@@ -405,7 +405,7 @@ static const struct parameter capture_query[] = {
 	{ NULL, NULL, NULL },
 };
 
-const struct endpoint observe_endpoints[] = {
+const struct http_endpoint observe_endpoints[] = {
 	{ "POST", "/v1/explain", explain, "What would happen to a packet, step by step.", NULL,
 		"Explain", NULL, NULL, 0 },
 	{ "POST", "/v1/trace", trace,

@@ -304,7 +304,7 @@ static int metrics(struct request *req, struct error *err)
 	return 0;
 }
 
-const struct endpoint metrics_endpoints[] = {
+const struct http_endpoint metrics_endpoints[] = {
 	{ "GET", "/metrics", metrics, "Counters and gauges in Prometheus text format.", NULL, NULL,
 		NULL, "text/plain", ENDPOINT_TCP },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0 },

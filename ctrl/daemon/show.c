@@ -91,7 +91,7 @@ static const struct parameter flow_query[] = {
 		"GET", "/v1/state/" path, handler, summary, query, NULL, NULL, NULL, 0 \
 	}
 
-const struct endpoint state_endpoints[] = {
+const struct http_endpoint state_endpoints[] = {
 	STATE("node", show_node,
 		"The daemon: version, uptime, VTEP MAC, objects that are not in force.", NULL),
 	STATE("ports", show_ports, "Ports with their counters and what their driver says.",
