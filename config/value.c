@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a single value may look like, and the sentence for each way to get it wrong. */
 #include "config/object.h"
+#include "config/selector.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -289,6 +290,17 @@ static int check_protocol(const char *text, struct field_reason *why)
 		message_text(text, shown));
 }
 
+static int check_selector(const char *text, struct field_reason *why)
+{
+	struct error err;
+	struct selector *selector = selector_parse(text, &err);
+
+	if (selector == NULL)
+		return refuse(why, "%s", err.text);
+	selector_free(selector);
+	return 0;
+}
+
 int field_check_text(const struct field *field, const char *text, struct field_reason *why)
 {
 	size_t len = strlen(text);
@@ -333,7 +345,7 @@ int field_check_text(const struct field *field, const char *text, struct field_r
 	case TEXT_PROTOCOL:
 		return check_protocol(text, why);
 	case TEXT_SELECTOR:
-		return 0;
+		return check_selector(text, why);
 	}
 	return 0;
 }
