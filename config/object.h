@@ -83,5 +83,8 @@ int endpoint_check(struct object *obj, struct error *err);
 int set_check(struct object *obj, struct error *err);
 int tier_check(struct object *obj, struct error *err);
 int policy_check(struct object *obj, struct error *err);
+/* Parts of them that several types have. */
+int labels_check(const struct object *obj, const struct string_list *labels, struct error *err);
+int named_ports_check(const struct object *obj, const struct string_list *ports, struct error *err);
 
 #endif

@@ -183,8 +183,9 @@ static const struct field set_fields[] = {
 
 static const struct field tier_fields[] = {
 	NAME_FIELD(tier, "Name of the tier. default exists by itself.", "admin"),
-	{ AT(tier, order), .kind = FIELD_UINT, .max = 1000000, .default_text = "1000000",
-		.doc = "Tiers with a lower order are asked first; equal ones by name.", .example = "100" },
+	{ AT(tier, order), .kind = FIELD_UINT, .max = 10000000, .default_text = "1000000",
+		.doc = "Tiers with a lower order are asked first; equal ones by name. Tier default has 1000000.",
+		.example = "100" },
 	{ AT(tier, default_action), .kind = FIELD_ENUM, .names = tier_action_names, .default_text = "deny",
 		.doc = "What happens to a connection of a pod that policies of the tier select, when no rule "
 		       "matches: it is denied, or passes on to the next tier.",

@@ -49,7 +49,8 @@ static const char full[] =
 	"endpoints: ( { name = \"main.db-1\"; namespace = \"main\"; labels = \"app=db\"; addresses = [ \"10.244.2.7\", "
 	"\"fd00:244:2::7\" ]; ports = [ \"pg=5432/tcp\", \"m=9/udp\" ]; },\n"
 	"  { name = \"node-b\"; kind = \"node\"; addresses = \"192.0.2.2\"; } );\n"
-	"sets: ( { name = \"offices\"; cidrs = [ \"203.0.113.0/25\", \"2001:db8:7::/48\" ]; labels = \"office=yes\"; } );\n"
+	"sets: ( { name = \"offices\"; cidrs = [ \"203.0.113.0/25\", \"2001:db8:7::/48\" ]; labels = \"office=yes\"; },\n"
+	"  { name = \"labs\"; } );\n"
 	"tiers: ( { name = \"admin\"; order = 0; default_action = \"pass\"; } );\n"
 	"policies: ( { name = \"db\"; namespace = \"main\"; tier = \"admin\"; order = 7; selector = \"app == 'db'\"; types = [ "
 	"\"ingress\", \"egress\" ]; staged = true; on_change = \"reset\";\n"
@@ -138,7 +139,7 @@ static void every_form(void)
 
 	for (size_t type = 0; type < OBJECT_TYPE_COUNT; type++)
 		model_each(model, (enum object_type)type, round_trip, &count);
-	CU_ASSERT_EQUAL(count, 19);
+	CU_ASSERT_EQUAL(count, 20);
 	model_free(model);
 }
 
@@ -477,6 +478,8 @@ static void examples_are_values(void)
 			}
 			if (strcmp(field->name, "action") == 0)
 				json_object_del(json, "via");
+			if (strcmp(field->name, "stateless") == 0)
+				json_object_set_new(json, "subject", json_string("host"));
 			if (strcmp(field->name, "xdp_mode") == 0)
 				json_object_set_new(json, "driver", json_string("af_xdp"));
 			if (strcmp(field->name, "kernel_interface") == 0)
