@@ -25,7 +25,8 @@ static void ranges_merge(struct ranges *r)
 {
 	uint32_t n = 0;
 
-	qsort(r->items, r->count, sizeof(r->items[0]), range_order);
+	if (r->count > 1)
+		qsort(r->items, r->count, sizeof(r->items[0]), range_order);
 	for (uint32_t i = 0; i < r->count; i++) {
 		if (n > 0 && r->items[i].first <= (uint32_t)r->items[n - 1].last + 1) {
 			if (r->items[i].last > r->items[n - 1].last)

@@ -129,6 +129,8 @@ bool policy_rule_describe(const struct policy_state *s, uint32_t number, struct 
 		text->action = entry->tier->default_action == TIER_PASS ? "pass" : "deny";
 		return true;
 	}
+	if (entry->policy->object == NULL)
+		return false;
 	policy = &entry->policy->object->policy;
 	text->tier = policy->tier;
 	text->policy = policy->name;

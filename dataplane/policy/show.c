@@ -28,7 +28,8 @@ int policy_each_rule(const struct policy_state *s, int (*visit)(const struct pol
 
 	for (size_t i = 0; s->policies.buckets != NULL && i <= s->policies.mask; i++) {
 		for (struct interned *t = s->policies.buckets[i]; t != NULL; t = t->next)
-			sorted[n++] = (struct policy_entry *)t;
+			if (((struct policy_entry *)t)->object != NULL) /* else it goes with a transaction on its way */
+				sorted[n++] = (struct policy_entry *)t;
 	}
 	qsort(sorted, n, sizeof(*sorted), order);
 	for (size_t i = 0; i < n && ret == 0; i++) {

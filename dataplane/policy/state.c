@@ -529,13 +529,11 @@ static struct policy_tier *tier_use(struct policy_state *s, const char *name)
 
 static void tier_unuse(struct policy_txn *txn, struct policy_tier *tier)
 {
-	if (--tier->in.refs > 0)
+	if (--tier->in.refs > 0 || tier->dying)
 		return;
-	for (int d = 0; d < DIRECTIONS; d++) {
-		txn->state->rules[tier->default_rule[d]] = (struct rule_entry){ 0 };
-		rule_retire(txn, tier->default_rule[d]);
-	}
-	intern_remove(&txn->state->tiers, &tier->in);
+	tier->dying = true;
+	txn->dead_tiers = policy_realloc(txn->dead_tiers, (txn->n_dead_tiers + 1) * sizeof(txn->dead_tiers[0]));
+	txn->dead_tiers[txn->n_dead_tiers++] = tier;
 }
 
 static void tier_change(struct policy_txn *txn, const struct object *before, const struct object *after)
@@ -550,7 +548,8 @@ static void tier_change(struct policy_txn *txn, const struct object *before, con
 	tier->order = after != NULL ? after->tier.order : 1000000;
 	tier->default_action = after != NULL ? after->tier.default_action : TIER_DENY;
 	for (struct local *l = s->locals; l != NULL; l = l->next) {
-		qsort(l->policies, l->n_policies, sizeof(l->policies[0]), policy_order_q);
+		if (l->n_policies > 1)
+			qsort(l->policies, l->n_policies, sizeof(l->policies[0]), policy_order_q);
 		for (uint32_t i = 0; i < l->n_policies; i++) {
 			if (l->policies[i]->tier == tier)
 				dirty(l);
@@ -573,16 +572,54 @@ static bool lists_type(const struct policy *policy, const char *type)
 	return false;
 }
 
-/** A rule keeps its number as long as there is a rule at its place. */
+/** A rule keeps its number as long as there is a rule at its place; what is too many goes with the transaction's end, so that
+ * one that is undone finds its numbers again. */
 static void entry_number(struct policy_txn *txn, struct policy_entry *entry, enum direction direction, uint32_t count)
 {
-	for (uint32_t i = count; i < entry->n_rules[direction]; i++)
-		rule_retire(txn, entry->rules[direction][i]);
-	entry->rules[direction] = policy_realloc(entry->rules[direction], count * sizeof(entry->rules[direction][0]));
-	for (uint32_t i = entry->n_rules[direction]; i < count; i++)
-		entry->rules[direction][i] = rule_number(txn->state,
-			(struct rule_entry){ .policy = entry, .direction = (uint8_t)direction, .index = i });
+	if (count > entry->numbered[direction])
+		entry->rules[direction] = policy_realloc(entry->rules[direction], count * sizeof(entry->rules[direction][0]));
+	for (; entry->numbered[direction] < count; entry->numbered[direction]++)
+		entry->rules[direction][entry->numbered[direction]] = rule_number(txn->state,
+			(struct rule_entry){ .policy = entry, .direction = (uint8_t)direction, .index = entry->numbered[direction] });
 	entry->n_rules[direction] = count;
+	if (entry->touched)
+		return;
+	entry->touched = true;
+	txn->touched = policy_realloc(txn->touched, (txn->n_touched + 1) * sizeof(txn->touched[0]));
+	txn->touched[txn->n_touched++] = entry;
+}
+
+void policies_reap(struct policy_txn *txn)
+{
+	for (size_t i = 0; i < txn->n_touched; i++) {
+		struct policy_entry *entry = txn->touched[i];
+
+		entry->touched = false;
+		for (int d = 0; d < DIRECTIONS; d++) {
+			while (entry->numbered[d] > entry->n_rules[d])
+				rule_retire(txn, entry->rules[d][--entry->numbered[d]]);
+		}
+		if (entry->object != NULL)
+			continue;
+		free(entry->rules[INGRESS]);
+		free(entry->rules[EGRESS]);
+		intern_remove(&txn->state->policies, &entry->in);
+	}
+	for (size_t i = 0; i < txn->n_dead_tiers; i++) {
+		struct policy_tier *tier = txn->dead_tiers[i];
+
+		tier->dying = false;
+		if (tier->in.refs > 0)
+			continue;
+		for (int d = 0; d < DIRECTIONS; d++)
+			rule_retire(txn, tier->default_rule[d]);
+		intern_remove(&txn->state->tiers, &tier->in);
+	}
+	free(txn->touched);
+	free(txn->dead_tiers);
+	txn->touched = NULL;
+	txn->dead_tiers = NULL;
+	txn->n_touched = txn->n_dead_tiers = 0;
 }
 
 static void policy_change(struct policy_txn *txn, const struct object *before, const struct object *after)
@@ -598,15 +635,11 @@ static void policy_change(struct policy_txn *txn, const struct object *before, c
 		selector_free(entry->selector);
 		selector_free(entry->namespace_selector);
 		object_unref(entry->object);
+		entry->object = NULL;
 	}
 	if (after == NULL) {
-		for (int d = 0; d < DIRECTIONS; d++) {
-			for (uint32_t i = 0; i < entry->n_rules[d]; i++)
-				s->rules[entry->rules[d][i]] = (struct rule_entry){ 0 };
-			entry_number(txn, entry, (enum direction)d, 0);
-			free(entry->rules[d]);
-		}
-		intern_remove(&s->policies, &entry->in);
+		entry_number(txn, entry, INGRESS, 0);
+		entry_number(txn, entry, EGRESS, 0);
 		return;
 	}
 	if (entry == NULL)

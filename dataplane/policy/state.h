@@ -90,6 +90,7 @@ struct policy_tier {
 	struct interned in; /* by name; a policy may name one that comes later in the same transaction */
 	uint32_t order, default_action;
 	uint32_t default_rule[DIRECTIONS]; /* rule numbers of its end */
+	bool dying;
 };
 
 struct rule_ends {
@@ -104,8 +105,9 @@ struct policy_entry {
 	bool applies[DIRECTIONS];
 	uint32_t users;                      /* locals it selects */
 	struct rule_ends *ends[DIRECTIONS];  /* while it has users */
-	uint32_t *rules[DIRECTIONS];         /* rule numbers */
-	uint32_t n_rules[DIRECTIONS];
+	uint32_t *rules[DIRECTIONS];         /* rule numbers, [numbered] */
+	uint32_t n_rules[DIRECTIONS], numbered[DIRECTIONS];
+	bool touched;                        /* by the transaction, whose end may free it when object is NULL */
 };
 
 /** A local identity. */
@@ -169,6 +171,9 @@ struct policy_txn {
 	/* Things without users. */
 	struct interned **dead_identities, **dead_leaves;
 	size_t n_dead_identities, n_dead_leaves;
+	struct policy_entry **touched;
+	struct policy_tier **dead_tiers;
+	size_t n_touched, n_dead_tiers;
 	uint32_t *dead_rules;
 	size_t n_dead_rules;
 	/* Programs that were replaced: free them after a grace period, or at once when they were never published. */
@@ -233,6 +238,8 @@ bool program_add_leaf(const struct policy_state *s, struct policy_program *progr
 /* state.c */
 /** One change; either side may be NULL. */
 void policy_apply(struct policy_txn *txn, const struct object *before, const struct object *after);
+/** Numbers and names that the transaction leaves without a use. */
+void policies_reap(struct policy_txn *txn);
 void program_replaced(struct policy_txn *txn, struct policy_program *program);
 uint8_t protocol_number(const char *text); /* 0 = any */
 int policy_order(const struct policy_entry *a, const struct policy_entry *b);

@@ -151,6 +151,7 @@ void policy_commit(struct policy_txn *txn)
 	}
 	identities_reap(txn, true);
 	leaves_reap(txn, true);
+	policies_reap(txn);
 	rules_reap(txn);
 	txn_free(txn);
 }
@@ -194,6 +195,7 @@ void policy_abort(struct policy_txn *txn)
 	}
 	identities_reap(txn, false);
 	leaves_reap(txn, false);
+	policies_reap(txn);
 	rules_reap(txn);
 	txn_free(txn);
 }
