@@ -219,7 +219,43 @@ static void numbers_and_counts(void)
 	fixture_stop();
 }
 
+/** More rules than the words of a bitmap without a summary have: by one dimension or another the answer is always known. */
+static void many_rules(void)
+{
+	enum { RULES = 5000 };
+	char *text = malloc(RULES * 160 + 256);
+	size_t len = (size_t)sprintf(text, "{\"name\":\"big\",\"ingress\":[");
+
+	people();
+	for (int i = 0; i < RULES; i++)
+		len += (size_t)sprintf(text + len, "%s{\"action\":\"%s\",\"protocol\":\"%s\",\"destination_ports\":[\"%d\"],"
+						   "\"source_cidrs\":[\"10.%d.%d.0/24\"]}",
+			i > 0 ? "," : "", i % 3 == 0 ? "deny" : "allow", i % 2 == 0 ? "tcp" : "udp", 1 + i % 1000, 64 + i / 256, i % 256);
+	strcpy(text + len, ",{\"protocol\":\"sctp\"}]}");
+	fixture_put(OBJECT_POLICY, text);
+	free(text);
+	fixture_end(true);
+	for (int i = 0; i < RULES; i++) {
+		char src[32], rule[32];
+		struct probe probe = { src, "10.0.0.11", i % 2 == 0 ? 6 : 17, 1 + i % 1000, NONE, 1, i % 3 != 0, rule };
+
+		sprintf(src, "10.%d.%d.7", 64 + i / 256, i % 256);
+		sprintf(rule, "ingress[%d]", i);
+		probe_all(&probe, 1);
+		probe.protocol = 23 - probe.protocol;
+		probe.allow = false;
+		strcpy(rule, "(end of tier)");
+		probe_all(&probe, 1);
+		probe.protocol = 132;
+		probe.allow = true;
+		strcpy(rule, "ingress[5000]");
+		probe_all(&probe, 1);
+	}
+	fixture_stop();
+}
+
 static const struct test_case cases[] = {
+	{ "many rules", many_rules },
 	{ "open by default", open_by_default },
 	{ "ingress", ingress },
 	{ "egress and named ports of peers", egress_and_named_ports_of_peers },
