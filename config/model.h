@@ -38,6 +38,7 @@ enum pod_mode { POD_ETHERNET, POD_IP };
 enum route_action { ROUTE_FORWARD, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
 enum uplink_driver { UPLINK_ETHDEV, UPLINK_AF_PACKET, UPLINK_AF_XDP, UPLINK_PCI, UPLINK_MEMIF };
 enum xdp_mode { XDP_AUTO, XDP_NATIVE, XDP_GENERIC }; /* AUTO: native where the driver can */
+enum tcp_window_mode { TCP_WINDOW_LIBERAL, TCP_WINDOW_STRICT, TCP_WINDOW_OFF };
 enum latency_mode { LATENCY_NORMAL, LATENCY_LOW }; /* LOW: workers never sleep */
 enum hugepages_mode { HUGEPAGES_AUTO, HUGEPAGES_OFF, HUGEPAGES_REQUIRED };
 enum endpoint_kind { ENDPOINT_POD, ENDPOINT_NODE };
@@ -76,7 +77,24 @@ struct node {
 	uint32_t flows;                 /* (start) entries of the flow table for IPv4 */
 	uint32_t flows6;                /* (start) entries of the flow table for IPv6 */
 	uint32_t neighbours;            /* most neighbours resolved or being resolved */
-	uint32_t flow_timeout_s;        /* idle seconds after which a flow entry goes */
+	/* Idle seconds after which a connection is forgotten, by its state; see docs/conntrack.md. */
+	uint32_t flow_timeout_s;        /* of protocols that have no states */
+	uint32_t tcp_syn_timeout_s;
+	uint32_t tcp_established_timeout_s;
+	uint32_t tcp_fin_timeout_s;
+	uint32_t tcp_time_wait_timeout_s;
+	uint32_t tcp_closed_timeout_s;  /* after a RST; SCTP: after ABORT or SHUTDOWN COMPLETE */
+	uint32_t tcp_pickup_timeout_s;  /* picked up, and only one direction seen yet */
+	uint32_t udp_unreplied_timeout_s;
+	uint32_t udp_replied_timeout_s;
+	uint32_t icmp_timeout_s;
+	uint32_t sctp_init_timeout_s;
+	uint32_t sctp_established_timeout_s;
+	uint32_t sctp_shutdown_timeout_s;
+	uint32_t tcp_window;            /* enum tcp_window_mode */
+	bool tcp_pickup;                /* TCP of no known connection makes one */
+	uint32_t tcp_pickup_grace_s;    /* after a start, although tcp_pickup is off */
+	uint32_t half_open_max;         /* half open connections of a pod; 0 = an eighth of the flow table */
 	struct mac_addr vtep_mac;       /* zero = derived from the name */
 	uint32_t vxlan_vni;             /* default of peers; 1 = flannel, 4096 = Calico */
 	uint32_t vxlan_port;            /* default of peers, UDP; 8472 or 4789 */
@@ -162,6 +180,7 @@ struct pod {
 	uint32_t egress_rate_pps;
 	uint32_t egress_burst_packets;
 	uint32_t worker;                /* of all its queues; UINT32_MAX = by load */
+	uint32_t connections_max;       /* open at a time, both ways; 0 = no limit */
 	char *namespace;                /* "default" */
 	struct string_list labels;      /* "key=value" */
 	struct string_list ports;       /* named ports, "http=80/tcp" */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 static const char *const hugepages_names[] = { "auto", "off", "required", NULL };
+static const char *const tcp_window_names[] = { "liberal", "strict", "off", NULL };
 static const char *const latency_names[] = { "normal", "low", NULL };
 static const char *const log_level_names[] = { "error", "warning", "info", "debug", NULL };
 static const char *const xdp_mode_names[] = { "auto", "native", "generic", NULL };
@@ -100,7 +101,60 @@ static const struct field node_fields[] = {
 		.example = "65536" },
 	{ AT(node, flow_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400,
 		.default_text = "120",
-		.doc = "Seconds without a packet after which a flow entry goes.", .example = "30" },
+		.doc = "Idle seconds after which a flow is forgotten whose protocol has no states: all "
+		       "but TCP, UDP, SCTP and ICMP.",
+		.example = "30" },
+	{ AT(node, tcp_syn_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600, .default_text = "60",
+		.doc = "Idle seconds of a TCP connection whose handshake is not over.",
+		.example = "20" },
+	{ AT(node, tcp_established_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 2000000, .default_text = "7440",
+		.doc = "Idle seconds of an open TCP connection (RFC 5382 asks for 7440 at least).",
+		.example = "86400" },
+	{ AT(node, tcp_fin_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "240",
+		.doc = "Idle seconds of a TCP connection that one or both ends have closed.",
+		.example = "120" },
+	{ AT(node, tcp_time_wait_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600, .default_text = "60",
+		.doc = "Idle seconds of a TCP connection that is over.",
+		.example = "30" },
+	{ AT(node, tcp_closed_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600, .default_text = "10",
+		.doc = "Idle seconds of a TCP connection after a RST, or an SCTP association after its end.",
+		.example = "5" },
+	{ AT(node, tcp_pickup_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "300",
+		.doc = "Idle seconds of a TCP connection that was open before, as long as only one direction was seen.",
+		.example = "60" },
+	{ AT(node, udp_unreplied_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "30",
+		.doc = "Idle seconds of a UDP flow that nobody has answered.",
+		.example = "10" },
+	{ AT(node, udp_replied_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "180",
+		.doc = "Idle seconds of a UDP flow with answers (RFC 4787 asks for 120 at least).",
+		.example = "300" },
+	{ AT(node, icmp_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "30",
+		.doc = "Idle seconds of an ICMP or ICMPv6 echo flow.",
+		.example = "10" },
+	{ AT(node, sctp_init_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600, .default_text = "30",
+		.doc = "Idle seconds of an SCTP association whose handshake is not over.",
+		.example = "10" },
+	{ AT(node, sctp_established_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 2000000, .default_text = "7440",
+		.doc = "Idle seconds of an open SCTP association.",
+		.example = "210" },
+	{ AT(node, sctp_shutdown_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600, .default_text = "30",
+		.doc = "Idle seconds of an SCTP association that shuts down.",
+		.example = "10" },
+	{ AT(node, tcp_window), .kind = FIELD_ENUM, .names = tcp_window_names, .default_text = "liberal",
+		.doc = "A TCP segment outside of its window is counted and passes (liberal), is dropped "
+		       "(strict), or nobody looks (off). In any case it ends no connection.",
+		.example = "strict" },
+	{ AT(node, tcp_pickup), .kind = FIELD_BOOL, .default_text = "true",
+		.doc = "A TCP segment of no known connection makes one, if policy lets it; false drops it.",
+		.example = "false" },
+	{ AT(node, tcp_pickup_grace_s), .kind = FIELD_UINT, .max = 86400, .default_text = "60",
+		.doc = "Seconds after a start in which connections of before are picked up although "
+		       "tcp_pickup is false.",
+		.example = "300" },
+	{ AT(node, half_open_max), .kind = FIELD_UINT, .max = 268435456, .default_text = "0",
+		.doc = "Half open connections that one pod may have at a time, a family (what comes from "
+		       "outside: four times as many); 0 means an eighth of the flow table.",
+		.example = "4096" },
 	{ AT(node, vtep_mac), .kind = FIELD_MAC, .flags = FIELD_OPTIONAL,
 		.doc = "MAC address of this node inside VXLAN, which peers need as its vtep_mac; "
 		       "left out means one derived from the name.",
@@ -450,6 +504,10 @@ static const struct field pod_fields[] = {
 		.doc = "Packets it may send at once beyond egress_rate_pps; 0 means a tenth of a "
 		       "second's worth, at least 64.",
 		.example = "500" },
+	{ AT(pod, connections_max), .kind = FIELD_UINT, .max = 268435456, .default_text = "0",
+		.doc = "Connections (TCP, UDP and others) that the pod may have at a time, those it opens and "
+		       "those to it; 0 means no limit.",
+		.example = "10000" },
 	{ AT(pod, namespace), .kind = FIELD_STRING, .text = TEXT_NAME, .min = 1, .max = OBJECT_NAME_MAX,
 		.default_text = "default", .doc = "Namespace of the pod, for policies.", .example = "main" },
 	LABELS_FIELD(pod, "Labels, for the selectors of policies."),

@@ -27,6 +27,10 @@
 	X(flow_miss, "packets whose flow had to be resolved")                                      \
 	X(flow_stale, "packets whose flow was resolved again after a change")                      \
 	X(flow_uncached, "packets forwarded without a flow entry because the table had no room")   \
+	X(conntrack_odd, "TCP segments that did not fit their connection, passed on without effect") \
+	X(conntrack_reopened, "TCP connections begun anew after the one before was over")          \
+	X(conntrack_picked_up, "TCP connections that were open before their first packet was seen") \
+	X(conntrack_related, "ICMP errors about known flows, passed on with them")                 \
 	X(encapsulated, "packets sent in a tunnel")                                                \
 	X(decapsulated, "packets taken out of a tunnel")                                           \
 	X(fragmented, "packets cut because they exceeded the MTU")                                 \

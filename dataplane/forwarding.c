@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Transactions, publication, punted packets and timers: see forwarding_state.h for who does what. */
 #include "dataplane/forwarding_state.h"
+#include "dataplane/conntrack.h"
 
 #include "config/log.h"
 #include "dataplane/generation.h"
@@ -165,7 +166,7 @@ static struct settings make_settings(void)
 	s.icmp_rate = node->icmp_rate;
 	s.mss_clamp = node->mss_clamp;
 	s.low_latency = node->latency == LATENCY_LOW;
-	s.flow_timeout_ms = node->flow_timeout_s * 1000u;
+	s.tcp_pickup = node->tcp_pickup;
 	icmp_sources(node, &s);
 	kernel_addresses(&s);
 	return s;
@@ -577,6 +578,7 @@ void forwarding_tick(uint64_t now_ms)
 	uplinks_tick(now_ms);
 	attachments_tick(now_ms);
 	neighbours_tick(now_ms);
+	conntrack_tick(now_ms);
 	if (forwarding.txn == NULL)
 		peers_tick(now_ms);
 	sync_claims();

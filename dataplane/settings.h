@@ -21,7 +21,7 @@ struct settings {
 	uint32_t icmp_rate;        /* errors a second a worker */
 	bool mss_clamp;
 	bool low_latency;          /* never sleep */
-	uint32_t flow_timeout_ms;
+	bool tcp_pickup;           /* TCP of no known connection makes one */
 	uint8_t icmp_source4[4];   /* source of ICMP errors where the receiving port has no address: first uplink address, */
 	uint8_t icmp_source6[16];  /* else the gateway */
 	/* Addresses of shared uplinks, which are the kernel's: what pods send there goes to it by the host port. */

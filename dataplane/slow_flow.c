@@ -3,6 +3,7 @@
 #include "dataplane/worker_state.h"
 
 #include "dataplane/adjacency.h"
+#include "dataplane/conntrack.h"
 #include "dataplane/flow_lookup.h"
 #include "dataplane/resolve.h"
 
@@ -11,8 +12,9 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 {
 	struct resolution fwd, rev = { .reverse_zone = ZONE_NONE };
 	struct flow_init init, init_rev;
+	enum drop_reason refused;
 	struct flow *flow;
-	bool pair = false;
+	bool pair = false, cache = true;
 	struct flow_key4 rkey4;
 	struct flow_key6 rkey6;
 
@@ -37,6 +39,13 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 		fwd.decision.adjacency < DROP_REASON_COUNT ? FLOW_NEGATIVE : 0 };
 	init_rev = (struct flow_init){ rev.decision, w->epoch, rev.rule, { rev.deps[0], rev.deps[1], rev.deps[2] },
 		FLOW_REPLY };
+	if (likely(fwd.decision.adjacency >= DROP_REASON_COUNT)) {
+		refused = conntrack_open(w, p, v6, &fwd, &init, &init_rev, &cache);
+		if (unlikely(refused != DROP_NONE))
+			return refused;
+		if (unlikely(!cache))
+			return fwd.decision.adjacency;
+	}
 	flow = v6 ? flow_insert6(w->flows, w->id, &p->key6, p->hash, &init, pair ? &rkey6 : NULL,
 			    pair ? &init_rev : NULL, w->now_ms)
 		  : flow_insert4(w->flows, w->id, &p->key4, p->hash, &init, pair ? &rkey4 : NULL,

@@ -33,7 +33,8 @@ static const struct column peer_columns[] = { { "name", "name", NULL }, { "confi
 static const struct column flow_columns[] = { { "from", "from", NULL }, { "src", "src", NULL }, { "dst", "dst", NULL },
 	{ "proto", "proto", NULL }, { "sport", "sport", NULL }, { "dport", "dport", NULL },
 	{ "verdict", "verdict", NULL }, { "next hop", "next_hop", NULL }, { "packets", "packets", NULL },
-	{ "bytes", "bytes", "bytes" }, { "idle", "idle_ms", "ms" }, { NULL, NULL, NULL } };
+	{ "bytes", "bytes", "bytes" }, { "state", "state", NULL }, { "idle", "idle_ms", "ms" },
+	{ "left", "left_ms", "ms" }, { NULL, NULL, NULL } };
 static const struct column neighbour_columns[] = { { "address", "address", NULL }, { "port", "port", NULL },
 	{ "mac", "mac", NULL }, { "state", "state", NULL }, { "held", "held", NULL }, { "age", "age_ms", "ms" },
 	{ NULL, NULL, NULL } };

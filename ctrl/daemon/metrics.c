@@ -212,6 +212,15 @@ static void table_metrics(struct evbuffer *out)
 		f.evicted);
 	single(out, "flows_refused_total", "counter", "Flows for which there was no room.",
 		f.refused);
+	family(out, "flows_by_state", "gauge", "Flow entries by state, as the last round of expiry found them.");
+	for (unsigned k = 0; k < FLOW_KIND_COUNT; k++) {
+		const char *name = flow_kind_name((enum flow_kind)k);
+
+		if (*name != '\0')
+			labelled(out, "flows_by_state", "state", name, f.kinds[k]);
+	}
+	labelled(out, "flows_by_state", "state", "denied", f.negative);
+	single(out, "connections_half_open", "gauge", "Connections whose handshake is not over.", f.half_open);
 	family(out, "routes", "gauge", "Routes in force, by IP version.");
 	labelled(out, "routes", "family", "ipv4", t != NULL ? fib_count(t->fib4) : 0);
 	labelled(out, "routes", "family", "ipv6", t != NULL ? fib_count(t->fib6) : 0);
