@@ -188,26 +188,6 @@ static void account(struct flow_worker *w, unsigned zone, int n, bool v6)
 		atomic_load_explicit(&w->used[v6], memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-void flow_charge(
-	struct flow_table *table, struct flow_worker *w, uint32_t index, unsigned zone, bool v6)
-{
-	const struct flow *flow = flow_at(&table->pool[v6], index, v6);
-	const uint8_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
-	const enum flow_kind kind =
-		flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed));
-
-	link_set(&table->pool[v6], index, zone);
-	account(w, zone, 1, v6);
-	atomic_store_explicit(&table->pool[v6].side[index].account, 0, memory_order_relaxed);
-	if (flags & FLOW_NEGATIVE || flow_kind_rank(kind) == FLOW_RANK_CLOSED)
-		return;
-	flow_account_again(table, w, index,
-		!(flags & FLOW_REPLY) && (kind == FLOW_TCP_SYN_SENT || kind == FLOW_SCTP_INIT)
-			? FLOW_ACCOUNT_OPEN | FLOW_ACCOUNT_HALF
-			: FLOW_ACCOUNT_OPEN,
-		v6);
-}
-
 static void add(_Atomic int32_t *count, int n)
 {
 	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
@@ -223,11 +203,34 @@ static void account_bits(struct flow_table *table, struct flow_worker *w, uint32
 		add(&w->half[v6][zone], n);
 }
 
+void flow_charge(
+	struct flow_table *table, struct flow_worker *w, uint32_t index, unsigned zone, bool v6)
+{
+	struct flow_pool *pool = &table->pool[v6];
+	const struct flow *flow = flow_at(pool, index, v6);
+	const uint8_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+	const enum flow_kind kind =
+		flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed));
+	uint8_t bits = FLOW_ACCOUNT_OPEN;
+
+	link_set(pool, index, zone);
+	account(w, zone, 1, v6);
+	if (flags & FLOW_NEGATIVE || flow_kind_rank(kind) == FLOW_RANK_CLOSED)
+		bits = 0;
+	else if (!(flags & FLOW_REPLY) && (kind == FLOW_TCP_SYN_SENT || kind == FLOW_SCTP_INIT))
+		bits |= FLOW_ACCOUNT_HALF;
+	atomic_store_explicit(&pool->side[index].account, bits, memory_order_relaxed); /* nobody else sees it yet */
+	account_bits(table, w, index, bits, 1, v6);
+}
+
 void flow_account_end(struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6)
 {
-	const uint8_t was = atomic_fetch_and_explicit(
-		&table->pool[v6].side[index].account, (uint8_t)~bits, memory_order_relaxed);
+	_Atomic uint8_t *bits_of = &table->pool[v6].side[index].account;
+	uint8_t was;
 
+	if (!(atomic_load_explicit(bits_of, memory_order_relaxed) & bits))
+		return;
+	was = atomic_fetch_and_explicit(bits_of, (uint8_t)~bits, memory_order_relaxed);
 	account_bits(table, w, index, was & bits, -1, v6);
 }
 

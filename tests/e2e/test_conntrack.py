@@ -31,7 +31,7 @@ def site():
 
 
 def events(node):
-    return {e["event"]: e["packets"] for e in node.get("/v1/state/events")}
+    return {e["event"]: e["count"] for e in node.get("/v1/state/events")}
 
 
 def flows(node, **query):
@@ -285,8 +285,8 @@ ip = ip[:10] + struct.pack("!H", total(ip)) + ip[12:]
 ether = bytes.fromhex("02706f646c01") + bytes.fromhex(mac.replace(":", "")) + b"\\x08\\x00"
 for i in range(int(count)):
     tcp = struct.pack("!HHIIBBHHH", random.randrange(1024, 65536), random.randrange(1, 65536), i, 0, 0x50, 2, 1000, 0, 0)
-    sum = total(a + b + struct.pack("!HH", 6, 20) + tcp)
-    s.send(ether + ip + tcp[:16] + struct.pack("!H", sum) + tcp[18:])
+    check = total(a + b + struct.pack("!HH", 6, 20) + tcp)
+    s.send(ether + ip + tcp[:16] + struct.pack("!H", check) + tcp[18:])
 """
 
 
