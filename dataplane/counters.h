@@ -44,7 +44,11 @@
 	X(nd_answered, "neighbour solicitations answered")                                         \
 	X(punted, "packets handed to the control thread")                                          \
 	X(injected, "packets sent for the control thread")                                         \
-	X(mss_clamped, "TCP SYNs whose MSS was lowered")
+	X(mss_clamped, "TCP SYNs whose MSS was lowered")                                           \
+	X(policy_staged, "connections that staged policies would have judged otherwise")           \
+	X(policy_reset, "TCP resets sent because a change of policy ended a connection")           \
+	X(policy_logged, "connections that a policy's log rule told of")                           \
+	X(policy_log_lost, "connections of log rules that are not in the log: there were too many")
 
 enum event {
 #define X(name, text) EVENT_##name,

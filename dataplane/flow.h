@@ -32,6 +32,7 @@ enum flow_flags {
 	FLOW_REPLY = 1 << 1,    /* the direction opposite to the first packet */
 	FLOW_NAT = 1 << 2,      /* cold part holds a rewrite (services; later) */
 	FLOW_SEEN_REPLY = 1 << 3,
+	FLOW_STATELESS = 1 << 7, /* judged a packet at a time by policy: nothing is its reply */
 };
 
 /** Adjacency index and generation sum change together: one 64-bit store. */

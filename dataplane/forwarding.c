@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define OPEN_POLLS   40
+#define DENY_POLLS   2000 /* 100 ms */
 #define OPEN_POLL_US 50u
 
 _Atomic(struct tables *) tables;
@@ -126,7 +127,7 @@ static void icmp_sources(const struct node *node, struct settings *s)
 	memcpy(s->icmp_source6, found[1]->bytes, sizeof(s->icmp_source6));
 }
 
-static uint16_t host_port_id(void)
+uint16_t forwarding_host_port(void)
 {
 	struct attachment *a;
 
@@ -156,7 +157,7 @@ static void kernel_addresses(struct settings *s)
 static struct settings make_settings(void)
 {
 	const struct node *node = forwarding_node();
-	struct settings s = { .host_port = host_port_id() };
+	struct settings s = { .host_port = forwarding_host_port() };
 
 	if (node == NULL)
 		return s;
@@ -225,10 +226,15 @@ static void sync_claims(void)
 	forwarding.published_in_tick = true;
 }
 
+/** Workers have seen the last commit, and sent what they had taken before. */
+static bool in_force(void)
+{
+	return rte_rcu_qsbr_check(rcu_domain, forwarding.token, false) == 1;
+}
+
 bool forwarding_settled(void)
 {
-	return forwarding.opening == 0 && forwarding.node.obj != NULL &&
-		rte_rcu_qsbr_check(rcu_domain, forwarding.token, false) == 1;
+	return forwarding.opening == 0 && forwarding.node.obj != NULL && in_force();
 }
 
 /* --- life ----------------------------------------------------------------------------------------------------- */
@@ -248,7 +254,8 @@ int forwarding_init(const struct forwarding_conf *conf, struct error *err)
 	if (first != NULL)
 		first->tunnels = tunnel_table_new(&no_mac, NULL, 0, NULL, 0, NULL, 0);
 	if (first == NULL || first->tunnels == NULL || rib_init() < 0 || paths_init(route_value_release) < 0 ||
-		neighbours_init(&neighbours) < 0 || peers_init(conf->tunnel_types) < 0) {
+		neighbours_init(&neighbours) < 0 || peers_init(conf->tunnel_types) < 0 ||
+		policies_init(conf->n_workers) < 0) {
 		if (first != NULL)
 			tunnel_table_free(first->tunnels);
 		free(first);
@@ -283,6 +290,7 @@ void forwarding_fini(bool successor)
 	neighbours_fini();
 	paths_fini();
 	rib_fini();
+	policies_fini(last != NULL ? last->policy : NULL);
 	if (last != NULL)
 		tunnel_table_free(last->tunnels);
 	free(last);
@@ -432,7 +440,6 @@ int forwarding_prepare(const struct changeset *set, const struct change *changes
 	struct forwarding_txn *txn;
 	int ret = 0;
 
-	(void)set;
 	if (forwarding.txn != NULL)
 		return error_set(err, EBUSY, "", "another transaction is being applied");
 	sync_claims();
@@ -453,6 +460,8 @@ int forwarding_prepare(const struct changeset *set, const struct change *changes
 		ret = host_stage(err);
 	if (ret == 0 && (txn->node || txn->uplinks || txn->peers))
 		ret = peers_tunnel_table(&txn->tunnels, err);
+	if (ret == 0)
+		ret = policies_prepare(txn, set, changes, count, err);
 	if (ret == 0 && steering_changes(txn))
 		ret = uplinks_steer_more(err);
 	if (ret < 0) {
@@ -475,6 +484,7 @@ void forwarding_abort(struct forwarding_txn *txn)
 {
 	/* The RIB first: nothing may name what goes below. */
 	rib_abort();
+	policies_abort(txn);
 	staged_end(&forwarding.node, false);
 	configure_neighbours();
 	pools_end(false);
@@ -495,13 +505,17 @@ void forwarding_commit(struct forwarding_txn *txn)
 {
 	struct tables *next = txn->tables;
 	struct tunnel_table *old_tunnels;
+	struct tables before;
+	bool judged_anew;
 
 	attachments_commit();
 	if (txn->uplinks)
 		uplinks_commit();
 	/* Next hops of peers by the routes as they will be, so that nothing is lost between. */
 	peers_commit(txn->node || txn->uplinks);
-	*next = *rcu_own(&tables);
+	before = *rcu_own(&tables);
+	*next = before;
+	next->policy = policies_table(txn);
 	old_tunnels = txn->tunnels != NULL ? next->tunnels : NULL;
 	next->tunnels = txn->tunnels != NULL ? txn->tunnels : next->tunnels;
 	next->settings = make_settings();
@@ -520,14 +534,18 @@ void forwarding_commit(struct forwarding_txn *txn)
 	steer_routes_end(true);
 	if (steering_changes(txn))
 		uplinks_steer_less();
+	policies_commit(txn, &before, next);
+	judged_anew = txn->judged_anew;
 	generation_commit(); /* of the zones those bumped, before any new port opens */
 	forwarding.token = rte_rcu_qsbr_start(rcu_domain);
 	txn_free(txn);
 	sync_claims();
 	rcu_reclaim();
 	/* A grace period usually is microseconds. Waiting a little makes "added" mean "forwards" for who asked; if a worker is
-	 * held up longer, its reclamation opens the ports later. */
-	for (unsigned i = 0; i < OPEN_POLLS && forwarding.opening > 0; i++) {
+	 * held up longer, its reclamation opens the ports later. It also makes "denied" mean that nothing goes out any more, and
+	 * for that it is worth waiting longer. */
+	for (unsigned i = 0; (i < OPEN_POLLS && forwarding.opening > 0) || (i < DENY_POLLS && judged_anew && !in_force());
+		i++) {
 		usleep(OPEN_POLL_US);
 		rcu_reclaim();
 	}
@@ -581,6 +599,7 @@ void forwarding_tick(uint64_t now_ms)
 	conntrack_tick(now_ms);
 	if (forwarding.txn == NULL)
 		peers_tick(now_ms);
+	policies_tick();
 	sync_claims();
 	rcu_reclaim();
 }

@@ -149,6 +149,8 @@ void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, st
 /** Hold for the control thread: next hop unresolved or unknown. TTL already lowered. */
 void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
 	const struct adjacency *adj);
+/** Route an IP packet the daemon made or turned round. It starts at its IP header. */
+void slow_send_own(struct worker *w, struct rte_mbuf *m);
 /** Packets the control thread sends. */
 void slow_injected(struct worker *w);
 /** Drop those of w->pkts[0..n), just taken from a port, that are beyond what its pod may send. @return how many are left. */

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** Verdicts and flow entries: see verdict.h. Worker threads. */
+#include "dataplane/verdict.h"
+
+#include "dataplane/flow_lookup.h"
+#include "dataplane/policy_log.h"
+#include "dataplane/tcp_reset.h"
+#include "dataplane/worker_state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void resolve_key(const struct pkt *p, bool v6, enum resolve_as as, const struct recorder *rec, struct resolution *out)
+{
+	if (v6)
+		resolve6(&p->key6, p->hash, as, rec, out);
+	else
+		resolve4(&p->key4, p->hash, as, rec, out);
+}
+
+/** Steps of a followed packet. */
+struct follower {
+	struct observer *observer;
+	uint16_t trace;
+};
+
+static void follow(void *arg, const char *stage, const char *fmt, ...)
+{
+	const struct follower *f = arg;
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	trace_step(f->observer, f->trace, stage, "%s", text);
+}
+
+/** The flow of the opposite direction, if that is one that opened a connection and may go on. */
+static const struct flow *opener_of(const struct worker *w, const struct pkt *p, uint32_t zone, bool v6)
+{
+	const struct flow_pool *pool = &w->flows->pool[v6];
+	union {
+		struct flow_key4 k4;
+		struct flow_key6 k6;
+	} key;
+	struct flow_place place;
+	const struct flow *flow;
+	uint32_t index;
+
+	if (zone == ZONE_NONE)
+		return NULL;
+	if (v6) {
+		pkt_reverse_key6(&p->key6, zone, &key.k6);
+		place = flow_place(w->flows, pool, flow_hash6(w->flows, &key.k6));
+	} else {
+		pkt_reverse_key4(&p->key4, zone, &key.k4);
+		place = flow_place(w->flows, pool, flow_hash4(w->flows, &key.k4));
+	}
+	index = flow_find(pool, &place, &key, v6);
+	if (index == 0 || flow_idle(w->flows, pool, index, w->now_ms, v6))
+		return NULL;
+	flow = flow_at(pool, index, v6);
+	if (atomic_load_explicit(&flow->flags, memory_order_relaxed) & (FLOW_NEGATIVE | FLOW_REPLY | FLOW_STATELESS))
+		return NULL;
+	return flow;
+}
+
+/** A connection that was allowed goes on, although it could not be opened now. */
+static void keep(struct resolution *r, const struct flow *flow)
+{
+	r->decision = r->route;
+	r->denied = false;
+	r->rule = atomic_load_explicit(&flow->rule, memory_order_relaxed);
+}
+
+/** The first packet of a connection: what its verdict matched, and the log. */
+static void count(struct worker *w, const struct pkt *p, bool v6, const struct resolution *r)
+{
+	struct policy_log_entry entry = { .v6 = v6, .allow = !r->denied, .logged = r->verdict.logged, .rule = r->rule };
+
+	policy_count(r->policy, w->id, &r->verdict);
+	if (unlikely(r->verdict.staged_differs))
+		counter_add(&w->counters->events[EVENT_policy_staged], 1);
+	if (likely(r->verdict.logged == POLICY_RULE_NONE))
+		return;
+	if (v6)
+		entry.key6 = p->key6;
+	else
+		entry.key4 = p->key4;
+	counter_add(&w->counters->events[policy_log_put(w->id, &entry) ? EVENT_policy_logged : EVENT_policy_log_lost], 1);
+}
+
+bool verdict_resolve(struct worker *w, const struct pkt *p, struct flow *flow, bool v6, struct resolution *out)
+{
+	const uint8_t flags = flow != NULL ? atomic_load_explicit(&flow->flags, memory_order_relaxed) : FLOW_NEGATIVE;
+	const bool established = !(flags & FLOW_NEGATIVE);
+	struct follower follower = { w->observer, w->observer != NULL ? pkt_note(p->m)->trace : 0 };
+	const struct recorder rec = { follow, &follower }, *watch = follower.trace != 0 ? &rec : NULL;
+	const struct flow *opener;
+	struct resolution reply;
+
+	resolve_key(p, v6, flags & FLOW_REPLY ? RESOLVE_REPLY : RESOLVE_OPENER, watch, out);
+	if (likely(!out->judged))
+		return flags & FLOW_REPLY;
+	if (flow == NULL)
+		count(w, p, v6, out);
+	if (likely(!out->denied))
+		return flags & FLOW_REPLY;
+	if (established && out->verdict.on_change == CHANGE_KEEP) {
+		keep(out, flow);
+		return flags & FLOW_REPLY;
+	}
+	/* It may open no connection. It may answer one whose entry for this direction is missing: there was no room for it,
+	 * or this direction was denied before the other opened the connection. */
+	opener = flags & FLOW_REPLY ? NULL : opener_of(w, p, out->opposite_zone, v6);
+	if (opener == NULL)
+		return flags & FLOW_REPLY;
+	resolve_key(p, v6, RESOLVE_REPLY, watch, &reply);
+	if (reply.denied && reply.verdict.on_change == CHANGE_KEEP)
+		keep(&reply, opener);
+	if (reply.denied)
+		return false;
+	*out = reply;
+	return true;
+}
+
+void verdict_adopt(struct worker *w, const struct flow *opener, const struct resolution *reverse, bool v6)
+{
+	const struct flow_pool *pool = &w->flows->pool[v6];
+	const uint32_t index = atomic_load_explicit(&opener->pair, memory_order_relaxed);
+	const struct flow_decision d = reverse->decision;
+	struct flow_decision was;
+	uint64_t before, after;
+	struct flow *flow;
+	uint8_t flags;
+
+	if (index > pool->capacity)
+		return;
+	flow = flow_at(pool, index, v6);
+	flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+	before = atomic_load_explicit(&flow->decision, memory_order_acquire);
+	memcpy(&was, &before, sizeof(was));
+	if (!(flags & FLOW_NEGATIVE) || (was.adjacency != DROP_policy_egress && was.adjacency != DROP_policy_ingress))
+		return;
+	/* Its index may be another flow's by now; so ask whether it points back. */
+	if (flow_at(pool, atomic_load_explicit(&flow->pair, memory_order_relaxed) & pool->index_mask, v6) != opener)
+		return;
+	memcpy(&after, &d, sizeof(after));
+	if (!atomic_compare_exchange_strong_explicit(&flow->decision, &before, after, memory_order_acq_rel,
+		    memory_order_relaxed))
+		return;
+	atomic_store_explicit(&flow->flags, (uint8_t)((flags & ~FLOW_NEGATIVE) | FLOW_REPLY), memory_order_relaxed);
+	atomic_store_explicit(&flow->rule, reverse->rule, memory_order_relaxed);
+	atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
+}
+
+void verdict_changed(struct worker *w, const struct pkt *p, const struct resolution *r)
+{
+	if (r->verdict.on_change != CHANGE_RESET || p->proto != IPPROTO_TCP)
+		return;
+	for (unsigned back = 0; back < 2; back++) {
+		struct rte_mbuf *m = tcp_reset_make(w->pool, p->m, p, back);
+
+		if (m == NULL)
+			return;
+		counter_add(&w->counters->generated, 1);
+		counter_add(&w->counters->events[EVENT_policy_reset], 1);
+		slow_send_own(w, m);
+	}
+}
