@@ -17,6 +17,37 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+/** "22/tcp", "8000:8080/udp": as config/ has checked them. */
+static bool failsafe_read(const char *text, struct failsafe *f)
+{
+	char *end;
+	unsigned long first = strtoul(text, &end, 10), last = first;
+
+	if (*end == ':')
+		last = strtoul(end + 1, &end, 10);
+	if (*end != '/' || first > UINT16_MAX || last > UINT16_MAX)
+		return false;
+	f->first = (uint16_t)first;
+	f->last = (uint16_t)last;
+	f->proto = strcasecmp(end + 1, "tcp") == 0 ? IPPROTO_TCP
+		: strcasecmp(end + 1, "udp") == 0	   ? IPPROTO_UDP
+							   : IPPROTO_SCTP;
+	return true;
+}
+
+static void failsafes_read(const struct string_list *list, struct failsafes *out)
+{
+	for (size_t i = 0; i < list->count && out->count < FAILSAFE_MAX; i++)
+		out->count += failsafe_read(list->items[i], &out->items[out->count]);
+}
+
+void policies_settings(const struct node *node, struct settings *s)
+{
+	failsafes_read(&node->failsafe_in, &s->failsafe_in);
+	failsafes_read(&node->failsafe_out, &s->failsafe_out);
+}
 
 /* --- transactions --------------------------------------------------------------------------------------------- */
 

@@ -103,26 +103,27 @@ bool verdict_resolve(struct worker *w, const struct pkt *p, struct flow *flow, b
 	resolve_key(p, v6, flags & FLOW_REPLY ? RESOLVE_REPLY : RESOLVE_OPENER, watch, out);
 	if (likely(!out->judged))
 		return flags & FLOW_REPLY;
-	if (flow == NULL)
-		count(w, p, v6, out);
-	if (likely(!out->denied))
-		return flags & FLOW_REPLY;
-	if (established && out->verdict.on_change == CHANGE_KEEP) {
+	if (established && out->denied && out->verdict.on_change == CHANGE_KEEP) {
 		keep(out, flow);
 		return flags & FLOW_REPLY;
 	}
-	/* It may open no connection. It may answer one whose entry for this direction is missing: there was no room for it,
-	 * or this direction was denied before the other opened the connection. */
-	opener = flags & FLOW_REPLY ? NULL : opener_of(w, p, out->opposite_zone, v6);
-	if (opener == NULL)
-		return flags & FLOW_REPLY;
-	resolve_key(p, v6, RESOLVE_REPLY, watch, &reply);
-	if (reply.denied && reply.verdict.on_change == CHANGE_KEEP)
-		keep(&reply, opener);
-	if (reply.denied)
-		return false;
-	*out = reply;
-	return true;
+	/* It may answer a connection although its own entry does not say so: there was none, for want of room, or this direction
+	 * was denied before the other opened the connection. */
+	if (flow == NULL || (out->denied && !(flags & FLOW_REPLY))) {
+		opener = opener_of(w, p, out->opposite_zone, v6);
+		if (unlikely(opener != NULL)) {
+			resolve_key(p, v6, RESOLVE_REPLY, watch, &reply);
+			if (reply.denied && reply.verdict.on_change == CHANGE_KEEP)
+				keep(&reply, opener);
+			if (!reply.denied || out->denied) {
+				*out = reply;
+				return true;
+			}
+		}
+	}
+	if (flow == NULL)
+		count(w, p, v6, out);
+	return flags & FLOW_REPLY;
 }
 
 void verdict_adopt(struct worker *w, const struct flow *opener, const struct resolution *reverse, bool v6)

@@ -7,12 +7,15 @@
 #include "dataplane/adjacency.h"
 #include "dataplane/counters.h"
 #include "dataplane/forwarding.h"
+#include "dataplane/policies.h"
 #include "dataplane/rcu.h"
 #include "dataplane/worker.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+
+#define RULE_METRICS_MAX 2000 /* with more rules than this, a series each would be a burden: ask the API */
 
 static void family(struct evbuffer *out, const char *name, const char *type, const char *help)
 {
@@ -232,6 +235,37 @@ static void table_metrics(struct evbuffer *out)
 			neighbours[s]);
 }
 
+static int visit_rule(const struct policy_rule_record *record, void *arg)
+{
+	struct evbuffer *out = arg;
+	const struct policy_rule_text *t = &record->text;
+	const char *const values[] = { "tier", t->tier, "namespace", t->namespace != NULL ? t->namespace : "", "policy",
+		t->policy, "rule", t->rule, "action", t->action, "staged", t->staged ? "true" : "false" };
+
+	evbuffer_add_printf(out, "podlane_policy_rule_hits_total{");
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i += 2) {
+		evbuffer_add_printf(out, "%s%s=\"", i > 0 ? "," : "", values[i]);
+		label(out, values[i + 1]);
+		evbuffer_add(out, "\"", 1);
+	}
+	evbuffer_add_printf(out, "} %" PRIu64 "\n", record->hits);
+	return 0;
+}
+
+static void policy_metrics(struct evbuffer *out)
+{
+	struct policy_size size;
+
+	forwarding_policy_size(&size);
+	single(out, "policy_rules", "gauge", "Rules of policies in force, staged ones too.", size.rules);
+	single(out, "policy_identities", "gauge", "Label sets that addresses have.", size.identities);
+	single(out, "policy_programs", "gauge", "Compiled rule sets of this node's pods, one a direction.", size.programs);
+	single(out, "policy_memory_bytes", "gauge", "Memory of policy tables.", size.memory);
+	family(out, "policy_rule_hits_total", "counter", "Connections that a rule decided.");
+	if (size.rules <= RULE_METRICS_MAX)
+		forwarding_each_rule(visit_rule, out);
+}
+
 static void memory_metrics(struct evbuffer *out)
 {
 	struct memory_info m;
@@ -307,6 +341,7 @@ static int metrics(struct request *req, struct error *err)
 	port_counters(out);
 	worker_metrics(out);
 	table_metrics(out);
+	policy_metrics(out);
 	memory_metrics(out);
 	reply_buffer(req, 200, "text/plain; version=0.0.4; charset=utf-8", out);
 	evbuffer_free(out);
