@@ -7,6 +7,7 @@
 #include "config/log.h"
 #include "dataplane/counters.h"
 #include "dataplane/generation.h"
+#include "dataplane/observe.h"
 #include "dataplane/policy_log.h"
 #include "dataplane/rcu.h"
 #include "dataplane/verdict.h"
@@ -54,6 +55,7 @@ void policies_settings(const struct node *node, struct settings *s)
 int policies_init(unsigned n_workers)
 {
 	forwarding.policy = policy_state_new(n_workers);
+	observe_rule_name = forwarding_rule_text;
 	return forwarding.policy != NULL ? 0 : -ENOMEM;
 }
 
@@ -62,6 +64,7 @@ void policies_fini(const struct policy_table *last)
 	if (last != NULL)
 		policy_table_retire((struct policy_table *)(uintptr_t)last);
 	rcu_barrier();
+	observe_rule_name = NULL;
 	policy_state_free(forwarding.policy);
 	forwarding.policy = NULL;
 }

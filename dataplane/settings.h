@@ -14,7 +14,7 @@
 struct policy_table;
 
 #define SETTINGS_KERNEL_MAX 32
-#define FAILSAFE_MAX	    32
+#define FAILSAFE_MAX	    64
 
 /** A port of the node that no host policy can close: see verdict.h. */
 struct failsafe {

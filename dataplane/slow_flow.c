@@ -173,6 +173,26 @@ uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, 
 	return r.decision.adjacency;
 }
 
+void slow_observe_flow(struct worker *w, const struct pkt *p, const struct flow *flow, bool v6, uint32_t adjacency)
+{
+	const bool hit = flow != NULL;
+
+	WORKER_TRACE(w, p->m, "flow", "%s, adjacency %u: %s", hit ? "hit" : "miss", adjacency, adjacency_get(adjacency)->text);
+	if (!hit) { /* by now there should be an entry */
+		struct pkt copy = *p, *list = &copy;
+		struct flow *found;
+
+		if (v6)
+			flow_lookup6(w->flows, &list, &found, 1);
+		else
+			flow_lookup4(w->flows, &list, &found, 1);
+		flow = found;
+	}
+	pkt_note(p->m)->rule = flow != NULL ? atomic_load_explicit(&flow->rule, memory_order_relaxed) : POLICY_RULE_NONE;
+	if (pkt_note(p->m)->rule != POLICY_RULE_NONE)
+		WORKER_TRACE(w, p->m, "rule", "%u", pkt_note(p->m)->rule);
+}
+
 static inline bool addressed_to_node(const struct tunnel_table *t, const struct pkt *p)
 {
 	return p->flags & PKT_V6 ? tunnel_is_local(t, IP_V6, p->key6.dst)

@@ -163,8 +163,8 @@ void worker_flow(struct worker *w, const struct port *in, struct pkt *p, struct 
 		adjacency = conntrack_related(w, in, p, v6);
 	if (likely(adjacency == 0))
 		adjacency = likely(flow != NULL) ? known_flow(w, p, flow, v6) : slow_miss(w, p, v6);
-	WORKER_TRACE(w, p->m, "flow", "%s, adjacency %u: %s", flow != NULL ? "hit" : "miss", adjacency,
-		adjacency_get(adjacency)->text);
+	if (unlikely(w->observer != NULL))
+		slow_observe_flow(w, p, flow, v6, adjacency);
 	worker_forward(w, in, p->m, p, adjacency_get(adjacency));
 }
 

@@ -58,24 +58,35 @@ int show_policy_size(struct request *req, struct error *err)
 
 /* --- questions ------------------------------------------------------------------------------------------------ */
 
-/** The addresses of "namespace/name": a pod of this node, or an endpoint. NULL = there is none. */
+static const struct addr_list *in_namespace(const struct object *obj, const char *ns, size_t len)
+{
+	const char *own;
+
+	if (obj == NULL)
+		return NULL;
+	own = obj->type == OBJECT_POD ? obj->pod.namespace : obj->endpoint.namespace;
+	if (strlen(own) != len || strncmp(own, ns, len) != 0)
+		return NULL;
+	return obj->type == OBJECT_POD ? &obj->pod.addresses : &obj->endpoint.addresses;
+}
+
+/** The addresses of "namespace/name": a pod of this node, or an endpoint, called so or "namespace.name". NULL = there is
+ * none. */
 static const struct addr_list *addresses_of(const struct model *model, const char *text)
 {
 	static const enum object_type types[] = { OBJECT_POD, OBJECT_ENDPOINT };
-	const char *slash = strchr(text, '/');
+	const char *slash = strchr(text, '/'), *ns = slash != NULL ? text : "default";
 	const char *name = slash != NULL ? slash + 1 : text;
-	size_t len = slash != NULL ? (size_t)(slash - text) : 0;
+	size_t len = slash != NULL ? (size_t)(slash - text) : strlen(ns);
+	char dotted[256];
 
+	snprintf(dotted, sizeof(dotted), "%.*s.%s", (int)(len < sizeof(dotted) ? len : 0), ns, name);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		const struct object *obj = model_find(model, types[i], text);
-		const char *ns;
+		const struct addr_list *found = in_namespace(model_find(model, types[i], dotted), ns, len);
 
-		obj = obj != NULL ? obj : model_find(model, types[i], name);
-		if (obj == NULL)
-			continue;
-		ns = obj->type == OBJECT_POD ? obj->pod.namespace : obj->endpoint.namespace;
-		if (slash == NULL || (strlen(ns) == len && strncmp(ns, text, len) == 0))
-			return obj->type == OBJECT_POD ? &obj->pod.addresses : &obj->endpoint.addresses;
+		found = found != NULL ? found : in_namespace(model_find(model, types[i], name), ns, len);
+		if (found != NULL)
+			return found;
 	}
 	return NULL;
 }
