@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define OBSERVE_RULE_MAX 640
 #define TRACE_MAX       1000
 #define TRACE_TEXT      4096
 #define CAPTURE_RING    4096
@@ -252,7 +253,7 @@ unsigned capture_drain(void (*write_bytes)(const void *bytes, size_t len, void *
 	while (n < CAPTURE_RING && rte_ring_dequeue(o->ring, &item) == 0) {
 		struct captured *c = item;
 		const struct port *port = port_get(c->port);
-		char comment[384], rule[192] = "";
+		char comment[OBSERVE_RULE_MAX + 192], rule[OBSERVE_RULE_MAX] = "";
 
 		if (c->rule != 0 && observe_rule_name != NULL)
 			observe_rule_name(c->rule, rule, sizeof(rule));

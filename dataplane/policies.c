@@ -183,7 +183,7 @@ static void log_entry(const struct policy_log_entry *e, void *arg)
 	const uint16_t sport = e->v6 ? e->key6.sport : e->key4.sport, dport = e->v6 ? e->key6.dport : e->key4.dport;
 	const uint8_t proto = (uint8_t)zone_proto;
 	const bool icmp = proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
-	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN], logged[192], rule[192];
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN], logged[RULE_TEXT_MAX], rule[RULE_TEXT_MAX];
 	const struct port *in = zone_proto >> 8 == ZONE_TUNNEL ? NULL : port_get((uint16_t)(zone_proto >> 8));
 	unsigned *lines = arg;
 

@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+#define RULE_TEXT_MAX 640 /* forwarding_rule_text */
+
 /** All rules in the order of evaluation, with their hit counts: policy_each_rule of the daemon's state. */
 int forwarding_each_rule(int (*visit)(const struct policy_rule_record *record, void *arg), void *arg);
 void forwarding_policy_size(struct policy_size *size);

@@ -182,7 +182,7 @@ static void write_trace(uint64_t tsc, const char *steps, void *arg)
 
 		json_t *step = json_pack(
 			"{s:s%, s:s%}", "stage", steps, stage, "text", steps + stage + gap, len - stage - gap);
-		char rule[192];
+		char rule[RULE_TEXT_MAX];
 
 		/* Workers know rules by number. */
 		if (strncmp(steps, "rule\t", 5) == 0)

@@ -97,7 +97,7 @@ static json_t *flow_json(
 	json_object_set_new(obj, "state", json_string(r->flags & FLOW_NEGATIVE ? "denied" : flow_kind_text(flow_state_kind(r->state))));
 	json_object_set_new(obj, "left_ms", json_integer(r->timeout_ms > r->idle_ms ? r->timeout_ms - r->idle_ms : 0));
 	if (r->rule != POLICY_RULE_NONE) {
-		char text[192];
+		char text[RULE_TEXT_MAX];
 
 		json_object_set_new(obj, "rule", json_string(forwarding_rule_text(r->rule, text, sizeof(text))));
 	}
