@@ -52,7 +52,7 @@ static bool pod_owns(const struct port *port, const struct tuple *k)
 }
 
 /** Whether the source may come from there; `dst` is where the packet is going. */
-static enum drop_reason source_check(const struct tables *t, const struct tuple *k, const struct port *in,
+static __rte_always_inline enum drop_reason source_check(const struct tables *t, const struct tuple *k, const struct port *in,
 	const struct adjacency *out, const struct recorder *rec)
 {
 	const struct adjacency *back;
@@ -114,7 +114,7 @@ static bool node_owns(const struct tables *t, const struct tuple *k, const uint8
 }
 
 /** Ask policies, about the connection's opener. */
-static enum drop_reason judge(const struct tuple *k, const struct tables *t, const struct port *in, const struct adjacency *adj,
+static __rte_noinline enum drop_reason judge(const struct tuple *k, const struct tables *t, const struct port *in, const struct adjacency *adj,
 	enum resolve_as as, const struct recorder *rec, struct resolution *out)
 {
 	struct verdict_ends ends = { .in = in, .out = adj, .reply = as == RESOLVE_REPLY };
@@ -143,7 +143,7 @@ static enum drop_reason judge(const struct tuple *k, const struct tables *t, con
 }
 
 /** What the tables of now say, and what counters they go with. */
-static inline void decide(const struct tuple *k, const struct recorder *rec, struct resolution *out, const struct tables *t,
+static __rte_always_inline void decide(const struct tuple *k, const struct recorder *rec, struct resolution *out, const struct tables *t,
 	enum resolve_as as)
 {
 	const bool from_tunnel = k->zone == ZONE_TUNNEL;
@@ -213,7 +213,7 @@ static inline void decide(const struct tuple *k, const struct recorder *rec, str
 		STEP("verdict", "forward: %s, MTU %u", adj->text, adj->mtu);
 }
 
-static inline void resolve(const struct tuple *k, uint16_t src_slot, uint16_t dst_slot, enum resolve_as as,
+static __rte_always_inline void resolve(const struct tuple *k, uint16_t src_slot, uint16_t dst_slot, enum resolve_as as,
 	const struct recorder *rec, struct resolution *out)
 {
 	const struct port *in = k->zone == ZONE_TUNNEL ? NULL : port_get((uint16_t)k->zone);
@@ -247,7 +247,11 @@ void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as, co
 {
 	struct tuple k = { (const uint8_t *)&key->src, (const uint8_t *)&key->dst, key, key->zone_proto >> 8, hash, false };
 
-	resolve(&k, generation_dst4(key->src), generation_dst4(key->dst), as, rec, out);
+	/* The packet path's copy knows nothing of recorders. */
+	if (likely(rec == NULL))
+		resolve(&k, generation_dst4(key->src), generation_dst4(key->dst), as, NULL, out);
+	else
+		resolve(&k, generation_dst4(key->src), generation_dst4(key->dst), as, rec, out);
 }
 
 void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as, const struct recorder *rec,
@@ -255,7 +259,10 @@ void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as, co
 {
 	struct tuple k = { key->src, key->dst, key, key->zone_proto >> 8, hash, true };
 
-	resolve(&k, generation_dst6(key->src), generation_dst6(key->dst), as, rec, out);
+	if (likely(rec == NULL))
+		resolve(&k, generation_dst6(key->src), generation_dst6(key->dst), as, NULL, out);
+	else
+		resolve(&k, generation_dst6(key->src), generation_dst6(key->dst), as, rec, out);
 }
 
 bool resolution_current(const struct flow *flow)
