@@ -258,6 +258,8 @@ class Stream:
         self.ended = True
         for t in self.threads:
             t.join()
+        self.rx.close()
+        self.tx.close()
         return self.sent, self.received
 
 
