@@ -169,7 +169,6 @@ static struct settings make_settings(void)
 	s.low_latency = node->latency == LATENCY_LOW;
 	s.tcp_pickup = node->tcp_pickup;
 	icmp_sources(node, &s);
-	policies_settings(node, &s);
 	kernel_addresses(&s);
 	return s;
 }

@@ -199,8 +199,6 @@ const struct policy_table *policies_table(const struct forwarding_txn *txn);
  * judged again. */
 void policies_commit(struct forwarding_txn *txn, const struct tables *old, const struct tables *next);
 void policies_abort(struct forwarding_txn *txn);
-/** What node says about fail-safe ports. */
-void policies_settings(const struct node *node, struct settings *s);
 /** Log lines of log rules. */
 void policies_tick(void);
 /** The host port there will be, PORT_NONE = none. */

@@ -18,37 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-
-/** "22/tcp", "8000:8080/udp": as config/ has checked them. */
-static bool failsafe_read(const char *text, struct failsafe *f)
-{
-	char *end;
-	unsigned long first = strtoul(text, &end, 10), last = first;
-
-	if (*end == ':')
-		last = strtoul(end + 1, &end, 10);
-	if (*end != '/' || first > UINT16_MAX || last > UINT16_MAX)
-		return false;
-	f->first = (uint16_t)first;
-	f->last = (uint16_t)last;
-	f->proto = strcasecmp(end + 1, "tcp") == 0 ? IPPROTO_TCP
-		: strcasecmp(end + 1, "udp") == 0	   ? IPPROTO_UDP
-							   : IPPROTO_SCTP;
-	return true;
-}
-
-static void failsafes_read(const struct string_list *list, struct failsafes *out)
-{
-	for (size_t i = 0; i < list->count && out->count < FAILSAFE_MAX; i++)
-		out->count += failsafe_read(list->items[i], &out->items[out->count]);
-}
-
-void policies_settings(const struct node *node, struct settings *s)
-{
-	failsafes_read(&node->failsafe_in, &s->failsafe_in);
-	failsafes_read(&node->failsafe_out, &s->failsafe_out);
-}
 
 /* --- transactions --------------------------------------------------------------------------------------------- */
 
@@ -156,14 +125,9 @@ static void outdate_address(void *arg, const struct ip_prefix *prefix)
 
 void policies_commit(struct forwarding_txn *txn, const struct tables *old, const struct tables *next)
 {
-	const bool failsafes = memcmp(&old->settings.failsafe_in, &next->settings.failsafe_in, sizeof(struct failsafes)) != 0 ||
-		memcmp(&old->settings.failsafe_out, &next->settings.failsafe_out, sizeof(struct failsafes)) != 0;
-
 	policy_txn_each_port(txn->policy, outdate_port, NULL);
 	policy_txn_each_address(txn->policy, outdate_address, NULL);
-	if (failsafes && forwarding_host_port() != PORT_NONE)
-		outdate_port(NULL, forwarding_host_port(), true, true);
-	if (failsafes || old->policy != next->policy) {
+	if (old->policy != next->policy) {
 		/* Nothing says where a denied flow would have gone: all of them ask again. */
 		adjacency_outdate(DROP_policy_egress);
 		adjacency_outdate(DROP_policy_ingress);

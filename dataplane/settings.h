@@ -14,17 +14,6 @@
 struct policy_table;
 
 #define SETTINGS_KERNEL_MAX 32
-#define FAILSAFE_MAX	    64
-
-/** A port of the node that no host policy can close: see verdict.h. */
-struct failsafe {
-	uint8_t proto;             /* IPPROTO_TCP, _UDP or _SCTP */
-	uint16_t first, last;      /* host order */
-};
-struct failsafes {
-	uint8_t count;
-	struct failsafe items[FAILSAFE_MAX];
-};
 
 struct settings {
 	uint8_t gateway4[4];       /* what pods see as next hop */
@@ -41,7 +30,6 @@ struct settings {
 	struct ip_addr kernel[SETTINGS_KERNEL_MAX];
 	uint8_t n_kernel;
 	uint32_t kernel_adjacency[2]; /* IPv4, IPv6; 0 = no host port with such an address */
-	struct failsafes failsafe_in, failsafe_out; /* of host policies */
 };
 
 struct tables {

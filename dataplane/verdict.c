@@ -4,7 +4,6 @@
 #include "dataplane/adjacency.h"
 #include "dataplane/port.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <rte_branch_prediction.h>
 
@@ -40,42 +39,16 @@ static uint16_t receiver(const struct tables *t, const struct adjacency *out)
 	return judged_role(port) ? out->port : POLICY_PORT_NONE;
 }
 
-/** What verdict_judge looks at in a key of either family. */
-struct opener {
-	uint8_t proto;
-	uint16_t dport; /* host order; ICMP: type << 8 | code */
-};
-
-static struct opener opener_of(const void *key, bool v6)
+/** Unreachable, too big, time exceeded, parameter problem. */
+static bool icmp_error(const void *key, bool v6)
 {
 	const struct flow_key4 *k4 = key;
 	const struct flow_key6 *k6 = key;
-	struct opener o = { (uint8_t)(v6 ? k6->zone_proto : k4->zone_proto), v6 ? k6->dport : k4->dport };
+	const unsigned type = (v6 ? k6->dport : k4->dport) >> 8;
 
-	if (o.proto != IPPROTO_ICMP && o.proto != IPPROTO_ICMPV6)
-		o.dport = ntohs(o.dport);
-	return o;
-}
-
-static bool failsafe(const struct failsafes *list, const struct opener *o)
-{
-	for (unsigned i = 0; i < list->count; i++) {
-		const struct failsafe *f = &list->items[i];
-
-		if (f->proto == o->proto && o->dport >= f->first && o->dport <= f->last)
-			return true;
-	}
-	return false;
-}
-
-/** Unreachable, too big, time exceeded, parameter problem. */
-static bool icmp_error(const struct opener *o)
-{
-	const unsigned type = o->dport >> 8;
-
-	if (o->proto == IPPROTO_ICMPV6)
-		return type >= 1 && type <= 4;
-	return o->proto == IPPROTO_ICMP && (type == 3 || type == 11 || type == 12);
+	if (v6)
+		return (uint8_t)k6->zone_proto == IPPROTO_ICMPV6 && type >= 1 && type <= 4;
+	return (uint8_t)k4->zone_proto == IPPROTO_ICMP && (type == 3 || type == 11 || type == 12);
 }
 
 static void ask(const struct tables *t, const void *key, bool v6, uint16_t from, uint16_t to, const struct recorder *rec,
@@ -91,7 +64,6 @@ enum drop_reason verdict_judge(const struct tables *t, const void *key, bool v6,
 	const struct recorder *rec, struct policy_verdict *verdict)
 {
 	const uint16_t host = t->settings.host_port;
-	const struct opener o = opener_of(key, v6);
 	struct policy_verdict first;
 	uint16_t from = sender(ends->in), to = receiver(t, ends->out);
 
@@ -101,24 +73,13 @@ enum drop_reason verdict_judge(const struct tables *t, const void *key, bool v6,
 		from = to;
 		to = swap;
 	}
-	if (from != POLICY_PORT_NONE && from == host) {
-		if (to != POLICY_PORT_NONE && to != host && ends->opener_is_node) {
-			STEP("a node reaches its own pods: ingress policies are not asked");
-			to = POLICY_PORT_NONE;
-		}
-		if (failsafe(&t->settings.failsafe_out, &o)) {
-			STEP("a fail-safe port of the node (failsafe_out): its egress policies are not asked");
-			from = POLICY_PORT_NONE;
-		}
+	if (from != POLICY_PORT_NONE && from == host && to != POLICY_PORT_NONE && to != host && ends->opener_is_node) {
+		STEP("a node reaches its own pods: ingress policies are not asked");
+		to = POLICY_PORT_NONE;
 	}
-	if (to != POLICY_PORT_NONE && to == host) {
-		if (failsafe(&t->settings.failsafe_in, &o)) {
-			STEP("a fail-safe port of the node (failsafe_in): its ingress policies are not asked");
-			to = POLICY_PORT_NONE;
-		} else if (icmp_error(&o)) {
-			STEP("an ICMP error for the node: its ingress policies are not asked");
-			to = POLICY_PORT_NONE;
-		}
+	if (to != POLICY_PORT_NONE && to == host && icmp_error(key, v6)) {
+		STEP("an ICMP error for the node: its ingress policies are not asked");
+		to = POLICY_PORT_NONE;
 	}
 	*verdict = (struct policy_verdict){ .allow = true };
 	if (from == POLICY_PORT_NONE && to == POLICY_PORT_NONE)

@@ -10,7 +10,6 @@
  *   - what a pod sends to itself (policy.h);
  *   - ingress of a pod, for what comes from the node itself: podlane0 with a source address of this node. Kubernetes
  *     promises that a node reaches its pods (probes). Other sources behind podlane0 are judged;
- *   - the node's own fail-safe ports, so that no host policy locks its administrator out;
  *   - ICMP errors addressed to the node: routers tell it the path MTU of its tunnels.
  *
  * Invalidation. A pod's zone generation and its adjacency's cover both directions of its flows, a remote address's

@@ -7,33 +7,12 @@
 #include "dataplane/tcp_reset.h"
 #include "dataplane/worker_state.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-static void resolve_key(const struct pkt *p, bool v6, enum resolve_as as, const struct recorder *rec, struct resolution *out)
+static void resolve_key(const struct pkt *p, bool v6, enum resolve_as as, struct resolution *out)
 {
 	if (v6)
-		resolve6(&p->key6, p->hash, as, rec, out);
+		resolve6(&p->key6, p->hash, as, NULL, out);
 	else
-		resolve4(&p->key4, p->hash, as, rec, out);
-}
-
-/** Steps of a followed packet. */
-struct follower {
-	struct observer *observer;
-	uint16_t trace;
-};
-
-static void follow(void *arg, const char *stage, const char *fmt, ...)
-{
-	const struct follower *f = arg;
-	char text[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	trace_step(f->observer, f->trace, stage, "%s", text);
+		resolve4(&p->key4, p->hash, as, NULL, out);
 }
 
 /** The flow of the opposite direction, if that is one that opened a connection and may go on. */
@@ -95,12 +74,10 @@ bool verdict_resolve(struct worker *w, const struct pkt *p, struct flow *flow, b
 {
 	const uint8_t flags = flow != NULL ? atomic_load_explicit(&flow->flags, memory_order_relaxed) : FLOW_NEGATIVE;
 	const bool established = !(flags & FLOW_NEGATIVE);
-	struct follower follower = { w->observer, w->observer != NULL ? pkt_note(p->m)->trace : 0 };
-	const struct recorder rec = { follow, &follower }, *watch = follower.trace != 0 ? &rec : NULL;
 	const struct flow *opener;
 	struct resolution reply;
 
-	resolve_key(p, v6, flags & FLOW_REPLY ? RESOLVE_REPLY : RESOLVE_OPENER, watch, out);
+	resolve_key(p, v6, flags & FLOW_REPLY ? RESOLVE_REPLY : RESOLVE_OPENER, out);
 	if (likely(!out->judged))
 		return flags & FLOW_REPLY;
 	if (established && out->denied && out->verdict.on_change == CHANGE_KEEP) {
@@ -112,7 +89,7 @@ bool verdict_resolve(struct worker *w, const struct pkt *p, struct flow *flow, b
 	if (flow == NULL || (out->denied && !(flags & FLOW_REPLY))) {
 		opener = opener_of(w, p, out->opposite_zone, v6);
 		if (unlikely(opener != NULL)) {
-			resolve_key(p, v6, RESOLVE_REPLY, watch, &reply);
+			resolve_key(p, v6, RESOLVE_REPLY, &reply);
 			if (reply.denied && reply.verdict.on_change == CHANGE_KEEP)
 				keep(&reply, opener);
 			if (!reply.denied || out->denied) {

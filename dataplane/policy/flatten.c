@@ -365,9 +365,12 @@ static void flatten_rule(struct policy_state *s, const struct local *local, stru
 		put_both(s, out, &flat);
 }
 
-static void end_of_tier(struct flat_rules *out, const struct policy_tier *tier, enum direction direction, uint32_t first)
+/** `last` is the policy that it is the end of: what that says of changes holds for the default action, too. */
+static void end_of_tier(struct flat_rules *out, const struct policy_entry *last, enum direction direction, uint32_t first)
 {
+	const struct policy_tier *tier = last->tier;
 	struct flat_rule end = { .rule = { .id = tier->default_rule[direction],
+					 .on_change = (uint8_t)last->object->policy.on_change,
 					 .action = tier->default_action == TIER_PASS ? RULE_PASS : RULE_DENY } };
 
 	put(out, &end);
@@ -391,7 +394,7 @@ static void failsafe(struct policy_state *s, struct flat_rules *out, enum direct
 
 void flatten(struct policy_state *s, const struct local *local, enum direction direction, bool staged, struct flat_rules *out)
 {
-	const struct policy_tier *tier = NULL;
+	const struct policy_entry *last = NULL;
 	uint32_t first = 0;
 
 	*out = (struct flat_rules){ 0 };
@@ -405,12 +408,13 @@ void flatten(struct policy_state *s, const struct local *local, enum direction d
 
 			if (!entry->applies[direction] || (policy->staged && !staged) || policy->stateless != (pass == 0))
 				continue;
-			if (pass == 1 && entry->tier != tier) {
-				if (tier != NULL)
-					end_of_tier(out, tier, direction, first);
-				tier = entry->tier;
+			if (pass == 1 && (last == NULL || entry->tier != last->tier)) {
+				if (last != NULL)
+					end_of_tier(out, last, direction, first);
 				first = out->count;
 			}
+			if (pass == 1)
+				last = entry;
 			for (uint32_t r = 0; r < entry->n_rules[direction]; r++)
 				flatten_rule(s, local, out, direction, entry, r);
 		}
@@ -419,8 +423,8 @@ void flatten(struct policy_state *s, const struct local *local, enum direction d
 				out->items[i].rule.next = out->count;
 		}
 	}
-	if (tier != NULL)
-		end_of_tier(out, tier, direction, first);
+	if (last != NULL)
+		end_of_tier(out, last, direction, first);
 }
 
 void flat_rules_free(struct flat_rules *rules)

@@ -150,7 +150,12 @@ static void record(const struct question *q, const char *who, const char *how, c
 
 	if (answer->rule == NULL)
 		r->step(r->arg, "policy", "%s%s: no rule decides, allowed", who, how);
-	else if (policy_rule_describe(q->table->state, answer->rule->id, &text))
+	else if (!policy_rule_describe(q->table->state, answer->rule->id, &text))
+		return;
+	else if (text.policy[0] == '\0' && text.tier[0] != '\0')
+		r->step(r->arg, "policy", "%s%s: %s by tier %s: policies of it select the pod, and no rule of theirs matches", who, how,
+			answer->allow ? "allowed" : "denied", text.tier);
+	else
 		r->step(r->arg, "policy", "%s%s: %s by tier %s, policy %s%s%s, rule %s", who, how,
 			answer->allow ? "allowed" : "denied", text.tier, text.namespace, text.namespace[0] != '\0' ? "/" : "",
 			text.policy, text.rule);

@@ -166,13 +166,14 @@ def test_answers_name_the_rule(clean):
         said = node.cli("explain", *words, 80)
         assert "web in" in said and "x.db" in said and "forward" in said, said
         said = node.cli("explain", *words, 81)
-        assert "x.db" in said and "policy_ingress" in said, said
+        assert "by tier default" in said and "policy_ingress" in said, said
         answer = json.loads(node.cli("--json", "explain", *words, 81))
-        assert (answer["verdict"], answer["reason"], answer["rule"]["policy"]) == ("drop", "policy_ingress", "x.db"), answer
+        assert (answer["verdict"], answer["reason"], answer["rule"]["tier"], answer["rule"]["rule"]) == \
+            ("drop", "policy_ingress", "default", "(end of tier)"), answer
     flows = {(f["src"], f["dport"]): f for f in node.get("/v1/state/flows") if f["dst"] == b.address(4) and f["proto"] == "tcp"}
     assert "web in" in flows[a.address(4), 80]["rule"]
     denied = flows[a.address(4), 81]
-    assert denied["verdict"] == "drop" and denied["next_hop"] == "policy_ingress" and "x.db" in denied["rule"], denied
+    assert denied["verdict"] == "drop" and denied["next_hop"] == "policy_ingress" and "(end of tier)" in denied["rule"], denied
     rules = node.get("/v1/state/policy-rules?policy=x.db")
     assert {r["rule"]: r["hits"] for r in rules}["web in"] == 2, rules
     assert node.drops()["policy_ingress"] >= 2
@@ -193,7 +194,7 @@ def test_answers_name_the_rule(clean):
 def test_staged_and_log(clean):
     """A staged policy denies nothing and counts what it would have; a log rule writes a line."""
     node = clean.node
-    clean.apply([{"name": "y.maybe", "namespace": "y", "staged": True, "ingress": []},
+    clean.apply([{"name": "y.maybe", "namespace": "y", "staged": True, "ingress": [{"action": "deny", "name": "perhaps"}]},
                  {"name": "x.told", "namespace": "x", "selector": "pod == 'c'",
                   "ingress": [{"action": "log", "protocol": "udp"}, {"name": "all"}]}])
     probes = [Probe(4, proto, "x-a", d, 80) for proto in ("TCP", "UDP") for d in ("y-a", "x-c")]

@@ -384,36 +384,6 @@ static void test_node(void)
 	}
 }
 
-static void test_failsafe(void)
-{
-	static const struct policy_table closed = { { { .port = HOST, .egress = true, .deny = true, .rule = 34 },
-		{ .port = HOST, .deny = true, .rule = 35 } } };
-	struct settings *s = (struct settings *)(uintptr_t)&rcu_own(&tables)->settings;
-
-	s->failsafe_in = (struct failsafes){ 1, { { IPPROTO_TCP, 22, 23 } } };
-	s->failsafe_out = (struct failsafes){ 1, { { IPPROTO_UDP, 53, 53 } } };
-	for (unsigned v = 0; v < 2; v++) {
-		const struct family *n = &families[v];
-		const unsigned port = next_port += 10;
-		struct counter_totals before;
-
-		node_start();
-		policies(&closed);
-		CU_ASSERT_TRUE(udp(HOST, ETH, n->node, n->outside, port, 53));
-		CU_ASSERT_FALSE(udp(HOST, ETH, n->node, n->outside, port, 54));
-		CU_ASSERT_FALSE(passes(HOST, ETH, n->node, n->outside, port, 53, IPPROTO_TCP));
-		counters_sum(&before);
-		passes(POD_B, HOST, n->b, n->node, port, 23, IPPROTO_TCP);
-		CU_ASSERT_EQUAL(drops_since(&before, DROP_policy_ingress), 0);
-		passes(POD_B, HOST, n->b, n->node, port, 24, IPPROTO_TCP);
-		CU_ASSERT_EQUAL(drops_since(&before, DROP_policy_ingress), 1);
-		policies(NULL);
-		node_check();
-	}
-	s = (struct settings *)(uintptr_t)&rcu_own(&tables)->settings;
-	s->failsafe_in.count = s->failsafe_out.count = 0;
-}
-
 /** A pre-connection rule that allows makes no connection: the answer is judged by itself. */
 static void test_stateless(void)
 {
@@ -528,7 +498,6 @@ static const struct test_case cases[] = {
 	{ "keep", test_keep },
 	{ "reset", test_reset },
 	{ "the node", test_node },
-	{ "fail-safe ports", test_failsafe },
 	{ "stateless", test_stateless },
 	{ "a change while judging", test_race },
 	{ "log", test_log },
