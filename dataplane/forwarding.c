@@ -290,7 +290,7 @@ void forwarding_fini(bool successor)
 	neighbours_fini();
 	paths_fini();
 	rib_fini();
-	policies_fini(last != NULL ? last->policy : NULL);
+	policies_fini();
 	if (last != NULL)
 		tunnel_table_free(last->tunnels);
 	free(last);

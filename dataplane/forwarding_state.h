@@ -188,8 +188,8 @@ struct attachment *pod_find(const char *name);
 
 /* policies.c */
 int policies_init(unsigned n_workers);
-/** `last` is the table that was published last; no worker runs. */
-void policies_fini(const struct policy_table *last);
+/** No worker runs; the last table goes too. */
+void policies_fini(void);
 /** After all else is staged: ports are known. */
 int policies_prepare(struct forwarding_txn *txn, const struct changeset *set, const struct change *changes, size_t count,
 	struct error *err);

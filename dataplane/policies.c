@@ -28,10 +28,8 @@ int policies_init(unsigned n_workers)
 	return forwarding.policy != NULL ? 0 : -ENOMEM;
 }
 
-void policies_fini(const struct policy_table *last)
+void policies_fini(void)
 {
-	if (last != NULL)
-		policy_table_retire((struct policy_table *)(uintptr_t)last);
 	rcu_barrier();
 	observe_rule_name = NULL;
 	policy_state_free(forwarding.policy);
