@@ -484,7 +484,6 @@ void forwarding_abort(struct forwarding_txn *txn)
 {
 	/* The RIB first: nothing may name what goes below. */
 	rib_abort();
-	policies_abort(txn);
 	staged_end(&forwarding.node, false);
 	configure_neighbours();
 	pools_end(false);
@@ -492,6 +491,7 @@ void forwarding_abort(struct forwarding_txn *txn)
 		route_value_release(txn->acquired.items[i]);
 	peers_abort();
 	attachments_abort();
+	policies_abort(txn);
 	uplinks_abort();
 	steer_routes_end(false);
 	if (steering_changes(txn))
@@ -505,7 +505,6 @@ void forwarding_commit(struct forwarding_txn *txn)
 {
 	struct tables *next = txn->tables;
 	struct tunnel_table *old_tunnels;
-	struct tables before;
 	bool judged_anew;
 
 	attachments_commit();
@@ -513,8 +512,7 @@ void forwarding_commit(struct forwarding_txn *txn)
 		uplinks_commit();
 	/* Next hops of peers by the routes as they will be, so that nothing is lost between. */
 	peers_commit(txn->node || txn->uplinks);
-	before = *rcu_own(&tables);
-	*next = before;
+	*next = *rcu_own(&tables);
 	next->policy = policies_table(txn);
 	old_tunnels = txn->tunnels != NULL ? next->tunnels : NULL;
 	next->tunnels = txn->tunnels != NULL ? txn->tunnels : next->tunnels;
@@ -534,7 +532,7 @@ void forwarding_commit(struct forwarding_txn *txn)
 	steer_routes_end(true);
 	if (steering_changes(txn))
 		uplinks_steer_less();
-	policies_commit(txn, &before, next);
+	policies_commit(txn);
 	judged_anew = txn->judged_anew;
 	generation_commit(); /* of the zones those bumped, before any new port opens */
 	forwarding.token = rte_rcu_qsbr_start(rcu_domain);

@@ -102,6 +102,7 @@ struct forwarding {
 	struct attachment_list attachments;
 	struct attachment *host;     /* also in attachments */
 	struct policy_state *policy;
+	struct policy_table *policy_table; /* of the last commit; published unless there is nothing in it */
 	struct forwarding_txn *txn;
 	uint64_t now_ms;             /* of the last tick */
 	uint64_t token;              /* RCU: workers beyond it have seen the last commit */
@@ -195,9 +196,10 @@ int policies_prepare(struct forwarding_txn *txn, const struct changeset *set, co
 	struct error *err);
 /** To be published. */
 const struct policy_table *policies_table(const struct forwarding_txn *txn);
-/** After publication of `next` and attachments_finish, before generation_commit: flows that the change concerns are
+/** After publication and attachments_finish, before generation_commit: flows that the change concerns are
  * judged again. */
-void policies_commit(struct forwarding_txn *txn, const struct tables *old, const struct tables *next);
+void policies_commit(struct forwarding_txn *txn);
+/** After attachments_abort: ports are as before. */
 void policies_abort(struct forwarding_txn *txn);
 /** Log lines of log rules. */
 void policies_tick(void);

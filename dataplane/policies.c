@@ -34,6 +34,7 @@ void policies_fini(void)
 	observe_rule_name = NULL;
 	policy_state_free(forwarding.policy);
 	forwarding.policy = NULL;
+	forwarding.policy_table = NULL;
 }
 
 /** Where a pod will be after the transaction. */
@@ -51,14 +52,17 @@ static uint16_t port_of(void *arg, const char *pod)
 int policies_prepare(struct forwarding_txn *txn, const struct changeset *set, const struct change *changes, size_t count,
 	struct error *err)
 {
-	const struct policy_ports where = { .port_of = port_of };
+	static const struct policy_ports where = { .port_of = port_of }; /* looked at until the end of the transaction */
 
 	return policy_prepare(forwarding.policy, set, changes, count, &where, &txn->policy, err);
 }
 
 const struct policy_table *policies_table(const struct forwarding_txn *txn)
 {
-	return policy_txn_table(txn->policy);
+	const struct policy_table *table = policy_txn_table(txn->policy);
+
+	/* Who has no policies pays for none. */
+	return table != NULL && policy_table_used(table) ? table : NULL;
 }
 
 void policies_abort(struct forwarding_txn *txn)
@@ -121,19 +125,22 @@ static void outdate_address(void *arg, const struct ip_prefix *prefix)
 		generation_bump_prefix(prefix);
 }
 
-void policies_commit(struct forwarding_txn *txn, const struct tables *old, const struct tables *next)
+void policies_commit(struct forwarding_txn *txn)
 {
+	struct policy_table *old = forwarding.policy_table, *next = policy_txn_table(txn->policy);
+
 	policy_txn_each_port(txn->policy, outdate_port, NULL);
 	policy_txn_each_address(txn->policy, outdate_address, NULL);
-	if (old->policy != next->policy) {
+	if (old != next) {
 		/* Nothing says where a denied flow would have gone: all of them ask again. */
 		adjacency_outdate(DROP_policy_egress);
 		adjacency_outdate(DROP_policy_ingress);
 		txn->judged_anew = true;
 	}
 	policy_commit(txn->policy);
-	if (old->policy != next->policy && old->policy != NULL)
-		policy_table_retire((struct policy_table *)(uintptr_t)old->policy);
+	if (old != next && old != NULL)
+		policy_table_retire(old);
+	forwarding.policy_table = next;
 	txn->policy = NULL;
 }
 

@@ -65,6 +65,7 @@ struct policy_txn;
 /** Compile what the changes touch, and only that. @return 0, or -errno with err set (field, object, what to do); then nothing has changed. */
 int policy_prepare(struct policy_state *state, const struct changeset *set, const struct change *changes, size_t count,
 	const struct policy_ports *ports, struct policy_txn **txn, struct error *err);
+/* `ports` is asked until commit or abort; at an abort for where pods were before. */
 /** The table as it will be; to be published in struct tables by the caller, who retires the one before with
  * policy_table_retire after publication. NULL = no policies at all. The same pointer as before = nothing changed. */
 struct policy_table *policy_txn_table(const struct policy_txn *txn);
@@ -76,6 +77,8 @@ void policy_txn_each_address(const struct policy_txn *txn, void (*visit)(void *a
 void policy_commit(struct policy_txn *txn); /* cannot fail; frees txn */
 void policy_abort(struct policy_txn *txn);
 void policy_table_retire(struct policy_table *table);
+/** Some pod has a program: without one the table says what NULL does. */
+bool policy_table_used(const struct policy_table *table);
 
 /* --- answers (control thread) --------------------------------------------------------------------------------- */
 

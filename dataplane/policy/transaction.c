@@ -128,6 +128,15 @@ static void txn_free(struct policy_txn *txn)
 	free(txn);
 }
 
+bool policy_table_used(const struct policy_table *table)
+{
+	for (uint32_t p = 0; p < table->n_ports; p++) {
+		if (table->ports[p].ingress != NULL || table->ports[p].egress != NULL)
+			return true;
+	}
+	return false;
+}
+
 void policy_table_retire(struct policy_table *table)
 {
 	rcu_retire(table, free);
