@@ -6,6 +6,7 @@
 #include "ctrl/daemon/protocol.h"
 #include "dataplane/policies.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -133,14 +134,24 @@ static bool choose(const struct addr_list *src, const struct addr_list *dst, str
 	return false;
 }
 
+/** "tcp", "TCP", 6. -1 for what is none. */
+static int read_protocol(const json_t *proto)
+{
+	char text[16] = "";
+
+	if (json_is_integer(proto))
+		return json_integer_value(proto) >= 0 && json_integer_value(proto) <= UINT8_MAX ? (int)json_integer_value(proto) : -1;
+	for (size_t i = 0; i < json_string_length(proto) && i + 1 < sizeof(text); i++)
+		text[i] = (char)tolower((unsigned char)json_string_value(proto)[i]);
+	return protocol_parse(text);
+}
+
 static int read_question(const struct model *model, const json_t *item, struct policy_question *q, struct error *err)
 {
-	const json_t *proto = json_object_get(item, "proto"), *port = json_object_get(item, "port");
+	const json_t *port = json_object_get(item, "port");
 	struct ip_addr one[2];
 	struct addr_list src, dst;
-	int number = json_is_integer(proto) ? (int)json_integer_value(proto)
-		: json_is_string(proto)	    ? protocol_parse(json_string_value(proto))
-					    : -1;
+	int number = read_protocol(json_object_get(item, "proto"));
 	int ret = read_end(model, item, "src", &one[0], &src, err);
 
 	if (ret == 0)
@@ -149,7 +160,7 @@ static int read_question(const struct model *model, const json_t *item, struct p
 		return ret;
 	if (!choose(&src, &dst, q))
 		return error_set(err, EINVAL, "dst", "src and dst have no address of the same family");
-	if (number < 0 || number > UINT8_MAX)
+	if (number < 0)
 		return error_set(err, EINVAL, "proto",
 			"proto must be \"tcp\", \"udp\", \"sctp\", \"icmp\", \"icmp6\" or a number from 0 to 255");
 	if (port != NULL && (!json_is_integer(port) || json_integer_value(port) < 0 || json_integer_value(port) > UINT16_MAX))

@@ -179,15 +179,15 @@ def test_answers_name_the_rule(clean):
     assert node.drops()["policy_ingress"] >= 2
     assert 'podlane_policy_rule_hits_total{tier="default",namespace="x",policy="x.db",rule="web in"' in \
         node.get("/metrics", raw=True)[1].decode()
-    questions = [{"src": "x/a", "dst": "x/b", "proto": "tcp", "port": 80}, {"src": "x/a", "dst": "x/b", "proto": "TCP", "port": 81},
-                 {"src": "192.0.2.99", "dst": "x/b", "proto": "tcp", "port": 80},
+    questions = [{"src": "x/x-a", "dst": "x/x-b", "proto": "tcp", "port": 80}, {"src": "x/x-a", "dst": "x/x-b", "proto": "TCP", "port": 81},
+                 {"src": "192.0.2.99", "dst": "x/x-b", "proto": "tcp", "port": 80},
                  {"src": node.address(4, 1), "dst": b.address(4), "proto": "udp", "port": 9}]
     status, body = node.request("POST", "/v1/policy-test", questions)
     assert status == 200, body
     answers = json.loads(body)
     assert [x["allowed"] for x in answers] == [True, False, False, True], answers
     assert answers[0]["ingress"]["rule"]["rule"] == "web in" and answers[2]["egress"] is None, answers
-    status, body = node.request("POST", "/v1/policy-test", [questions[0], {"src": "x/nobody", "dst": "x/b", "proto": "tcp"}])
+    status, body = node.request("POST", "/v1/policy-test", [questions[0], {"src": "x/nobody", "dst": "x/x-b", "proto": "tcp"}])
     assert status == 422 and json.loads(body)["path"] == "1/src", body
 
 
