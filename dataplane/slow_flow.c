@@ -73,7 +73,7 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 		counter_add(&flow->packets, 1);
 		counter_add(&flow->bytes, p->ip_len);
 		if (unlikely(fwd.judged) && pair && !reply)
-			verdict_adopt(w, flow, &rev, v6);
+			verdict_adopt(w, p, fwd.reverse_zone, &init_rev, v6);
 	}
 	return fwd.decision.adjacency;
 }

@@ -44,7 +44,7 @@ enum drop_reason verdict_judge(const struct tables *t, const void *key, bool v6,
  * its own entry is missing, and a connection that was allowed may keep that. @return true when it is a reply. Counts rules. */
 bool verdict_resolve(struct worker *w, const struct pkt *p, struct flow *flow, bool v6, struct resolution *out);
 /** After an allowed opener was inserted: the opposite direction had been denied as a connection of its own, now it answers. */
-void verdict_adopt(struct worker *w, const struct flow *opener, const struct resolution *reverse, bool v6);
+void verdict_adopt(struct worker *w, const struct pkt *p, uint32_t zone, const struct flow_init *reverse, bool v6);
 /** A connection that was allowed is denied now, and its packet is p: tell both ends if the policy says so. */
 void verdict_changed(struct worker *w, const struct pkt *p, const struct resolution *r);
 

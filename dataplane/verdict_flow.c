@@ -15,8 +15,8 @@ static void resolve_key(const struct pkt *p, bool v6, enum resolve_as as, struct
 		resolve4(&p->key4, p->hash, as, NULL, out);
 }
 
-/** The flow of the opposite direction, if that is one that opened a connection and may go on. */
-static const struct flow *opener_of(const struct worker *w, const struct pkt *p, uint32_t zone, bool v6)
+/** Index of the flow of the opposite direction, or 0. */
+static uint32_t opposite_of(const struct worker *w, const struct pkt *p, uint32_t zone, bool v6)
 {
 	const struct flow_pool *pool = &w->flows->pool[v6];
 	union {
@@ -24,11 +24,7 @@ static const struct flow *opener_of(const struct worker *w, const struct pkt *p,
 		struct flow_key6 k6;
 	} key;
 	struct flow_place place;
-	const struct flow *flow;
-	uint32_t index;
 
-	if (zone == ZONE_NONE)
-		return NULL;
 	if (v6) {
 		pkt_reverse_key6(&p->key6, zone, &key.k6);
 		place = flow_place(w->flows, pool, flow_hash6(w->flows, &key.k6));
@@ -36,7 +32,16 @@ static const struct flow *opener_of(const struct worker *w, const struct pkt *p,
 		pkt_reverse_key4(&p->key4, zone, &key.k4);
 		place = flow_place(w->flows, pool, flow_hash4(w->flows, &key.k4));
 	}
-	index = flow_find(pool, &place, &key, v6);
+	return flow_find(pool, &place, &key, v6);
+}
+
+/** The flow of the opposite direction, if that is one that opened a connection and may go on. */
+static const struct flow *opener_of(const struct worker *w, const struct pkt *p, uint32_t zone, bool v6)
+{
+	const struct flow_pool *pool = &w->flows->pool[v6];
+	const uint32_t index = zone != ZONE_NONE ? opposite_of(w, p, zone, v6) : 0;
+	const struct flow *flow;
+
 	if (index == 0 || flow_idle(w->flows, pool, index, w->now_ms, v6))
 		return NULL;
 	flow = flow_at(pool, index, v6);
@@ -103,31 +108,27 @@ bool verdict_resolve(struct worker *w, const struct pkt *p, struct flow *flow, b
 	return flags & FLOW_REPLY;
 }
 
-void verdict_adopt(struct worker *w, const struct flow *opener, const struct resolution *reverse, bool v6)
+void verdict_adopt(struct worker *w, const struct pkt *p, uint32_t zone, const struct flow_init *reverse, bool v6)
 {
-	const struct flow_pool *pool = &w->flows->pool[v6];
-	const uint32_t index = atomic_load_explicit(&opener->pair, memory_order_relaxed);
-	const struct flow_decision d = reverse->decision;
+	const uint32_t index = opposite_of(w, p, zone, v6);
 	struct flow_decision was;
 	uint64_t before, after;
 	struct flow *flow;
 	uint8_t flags;
 
-	if (index > pool->capacity)
+	if (index == 0)
 		return;
-	flow = flow_at(pool, index, v6);
+	flow = flow_at(&w->flows->pool[v6], index, v6);
 	flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
 	before = atomic_load_explicit(&flow->decision, memory_order_acquire);
 	memcpy(&was, &before, sizeof(was));
 	if (!(flags & FLOW_NEGATIVE) || (was.adjacency != DROP_policy_egress && was.adjacency != DROP_policy_ingress))
 		return;
-	/* Its index may be another flow's by now; so ask whether it points back. */
-	if (flow_at(pool, atomic_load_explicit(&flow->pair, memory_order_relaxed) & pool->index_mask, v6) != opener)
-		return;
-	memcpy(&after, &d, sizeof(after));
+	memcpy(&after, &reverse->decision, sizeof(after));
 	if (!atomic_compare_exchange_strong_explicit(&flow->decision, &before, after, memory_order_acq_rel,
 		    memory_order_relaxed))
 		return;
+	atomic_store_explicit(&flow->state, reverse->state, memory_order_relaxed);
 	atomic_store_explicit(&flow->flags, (uint8_t)((flags & ~FLOW_NEGATIVE) | FLOW_REPLY), memory_order_relaxed);
 	atomic_store_explicit(&flow->rule, reverse->rule, memory_order_relaxed);
 	atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
