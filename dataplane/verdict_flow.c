@@ -2,6 +2,7 @@
 /** Verdicts and flow entries: see verdict.h. Worker threads. */
 #include "dataplane/verdict.h"
 
+#include "dataplane/conntrack.h"
 #include "dataplane/flow_lookup.h"
 #include "dataplane/policy_log.h"
 #include "dataplane/tcp_reset.h"
@@ -101,6 +102,14 @@ bool verdict_resolve(struct worker *w, const struct pkt *p, struct flow *flow, b
 				*out = reply;
 				return true;
 			}
+		}
+	}
+	/* After a start nobody knows who opened the connections of before. */
+	if (unlikely(flow == NULL && out->denied && conntrack_midstream(p) && conntrack_grace())) {
+		resolve_key(p, v6, RESOLVE_REPLY, &reply);
+		if (!reply.denied) {
+			*out = reply;
+			return true;
 		}
 	}
 	if (flow == NULL)

@@ -2,6 +2,7 @@
 /** What verdicts do to flows: negative entries, the opposite direction, changes, ends that are not judged. Both families. */
 #include "tests/unit/worker_frames.h"
 
+#include "dataplane/conntrack.h"
 #include "dataplane/policy_log.h"
 #include "tests/unit/policy_double.h"
 
@@ -103,6 +104,28 @@ static struct found flow_from(const char *src, unsigned sport)
 
 static const struct policy_table web_only = { { { .port = POD_B, .dport = 80, .rule = 5 },
 	{ .port = POD_B, .deny = true, .rule = 6 } } };
+
+/** Connections of before a start are replies to somebody, until the time for that is over. */
+static void test_grace(void)
+{
+	static const struct policy_table closed = { { { .port = POD_A, .deny = true, .rule = 9 } } };
+
+	for (unsigned v = 0; v < 2; v++) {
+		const struct family *n = &families[v];
+		const unsigned s = next_port += 10;
+
+		node_start();
+		policies(&closed);
+		CU_ASSERT_FALSE(udp(POD_B, POD_A, n->b, n->a, s, 80));
+		CU_ASSERT_EQUAL(passes(POD_B, POD_A, n->b, n->a, s, 80, IPPROTO_TCP), conntrack_grace());
+		CU_ASSERT_EQUAL(v == 0, conntrack_grace());
+		conntrack_tick(1);
+		CU_ASSERT_FALSE(conntrack_grace());
+		CU_ASSERT_FALSE(passes(POD_B, POD_A, n->b, n->a, s + 1, 80, IPPROTO_TCP));
+		policies(NULL);
+		node_check();
+	}
+}
 
 static void test_denied(void)
 {
@@ -489,6 +512,7 @@ static void test_log(void)
 }
 
 static const struct test_case cases[] = {
+	{ "grace", test_grace },
 	{ "denied", test_denied },
 	{ "which end denies", test_which_end },
 	{ "replies", test_replies },
