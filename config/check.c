@@ -3,6 +3,7 @@
 #include "config/object.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,6 +37,8 @@ int node_check(struct object *obj, struct error *err)
 		return object_error(obj, err, "memory_mb",
 			"%u buffers need about %ju MiB: raise memory_mb from %u or lower buffers",
 			node->buffers, (uintmax_t)needed_mb, node->memory_mb);
+	if (labels_check(obj, &node->labels, err) < 0)
+		return -EINVAL;
 	for (size_t i = 0; i < node->worker_cpus.count; i++) {
 		if (node->worker_cpus.items[i] == node->control_cpu)
 			return object_error(obj, err, "control_cpu",
@@ -333,6 +336,10 @@ int pod_check(struct object *obj, struct error *err)
 
 	if (ret == 0)
 		ret = bursts_check(obj, err);
+	if (ret == 0)
+		ret = labels_check(obj, &pod->labels, err);
+	if (ret == 0)
+		ret = named_ports_check(obj, &pod->ports, err);
 	if (ret < 0)
 		return ret;
 	if (pod->mtu != 0 && pod->mtu < IPV6_MTU_MIN && addresses_have(&pod->addresses, IP_V6))

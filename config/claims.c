@@ -296,6 +296,25 @@ static void claim_route(struct claims *claims, const struct object *obj, bool ad
 	}
 }
 
+static void claim_rules(struct claims *claims, const struct policy_rule *rules, size_t count, bool add)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct string_list *ends[] = { &rules[i].source.sets, &rules[i].destination.sets };
+
+		for (size_t end = 0; end < 2; end++) {
+			for (size_t j = 0; j < ends[end]->count; j++)
+				claim_reference(claims, OBJECT_SET, ends[end]->items[j], add);
+		}
+	}
+}
+
+static void claim_policy(struct claims *claims, const struct policy *policy, bool add)
+{
+	claim_reference(claims, OBJECT_TIER, policy->tier, add);
+	claim_rules(claims, policy->ingress, policy->ingress_count, add);
+	claim_rules(claims, policy->egress, policy->egress_count, add);
+}
+
 static void claim_object(struct claims *claims, const struct object *obj, bool add)
 {
 	char key[CLAIM_KEY_MAX];
@@ -324,6 +343,16 @@ static void claim_object(struct claims *claims, const struct object *obj, bool a
 	case OBJECT_ROUTE:
 		claim_route(claims, obj, add);
 		break;
+	case OBJECT_ENDPOINT:
+		for (size_t i = 0; i < obj->endpoint.addresses.count; i++)
+			claim_address(claims, &obj->endpoint.addresses.items[i], CLAIM_ENDPOINT, obj, add);
+		break;
+	case OBJECT_POLICY:
+		claim_policy(claims, &obj->policy, add);
+		break;
+	case OBJECT_NAMESPACE:
+	case OBJECT_SET:
+	case OBJECT_TIER:
 	case OBJECT_TYPE_COUNT:
 		break;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** The secondary indexes of a model: what its objects claim for themselves (addresses, prefixes, sockets, interfaces) and
- * which objects its routes name. changeset_validate adds the edits to them, looks for conflicts, and takes the edits out
+ * which objects its routes and policies name. changeset_validate adds the edits to them, looks for conflicts, and takes the edits out
  * again, so that a check costs what the edits cost. They tolerate any set of objects, also a contradictory one.
  * Control thread only; private to config/.
  */
@@ -46,7 +46,7 @@ void claims_free(struct claims *claims);
 unsigned peer_families(const struct peer *peer);
 /** Another object that claims one of the things (sockets, interfaces, devices) that obj does, or NULL. */
 const struct object *claims_rival(const struct claims *claims, const struct object *obj);
-/** How many next hops of routes name an object. */
+/** How many next hops of routes, or policies and rules of them, name an object. */
 uint32_t claims_references(const struct claims *claims, enum object_type type, const char *name);
 
 #endif

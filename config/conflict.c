@@ -17,6 +17,7 @@ static const struct {
 	[CLAIM_GATEWAY] = { "the gateway of", "gateway" },
 	[CLAIM_UNDERLAY] = { "the underlay address of", "underlay" },
 	[CLAIM_POD] = { "an address of", "addresses" },
+	[CLAIM_ENDPOINT] = { "an address of", "addresses" },
 	[CLAIM_NEXT_HOP] = { "a next hop of", "via" },
 };
 
@@ -53,6 +54,15 @@ static int refuse_pair(
 		what, owner_text(rival, owner, sizeof(owner)));
 }
 
+/** An endpoint of kind node may be this node or a peer; any may be a next hop. */
+static bool endpoint_shares(const struct object *endpoint, enum claim_kind with)
+{
+	if (with == CLAIM_NEXT_HOP)
+		return true;
+	return endpoint->endpoint.kind == ENDPOINT_NODE &&
+	       (with == CLAIM_UPLINK || with == CLAIM_HOST || with == CLAIM_UNDERLAY);
+}
+
 /* Two claims of one address. */
 static int check_same_address(
 	const struct check *c, const struct ip_addr *addr, enum claim_kind kind)
@@ -66,6 +76,8 @@ static int check_same_address(
 	for (const struct claim *other = prefix_map_get(&c->claims->map, &prefix); other != NULL;
 		other = other->next) {
 		if (other->owner == c->obj || other->kind < CLAIM_UPLINK)
+			continue;
+		if (other->kind == CLAIM_ENDPOINT && endpoint_shares(other->owner, kind))
 			continue;
 		if (own_link && other->kind != CLAIM_POD && kind != CLAIM_POD)
 			continue;
@@ -131,6 +143,18 @@ int check_address(const struct check *c, const struct ip_addr *addr, enum claim_
 	if (ret == 0 && kind != CLAIM_UNDERLAY)
 		ret = check_no_host_route(c, addr);
 	return ret;
+}
+
+int check_endpoint_address(const struct check *c, const struct ip_addr *addr)
+{
+	struct ip_prefix prefix = { *addr, (uint8_t)ip_family_bits(addr->family) };
+	char text[IP_TEXT_MAX];
+
+	for (const struct claim *other = prefix_map_get(&c->claims->map, &prefix); other != NULL; other = other->next) {
+		if (other->owner != c->obj && other->kind >= CLAIM_UPLINK && !endpoint_shares(c->obj, other->kind))
+			return refuse_pair(c, ip_addr_format(addr, text), CLAIM_ENDPOINT, other);
+	}
+	return 0;
 }
 
 /* --- conflicts of prefixes ------------------------------------------------------------------------------------ */

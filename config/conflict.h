@@ -27,6 +27,8 @@ bool comes_later(const struct object *a, const struct object *b);
 
 /** Hold an address that c->obj claims against all other claims of it and around it, and against routes to it. */
 int check_address(const struct check *c, const struct ip_addr *addr, enum claim_kind kind);
+/** The same for an endpoint, which is elsewhere: what lies around its addresses does not matter. */
+int check_endpoint_address(const struct check *c, const struct ip_addr *addr);
 /** Hold a pool's or a peer's prefix against those of others and against addresses in it. */
 int check_prefix(const struct check *c, const struct ip_prefix *prefix, enum claim_kind kind);
 /** Does an address lie in a claim of a kind, by an owner of this name ("" = any)? */

@@ -70,12 +70,42 @@ static void describe_number(json_t *json, const struct field *field)
 			(json_int_t)field->min, "maximum", (json_int_t)field->max));
 }
 
+static json_t *describe_strings(const struct field *field)
+{
+	json_t *items = json_pack("{s:s}", "type", "string");
+
+	if (field->names != NULL)
+		describe_choice(items, field);
+	else
+		describe_string(items, field);
+	json_object_del(items, "minLength"); /* min and max are of the list */
+	json_object_del(items, "maxLength");
+	return items;
+}
+
+/* The words of a default; a list without one is empty. */
+static json_t *strings_json(const char *text)
+{
+	json_t *list = json_array();
+
+	while (text != NULL && *text != '\0') {
+		size_t len = strcspn(text, " ");
+
+		json_array_append_new(list, json_stringn(text, len));
+		text += len;
+		text += strspn(text, " ");
+	}
+	return list;
+}
+
 static void describe_list(json_t *json, const struct field *field)
 {
 	json_t *items;
 
-	if (field->kind == FIELD_VIA)
-		items = schema_of_fields(route_via_fields, route_via_field_count, "One next hop.");
+	if (field->kind == FIELD_GROUPS)
+		items = schema_of_fields(field->group->fields, field->group->field_count, field->group->doc);
+	else if (field->kind == FIELD_STRINGS)
+		items = describe_strings(field);
 	else if (field->kind == FIELD_UINTS)
 		items = json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 0, "maximum",
 			CPU_NUMBER_MAX);
@@ -86,9 +116,10 @@ static void describe_list(json_t *json, const struct field *field)
 	if (field->min > 0)
 		json_object_set_new(json, "minItems", json_integer(field->min));
 	json_object_set_new(json, "maxItems", json_integer(field->max));
-	json_object_set_new(json, "uniqueItems", json_true());
+	if (field->kind != FIELD_GROUPS)
+		json_object_set_new(json, "uniqueItems", json_true());
 	if ((field->flags & FIELD_REQUIRED) == 0)
-		json_object_set_new(json, "default", json_array());
+		json_object_set_new(json, "default", strings_json(field->default_text));
 }
 
 static json_t *default_json(const struct field *field)
@@ -122,7 +153,8 @@ static json_t *schema_of_field(const struct field *field)
 		[FIELD_PREFIXES] = "array",
 		[FIELD_INTERFACE_ADDRESSES] = "array",
 		[FIELD_UINTS] = "array",
-		[FIELD_VIA] = "array" };
+		[FIELD_STRINGS] = "array",
+		[FIELD_GROUPS] = "array" };
 	json_t *json = json_object();
 
 	/* null is accepted everywhere for "the default", and given back for what is optional. */
@@ -131,7 +163,7 @@ static json_t *schema_of_field(const struct field *field)
 	else
 		json_object_set_new(json, "type", json_pack("[s, s]", types[field->kind], "null"));
 	json_object_set_new(json, "description", json_string(field->doc));
-	if (field->names != NULL) {
+	if (field->names != NULL && field->kind != FIELD_STRINGS) {
 		describe_choice(json, field);
 		if ((field->flags & FIELD_REQUIRED) == 0)
 			json_array_append_new(json_object_get(json, "enum"), json_null());
@@ -239,11 +271,28 @@ static void put_value(FILE *out, const struct field *field)
 	case FIELD_UINTS:
 		fputs("list of CPU numbers", out);
 		break;
-	case FIELD_VIA:
-		fputs("list of next hops", out);
+	case FIELD_STRINGS:
+		if (field->names != NULL) {
+			fputs("list of", out);
+			for (size_t i = 0; field->names[i] != NULL; i++)
+				fprintf(out, "%s `%s`", i > 0 ? "," : "", field->names[i]);
+			return;
+		}
+		fputs("list of strings", out);
+		break;
+	case FIELD_GROUPS:
+		fprintf(out, "list of %ss", field->group->name);
 		break;
 	}
 	fprintf(out, ", %s%u", field->min > 0 ? "1 to " : "up to ", field->max);
+}
+
+static void put_words(FILE *out, const char *text)
+{
+	fputs("`[ \"", out);
+	for (; *text != '\0'; text++)
+		*text == ' ' ? fputs("\", \"", out) : fputc(*text, out);
+	fputs("\" ]`", out);
 }
 
 static void put_default(FILE *out, const struct field *field)
@@ -254,6 +303,8 @@ static void put_default(FILE *out, const struct field *field)
 		fputs("required", out);
 	else if (field->flags & FIELD_OPTIONAL)
 		fputs("not given", out);
+	else if (field->kind == FIELD_STRINGS && field->default_text != NULL)
+		put_words(out, field->default_text);
 	else if (field->kind >= FIELD_ADDRESSES)
 		fputs("`[ ]`", out);
 	else if (field->kind == FIELD_STRING && field->default_text == NULL)
@@ -269,7 +320,7 @@ static void put_example(FILE *out, const struct field *field)
 {
 	bool bare = field->kind == FIELD_UINT || field->kind == FIELD_BOOL;
 
-	if (field->kind == FIELD_VIA)
+	if (field->kind == FIELD_GROUPS)
 		fprintf(out, "`( %s )`", field->example);
 	else if (field->kind == FIELD_UINTS)
 		fprintf(out, "`[ %s ]`", field->example);
@@ -291,6 +342,22 @@ static void put_fields(FILE *out, const struct field *fields, size_t count)
 		fputs(" | ", out);
 		put_example(out, &fields[i]);
 		fprintf(out, " | %s |\n", fields[i].doc);
+	}
+}
+
+/* The groups of an object's lists, each once. */
+static void put_groups(FILE *out, const struct object_schema *schema)
+{
+	const struct field_group *last = NULL;
+
+	for (size_t i = 0; i < schema->field_count; i++) {
+		const struct field *field = &schema->fields[i];
+
+		if (field->kind != FIELD_GROUPS || field->group == last)
+			continue;
+		last = field->group;
+		fprintf(out, "\n%s In `%s`:\n\n", last->doc, field->name);
+		put_fields(out, last->fields, last->field_count);
 	}
 }
 
@@ -325,10 +392,7 @@ char *schema_markdown(void)
 			fprintf(out, "\n## %s\n\n%s In the file: `%s: ( { ... }, ... );`\n\n",
 				schema->name, schema->doc, schema->plural);
 		put_fields(out, schema->fields, schema->field_count);
-		if (type == OBJECT_ROUTE) {
-			fputs("\nA next hop in `via` is an address, a peer or a pod:\n\n", out);
-			put_fields(out, route_via_fields, route_via_field_count);
-		}
+		put_groups(out, schema);
 	}
 	if (fclose(out) != 0) {
 		free(text);

@@ -18,10 +18,15 @@
 /* In the order in which a transaction applies them; removal is in reverse. */
 enum object_type {
 	OBJECT_NODE,   /* exactly one, named by its own `name` */
+	OBJECT_NAMESPACE,
 	OBJECT_UPLINK,
 	OBJECT_POOL,
 	OBJECT_PEER,
+	OBJECT_SET,
+	OBJECT_TIER,
+	OBJECT_ENDPOINT,
 	OBJECT_POD,
+	OBJECT_POLICY,
 	OBJECT_ROUTE,
 	OBJECT_TYPE_COUNT
 };
@@ -33,8 +38,15 @@ enum pod_mode { POD_ETHERNET, POD_IP };
 enum route_action { ROUTE_FORWARD, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
 enum uplink_driver { UPLINK_ETHDEV, UPLINK_AF_PACKET, UPLINK_AF_XDP, UPLINK_PCI, UPLINK_MEMIF };
 enum xdp_mode { XDP_AUTO, XDP_NATIVE, XDP_GENERIC }; /* AUTO: native where the driver can */
+enum tcp_window_mode { TCP_WINDOW_LIBERAL, TCP_WINDOW_STRICT, TCP_WINDOW_OFF };
 enum latency_mode { LATENCY_NORMAL, LATENCY_LOW }; /* LOW: workers never sleep */
 enum hugepages_mode { HUGEPAGES_AUTO, HUGEPAGES_OFF, HUGEPAGES_REQUIRED };
+enum endpoint_kind { ENDPOINT_POD, ENDPOINT_NODE };
+enum tier_action { TIER_DENY, TIER_PASS };
+enum policy_subject { SUBJECT_PODS, SUBJECT_HOST };
+enum policy_on_change { CHANGE_REEVALUATE, CHANGE_KEEP, CHANGE_RESET };
+enum rule_action { RULE_ALLOW, RULE_DENY, RULE_PASS, RULE_LOG };
+enum rule_ip_version { RULE_IP_ANY, RULE_IP_V4, RULE_IP_V6 };
 
 struct addr_list {
 	struct ip_addr *items;
@@ -46,6 +58,10 @@ struct prefix_list {
 };
 struct uint_list {
 	uint32_t *items;
+	size_t count;
+};
+struct string_list {
+	char **items;
 	size_t count;
 };
 
@@ -62,7 +78,24 @@ struct node {
 	uint32_t flows;                 /* (start) entries of the flow table for IPv4 */
 	uint32_t flows6;                /* (start) entries of the flow table for IPv6 */
 	uint32_t neighbours;            /* most neighbours resolved or being resolved */
-	uint32_t flow_timeout_s;        /* idle seconds after which a flow entry goes */
+	/* Idle seconds after which a connection is forgotten, by its state; see docs/conntrack.md. */
+	uint32_t flow_timeout_s;        /* of protocols that have no states */
+	uint32_t tcp_syn_timeout_s;
+	uint32_t tcp_established_timeout_s;
+	uint32_t tcp_fin_timeout_s;
+	uint32_t tcp_time_wait_timeout_s;
+	uint32_t tcp_closed_timeout_s;  /* after a RST; SCTP: after ABORT or SHUTDOWN COMPLETE */
+	uint32_t tcp_pickup_timeout_s;  /* picked up, and only one direction seen yet */
+	uint32_t udp_unreplied_timeout_s;
+	uint32_t udp_replied_timeout_s;
+	uint32_t icmp_timeout_s;
+	uint32_t sctp_init_timeout_s;
+	uint32_t sctp_established_timeout_s;
+	uint32_t sctp_shutdown_timeout_s;
+	uint32_t tcp_window;            /* enum tcp_window_mode */
+	bool tcp_pickup;                /* TCP of no known connection makes one */
+	uint32_t tcp_pickup_grace_s;    /* after a start, although tcp_pickup is off */
+	uint32_t half_open_max;         /* half open connections of a pod; 0 = an eighth of the flow table */
 	struct mac_addr vtep_mac;       /* zero = derived from the name */
 	uint32_t vxlan_vni;             /* default of peers; 1 = flannel, 4096 = Calico */
 	uint32_t vxlan_port;            /* default of peers, UDP; 8472 or 4789 */
@@ -76,6 +109,16 @@ struct node {
 	uint32_t icmp_rate;             /* ICMP errors a second a worker */
 	char *log_level;                /* "error" .. "debug" */
 	char *metrics_listen;           /* "127.0.0.1:9099"; "" = off */
+	struct string_list labels;      /* of the node as an endpoint: host policies, and nodes as peers */
+	struct string_list failsafe_in; /* "22/tcp": what host policies never deny */
+	struct string_list failsafe_out;
+};
+
+/* Where pods and policies live; a namespace that no object describes has just the label
+ * kubernetes.io/metadata.name=NAME, which all have. */
+struct namespace {
+	char *name;
+	struct string_list labels;      /* "key=value" */
 };
 
 /* uplinks: ( { name = "eth0"; driver = "af_packet"; device = "eth0"; addresses = [ "192.0.2.1/24" ]; } ) */
@@ -138,6 +181,75 @@ struct pod {
 	uint32_t egress_rate_pps;
 	uint32_t egress_burst_packets;
 	uint32_t worker;                /* of all its queues; UINT32_MAX = by load */
+	uint32_t connections_max;       /* open at a time, both ways; 0 = no limit */
+	char *namespace;                /* "default" */
+	struct string_list labels;      /* "key=value" */
+	struct string_list ports;       /* named ports, "http=80/tcp" */
+};
+
+/* A pod or node elsewhere in the cluster, known to policies by its addresses. */
+struct endpoint {
+	char *name;
+	uint32_t kind;                  /* enum endpoint_kind */
+	char *namespace;                /* of a pod: "default" */
+	struct string_list labels;
+	struct addr_list addresses;
+	struct string_list ports;
+};
+
+/* Addresses with labels, or for rules that name it (Calico's NetworkSet). */
+struct set {
+	char *name;
+	char *namespace;                /* "" = none: global */
+	struct string_list labels;
+	struct prefix_list cidrs;
+};
+
+/* A group of policies. "default" exists without an object: order 1000000, deny. */
+struct tier {
+	char *name;
+	uint32_t order;                 /* lower first, then by name */
+	uint32_t default_action;        /* enum tier_action: of endpoints that a policy of the tier selects */
+};
+
+/* One end of a rule. Everything given must hold. */
+struct policy_end {
+	char *selector;                 /* over labels of endpoints and sets; "" = any */
+	char *not_selector;             /* must not match; "" = none */
+	char *namespaces;               /* selector over labels of namespaces; "" = see struct policy */
+	char *nodes;                    /* selector over endpoints of kind node; "" = not used */
+	struct prefix_list cidrs, not_cidrs;
+	struct string_list sets;        /* names: any of them */
+	struct string_list ports, not_ports; /* "80", "8000:8080", "http" */
+};
+struct policy_rule {
+	char *name;
+	uint32_t action;                /* enum rule_action */
+	char *protocol, *not_protocol;  /* "tcp", "udp", "sctp", "icmp", "icmpv6", "1".."255"; "" = any */
+	uint32_t ip_version;            /* enum rule_ip_version */
+	uint32_t icmp_type, icmp_code, not_icmp_type, not_icmp_code; /* UINT32_MAX = not given */
+	struct policy_end source, destination;
+};
+
+/* policies: ( { name = "db"; namespace = "main"; selector = "app == 'db'"; ingress = ( { source = "app == 'web'";
+ * protocol = "tcp"; destination_ports = [ "5432" ]; } ); } ) */
+struct policy {
+	char *name;
+	char *namespace;                /* "" = of all namespaces; else its selectors mean that namespace, unless they say
+					 * others */
+	char *tier;                     /* "default" */
+	uint32_t order;                 /* lower first, then by name */
+	uint32_t subject;               /* enum policy_subject */
+	char *selector;                 /* of the pods it is about; "" = all */
+	char *namespace_selector;       /* of their namespaces, when namespace is ""; "" = all */
+	struct string_list types;       /* "ingress", "egress"; [] = those with rules, and ingress if none has */
+	bool staged;                    /* judged and counted, never decides */
+	bool stateless;                 /* subject host: before connections are tracked */
+	uint32_t on_change;             /* enum policy_on_change */
+	struct policy_rule *ingress;
+	size_t ingress_count;
+	struct policy_rule *egress;
+	size_t egress_count;
 };
 
 struct route_via {
@@ -175,6 +287,11 @@ struct object {
 		struct peer peer;
 		struct pod pod;
 		struct route route;
+		struct namespace namespace;
+		struct endpoint endpoint;
+		struct set set;
+		struct tier tier;
+		struct policy policy;
 	};
 };
 

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,20 @@ const void *object_body_const(const struct object *obj)
 }
 
 /* --- defaults ------------------------------------------------------------------------------------------------- */
+
+/* "22/tcp 53/udp": words; once a process and a field. */
+static void strings_default(const char *text, struct string_list *list)
+{
+	char *words = strdup(text), *rest = words, *word;
+	char **items = calloc(strlen(text) / 2 + 1, sizeof(*items));
+
+	if (words == NULL || items == NULL)
+		abort();
+	list->items = items;
+	list->count = 0;
+	while ((word = strsep(&rest, " ")) != NULL)
+		items[list->count++] = word;
+}
 
 static void field_set_default(const struct field *field, void *body)
 {
@@ -58,11 +73,35 @@ static void field_set_default(const struct field *field, void *body)
 	case FIELD_PREFIXES:
 	case FIELD_INTERFACE_ADDRESSES:
 	case FIELD_UINTS:
-	case FIELD_VIA:
+	case FIELD_GROUPS:
+		break;
+	case FIELD_STRINGS:
+		if (text != NULL)
+			strings_default(text, at);
 		break;
 	}
 	if (ret < 0)
 		abort(); /* the table contradicts itself */
+}
+
+const void *group_default(const struct field_group *group)
+{
+	static struct {
+		const struct field_group *group;
+		_Alignas(max_align_t) char body[GROUP_SIZE_MAX];
+	} known[4];
+	size_t i = 0;
+
+	while (i < sizeof(known) / sizeof(known[0]) && known[i].group != NULL && known[i].group != group)
+		i++;
+	if (i == sizeof(known) / sizeof(known[0]) || group->size > GROUP_SIZE_MAX)
+		abort();
+	if (known[i].group == NULL) {
+		known[i].group = group;
+		for (size_t f = 0; f < group->field_count; f++)
+			field_set_default(&group->fields[f], known[i].body);
+	}
+	return known[i].body;
 }
 
 const struct object *object_default(enum object_type type)
@@ -117,35 +156,43 @@ static size_t element_size(uint8_t kind)
 	}
 }
 
-static void pack_via(struct packer *packer, const struct route *from, struct route *to)
+static void pack_fields(struct packer *packer, const struct field *fields, size_t count, const void *from, void *to);
+
+static void *pack_strings(struct packer *packer, const struct string_list *from)
 {
-	struct route_via *via;
+	char **items;
 
-	if (from->via_count == 0)
-		return;
-	via = pack_bytes(
-		packer, from->via, from->via_count * sizeof(*via), _Alignof(struct route_via));
-	for (size_t i = 0; i < from->via_count; i++) {
-		char *peer = pack_string(packer, from->via[i].peer);
-		char *uplink = pack_string(packer, from->via[i].uplink);
-		char *pod = pack_string(packer, from->via[i].pod);
+	if (from->count == 0)
+		return NULL;
+	items = pack_bytes(packer, from->items, from->count * sizeof(*items), _Alignof(char *));
+	for (size_t i = 0; i < from->count; i++) {
+		char *copy = pack_string(packer, from->items[i]);
 
-		if (via != NULL) {
-			via[i].peer = peer;
-			via[i].uplink = uplink;
-			via[i].pod = pod;
-		}
+		if (items != NULL)
+			items[i] = copy;
 	}
-	if (to != NULL)
-		to->via = via;
+	return items;
+}
+
+static void *pack_groups(struct packer *packer, const struct field_group *group, const struct addr_list *from)
+{
+	const char *elements = (const char *)from->items;
+	char *copy;
+
+	if (from->count == 0)
+		return NULL;
+	copy = pack_bytes(packer, elements, from->count * group->size, _Alignof(max_align_t));
+	for (size_t i = 0; i < from->count; i++)
+		pack_fields(packer, group->fields, group->field_count, elements + i * group->size,
+			copy != NULL ? copy + i * group->size : NULL);
+	return copy;
 }
 
 /* to is NULL when counting; otherwise it is a plain copy of from, whose pointers are replaced. */
-static void pack_fields(
-	struct packer *packer, const struct object_schema *schema, const void *from, void *to)
+static void pack_fields(struct packer *packer, const struct field *fields, size_t count, const void *from, void *to)
 {
-	for (size_t i = 0; i < schema->field_count; i++) {
-		const struct field *field = &schema->fields[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct field *field = &fields[i];
 		const void *at = FIELD_AT_CONST(from, field);
 		const struct addr_list *list = at; /* all lists are { items, count } */
 		void *copy;
@@ -166,8 +213,12 @@ static void pack_fields(
 			if (to != NULL)
 				((struct addr_list *)FIELD_AT(to, field))->items = copy;
 			break;
-		case FIELD_VIA:
-			pack_via(packer, from, to);
+		case FIELD_STRINGS:
+		case FIELD_GROUPS:
+			copy = field->kind == FIELD_STRINGS ? pack_strings(packer, at)
+							    : pack_groups(packer, field->group, list);
+			if (to != NULL)
+				((struct addr_list *)FIELD_AT(to, field))->items = copy;
 			break;
 		case FIELD_UINT:
 		case FIELD_BOOL:
@@ -191,7 +242,7 @@ struct object *object_pack(const struct object *loose)
 
 	if (is_route)
 		ip_prefix_format(&loose->route.prefix, prefix);
-	pack_fields(&packer, schema, object_body_const(loose), NULL);
+	pack_fields(&packer, schema->fields, schema->field_count, object_body_const(loose), NULL);
 	if (is_route)
 		pack_string(&packer, prefix);
 	obj = malloc(packer.used);
@@ -200,7 +251,7 @@ struct object *object_pack(const struct object *loose)
 	memcpy(obj, loose, head);
 	packer.base = (char *)obj;
 	packer.used = head;
-	pack_fields(&packer, schema, object_body_const(loose), object_body(obj));
+	pack_fields(&packer, schema->fields, schema->field_count, object_body_const(loose), object_body(obj));
 	/* All other structs begin with their name. */
 	obj->name = is_route ? pack_string(&packer, prefix) : *(char **)object_body(obj);
 	obj->refs = 1;
@@ -249,15 +300,27 @@ int object_set_source(
 
 /* --- equality ------------------------------------------------------------------------------------------------- */
 
-static bool via_equal(const struct route *a, const struct route *b)
+static bool groups_equal(const struct field_group *group, const struct addr_list *a, const struct addr_list *b)
 {
-	if (a->via_count != b->via_count)
+	if (a->count != b->count)
 		return false;
-	for (size_t i = 0; i < a->via_count; i++) {
-		for (size_t f = 0; f < route_via_field_count; f++) {
-			if (!field_equal(&route_via_fields[f], &a->via[i], &b->via[i]))
+	for (size_t i = 0; i < a->count; i++) {
+		for (size_t f = 0; f < group->field_count; f++) {
+			if (!field_equal(&group->fields[f], (const char *)a->items + i * group->size,
+				    (const char *)b->items + i * group->size))
 				return false;
 		}
+	}
+	return true;
+}
+
+static bool strings_equal(const struct string_list *a, const struct string_list *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++) {
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
 	}
 	return true;
 }
@@ -293,8 +356,10 @@ bool field_equal(const struct field *field, const void *body_a, const void *body
 		       (list_a->count == 0 ||
 			       memcmp(list_a->items, list_b->items,
 				       list_a->count * element_size(field->kind)) == 0);
-	case FIELD_VIA:
-		return via_equal(body_a, body_b);
+	case FIELD_STRINGS:
+		return strings_equal(a, b);
+	case FIELD_GROUPS:
+		return groups_equal(field->group, list_a, list_b);
 	}
 	return false;
 }

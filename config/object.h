@@ -9,7 +9,9 @@
 #include "config/schema.h"
 
 #define OBJECT_NAME_MAX	 63
+#define OBJECT_LONG_NAME_MAX 253 /* of what may be called NAMESPACE.NAME */
 #define ROUTE_VIA_MAX	 16
+#define GROUP_SIZE_MAX	 512 /* bytes of an element of a FIELD_GROUPS list */
 #define NODE_WORKERS_MAX 16
 #define CPU_NUMBER_MAX	 1023
 #define SECRET_MASK	 "***"
@@ -23,10 +25,14 @@ const struct object *object_default(enum object_type type);
 struct object *object_pack(const struct object *loose);
 /** The type's own struct within the object. */
 void *object_body(struct object *obj);
+/** An element of a FIELD_GROUPS list with every field at its default; lives for ever. */
+const void *group_default(const struct field_group *group);
 const void *object_body_const(const struct object *obj);
 /** Where a field lives in its struct. */
 #define FIELD_AT(body, field)	    ((void *)((char *)(body) + (field)->offset))
 #define FIELD_AT_CONST(body, field) ((const void *)((const char *)(body) + (field)->offset))
+
+extern const struct field_group route_via_group;
 
 bool field_equal(const struct field *field, const void *body_a, const void *body_b);
 /** True when a FIELD_OPTIONAL value is not given. */
@@ -72,5 +78,13 @@ int pool_check(struct object *obj, struct error *err);
 int peer_check(struct object *obj, struct error *err);
 int pod_check(struct object *obj, struct error *err);
 int route_check(struct object *obj, struct error *err);
+int namespace_check(struct object *obj, struct error *err);
+int endpoint_check(struct object *obj, struct error *err);
+int set_check(struct object *obj, struct error *err);
+int tier_check(struct object *obj, struct error *err);
+int policy_check(struct object *obj, struct error *err);
+/* Parts of them that several types have. */
+int labels_check(const struct object *obj, const struct string_list *labels, struct error *err);
+int named_ports_check(const struct object *obj, const struct string_list *ports, struct error *err);
 
 #endif

@@ -19,6 +19,7 @@ enum claim_kind {
 	CLAIM_GATEWAY,	/* what pods see */
 	CLAIM_UNDERLAY, /* of a peer */
 	CLAIM_POD,
+	CLAIM_ENDPOINT, /* a pod or a node elsewhere, for policies */
 	CLAIM_NEXT_HOP, /* of `count` routes; no owner */
 };
 

@@ -149,10 +149,8 @@ static bool quick_via(struct quick *q, struct route *route)
 
 		if (n == ROUTE_VIA_MAX)
 			return false;
-		q->via[n] = (struct route_via){
-			.peer = (char *)"", .uplink = (char *)"", .pod = (char *)"", .weight = 1
-		};
-		if (!quick_group(q, route_via_fields, route_via_field_count, &q->via[n++], &given))
+		memcpy(&q->via[n], group_default(&route_via_group), sizeof(q->via[n]));
+		if (!quick_group(q, route_via_group.fields, route_via_group.field_count, &q->via[n++], &given))
 			return false;
 	} while (take(q, ','));
 	route->via_count = n;
@@ -168,7 +166,7 @@ static bool quick_group(struct quick *q, const struct field *fields, size_t n, v
 
 		if (field == NULL)
 			return false;
-		if (field->kind == FIELD_VIA ? !quick_via(q, body) : !quick_scalar(q, field, body))
+		if (field->group == &route_via_group ? !quick_via(q, body) : !quick_scalar(q, field, body))
 			return false;
 	} while (take(q, ','));
 	return take(q, '}');

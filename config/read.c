@@ -52,7 +52,8 @@ struct reader {
 	const char *label; /* key of the object, or NULL while unknown */
 	const char *field; /* or NULL */
 	ssize_t index;	   /* in a list, -1 = not in one */
-	const char *sub;   /* field of a next hop, or NULL */
+	const char *sub;   /* field of a group within a list, or NULL */
+	ssize_t sub_index; /* in a list there, -1 = not in one */
 	char *where;
 	struct arena arena;
 };
@@ -63,14 +64,16 @@ static int fail(struct reader *r, const char *fmt, ...) __attribute__((format(pr
 static int fail(struct reader *r, const char *fmt, ...)
 {
 	char path[sizeof(r->err->path)], text[sizeof(r->err->text)], shown[LABEL_MAX],
-		index[24] = "";
+		index[24] = "", sub_index[24] = "";
 	const char *what = r->schema->singleton ? r->schema->name : r->schema->plural;
 	va_list ap;
 
 	if (r->index >= 0)
 		snprintf(index, sizeof(index), "/%zd", r->index);
-	snprintf(r->where, FIELD_PATH_MAX, "%s%s%s%s", r->field != NULL ? r->field : "", index,
-		r->sub != NULL ? "/" : "", r->sub != NULL ? r->sub : "");
+	if (r->sub != NULL && r->sub_index >= 0)
+		snprintf(sub_index, sizeof(sub_index), "/%zd", r->sub_index);
+	snprintf(r->where, FIELD_PATH_MAX, "%s%s%s%s%s", r->field != NULL ? r->field : "", index,
+		r->sub != NULL ? "/" : "", r->sub != NULL ? r->sub : "", sub_index);
 	snprintf(path, sizeof(path), "%s%s%s%s%s", what,
 		r->label != NULL && !r->schema->singleton ? "/" : "",
 		r->label != NULL && !r->schema->singleton ? message_text(r->label, shown) : "",
@@ -79,6 +82,12 @@ static int fail(struct reader *r, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	return error_set(r->err, EINVAL, path, "%.90s: %.220s", path, text);
+}
+
+/* Where the place in the list that is being read is noted. */
+static ssize_t *index_of(struct reader *r)
+{
+	return r->sub != NULL ? &r->sub_index : &r->index;
 }
 
 static int fail_memory(struct reader *r)
@@ -145,7 +154,11 @@ static const char *wanted_text(const struct field *field, bool element, char *bu
 			element ? "a string such as \"%s\"" : "a list such as [ \"%s\" ]",
 			field->example);
 		break;
-	case FIELD_VIA:
+	case FIELD_STRINGS:
+		snprintf(buf, size, element ? "a string such as \"%s\"" : "a list such as [ \"%s\" ]",
+			field->example);
+		break;
+	case FIELD_GROUPS:
 		snprintf(buf, size, element ? "a group such as %s" : "a list such as ( %s )",
 			field->example);
 		break;
@@ -284,7 +297,7 @@ static int read_prefixes(
 		struct ip_prefix *item = &list->items[i];
 		const char *text;
 
-		r->index = (ssize_t)i;
+		*index_of(r) = (ssize_t)i;
 		text = read_text(r, field, true, json_array_get(json, i));
 		if (text == NULL)
 			return -EINVAL;
@@ -304,7 +317,7 @@ static int read_addresses(
 	for (size_t i = 0; i < json_array_size(json); i++) {
 		const char *text;
 
-		r->index = (ssize_t)i;
+		*index_of(r) = (ssize_t)i;
 		text = read_text(r, field, true, json_array_get(json, i));
 		if (text == NULL)
 			return -EINVAL;
@@ -325,7 +338,7 @@ static int read_uints(
 		const json_t *item = json_array_get(json, i);
 		json_int_t n = json_integer_value(item);
 
-		r->index = (ssize_t)i;
+		*index_of(r) = (ssize_t)i;
 		if (!json_is_integer(item) || n < 0 || n > CPU_NUMBER_MAX)
 			return fail_type(r, field, true, item);
 		list->items[i] = (uint32_t)n;
@@ -337,36 +350,61 @@ static int read_uints(
 	return 0;
 }
 
-static int read_via(struct reader *r, const json_t *json, struct route *route)
+static int read_strings(struct reader *r, const struct field *field, const json_t *json, struct string_list *list)
 {
-	static const struct route_via fresh = {
-		.peer = (char *)"", .uplink = (char *)"", .pod = (char *)"", .weight = 1
-	};
+	struct field_reason why;
+
+	for (size_t i = 0; i < json_array_size(json); i++) {
+		const char *text;
+
+		*index_of(r) = (ssize_t)i;
+		text = read_text(r, field, true, json_array_get(json, i));
+		if (text == NULL)
+			return -EINVAL;
+		if (field_check_text(field, text, &why) < 0)
+			return fail(r, "%s", why.text);
+		list->items[i] = (char *)(uintptr_t)text; /* loose strings are never written through */
+		for (size_t j = 0; j < i; j++) {
+			char shown[LABEL_MAX];
+
+			if (strcmp(list->items[j], text) == 0)
+				return fail(r, "%s is listed twice: remove one", message_text(text, shown));
+		}
+	}
+	return 0;
+}
+
+static int read_list(struct reader *r, const struct field *field, json_t *json, void *body);
+
+static int read_groups(struct reader *r, const struct field *list_field, const json_t *json, char *elements)
+{
+	const struct field_group *group = list_field->group;
 	const char *key;
 	json_t *value;
 
 	for (size_t i = 0; i < json_array_size(json); i++) {
 		json_t *item = json_array_get(json, i);
-		struct route_via *via = &route->via[i];
+		void *element = elements + i * group->size;
 
 		r->index = (ssize_t)i;
 		if (!json_is_object(item))
-			return fail_type(r, schema_field(r->schema, "via"), true, item);
-		*via = fresh;
+			return fail_type(r, list_field, true, item);
+		memcpy(element, group_default(group), group->size);
 		json_object_foreach (item, key, value) {
+			const struct field *field;
 			size_t f = 0;
 			int ret;
 
-			while (f < route_via_field_count &&
-				strcmp(route_via_fields[f].name, key) != 0)
+			while (f < group->field_count && strcmp(group->fields[f].name, key) != 0)
 				f++;
 			r->sub = key;
-			if (f == route_via_field_count)
-				return fail_unknown(r, key, route_via_fields, route_via_field_count,
-					"next hop");
+			if (f == group->field_count)
+				return fail_unknown(r, key, group->fields, group->field_count, group->name);
+			field = &group->fields[f];
 			if (json_is_null(value))
 				continue;
-			ret = read_scalar(r, &route_via_fields[f], value, via);
+			ret = field->kind >= FIELD_ADDRESSES ? read_list(r, field, value, element)
+							     : read_scalar(r, field, value, element);
 			if (ret < 0)
 				return ret;
 		}
@@ -378,7 +416,7 @@ static int read_via(struct reader *r, const json_t *json, struct route *route)
 /* A list of one may be written without its brackets. */
 static bool is_single(const struct field *field, const json_t *json)
 {
-	return field->kind == FIELD_VIA	    ? json_is_object(json)
+	return field->kind == FIELD_GROUPS  ? json_is_object(json)
 	       : field->kind == FIELD_UINTS ? json_is_integer(json)
 					    : json_is_string(json);
 }
@@ -389,9 +427,9 @@ static int read_list(struct reader *r, const struct field *field, json_t *json, 
 		[FIELD_PREFIXES] = sizeof(struct ip_prefix),
 		[FIELD_INTERFACE_ADDRESSES] = sizeof(struct ip_prefix),
 		[FIELD_UINTS] = sizeof(uint32_t),
-		[FIELD_VIA] = sizeof(struct route_via) };
+		[FIELD_STRINGS] = sizeof(char *),
+		[FIELD_GROUPS] = 0 };
 	struct addr_list *list = FIELD_AT(body, field); /* all lists are { items, count } */
-	struct route *route = body;
 	size_t count = json_array_size(json);
 	void *items;
 	int ret;
@@ -411,16 +449,11 @@ static int read_list(struct reader *r, const struct field *field, json_t *json, 
 		return fail(r, "%zu entries are too many: at most %u fit", count, field->max);
 	if (count < field->min)
 		return fail(r, "is empty: give it a value, for example [ \"%s\" ]", field->example);
-	items = arena_alloc(&r->arena, count * sizes[field->kind]);
+	items = arena_alloc(&r->arena, count * (field->kind == FIELD_GROUPS ? field->group->size : sizes[field->kind]));
 	if (items == NULL)
 		return fail_memory(r);
-	if (field->kind == FIELD_VIA) {
-		route->via = items;
-		route->via_count = count;
-	} else {
-		list->items = items;
-		list->count = count;
-	}
+	list->items = items;
+	list->count = count;
 	switch ((enum field_kind)field->kind) {
 	case FIELD_ADDRESSES:
 		ret = read_addresses(r, field, json, list);
@@ -428,15 +461,18 @@ static int read_list(struct reader *r, const struct field *field, json_t *json, 
 	case FIELD_UINTS:
 		ret = read_uints(r, field, json, (struct uint_list *)list);
 		break;
-	case FIELD_VIA:
-		ret = read_via(r, json, route);
+	case FIELD_STRINGS:
+		ret = read_strings(r, field, json, (struct string_list *)list);
+		break;
+	case FIELD_GROUPS:
+		ret = read_groups(r, field, json, items);
 		break;
 	default:
 		ret = read_prefixes(r, field, json, (struct prefix_list *)list);
 		break;
 	}
 	if (ret == 0)
-		r->index = -1;
+		*index_of(r) = -1;
 	return ret;
 }
 
@@ -504,6 +540,7 @@ int object_read(enum object_type type, const json_t *json, struct object **out, 
 	r.field = NULL;
 	r.index = -1;
 	r.sub = NULL;
+	r.sub_index = -1;
 	r.where = where;
 	r.arena.used = 0;
 	r.arena.spills = NULL;

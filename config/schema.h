@@ -22,7 +22,8 @@ enum field_kind {
 	FIELD_PREFIXES,   /* struct prefix_list, canonical */
 	FIELD_INTERFACE_ADDRESSES, /* struct prefix_list, host bits kept */
 	FIELD_UINTS,      /* struct uint_list */
-	FIELD_VIA,        /* route next hops: list of groups */
+	FIELD_STRINGS,    /* struct string_list, each once */
+	FIELD_GROUPS,     /* an array of structs and its count: see struct field_group */
 };
 
 enum field_flags {
@@ -44,7 +45,14 @@ enum field_text {
 	TEXT_NETNS,     /* name below /run/netns, or an absolute path */
 	TEXT_SOCKET,    /* absolute path that fits sockaddr_un */
 	TEXT_LISTEN,    /* ADDRESS:PORT, [ADDRESS]:PORT, or "" */
+	TEXT_LABEL,     /* key=value, as Kubernetes' labels */
+	TEXT_NAMED_PORT, /* name=80/tcp */
+	TEXT_PORT_PROTOCOL, /* 22/tcp */
+	TEXT_PORTS,     /* 80, 8000:8080, or the name of a port */
+	TEXT_PROTOCOL,  /* tcp, udp, sctp, icmp, icmpv6, 1 to 255, or "" */
+	TEXT_SELECTOR,  /* selector.h, or "" */
 };
+struct field_group;
 
 struct field {
 	const char *name;
@@ -57,7 +65,18 @@ struct field {
 	uint16_t offset;              /* in the type's struct */
 	uint8_t kind;                 /* enum field_kind */
 	uint8_t flags;                /* enum field_flags */
-	uint8_t text;                 /* FIELD_STRING: enum field_text */
+	uint8_t text;                 /* FIELD_STRING, FIELD_STRINGS: enum field_text */
+	const struct field_group *group; /* FIELD_GROUPS */
+};
+
+/** What an element of a FIELD_GROUPS list is: next hops of a route, rules of a policy. Offsets of its fields are within
+ * the element. The list is a pointer to elements, and a size_t count right behind it. */
+struct field_group {
+	const char *name;             /* "next hop", as in messages */
+	const char *doc;
+	const struct field *fields;
+	size_t field_count;           /* at most 64 */
+	size_t size;                  /* of an element */
 };
 
 struct object_schema {
@@ -74,9 +93,6 @@ struct object_schema {
 };
 
 extern const struct object_schema object_schemas[OBJECT_TYPE_COUNT];
-/** Fields of one element of a FIELD_VIA list; offsets are within struct route_via. */
-extern const struct field route_via_fields[];
-extern const size_t route_via_field_count;
 const struct object_schema *schema_by_name(const char *name_or_plural);
 const struct field *schema_field(const struct object_schema *schema, const char *name);
 

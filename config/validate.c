@@ -3,6 +3,8 @@
  * result, and the edits are taken out again. */
 #include "config/conflict.h"
 #include "config/model_state.h"
+#include "config/policy_relations.h"
+#include "config/search.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -285,40 +287,6 @@ static int check_route(struct check *c)
 
 /* --- one function a type: an object that goes or changes -------------------------------------------------------- */
 
-/* Somebody's dependence on it, found by the counts; now find whom to name. Only when refusing, so linear is fine. */
-struct search {
-	const struct check *check;
-	bool (*match)(const struct search *search, const struct object *obj);
-	const void *what;
-	enum object_type type;
-	const struct object *found;
-};
-
-static int visit_search(const struct object *obj, void *arg)
-{
-	struct search *search = arg;
-	const struct object *now = changeset_find(search->check->set, obj->type, obj->name);
-
-	if (now == NULL || !search->match(search, now))
-		return 0;
-	search->found = now;
-	return 1;
-}
-
-static const struct object *search_objects(struct search *search, enum object_type type)
-{
-	size_t count;
-	const struct change *changes = changeset_changes(search->check->set, &count);
-
-	model_each(changeset_base(search->check->set), type, visit_search, search);
-	for (size_t i = 0; i < count && search->found == NULL; i++) {
-		if (changes[i].after != NULL && changes[i].after->type == type &&
-			search->match(search, changes[i].after))
-			search->found = changes[i].after;
-	}
-	return search->found;
-}
-
 static bool route_names(const struct search *search, const struct object *obj)
 {
 	for (size_t i = 0; i < obj->route.via_count; i++) {
@@ -350,13 +318,13 @@ static bool peer_stranded(const struct search *search, const struct object *obj)
 static int check_unreferenced(const struct check *c)
 {
 	struct search search = {
-		.check = c, .match = route_names, .what = c->obj->name, .type = c->obj->type
+		.set = c->set, .match = route_names, .what = c->obj->name, .type = c->obj->type
 	};
 	const struct object *route;
 
 	if (claims_references(c->claims, c->obj->type, c->obj->name) == 0)
 		return 0;
-	route = search_objects(&search, OBJECT_ROUTE);
+	route = search_changeset(&search, OBJECT_ROUTE);
 	return object_error(c->obj, c->err, NULL,
 		"route %s goes via this %s: delete or change the route first",
 		route != NULL ? route->name : "?", object_schemas[c->obj->type].name);
@@ -365,7 +333,7 @@ static int check_unreferenced(const struct check *c)
 static int visit_next_hop(const struct ip_prefix *at, const struct claim *claim, void *arg)
 {
 	const struct check *c = arg;
-	struct search search = { .check = c, .match = route_uses, .what = &at->addr };
+	struct search search = { .set = c->set, .match = route_uses, .what = &at->addr };
 	const struct object *route;
 	char text[IP_TEXT_MAX];
 
@@ -373,7 +341,7 @@ static int visit_next_hop(const struct ip_prefix *at, const struct claim *claim,
 		covered(c->claims, &at->addr, CLAIM_SUBNET, claim->uplink) ||
 		may_be_kernel_subnet(c, claim->uplink))
 		return 0;
-	route = search_objects(&search, OBJECT_ROUTE);
+	route = search_changeset(&search, OBJECT_ROUTE);
 	return object_error(c->obj, c->err, "addresses",
 		"route %s has the next hop %s on this uplink's subnet: delete or change the route "
 		"first",
@@ -393,12 +361,12 @@ static int check_uplink_gone(struct check *c, bool removed)
 		ret = prefix_map_below(&c->claims->map, &subnet, visit_next_hop, c);
 	}
 	for (unsigned families = 1; families < 4 && ret == 0; families++) {
-		struct search search = { .check = c, .match = peer_stranded, .what = &have };
+		struct search search = { .set = c->set, .match = peer_stranded, .what = &have };
 		const struct object *peer;
 
 		if (c->claims->peers[families] == 0 || (families & have) != 0)
 			continue;
-		peer = search_objects(&search, OBJECT_PEER);
+		peer = search_changeset(&search, OBJECT_PEER);
 		ret = object_error(c->obj, c->err, "addresses",
 			"peer %s is reached over IPv%u, and this is the last uplink with such an "
 			"address: change the peer first",
@@ -427,11 +395,11 @@ static bool pod_without_address(const struct search *search, const struct object
 
 static int check_pool_gone(struct check *c)
 {
-	struct search search = { .check = c, .match = pod_without_address };
+	struct search search = { .set = c->set, .match = pod_without_address };
 	const struct object *pod;
 
 	if (c->claims->pods_without_address > 0 && changeset_count(c->set, OBJECT_POOL) == 0) {
-		pod = search_objects(&search, OBJECT_POD);
+		pod = search_changeset(&search, OBJECT_POD);
 		return object_error(c->obj, c->err, NULL,
 			"pod %s waits for an address of the last pool: delete the pod first",
 			pod != NULL ? pod->name : "?");
@@ -449,6 +417,9 @@ static int check_gone(struct check *c, bool removed)
 	case OBJECT_PEER:
 	case OBJECT_POD:
 		return removed ? check_unreferenced(c) : 0;
+	case OBJECT_TIER:
+	case OBJECT_SET:
+		return removed ? check_policy_unreferenced(c) : 0;
 	default:
 		return 0;
 	}
@@ -491,14 +462,22 @@ static int check_one_node(const struct changeset *set, struct error *err)
 
 static int check_change(const struct changeset *set, const struct change *change, struct error *err)
 {
-	static int (*const check_there[OBJECT_TYPE_COUNT])(struct check *) = { check_node,
-		check_uplink, check_pool, check_peer, check_pod, check_route };
+	static int (*const check_there[OBJECT_TYPE_COUNT])(struct check *) = {
+		[OBJECT_NODE] = check_node,
+		[OBJECT_UPLINK] = check_uplink,
+		[OBJECT_POOL] = check_pool,
+		[OBJECT_PEER] = check_peer,
+		[OBJECT_POD] = check_pod,
+		[OBJECT_ENDPOINT] = check_endpoint,
+		[OBJECT_POLICY] = check_policy,
+		[OBJECT_ROUTE] = check_route,
+	};
 	struct check c = {
 		.set = set, .claims = changeset_base(set)->claims, .obj = change->after, .err = err
 	};
 	int ret = 0;
 
-	if (change->after != NULL)
+	if (change->after != NULL && check_there[change->after->type] != NULL)
 		ret = check_there[change->after->type](&c);
 	if (ret == 0 && change->before != NULL) {
 		/* Blame what is left of it: its file and line are the ones to edit. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a single value may look like, and the sentence for each way to get it wrong. */
 #include "config/object.h"
+#include "config/selector.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -149,13 +150,167 @@ static int check_listen(const char *text, struct field_reason *why)
 		message_text(text, shown));
 }
 
+/* --- texts of policies ---------------------------------------------------------------------------------------- */
+
+#define LABEL_NAME_MAX 63  /* Kubernetes: of the part behind the slash, and of values */
+#define LABEL_PREFIX_MAX 253
+
+static bool label_text(const char *text, size_t len, size_t most)
+{
+	if (len > most || (len > 0 && (!isalnum((unsigned char)text[0]) || !isalnum((unsigned char)text[len - 1]))))
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (!isascii(text[i]) || (!isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL))
+			return false;
+	}
+	return true;
+}
+
+static int check_label(const char *text, struct field_reason *why)
+{
+	const char *equals = strchr(text, '='), *slash = strchr(text, '/'), *name;
+	char shown[LABEL_MAX];
+
+	if (equals == NULL || equals == text)
+		return refuse(why, "\"%s\" is not a label: write KEY=VALUE, such as app=web", message_text(text, shown));
+	if (slash != NULL && slash > equals)
+		slash = NULL;
+	name = slash != NULL ? slash + 1 : text;
+	if (slash == text || name == equals || !label_text(name, (size_t)(equals - name), LABEL_NAME_MAX) ||
+		(slash != NULL && !label_text(text, (size_t)(slash - text), LABEL_PREFIX_MAX)))
+		return refuse(why,
+			"\"%s\" has no proper key: up to 63 letters, digits, \"-\", \"_\" and \".\", with a letter or digit "
+			"at both ends, behind a DNS name and \"/\" if need be",
+			message_text(text, shown));
+	if (!label_text(equals + 1, strlen(equals + 1), LABEL_NAME_MAX))
+		return refuse(why,
+			"\"%s\" has no proper value: up to 63 letters, digits, \"-\", \"_\" and \".\", with a letter or "
+			"digit at both ends",
+			message_text(text, shown));
+	return 0;
+}
+
+/* "80/tcp". */
+static bool port_protocol(const char *text)
+{
+	static const char *const protocols[] = { "/tcp", "/udp", "/sctp" };
+	unsigned long port;
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]))
+		return false;
+	port = strtoul(text, &end, 10);
+	if (port == 0 || port > 65535)
+		return false;
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+		if (strcmp(end, protocols[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int check_port_protocol(const char *text, struct field_reason *why)
+{
+	char shown[LABEL_MAX];
+
+	if (port_protocol(text))
+		return 0;
+	return refuse(why, "\"%s\" is not a port and a protocol: write one such as 22/tcp (tcp, udp or sctp)",
+		message_text(text, shown));
+}
+
+/* Kubernetes' IANA_SVC_NAME is at most 15 bytes; others write longer ones. */
+static bool port_name(const char *text, size_t len)
+{
+	bool letter = false;
+
+	if (len == 0 || len > LABEL_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (!isascii(text[i]) || (!isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL))
+			return false;
+		letter = letter || isalpha((unsigned char)text[i]);
+	}
+	return letter;
+}
+
+static int check_named_port(const char *text, struct field_reason *why)
+{
+	const char *equals = strchr(text, '=');
+	char shown[LABEL_MAX];
+
+	if (equals != NULL && port_name(text, (size_t)(equals - text)) && port_protocol(equals + 1))
+		return 0;
+	return refuse(why, "\"%s\" is not a named port: write one such as http=80/tcp", message_text(text, shown));
+}
+
+static int check_ports(const char *text, struct field_reason *why)
+{
+	char shown[LABEL_MAX], *end;
+	unsigned long first, last;
+
+	message_text(text, shown);
+	if (!isdigit((unsigned char)text[0])) {
+		if (port_name(text, strlen(text)))
+			return 0;
+		return refuse(why, "\"%s\" is neither a port, a range nor the name of a port: write 80, 8000:8080 or http",
+			shown);
+	}
+	first = last = strtoul(text, &end, 10);
+	if (*end == ':' && isdigit((unsigned char)end[1]))
+		last = strtoul(end + 1, &end, 10);
+	else if (*end != '\0' && port_name(text, strlen(text)))
+		return 0; /* 8080-tcp is a name */
+	if (*end != '\0' || last > 65535)
+		return refuse(why, "\"%s\" is neither a port, a range nor the name of a port: write 80, 8000:8080 or http",
+			shown);
+	if (first > last)
+		return refuse(why, "\"%s\" ends before it begins: write %lu:%lu", shown, last, first);
+	if (first == 0)
+		return refuse(why, "\"%s\" begins with port 0, which nobody has: begin with 1", shown);
+	return 0;
+}
+
+static int check_protocol(const char *text, struct field_reason *why)
+{
+	static const char *const names[] = { "", "tcp", "udp", "sctp", "icmp", "icmpv6", NULL };
+	char shown[LABEL_MAX], *end;
+	unsigned long number;
+
+	for (size_t i = 0; names[i] != NULL; i++) {
+		if (strcmp(text, names[i]) == 0)
+			return 0;
+	}
+	if (isdigit((unsigned char)text[0])) {
+		number = strtoul(text, &end, 10);
+		if (*end == '\0' && number >= 1 && number <= 255)
+			return 0;
+	}
+	return refuse(why, "\"%s\" is no protocol: write tcp, udp, sctp, icmp, icmpv6 or a number from 1 to 255",
+		message_text(text, shown));
+}
+
+static int check_selector(const char *text, struct field_reason *why)
+{
+	struct error err;
+	struct selector *selector = selector_parse(text, &err);
+
+	if (selector == NULL)
+		return refuse(why, "%s", err.text);
+	selector_free(selector);
+	return 0;
+}
+
 int field_check_text(const struct field *field, const char *text, struct field_reason *why)
 {
 	size_t len = strlen(text);
 
-	if (len < field->min)
+	if (field->kind == FIELD_STRINGS) { /* min and max are of the list */
+		if (len == 0)
+			return refuse(why, "is empty: give it a value, for example \"%s\"", field->example);
+	} else if (len < field->min)
 		return refuse(why, "is empty: give it a value, for example \"%s\"", field->example);
-	if (len > field->max)
+	if (field->kind != FIELD_STRINGS && len > field->max)
 		return refuse(why, "%zu bytes are too long: at most %u fit", len, field->max);
 	for (const char *p = text; *p != '\0'; p++) {
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
@@ -179,6 +334,18 @@ int field_check_text(const struct field *field, const char *text, struct field_r
 		return check_socket(text, why);
 	case TEXT_LISTEN:
 		return check_listen(text, why);
+	case TEXT_LABEL:
+		return check_label(text, why);
+	case TEXT_NAMED_PORT:
+		return check_named_port(text, why);
+	case TEXT_PORT_PROTOCOL:
+		return check_port_protocol(text, why);
+	case TEXT_PORTS:
+		return check_ports(text, why);
+	case TEXT_PROTOCOL:
+		return check_protocol(text, why);
+	case TEXT_SELECTOR:
+		return check_selector(text, why);
 	}
 	return 0;
 }

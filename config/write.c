@@ -24,15 +24,14 @@ static json_t *json_prefix(const struct ip_prefix *prefix)
 	return json_string_nocheck(ip_prefix_format(prefix, text));
 }
 
-static json_t *json_via(const struct route_via *via)
+static json_t *json_group(const struct field_group *group, const void *element)
 {
 	json_t *json = json_object();
 
-	for (size_t i = 0; i < route_via_field_count; i++) {
-		const struct field *field = &route_via_fields[i];
+	for (size_t i = 0; i < group->field_count; i++) {
+		const struct field *field = &group->fields[i];
 
-		if (json_object_set_new_nocheck(
-			    json, field->name, value_to_json(field, via, true)) < 0) {
+		if (json_object_set_new_nocheck(json, field->name, value_to_json(field, element, true)) < 0) {
 			json_decref(json);
 			return NULL;
 		}
@@ -46,15 +45,17 @@ static json_t *list_to_json(const struct field *field, const void *body)
 	const struct addr_list *addresses = at;
 	const struct prefix_list *prefixes = at;
 	const struct uint_list *uints = at;
-	const struct route *route = body;
-	size_t count = field->kind == FIELD_VIA ? route->via_count : addresses->count;
+	const struct string_list *strings = at;
 	json_t *json = json_array();
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < addresses->count; i++) { /* all lists are { items, count } */
 		json_t *item = field->kind == FIELD_ADDRESSES ? json_address(&addresses->items[i])
 			       : field->kind == FIELD_UINTS   ? json_integer(uints->items[i])
-			       : field->kind == FIELD_VIA     ? json_via(&route->via[i])
-							      : json_prefix(&prefixes->items[i]);
+			       : field->kind == FIELD_STRINGS ? json_string_nocheck(strings->items[i])
+			       : field->kind == FIELD_GROUPS
+				       ? json_group(field->group,
+						 (const char *)addresses->items + i * field->group->size)
+				       : json_prefix(&prefixes->items[i]);
 
 		if (json_array_append_new(json, item) < 0) {
 			json_decref(json);
@@ -94,7 +95,8 @@ static json_t *value_to_json(const struct field *field, const void *body, bool s
 	case FIELD_PREFIXES:
 	case FIELD_INTERFACE_ADDRESSES:
 	case FIELD_UINTS:
-	case FIELD_VIA:
+	case FIELD_STRINGS:
+	case FIELD_GROUPS:
 		return list_to_json(field, body);
 	}
 	return NULL;
@@ -193,17 +195,16 @@ static void put_scalar(FILE *out, const struct field *field, const void *body)
 static void put_fields(FILE *out, const struct field *fields, size_t count, const void *body,
 	const void *fresh, const char *separator);
 
-static void put_via(FILE *out, const struct route *route)
+static void put_groups(FILE *out, const struct field *list_field, const void *body)
 {
-	static const struct route_via fresh = {
-		.peer = (char *)"", .uplink = (char *)"", .pod = (char *)"", .weight = 1
-	};
+	const struct field_group *group = list_field->group;
+	const struct addr_list *list = FIELD_AT_CONST(body, list_field);
 
 	fputs("( ", out);
-	for (size_t i = 0; i < route->via_count; i++) {
+	for (size_t i = 0; i < list->count; i++) {
 		fputs(i > 0 ? ", { " : "{ ", out);
-		put_fields(
-			out, route_via_fields, route_via_field_count, &route->via[i], &fresh, " ");
+		put_fields(out, group->fields, group->field_count, (const char *)list->items + i * group->size,
+			group_default(group), " ");
 		fputs("}", out);
 	}
 	fputs(" )", out);
@@ -223,6 +224,8 @@ static void put_list(FILE *out, const struct field *field, const void *body)
 			fputs(", ", out);
 		if (field->kind == FIELD_UINTS)
 			fprintf(out, "%u", uints->items[i]);
+		else if (field->kind == FIELD_STRINGS)
+			put_string(out, ((const struct string_list *)at)->items[i]);
 		else if (field->kind == FIELD_ADDRESSES)
 			put_string(out, ip_addr_format(&addresses->items[i], text));
 		else
@@ -240,8 +243,8 @@ static void put_fields(FILE *out, const struct field *fields, size_t count, cons
 		if (field_equal(field, body, fresh) && (field->flags & FIELD_REQUIRED) == 0)
 			continue;
 		fprintf(out, "%s = ", field->name);
-		if (field->kind == FIELD_VIA)
-			put_via(out, body);
+		if (field->kind == FIELD_GROUPS)
+			put_groups(out, field, body);
 		else if (field->kind >= FIELD_ADDRESSES)
 			put_list(out, field, body);
 		else

@@ -280,6 +280,8 @@ static void commit_limits(struct attachment *a)
 	a->limits = NULL;
 	a->limits_change = false;
 	if (!a->host)
+		atomic_store_explicit(&a->port->connections_max, a->s.next->pod.connections_max, memory_order_relaxed);
+	if (!a->host)
 		a->port->pinned = (uint16_t)RTE_MIN(a->s.next->pod.worker, (uint32_t)PORT_NONE);
 }
 

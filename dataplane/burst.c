@@ -410,9 +410,19 @@ static __rte_noinline void forward_other(struct worker *w, const struct port *in
 	worker_plain_left(w, in, p, flow, v6);
 }
 
+/** The word of a plain packet where TCP has its sequence number, host order. */
+static __rte_always_inline uint32_t plain_seq(const uint8_t *ip, bool v6)
+{
+	uint32_t word;
+
+	memcpy(&word, ip + (v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr)) + 4, sizeof(word));
+	return rte_be_to_cpu_32(word);
+}
+
 static __rte_always_inline void forward_all(struct worker *w, const struct port *in, struct vector *v, bool v6)
 {
 	const struct flow_pool *pool = &w->flows->pool[v6];
+	const _Atomic uint32_t *span = w->flows->span;
 	const uint32_t epoch = w->epoch, now = w->now_ms, n = v->n;
 	uint64_t others = 0, encapsulated = 0;
 
@@ -420,6 +430,7 @@ static __rte_always_inline void forward_all(struct worker *w, const struct port 
 		const uint16_t len = v->plain_len[i];
 		struct flow *flow = flow_at(pool, v->index[i], v6);
 		const struct adjacency *adj;
+		uint32_t seq;
 
 		/* Entry 0 is nobody's: its key is all zero. */
 		if (unlikely(!flow_key_equal(flow_key(flow, v6), vector_key(v, i, v6), v6)))
@@ -430,6 +441,13 @@ static __rte_always_inline void forward_all(struct worker *w, const struct port 
 		adj = adjacency_get(flow_decision_get(flow).adjacency);
 		if (unlikely(len > adj->plain_mtu))
 			goto other;
+		/* Without a branch for TCP: what is not TCP has a span without end. */
+		seq = plain_seq(v->ip[i], v6);
+		if (unlikely(seq - atomic_load_explicit(&flow->seq, memory_order_relaxed) + FLOW_SEQ_BACK >
+			    atomic_load_explicit(&span[atomic_load_explicit(&flow->state, memory_order_relaxed)],
+				    memory_order_relaxed)))
+			goto other;
+		atomic_store_explicit(&flow->seq, seq, memory_order_relaxed);
 		counter_add(&flow->packets, 1);
 		counter_add(&flow->bytes, len);
 		atomic_store_explicit(&flow->last_seen, now, memory_order_relaxed);

@@ -27,6 +27,10 @@
 	X(flow_miss, "packets whose flow had to be resolved")                                      \
 	X(flow_stale, "packets whose flow was resolved again after a change")                      \
 	X(flow_uncached, "packets forwarded without a flow entry because the table had no room")   \
+	X(conntrack_odd, "TCP segments that did not fit their connection, passed on without effect") \
+	X(conntrack_reopened, "TCP connections begun anew after the one before was over")          \
+	X(conntrack_picked_up, "TCP connections that were open before their first packet was seen") \
+	X(conntrack_related, "ICMP errors about known flows, passed on with them")                 \
 	X(encapsulated, "packets sent in a tunnel")                                                \
 	X(decapsulated, "packets taken out of a tunnel")                                           \
 	X(fragmented, "packets cut because they exceeded the MTU")                                 \
@@ -40,7 +44,11 @@
 	X(nd_answered, "neighbour solicitations answered")                                         \
 	X(punted, "packets handed to the control thread")                                          \
 	X(injected, "packets sent for the control thread")                                         \
-	X(mss_clamped, "TCP SYNs whose MSS was lowered")
+	X(mss_clamped, "TCP SYNs whose MSS was lowered")                                           \
+	X(policy_staged, "connections that staged policies would have judged otherwise")           \
+	X(policy_reset, "TCP resets sent because a change of policy ended a connection")           \
+	X(policy_logged, "connections that a policy's log rule told of")                           \
+	X(policy_log_lost, "connections of log rules that are not in the log: there were too many")
 
 enum event {
 #define X(name, text) EVENT_##name,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Start and stop of the data plane, and what control reads of its workers: see worker.h. */
 #include "dataplane/burst.h"
+#include "dataplane/conntrack.h"
 #include "dataplane/worker.h"
 
 #include "config/log.h"
@@ -314,6 +315,7 @@ int dataplane_start(const struct node *node, const struct tunnel_ops *const *typ
 		return error_set(err, ENOMEM, "node/flows",
 			"out of memory for a flow table of %u IPv4 and %u IPv6 entries: lower flows or flows6",
 			node->flows, node->flows6);
+	conntrack_configure(dp.flows, node);
 	worker_set_tunnels(types);
 	burst_select(NULL);
 	forwarding.n_workers = dp.n_workers;
@@ -467,5 +469,5 @@ void dataplane_memory(struct memory_info *info)
 void dataplane_configure(const struct node *node)
 {
 	/* Workers read latency and timeouts from the published settings; the flow table holds its own copy. */
-	flow_table_set_timeout(dp.flows, node->flow_timeout_s * 1000u);
+	conntrack_configure(dp.flows, node);
 }

@@ -58,7 +58,13 @@
 	X(tunnel_bad_ecn, "the outer header says congestion experienced, the inner says not ECN capable") \
 	X(tunnel_nested, "a tunnel inside a tunnel addressed to this node")                        \
 	X(tunnel_no_endpoint, "the peer has no usable tunnel: no local underlay address or no route to it") \
-	X(policy_denied, "a policy denies it")                                                     \
+	X(policy_egress, "a policy does not let the sender open this connection (egress)")         \
+	X(policy_ingress, "a policy does not let the receiver be reached by this connection (ingress)") \
+	X(tcp_no_connection, "a TCP segment of no known connection, and tcp_pickup is off")          \
+	X(tcp_out_of_window, "a TCP segment's sequence or acknowledgement number is outside of its window") \
+	X(sctp_bad_tag, "the verification tag of an SCTP packet is not its association's")         \
+	X(connections_limited, "a pod has as many connections as its connections_max")             \
+	X(half_open_limited, "too many connections of the sender are half open (half_open_max)")   \
 	X(flow_setup_limited, "the port sets up new flows faster than its share")                  \
 	X(egress_rate_limited, "the pod sends faster than its egress limit")                       \
 	X(ingress_rate_limited, "the pod is sent packets faster than its ingress limit")           \

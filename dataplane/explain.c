@@ -4,6 +4,7 @@
 
 #include "dataplane/adjacency.h"
 #include "dataplane/generation.h"
+#include "dataplane/policies.h"
 #include "dataplane/rcu.h"
 
 #include <errno.h>
@@ -66,14 +67,15 @@ static json_t *cached_flow(const struct keys *k, uint64_t hash)
 	}
 	if (found[0] == NULL)
 		return json_null();
-	return json_pack("{s:I, s:I, s:I, s:b}", "packets", (json_int_t)counter_read(&found[0]->packets), "bytes",
+	return json_pack("{s:I, s:I, s:I, s:b, s:o}", "packets", (json_int_t)counter_read(&found[0]->packets), "bytes",
 		(json_int_t)counter_read(&found[0]->bytes), "idle_ms",
 		(json_int_t)(dataplane_now_ms() -
 			atomic_load_explicit(&found[0]->last_seen, memory_order_relaxed)),
-		"current", (int)resolution_current(found[0]));
+		"current", (int)resolution_current(found[0]), "rule",
+		forwarding_rule_json(atomic_load_explicit(&found[0]->rule, memory_order_relaxed)));
 }
 
-static json_t *direction(const struct keys *k, uint16_t length, struct resolution *r)
+static json_t *direction(const struct keys *k, uint16_t length, enum resolve_as as, struct resolution *r)
 {
 	uint64_t hash = k->v6 ? flow_hash6(dataplane_flows(), &k->k6) : flow_hash4(dataplane_flows(), &k->k4);
 	json_t *steps = json_array();
@@ -82,9 +84,9 @@ static json_t *direction(const struct keys *k, uint16_t length, struct resolutio
 	bool drop;
 
 	if (k->v6)
-		resolve6(&k->k6, hash, &rec, r);
+		resolve6(&k->k6, hash, as, &rec, r);
 	else
-		resolve4(&k->k4, hash, &rec, r);
+		resolve4(&k->k4, hash, as, &rec, r);
 	adj = adjacency_get(r->decision.adjacency);
 	drop = adj->type == ADJ_DROP;
 	if (!drop && adj->type != ADJ_LOCAL) {
@@ -95,8 +97,8 @@ static json_t *direction(const struct keys *k, uint16_t length, struct resolutio
 		else
 			record_step(steps, "size", "%u bytes fit the MTU of %u", length, adj->mtu);
 	}
-	return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "verdict", drop ? "drop" : "forward", "reason",
-		drop ? drop_reason_name(adj->drop) : "", "adjacency", adj->text, "mtu", (int)adj->mtu, "flow",
+	return json_pack("{s:s, s:s, s:o, s:s, s:i, s:o, s:o}", "verdict", drop ? "drop" : "forward", "reason",
+		drop ? drop_reason_name(adj->drop) : "", "rule", forwarding_rule_json(r->rule), "adjacency", adj->text, "mtu", (int)adj->mtu, "flow",
 		cached_flow(k, hash), "steps", steps);
 }
 
@@ -121,7 +123,7 @@ int dataplane_explain(const struct explain_request *request, json_t **out, struc
 	}
 	k = request_keys(request, zone);
 	rcu_reader_register(reader);
-	answer = direction(&k, request->length != 0 ? request->length : 100, &r);
+	answer = direction(&k, request->length != 0 ? request->length : 100, RESOLVE_OPENER, &r);
 	if (r.reverse_zone != ZONE_NONE) {
 		struct keys back = { .v6 = k.v6 };
 
@@ -129,7 +131,7 @@ int dataplane_explain(const struct explain_request *request, json_t **out, struc
 			pkt_reverse_key6(&k.k6, r.reverse_zone, &back.k6);
 		else
 			pkt_reverse_key4(&k.k4, r.reverse_zone, &back.k4);
-		reply = direction(&back, request->length != 0 ? request->length : 100, &r);
+		reply = direction(&back, request->length != 0 ? request->length : 100, RESOLVE_REPLY, &r);
 	}
 	rcu_reader_unregister(reader);
 	json_object_set_new(answer, "reply", reply != NULL ? reply : json_null());

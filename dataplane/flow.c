@@ -98,6 +98,7 @@ static inline void fill(const struct flow_pool *pool, uint32_t index, const void
 	const struct flow_init *init, uint32_t pair, uint32_t now_ms, bool v6)
 {
 	struct flow *flow = flow_at(pool, index, v6);
+	struct flow_side *side = &pool->side[index];
 
 	memcpy((void *)(uintptr_t)flow_key(flow, v6), key,
 		v6 ? sizeof(struct flow_key6) : sizeof(struct flow_key4));
@@ -107,19 +108,43 @@ static inline void fill(const struct flow_pool *pool, uint32_t index, const void
 	atomic_store_explicit(&flow->packets, 0, memory_order_relaxed);
 	atomic_store_explicit(&flow->bytes, 0, memory_order_relaxed);
 	memcpy(flow->deps, init->deps, sizeof(flow->deps));
-	atomic_store_explicit(&flow->state, 0, memory_order_relaxed);
+	atomic_store_explicit(&flow->state, init->state, memory_order_relaxed);
+	atomic_store_explicit(&flow->seq, init->seq, memory_order_relaxed);
 	atomic_store_explicit(&flow->flags, init->flags, memory_order_relaxed);
 	atomic_store_explicit(&flow->rule, init->rule, memory_order_relaxed);
-	atomic_store_explicit(&flow->pair, pair, memory_order_relaxed);
+	atomic_store_explicit(&side->pair, pair, memory_order_relaxed);
+	atomic_store_explicit(&side->mark, init->track.mark, memory_order_relaxed);
+	atomic_store_explicit(&side->end, init->track.end, memory_order_relaxed);
+	atomic_store_explicit(&side->again, init->track.again, memory_order_relaxed);
+	atomic_store_explicit(&side->scale, init->track.scale, memory_order_relaxed);
+	atomic_store_explicit(&side->seen, init->track.seen, memory_order_relaxed);
 }
 
-/** The slot of two full buckets whose entry may make room: one that is expired, else the negative one idle longest.
- * *word is its content; NULL when every entry is wanted. */
+#define YOUNG_MS 1000 /* how long a handshake of another zone is left in peace */
+
+/** How willingly an entry goes for one of `zone`: 0 = not at all. */
+static unsigned willing(const struct flow *flow, int32_t idle, unsigned zone, bool v6)
+{
+	if (atomic_load_explicit(&flow->flags, memory_order_relaxed) & FLOW_NEGATIVE)
+		return 4;
+	switch (flow_kind_rank(flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed)))) {
+	case FLOW_RANK_CLOSED:
+		return 3;
+	case FLOW_RANK_YOUNG:
+		return flow_zone(flow_key_zone(flow, v6)) == zone ? 2 : idle > YOUNG_MS;
+	default:
+		return 0;
+	}
+}
+
+/** The slot of two full buckets whose entry may make room for one of `zone`: one that is expired, else the most willing, and
+ * of those the one idle longest. *word is its content; NULL when every entry is wanted. */
 static _Atomic uint32_t *victim(const struct flow_table *table, const struct flow_pool *pool,
-	const struct flow_place *place, uint32_t *word, uint32_t now_ms, bool v6)
+	const struct flow_place *place, uint32_t *word, unsigned zone, uint32_t now_ms, bool v6)
 {
 	_Atomic uint32_t *best = NULL;
 	int32_t longest = INT32_MIN;
+	unsigned most = 0;
 
 	for (unsigned i = 0; i < 2 * FLOW_BUCKET_SLOTS; i++) {
 		_Atomic uint32_t *slot =
@@ -127,6 +152,7 @@ static _Atomic uint32_t *victim(const struct flow_table *table, const struct flo
 		uint32_t content = atomic_load_explicit(slot, memory_order_acquire);
 		uint32_t index = flow_slot_index(pool, content);
 		const struct flow *flow = flow_at(pool, index, v6);
+		unsigned will;
 		int32_t idle;
 
 		if (content == 0)
@@ -137,8 +163,9 @@ static _Atomic uint32_t *victim(const struct flow_table *table, const struct flo
 		}
 		idle = (int32_t)(now_ms -
 				 atomic_load_explicit(&flow->last_seen, memory_order_relaxed));
-		if (atomic_load_explicit(&flow->flags, memory_order_relaxed) & FLOW_NEGATIVE &&
-			idle > longest) {
+		will = willing(flow, idle, zone, v6);
+		if (will != 0 && (will > most || (will == most && idle > longest))) {
+			most = will;
 			longest = idle;
 			best = slot;
 			*word = content;
@@ -179,7 +206,7 @@ static bool publish(struct flow_table *table, struct flow_worker *w, const struc
 		uint32_t before = 0;
 
 		if (slot == NULL)
-			slot = victim(table, pool, place, &before, now_ms, v6);
+			slot = victim(table, pool, place, &before, zone, now_ms, v6);
 		if (slot == NULL)
 			break;
 		/* No reuse can hide behind an equal word: what this thread, an online reader, saw in a slot is not
@@ -238,14 +265,14 @@ static uint32_t settle(struct flow_table *table, struct flow_worker *w,
 }
 
 /** Make a published entry, whose opposite was found in the table, a pair with it, unless that has a pair that is alive. */
-static void link_pair(const struct flow_pool *pool, uint32_t index, uint32_t other, bool v6)
+static void link_pair(const struct flow_pool *pool, uint32_t index, uint32_t other)
 {
-	struct flow *o = flow_at(pool, other, v6);
+	struct flow_side *o = &pool->side[other];
 	uint32_t theirs = atomic_load_explicit(&o->pair, memory_order_relaxed);
 
-	atomic_store_explicit(&flow_at(pool, index, v6)->pair, other, memory_order_relaxed);
-	if (theirs > pool->capacity || atomic_load_explicit(&flow_at(pool, theirs, v6)->pair,
-					       memory_order_relaxed) != other)
+	atomic_store_explicit(&pool->side[index].pair, other, memory_order_relaxed);
+	if (theirs > pool->capacity ||
+		atomic_load_explicit(&pool->side[theirs].pair, memory_order_relaxed) != other)
 		atomic_compare_exchange_strong_explicit(
 			&o->pair, &theirs, index, memory_order_relaxed, memory_order_relaxed);
 }
@@ -253,7 +280,7 @@ static void link_pair(const struct flow_pool *pool, uint32_t index, uint32_t oth
 /** The pool is empty. What can go from these buckets serves a later insert, once its grace period is over. One at a time:
  * a burst of misses must not clear what nobody will use. */
 static void make_room(struct flow_table *table, struct flow_worker *w,
-	const struct flow_place *place, uint32_t now_ms, bool v6)
+	const struct flow_place *place, unsigned zone, uint32_t now_ms, bool v6)
 {
 	const struct flow_local *l = &w->local[v6];
 	_Atomic uint32_t *slot;
@@ -261,7 +288,7 @@ static void make_room(struct flow_table *table, struct flow_worker *w,
 
 	if (l->open != 0 || l->count != 0)
 		return;
-	slot = victim(table, &table->pool[v6], place, &word, now_ms, v6);
+	slot = victim(table, &table->pool[v6], place, &word, zone, now_ms, v6);
 	if (slot == NULL || !atomic_compare_exchange_strong_explicit(
 				    slot, &word, 0, memory_order_acq_rel, memory_order_relaxed))
 		return;
@@ -287,7 +314,7 @@ static void insert_reverse(struct flow_table *table, struct flow_worker *w,
 	if (survivor == index)
 		flow_count(&w->inserted, 1);
 	else if (survivor != 0)
-		link_pair(pool, forward, survivor, v6);
+		link_pair(pool, forward, survivor);
 }
 
 static inline struct flow *insert(struct flow_table *table, unsigned worker, const void *key,
@@ -309,7 +336,7 @@ static inline struct flow *insert(struct flow_table *table, unsigned worker, con
 	}
 	a = flow_index_take(table, w, v6);
 	if (a == 0) {
-		make_room(table, w, &place, now_ms, v6);
+		make_room(table, w, &place, zone, now_ms, v6);
 		flow_count(&w->refused, 1);
 		return NULL;
 	}
@@ -342,7 +369,7 @@ static inline struct flow *insert(struct flow_table *table, unsigned worker, con
 	if (b != 0)
 		insert_reverse(table, w, &rplace, rkey, b, a, zone, now_ms, v6);
 	else if (there != 0)
-		link_pair(pool, a, there, v6);
+		link_pair(pool, a, there);
 	return flow_at(pool, a, v6);
 }
 

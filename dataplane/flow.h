@@ -5,9 +5,9 @@
  * line of 16 slots {hash tag, entry index}; an entry is one cache line for IPv4, two for IPv6. A key may live in
  * either of two buckets. Keyed hash (random secret a start): flow_hash.h.
  *
- * Who writes what: key, deps, pair: the inserting worker before it publishes the slot with a release CAS.
- * decision, epoch, rule: any worker, on re-resolution (single atomic stores). packets, bytes, last_seen: the worker
- * that forwards the packet, relaxed load/store (one direction normally has one worker; a rare race may lose a count).
+ * Who writes what: key, deps: the inserting worker before it publishes the slot with a release CAS.
+ * decision, epoch, rule: any worker, on re-resolution (single atomic stores). state: any worker (conntrack.h). packets, bytes,
+ * last_seen, seq: the worker that forwards the packet, relaxed load/store (one direction normally has one worker; a rare race may lose a count).
  * Removal: a worker clears the slot, then frees the entry after a grace period. Workers expire incrementally, each its
  * own share of the buckets. Callers marked "Worker" are online RCU readers, and `worker` is below conf.n_workers and
  * used by one thread at a time.
@@ -20,6 +20,7 @@
 #define DATAPLANE_FLOW_H
 
 #include "dataplane/flow_hash.h"
+#include "dataplane/flow_state.h"
 #include "dataplane/packet.h"
 
 #include <stdatomic.h>
@@ -32,6 +33,7 @@ enum flow_flags {
 	FLOW_REPLY = 1 << 1,    /* the direction opposite to the first packet */
 	FLOW_NAT = 1 << 2,      /* cold part holds a rewrite (services; later) */
 	FLOW_SEEN_REPLY = 1 << 3,
+	FLOW_STATELESS = 1 << 7, /* judged a packet at a time by policy: nothing is its reply */
 };
 
 /** Adjacency index and generation sum change together: one 64-bit store. */
@@ -47,12 +49,33 @@ struct flow {
 	_Atomic uint64_t packets;
 	_Atomic uint64_t bytes;     /* IP bytes, as received */
 	uint16_t deps[3];           /* generation slots: zone, destination, service (0xffff = none) */
-	_Atomic uint8_t state;      /* connection tracking; later */
+	_Atomic uint8_t state;      /* flow_state.h */
 	_Atomic uint8_t flags;      /* enum flow_flags */
 	_Atomic uint32_t rule;      /* id of the rule that decided; 0 = none (no policy) */
-	_Atomic uint32_t pair;      /* index of the other direction, FLOW_NONE = gone */
+	/* TCP: sequence number of the last segment, host order. Other plain packets leave here what their header has in that
+	 * place; nobody reads it. */
+	_Atomic uint32_t seq;
 };
 static_assert(sizeof(struct flow) == 48, "48 bytes beside a 16-byte key fill a line");
+
+/** Beside an entry, cold: what only packets that are not plain need of one direction. Written by the inserting worker before
+ * publication, then by the worker of that direction; the other direction's reads it. */
+enum flow_seen {
+	FLOW_SEEN_SYN = 1 << 0,
+	FLOW_SEEN_ACK = 1 << 1,     /* of the other direction's SYN; picked up: a segment of this direction was seen */
+	FLOW_SEEN_FIN = 1 << 2,
+	FLOW_SEEN_FINACK = 1 << 3,  /* the other direction has acknowledged this one's FIN */
+	FLOW_SEEN_RST = 1 << 4,
+	FLOW_SEEN_AGAIN = 1 << 5,   /* a SYN in a connection that is open: `again` is its number */
+	FLOW_SEEN_PICKED = 1 << 6,  /* the SYN was before our time */
+};
+struct flow_track {
+	uint32_t mark;              /* TCP: initial sequence number; after a FIN: the number behind it. SCTP: the tag of this direction */
+	uint32_t end;               /* TCP: behind the SYN */
+	uint32_t again;
+	uint8_t scale;              /* TCP: what its SYN offered, FLOW_SCALE_UNKNOWN = nothing */
+	uint8_t seen;
+};
 
 struct flow4 {
 	struct flow_key4 key;
@@ -70,7 +93,7 @@ struct flow_table;
 struct flow_table_conf {
 	uint32_t entries4, entries6; /* directions; rounded up to powers of two */
 	unsigned n_workers;
-	uint32_t timeout_ms;         /* idle entries */
+	uint32_t timeout_ms;         /* idle entries, in any state: see flow_table_configure */
 	uint32_t negative_timeout_ms;
 	int socket_id;               /* NUMA node, -1 = any */
 };
@@ -92,10 +115,14 @@ struct flow_init {
 	uint32_t rule;
 	uint16_t deps[3];
 	uint8_t flags;
+	uint8_t state;
+	uint32_t seq;
+	struct flow_track track;
 };
 /** Worker: insert a pair; `reverse` may be NULL (single direction, negative entries). Keys hold their zones. If the key
- * is there already, its entry is returned. When both buckets or the pool are full, an expired or negative entry of
- * those buckets makes room; if none does, NULL: forward uncached and count. A full pool stays full until the grace period
+ * is there already, its entry is returned. When both buckets or the pool are full, an entry of those buckets makes room: an
+ * expired one, else a negative one, one that is over, or one that is half open or unanswered (of the same zone, or a second
+ * old); if none does, NULL: forward uncached and count. A full pool stays full until the grace period
  * of what made room is over, so then the answer is NULL once more. If only the reverse is refused, the forward
  * direction is kept. When the reverse is there already, the two become a pair. */
 struct flow *flow_insert4(struct flow_table *table, unsigned worker, const struct flow_key4 *key, uint64_t hash,
@@ -123,7 +150,7 @@ static inline void flow_decision_set(struct flow *flow, struct flow_decision d)
 
 /** Worker: expire a slice of this worker's share and free what passed its grace period. Call once a loop; looks at
  * about `budget` buckets (a table has capacity / 8 of them). An entry goes when neither direction saw a packet for the
- * timeout; a negative entry when it saw none for the negative timeout. now_ms may wrap, and workers' clocks may
+ * timeout of its state; under pressure (the family is three quarters full) those that are over or half open go much earlier; a negative entry when it saw none for the negative timeout. now_ms may wrap, and workers' clocks may
  * differ a little. */
 void flow_expire(struct flow_table *table, unsigned worker, uint32_t now_ms, unsigned budget);
 /** Worker, before it stops or sleeps long: its local free entries go back to all, and what still waits for its grace
@@ -134,6 +161,9 @@ struct flow_stats {
 	uint64_t used4, used6;        /* entries in use */
 	uint64_t capacity4, capacity6;
 	uint64_t inserted, expired, evicted, refused; /* directions, since start, summed over workers */
+	uint64_t half_open;           /* connections */
+	uint64_t kinds[FLOW_KIND_COUNT]; /* directions, as the last round of expiry found them; not negative ones */
+	uint64_t negative;
 };
 /** Any thread. */
 void flow_table_stats(const struct flow_table *table, struct flow_stats *stats);
@@ -146,6 +176,7 @@ struct flow_record {
 	struct flow_decision decision;
 	uint64_t packets, bytes;
 	uint32_t idle_ms, rule;
+	uint32_t timeout_ms; /* of its state: the entry goes when both directions were idle for that */
 	uint8_t flags, state;
 };
 /** Control: visit a snapshot of the entries, at most `limit` (0 = all), consistent an entry at a time. Stops when visit
@@ -155,8 +186,24 @@ int flow_table_each(struct flow_table *table, unsigned reader, size_t limit, uin
 	int (*visit)(const struct flow_record *record, void *arg), void *arg);
 /** Control: remove everything (debugging, `podlane flush flows`); safe beside running workers. */
 void flow_table_flush(struct flow_table *table);
-/** Any thread: change the idle timeout of later expiry. */
+enum flow_window_mode {
+	FLOW_WINDOW_STRICT,  /* a segment outside of its window is dropped */
+	FLOW_WINDOW_LIBERAL, /* it is counted, and passes */
+	FLOW_WINDOW_OFF,     /* nobody looks */
+};
+/** What the states mean from now on. */
+struct flow_conduct {
+	uint32_t timeout_ms[FLOW_KIND_COUNT];
+	enum flow_window_mode window;
+	uint32_t half_open_max; /* connections that one zone may have half open; 0 = an eighth of the family's entries */
+};
+/** Control: change it, for entries that are there as well. */
+void flow_table_configure(struct flow_table *table, const struct flow_conduct *conduct);
+/** Any thread: one timeout for all states. */
 void flow_table_set_timeout(struct flow_table *table, uint32_t timeout_ms);
+/** Any thread: connections that a port's pod has open or half open, both families; those that are over do not count. Exact
+ * but for what other workers do at this moment. */
+uint32_t flow_zone_connections(const struct flow_table *table, uint32_t zone);
 /** Bytes mapped. */
 size_t flow_table_memory(const struct flow_table *table);
 

@@ -37,11 +37,24 @@
 #define FLOW_ZONES	  1025 /* zones of ports by number, all others (tunnels) together */
 #define FLOW_FILL	  13   /* a bucket this full makes an insert look at the key's other one */
 
-/** Beside every entry. Atomic because a pop from the shared stack may look at a chain that another just took. */
+/** Beside every entry, cold. Atomic because a pop from the shared stack may look at a chain that another just took, and
+ * because the two directions of a connection may have a worker each. */
 struct flow_side {
 	_Atomic uint32_t
 		link; /* published: zone charged; else: next index of the chain, 0 = last */
 	_Atomic uint32_t chain; /* first of a chain in the shared stack: first of the next chain */
+	_Atomic uint32_t pair;	/* index of the other direction, FLOW_NONE = gone */
+	_Atomic uint32_t mark, end, again; /* struct flow_track */
+	_Atomic uint8_t scale, seen;
+	_Atomic uint8_t account;	   /* enum flow_account */
+	uint8_t reserved[5];		   /* of a NAT rewrite (services) there is an index here, later */
+};
+static_assert(sizeof(struct flow_side) == 32, "two a cache line");
+
+/** What an entry is counted in. Whoever clears the bit takes it off the count. */
+enum flow_account {
+	FLOW_ACCOUNT_OPEN = 1 << 0, /* connections of the pod behind the key's zone */
+	FLOW_ACCOUNT_HALF = 1 << 1, /* half open connections of that zone */
 };
 
 struct flow_pool {
@@ -83,14 +96,20 @@ struct flow_worker {
 	_Atomic int64_t used[2];
 	_Atomic uint64_t inserted, expired, evicted, refused;
 	_Atomic int32_t zone[2][FLOW_ZONES];
+	_Atomic int32_t open[FLOW_ZONES], half[2][FLOW_ZONES]; /* enum flow_account */
 	struct flow_local local[2];
 	uint64_t cursor; /* of expiry, in this worker's shares of both pools laid end to end */
+	uint32_t round[FLOW_KIND_COUNT + 1];	     /* states met since the cursor was at 0; the last: negative */
+	_Atomic uint32_t kinds[FLOW_KIND_COUNT + 1]; /* in the round before */
 } __rte_cache_aligned;
 
 struct flow_table {
 	struct flow_secret secret; /* first: flow_hash4/6 */
 	struct flow_pool pool[2];  /* IPv4, IPv6 */
-	_Atomic uint32_t timeout_ms, negative_timeout_ms;
+	_Atomic uint32_t span[256] __rte_cache_aligned; /* by state: see flow_state.h; writer: control */
+	_Atomic uint32_t timeout_ms[FLOW_KIND_COUNT], negative_timeout_ms; /* writer: control */
+	_Atomic uint32_t half_open_max;
+	_Atomic uint8_t window; /* enum flow_window_mode */
 	_Atomic uint32_t
 		flushes; /* control: flushes whose entries still wait for their grace period */
 	unsigned n_workers;
@@ -177,14 +196,61 @@ static inline bool flow_key_equal(const void *a, const void *b, bool v6)
 #endif
 }
 
+static inline uint32_t flow_index(const struct flow_pool *pool, const struct flow *flow, bool v6)
+{
+	size_t off = (size_t)((const uint8_t *)flow - (v6 ? offsetof(struct flow6, flow) : offsetof(struct flow4, flow)) -
+			      pool->entries);
+
+	return (uint32_t)(v6 ? off / sizeof(struct flow6) : off / sizeof(struct flow4));
+}
+/** Index of the other direction of an entry, or 0. It may be gone and its index another flow's: believed only when it points
+ * back. */
+static inline uint32_t flow_pair(const struct flow_pool *pool, uint32_t index)
+{
+	uint32_t pair = atomic_load_explicit(&pool->side[index].pair, memory_order_relaxed);
+
+	if (pair > pool->capacity || atomic_load_explicit(&pool->side[pair].pair, memory_order_relaxed) != index)
+		return 0;
+	return pair;
+}
+static inline uint32_t flow_key_zone(const struct flow *flow, bool v6)
+{
+	const void *key = flow_key(flow, v6);
+
+	return (v6 ? ((const struct flow_key6 *)key)->zone_proto : ((const struct flow_key4 *)key)->zone_proto) >> 8;
+}
+
+#define FLOW_PRESSED_CLOSED_MS 1000u
+#define FLOW_PRESSED_YOUNG_MS  5000u
+
+/** How long an entry in that state may be idle, ms; less under pressure, but for what is established. */
+static inline int32_t flow_limit(const struct flow_table *table, uint8_t state, bool pressed)
+{
+	const enum flow_kind kind = flow_state_kind(state);
+	uint32_t limit;
+
+	if (unlikely(kind >= FLOW_KIND_COUNT))
+		return 0;
+	limit = atomic_load_explicit(&table->timeout_ms[kind], memory_order_relaxed);
+	if (unlikely(pressed)) {
+		const enum flow_rank rank = flow_kind_rank(kind);
+
+		if (rank == FLOW_RANK_CLOSED)
+			limit = RTE_MIN(limit, FLOW_PRESSED_CLOSED_MS);
+		else if (rank == FLOW_RANK_YOUNG)
+			limit = RTE_MIN(limit, FLOW_PRESSED_YOUNG_MS);
+	}
+	return (int32_t)limit;
+}
+
 /** True when the entry may go: see flow_expire. Differences are signed, because another worker's clock may be ahead. */
-static inline bool flow_idle(const struct flow_table *table, const struct flow_pool *pool,
-	uint32_t index, uint32_t now_ms, bool v6)
+static inline bool flow_idle_pressed(const struct flow_table *table, const struct flow_pool *pool,
+	uint32_t index, uint32_t now_ms, bool v6, bool pressed)
 {
 	const struct flow *flow = flow_at(pool, index, v6), *other;
 	int32_t idle =
 		(int32_t)(now_ms - atomic_load_explicit(&flow->last_seen, memory_order_relaxed));
-	int32_t limit = (int32_t)atomic_load_explicit(&table->timeout_ms, memory_order_relaxed);
+	int32_t limit = flow_limit(table, atomic_load_explicit(&flow->state, memory_order_relaxed), pressed);
 	uint32_t pair;
 
 	if (unlikely(atomic_load_explicit(&flow->flags, memory_order_relaxed) & FLOW_NEGATIVE))
@@ -192,15 +258,18 @@ static inline bool flow_idle(const struct flow_table *table, const struct flow_p
 				      &table->negative_timeout_ms, memory_order_relaxed);
 	if (likely(idle <= limit))
 		return false;
-	/* The other direction may be gone and its index another flow's: believe it only when it points back. */
-	pair = atomic_load_explicit(&flow->pair, memory_order_relaxed);
-	if (pair > pool->capacity)
+	pair = flow_pair(pool, index);
+	if (pair == 0)
 		return true;
 	other = flow_at(pool, pair, v6);
-	if (atomic_load_explicit(&other->pair, memory_order_relaxed) != index)
-		return true;
 	return (int32_t)(now_ms - atomic_load_explicit(&other->last_seen, memory_order_relaxed)) >
 	       limit;
+}
+
+static inline bool flow_idle(
+	const struct flow_table *table, const struct flow_pool *pool, uint32_t index, uint32_t now_ms, bool v6)
+{
+	return flow_idle_pressed(table, pool, index, now_ms, v6, false);
 }
 
 static inline void flow_count(_Atomic uint64_t *counter, uint64_t n)
@@ -219,11 +288,18 @@ static inline unsigned flow_zone(uint32_t zone)
 uint32_t flow_index_take(struct flow_table *table, struct flow_worker *w, bool v6);
 /** Take back an index that was never published, and so needs no grace period. */
 void flow_index_return(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6);
-/** Account for an index about to be published. */
+/** Account for an index about to be published, which is filled. */
 void flow_charge(
 	struct flow_table *table, struct flow_worker *w, uint32_t index, unsigned zone, bool v6);
 /** Undo flow_charge, and cut the index loose from its pair. */
 void flow_discharge(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6);
+/** Take an entry off the counts of `bits` (enum flow_account) that it is in; put it back with flow_account_again. */
+void flow_account_end(struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6);
+void flow_account_again(struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6);
+/** May this zone have another half open connection? */
+bool flow_admit_half_open(const struct flow_table *table, uint32_t zone, bool pod, bool v6);
+/** Take an entry, and its pair, out of the table before their time. Worker. */
+void flow_remove(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6);
 /** The caller's CAS took a published index out of its slot: free it after a grace period. */
 void flow_retire(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6);
 /** Start the grace period of everything retired so far, then free what has passed its own. Never waits. */

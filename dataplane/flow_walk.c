@@ -25,10 +25,30 @@ static inline void prefetch_entries(const struct flow_pool *pool, uint64_t bucke
 	}
 }
 
+/** Where an entry is counted by state. */
+static inline unsigned meet(const struct flow *flow)
+{
+	const unsigned kind = flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed));
+
+	if (atomic_load_explicit(&flow->flags, memory_order_relaxed) & FLOW_NEGATIVE)
+		return FLOW_KIND_COUNT;
+	return RTE_MIN(kind, (unsigned)FLOW_KIND_COUNT - 1);
+}
+
+/** The scan has been everywhere: what it met is what there is. */
+static void round_over(struct flow_worker *w)
+{
+	for (unsigned i = 0; i <= FLOW_KIND_COUNT; i++) {
+		atomic_store_explicit(&w->kinds[i], w->round[i], memory_order_relaxed);
+		w->round[i] = 0;
+	}
+}
+
 static inline void expire_buckets(struct flow_table *table, struct flow_worker *w, uint64_t first,
 	uint64_t n, uint32_t now_ms, bool v6)
 {
 	struct flow_pool *pool = &table->pool[v6];
+	const bool pressed = w->local[v6].pressed;
 	uint64_t end = first + n;
 
 	for (uint64_t b = first; b < end; b++) {
@@ -41,8 +61,12 @@ static inline void expire_buckets(struct flow_table *table, struct flow_worker *
 		for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
 			uint32_t word = atomic_load_explicit(&slots[s], memory_order_acquire);
 
-			if (word == 0 || !flow_idle(table, pool, flow_slot_index(pool, word), now_ms, v6))
+			if (word == 0)
 				continue;
+			if (!flow_idle_pressed(table, pool, flow_slot_index(pool, word), now_ms, v6, pressed)) {
+				w->round[meet(flow_at(pool, flow_slot_index(pool, word), v6))]++;
+				continue;
+			}
 			if (!atomic_compare_exchange_strong_explicit(&slots[s], &word, 0,
 				    memory_order_acq_rel, memory_order_relaxed))
 				continue;
@@ -76,6 +100,8 @@ void flow_expire(struct flow_table *table, unsigned worker, uint32_t now_ms, uns
 		else
 			expire_buckets(table, w, first[v6] + off, n, now_ms, false);
 		w->cursor = (w->cursor + n) % (share[0] + share[1]);
+		if (w->cursor == 0)
+			round_over(w);
 		left -= n;
 	}
 	flow_reclaim(table, w, false);
@@ -94,15 +120,66 @@ void flow_worker_flush(struct flow_table *table, unsigned worker)
 
 void flow_table_set_timeout(struct flow_table *table, uint32_t timeout_ms)
 {
-	atomic_store_explicit(
-		&table->timeout_ms, RTE_MIN(timeout_ms, (uint32_t)INT32_MAX), memory_order_relaxed);
+	struct flow_conduct conduct = { .window = FLOW_WINDOW_LIBERAL };
+
+	for (unsigned i = 0; i < FLOW_KIND_COUNT; i++)
+		conduct.timeout_ms[i] = timeout_ms;
+	flow_table_configure(table, &conduct);
+}
+
+/** See flow_state.h. */
+static uint32_t span_of(uint8_t state, enum flow_window_mode window)
+{
+	switch (flow_state_kind(state)) {
+	case FLOW_UDP_AWAITED:
+	case FLOW_TCP_SYN_SENT:
+	case FLOW_TCP_SYN_RECV:
+	case FLOW_TCP_AWAITED:
+	case FLOW_TCP_CLOSING:
+	case FLOW_TCP_TIME_WAIT:
+	case FLOW_TCP_CLOSED:
+		return 0;
+	case FLOW_TCP_PICKED:
+	case FLOW_TCP_ESTABLISHED:
+	case FLOW_TCP_FIN_WAIT:
+		if (window != FLOW_WINDOW_OFF)
+			return FLOW_SEQ_BACK + flow_window(flow_state_scale(state));
+		return UINT32_MAX;
+	default:
+		return UINT32_MAX;
+	}
+}
+
+void flow_table_configure(struct flow_table *table, const struct flow_conduct *conduct)
+{
+	for (unsigned i = 0; i < 256; i++)
+		atomic_store_explicit(&table->span[i], span_of((uint8_t)i, conduct->window), memory_order_relaxed);
+	for (unsigned i = 0; i < FLOW_KIND_COUNT; i++)
+		atomic_store_explicit(&table->timeout_ms[i], RTE_MIN(conduct->timeout_ms[i], (uint32_t)INT32_MAX),
+			memory_order_relaxed);
+	atomic_store_explicit(&table->half_open_max, conduct->half_open_max, memory_order_relaxed);
+	atomic_store_explicit(&table->window, (uint8_t)conduct->window, memory_order_relaxed);
+}
+
+const char *flow_kind_name(enum flow_kind kind)
+{
+	static const char *const names[] = {
+		"other", "udp_unreplied", "udp_awaited", "udp_replied", "icmp", "sctp_init", "sctp_cookie",
+		"sctp_established", "sctp_shutdown", "sctp_closed", "", "", "", "", "", "", "tcp_syn_sent",
+		"tcp_syn_recv", "tcp_picked_up", "tcp_awaited", "tcp_established", "tcp_fin_wait", "tcp_closing",
+		"tcp_time_wait", "tcp_closed"
+	};
+
+	static_assert(RTE_DIM(names) == FLOW_KIND_COUNT, "a name each");
+	return kind < FLOW_KIND_COUNT ? names[kind] : "";
 }
 
 /* --- control ------------------------------------------------------------------------------------------------ */
 
-static void record(const struct flow_pool *pool, uint32_t index, uint32_t now_ms, bool v6,
+static void record(const struct flow_table *table, uint32_t index, uint32_t now_ms, bool v6,
 	struct flow_record *out)
 {
+	const struct flow_pool *pool = &table->pool[v6];
 	const struct flow *flow = flow_at(pool, index, v6);
 	int32_t idle =
 		(int32_t)(now_ms - atomic_load_explicit(&flow->last_seen, memory_order_relaxed));
@@ -117,6 +194,9 @@ static void record(const struct flow_pool *pool, uint32_t index, uint32_t now_ms
 		.flags = atomic_load_explicit(&flow->flags, memory_order_relaxed),
 		.state = atomic_load_explicit(&flow->state, memory_order_relaxed),
 	};
+	out->timeout_ms = out->flags & FLOW_NEGATIVE
+		? atomic_load_explicit(&table->negative_timeout_ms, memory_order_relaxed)
+		: (uint32_t)flow_limit(table, out->state, false);
 	if (v6)
 		memcpy(&out->key6, flow_key(flow, true), sizeof(out->key6));
 	else
@@ -124,9 +204,10 @@ static void record(const struct flow_pool *pool, uint32_t index, uint32_t now_ms
 }
 
 /** Copies of what a bucket holds. Offline is enough to see an empty one. */
-static unsigned record_bucket(const struct flow_pool *pool, uint64_t bucket, unsigned reader,
+static unsigned record_bucket(const struct flow_table *table, uint64_t bucket, unsigned reader,
 	uint32_t now_ms, bool v6, struct flow_record *out)
 {
+	const struct flow_pool *pool = &table->pool[v6];
 	const _Atomic uint32_t *slots = pool->slots + bucket * FLOW_BUCKET_SLOTS;
 	uint32_t any = 0;
 	unsigned n = 0;
@@ -140,7 +221,7 @@ static unsigned record_bucket(const struct flow_pool *pool, uint64_t bucket, uns
 		uint32_t word = atomic_load_explicit(&slots[s], memory_order_acquire);
 
 		if (word != 0)
-			record(pool, flow_slot_index(pool, word), now_ms, v6, &out[n++]);
+			record(table, flow_slot_index(pool, word), now_ms, v6, &out[n++]);
 	}
 	rcu_offline(reader);
 	return n;
@@ -160,7 +241,7 @@ int flow_table_each(struct flow_table *table, unsigned reader, size_t limit, uin
 		uint64_t buckets = flow_used(table, v6) != 0 ? pool->bucket_mask + 1 : 0;
 
 		for (uint64_t b = 0; b < buckets && ret == 0; b++) {
-			unsigned n = record_bucket(pool, b, reader, now_ms, v6, records);
+			unsigned n = record_bucket(table, b, reader, now_ms, v6, records);
 
 			for (unsigned i = 0; i < n && ret == 0; i++) {
 				if (limit != 0 && visited++ == limit)
@@ -252,6 +333,18 @@ void flow_table_flush(struct flow_table *table)
 	}
 }
 
+static uint64_t half_open(const struct flow_table *table)
+{
+	int64_t sum = 0;
+
+	for (unsigned i = 0; i <= table->n_workers; i++) {
+		for (unsigned z = 0; z < FLOW_ZONES; z++)
+			sum += atomic_load_explicit(&table->workers[i].half[0][z], memory_order_relaxed) +
+			       atomic_load_explicit(&table->workers[i].half[1][z], memory_order_relaxed);
+	}
+	return sum > 0 ? (uint64_t)sum : 0;
+}
+
 void flow_table_stats(const struct flow_table *table, struct flow_stats *stats)
 {
 	*stats = (struct flow_stats){
@@ -267,7 +360,11 @@ void flow_table_stats(const struct flow_table *table, struct flow_stats *stats)
 		stats->expired += atomic_load_explicit(&w->expired, memory_order_relaxed);
 		stats->evicted += atomic_load_explicit(&w->evicted, memory_order_relaxed);
 		stats->refused += atomic_load_explicit(&w->refused, memory_order_relaxed);
+		for (unsigned k = 0; k < FLOW_KIND_COUNT; k++)
+			stats->kinds[k] += atomic_load_explicit(&w->kinds[k], memory_order_relaxed);
+		stats->negative += atomic_load_explicit(&w->kinds[FLOW_KIND_COUNT], memory_order_relaxed);
 	}
+	stats->half_open = half_open(table);
 }
 
 size_t flow_table_memory(const struct flow_table *table)

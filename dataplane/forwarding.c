@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Transactions, publication, punted packets and timers: see forwarding_state.h for who does what. */
 #include "dataplane/forwarding_state.h"
+#include "dataplane/conntrack.h"
 
 #include "config/log.h"
 #include "dataplane/generation.h"
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define OPEN_POLLS   40
+#define DENY_POLLS   2000 /* 100 ms */
 #define OPEN_POLL_US 50u
 
 _Atomic(struct tables *) tables;
@@ -125,7 +127,7 @@ static void icmp_sources(const struct node *node, struct settings *s)
 	memcpy(s->icmp_source6, found[1]->bytes, sizeof(s->icmp_source6));
 }
 
-static uint16_t host_port_id(void)
+uint16_t forwarding_host_port(void)
 {
 	struct attachment *a;
 
@@ -155,7 +157,7 @@ static void kernel_addresses(struct settings *s)
 static struct settings make_settings(void)
 {
 	const struct node *node = forwarding_node();
-	struct settings s = { .host_port = host_port_id() };
+	struct settings s = { .host_port = forwarding_host_port() };
 
 	if (node == NULL)
 		return s;
@@ -166,7 +168,7 @@ static struct settings make_settings(void)
 	s.mss_clamp = node->mss_clamp;
 	s.low_latency = node->latency == LATENCY_LOW;
 	s.spin_us = node->spin_us;
-	s.flow_timeout_ms = node->flow_timeout_s * 1000u;
+	s.tcp_pickup = node->tcp_pickup;
 	icmp_sources(node, &s);
 	kernel_addresses(&s);
 	return s;
@@ -225,10 +227,15 @@ static void sync_claims(void)
 	forwarding.published_in_tick = true;
 }
 
+/** Workers have seen the last commit, and sent what they had taken before. */
+static bool in_force(void)
+{
+	return rte_rcu_qsbr_check(rcu_domain, forwarding.token, false) == 1;
+}
+
 bool forwarding_settled(void)
 {
-	return forwarding.opening == 0 && forwarding.node.obj != NULL &&
-		rte_rcu_qsbr_check(rcu_domain, forwarding.token, false) == 1;
+	return forwarding.opening == 0 && forwarding.node.obj != NULL && in_force();
 }
 
 /* --- life ----------------------------------------------------------------------------------------------------- */
@@ -248,7 +255,8 @@ int forwarding_init(const struct forwarding_conf *conf, struct error *err)
 	if (first != NULL)
 		first->tunnels = tunnel_table_new(&no_mac, NULL, 0, NULL, 0, NULL, 0);
 	if (first == NULL || first->tunnels == NULL || rib_init() < 0 || paths_init(route_value_release) < 0 ||
-		neighbours_init(&neighbours) < 0 || peers_init(conf->tunnel_types) < 0) {
+		neighbours_init(&neighbours) < 0 || peers_init(conf->tunnel_types) < 0 ||
+		policies_init(conf->n_workers) < 0) {
 		if (first != NULL)
 			tunnel_table_free(first->tunnels);
 		free(first);
@@ -283,6 +291,7 @@ void forwarding_fini(bool successor)
 	neighbours_fini();
 	paths_fini();
 	rib_fini();
+	policies_fini();
 	if (last != NULL)
 		tunnel_table_free(last->tunnels);
 	free(last);
@@ -394,6 +403,12 @@ static int stage(struct forwarding_txn *txn, const struct change *change, struct
 		return pod_stage(change, err);
 	case OBJECT_ROUTE:
 		return route_stage(txn, change, err);
+	case OBJECT_NAMESPACE:
+	case OBJECT_SET:
+	case OBJECT_TIER:
+	case OBJECT_ENDPOINT:
+	case OBJECT_POLICY:
+		return 0; /* of dataplane/policy alone */
 	case OBJECT_TYPE_COUNT:
 		break;
 	}
@@ -426,7 +441,6 @@ int forwarding_prepare(const struct changeset *set, const struct change *changes
 	struct forwarding_txn *txn;
 	int ret = 0;
 
-	(void)set;
 	if (forwarding.txn != NULL)
 		return error_set(err, EBUSY, "", "another transaction is being applied");
 	sync_claims();
@@ -447,6 +461,8 @@ int forwarding_prepare(const struct changeset *set, const struct change *changes
 		ret = host_stage(err);
 	if (ret == 0 && (txn->node || txn->uplinks || txn->peers))
 		ret = peers_tunnel_table(&txn->tunnels, err);
+	if (ret == 0)
+		ret = policies_prepare(txn, set, changes, count, err);
 	if (ret == 0 && steering_changes(txn))
 		ret = uplinks_steer_more(err);
 	if (ret < 0) {
@@ -476,6 +492,7 @@ void forwarding_abort(struct forwarding_txn *txn)
 		route_value_release(txn->acquired.items[i]);
 	peers_abort();
 	attachments_abort();
+	policies_abort(txn);
 	uplinks_abort();
 	steer_routes_end(false);
 	if (steering_changes(txn))
@@ -489,6 +506,7 @@ void forwarding_commit(struct forwarding_txn *txn)
 {
 	struct tables *next = txn->tables;
 	struct tunnel_table *old_tunnels;
+	bool judged_anew;
 
 	attachments_commit();
 	if (txn->uplinks)
@@ -496,6 +514,7 @@ void forwarding_commit(struct forwarding_txn *txn)
 	/* Next hops of peers by the routes as they will be, so that nothing is lost between. */
 	peers_commit(txn->node || txn->uplinks);
 	*next = *rcu_own(&tables);
+	next->policy = policies_table(txn);
 	old_tunnels = txn->tunnels != NULL ? next->tunnels : NULL;
 	next->tunnels = txn->tunnels != NULL ? txn->tunnels : next->tunnels;
 	next->settings = make_settings();
@@ -514,14 +533,18 @@ void forwarding_commit(struct forwarding_txn *txn)
 	steer_routes_end(true);
 	if (steering_changes(txn))
 		uplinks_steer_less();
+	policies_commit(txn);
+	judged_anew = txn->judged_anew;
 	generation_commit(); /* of the zones those bumped, before any new port opens */
 	forwarding.token = rte_rcu_qsbr_start(rcu_domain);
 	txn_free(txn);
 	sync_claims();
 	rcu_reclaim();
 	/* A grace period usually is microseconds. Waiting a little makes "added" mean "forwards" for who asked; if a worker is
-	 * held up longer, its reclamation opens the ports later. */
-	for (unsigned i = 0; i < OPEN_POLLS && forwarding.opening > 0; i++) {
+	 * held up longer, its reclamation opens the ports later. It also makes "denied" mean that nothing goes out any more, and
+	 * for that it is worth waiting longer. */
+	for (unsigned i = 0; (i < OPEN_POLLS && forwarding.opening > 0) || (i < DENY_POLLS && judged_anew && !in_force());
+		i++) {
 		usleep(OPEN_POLL_US);
 		rcu_reclaim();
 	}
@@ -572,8 +595,10 @@ void forwarding_tick(uint64_t now_ms)
 	uplinks_tick(now_ms);
 	attachments_tick(now_ms);
 	neighbours_tick(now_ms);
+	conntrack_tick(now_ms);
 	if (forwarding.txn == NULL)
 		peers_tick(now_ms);
+	policies_tick();
 	sync_claims();
 	rcu_reclaim();
 }

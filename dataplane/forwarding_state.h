@@ -7,6 +7,7 @@
  *   attachments.c        pods and the host port: ports, addresses, their neighbours
  *   peers.h              peers: tunnel endpoints and their adjacencies
  *   routes.c             route objects and the references their values hold
+ *   policies.c           policy: its part of transactions, which flows are judged again (policies.h)
  *   forwarding_show.c    what people see
  *
  * A transaction stages: each thing it touches remembers the object it will have (`next`; NULL = it goes) beside the one
@@ -19,6 +20,7 @@
 #include "dataplane/neighbour.h"
 #include "dataplane/paths.h"
 #include "dataplane/peers.h"
+#include "dataplane/policy/policy.h"
 #include "dataplane/rib.h"
 #include "dataplane/steering.h"
 
@@ -88,6 +90,8 @@ struct forwarding_txn {
 	bool host_routes;            /* pools or peers are */
 	bool ports;                  /* the list of ports will change */
 	bool steering;               /* what shared uplinks take will change */
+	struct policy_txn *policy;
+	bool judged_anew;            /* the change may deny what was allowed */
 };
 
 struct forwarding {
@@ -97,6 +101,8 @@ struct forwarding {
 	struct pool_list pools;
 	struct attachment_list attachments;
 	struct attachment *host;     /* also in attachments */
+	struct policy_state *policy;
+	struct policy_table *policy_table; /* of the last commit; published unless there is nothing in it */
 	struct forwarding_txn *txn;
 	uint64_t now_ms;             /* of the last tick */
 	uint64_t token;              /* RCU: workers beyond it have seen the last commit */
@@ -180,6 +186,25 @@ bool attachment_any(void);
 /** The adjacency of the host port's first address of a family there will be; 0 = none. */
 uint32_t host_adjacency(uint8_t family);
 struct attachment *pod_find(const char *name);
+
+/* policies.c */
+int policies_init(unsigned n_workers);
+/** No worker runs; the last table goes too. */
+void policies_fini(void);
+/** After all else is staged: ports are known. */
+int policies_prepare(struct forwarding_txn *txn, const struct changeset *set, const struct change *changes, size_t count,
+	struct error *err);
+/** To be published. */
+const struct policy_table *policies_table(const struct forwarding_txn *txn);
+/** After publication and attachments_finish, before generation_commit: flows that the change concerns are
+ * judged again. */
+void policies_commit(struct forwarding_txn *txn);
+/** After attachments_abort: ports are as before. */
+void policies_abort(struct forwarding_txn *txn);
+/** Log lines of log rules. */
+void policies_tick(void);
+/** The host port there will be, PORT_NONE = none. */
+uint16_t forwarding_host_port(void);
 
 /* routes.c */
 int route_stage(struct forwarding_txn *txn, const struct change *change, struct error *err);

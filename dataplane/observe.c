@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define OBSERVE_RULE_MAX 640
 #define TRACE_MAX       1000
 #define TRACE_TEXT      4096
 #define CAPTURE_RING    4096
@@ -40,6 +41,7 @@ struct captured {
 	uint16_t port;
 	uint8_t point; /* enum observe_point */
 	uint8_t reason;
+	uint32_t rule; /* of a policy that denied it; 0 = none */
 	uint8_t bytes[];
 };
 
@@ -60,6 +62,7 @@ struct observer {
 };
 
 _Atomic(struct observer *) observer;
+const char *(*observe_rule_name)(uint32_t rule, char *buf, size_t size);
 
 /* --- control -------------------------------------------------------------------------------------------------- */
 
@@ -250,11 +253,13 @@ unsigned capture_drain(void (*write_bytes)(const void *bytes, size_t len, void *
 	while (n < CAPTURE_RING && rte_ring_dequeue(o->ring, &item) == 0) {
 		struct captured *c = item;
 		const struct port *port = port_get(c->port);
-		char comment[192];
+		char comment[OBSERVE_RULE_MAX + 192], rule[OBSERVE_RULE_MAX] = "";
 
-		snprintf(comment, sizeof(comment), "%s port=%s%s%s", point_name(c->point),
+		if (c->rule != 0 && observe_rule_name != NULL)
+			observe_rule_name(c->rule, rule, sizeof(rule));
+		snprintf(comment, sizeof(comment), "%s port=%s%s%s%s%s", point_name(c->point),
 			port != NULL ? port->name : "-", c->reason != DROP_NONE ? " reason=" : "",
-			c->reason != DROP_NONE ? drop_reason_name(c->reason) : "");
+			c->reason != DROP_NONE ? drop_reason_name(c->reason) : "", rule[0] != '\0' ? " rule=" : "", rule);
 		len = pcapng_packet(block, sizeof(block), c->time_ns, c->bytes, c->captured, c->length, comment);
 		if (len > 0)
 			write_bytes(block, len, arg);
@@ -363,7 +368,9 @@ void observe_point(struct observer *o, enum observe_point point, const struct rt
 		.length = header + len,
 		.port = port,
 		.point = (uint8_t)point,
-		.reason = (uint8_t)reason };
+		.reason = (uint8_t)reason,
+		.rule = reason == DROP_policy_egress || reason == DROP_policy_ingress
+			? pkt_note((struct rte_mbuf *)(uintptr_t)m)->rule : 0 };
 	bytes = rte_pktmbuf_read(m, 0, keep, c->bytes + header);
 	if (bytes != c->bytes + header && bytes != NULL)
 		memcpy(c->bytes + header, bytes, keep);

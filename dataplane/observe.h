@@ -47,8 +47,10 @@ bool observe_done(void);
 int observe_event_fd(void);
 /** Control, trace: hand over finished traces as JSON-able text: one line a step, "stage\ttext\n". */
 unsigned trace_drain(void (*visit)(uint64_t tsc, const char *steps, void *arg), void *arg);
-/** Control, capture: pcapng bytes (section and interface blocks first; a packet's comment carries port, point and drop
- * reason), through write(). Bare IP packets get an Ethernet header with zero addresses. */
+/** Set by the control thread: the name of a policy's rule for people, into buf. NULL = rules are numbers. */
+extern const char *(*observe_rule_name)(uint32_t rule, char *buf, size_t size);
+/** Control, capture: pcapng bytes (section and interface blocks first; a packet's comment carries port, point, drop
+ * reason and the rule of a policy that denied it), through write(). Bare IP packets get an Ethernet header with zero addresses. */
 unsigned capture_drain(void (*write)(const void *bytes, size_t len, void *arg), void *arg);
 /** Packets a watcher missed because its ring was full. */
 uint64_t observe_missed(void);

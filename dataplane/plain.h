@@ -2,7 +2,7 @@
 /** What most packets are, recognised in a few instructions. Worker threads; pure functions that change nothing but the key they fill.
  *
  * A plain packet has one segment and nothing left to compute; IPv4 without options or IPv6 without extension headers,
- * whole, with a TTL that survives a hop, right lengths and checksum; UDP, or TCP without SYN. Everything else is "not
+ * whole, with a TTL that survives a hop, right lengths and checksum; UDP, or TCP without SYN, FIN and RST. Everything else is "not
  * plain", which says nothing about it: packet.c parses it from the start and finds the reason to drop it, if there is
  * one. Addresses are not looked at: they are part of the flow key, and a flow exists only for addresses that packet.c let
  * pass. So a plain packet whose flow is known is always one that packet.c accepts, with the same key and length
@@ -29,6 +29,9 @@ static inline uint64_t plain_l2(const struct mac_addr *mac)
 	return word;
 }
 
+/** TCP flags that change a connection: conntrack.h. */
+#define PLAIN_TCP_CONTROL (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG)
+
 /** One segment, and no sender asked for anything to be computed. */
 static __rte_always_inline bool plain_mbuf(const struct rte_mbuf *m)
 {
@@ -50,7 +53,7 @@ static __rte_always_inline bool plain_l4(const uint8_t *l4, uint32_t len, uint8_
 		if (len < sizeof(struct rte_tcp_hdr))
 			return false;
 		n = (uint32_t)(l4[12] >> 4) * 4;
-		return n >= sizeof(struct rte_tcp_hdr) && n <= len && (l4[13] & RTE_TCP_SYN_FLAG) == 0;
+		return n >= sizeof(struct rte_tcp_hdr) && n <= len && (l4[13] & PLAIN_TCP_CONTROL) == 0;
 	}
 	return false;
 }

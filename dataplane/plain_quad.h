@@ -26,7 +26,7 @@ struct plain_quad_constants {
 	uint16_t pick[16];    /* words of b and c looked at one by one: length; UDP length; TTL and protocol; TCP offset and flags */
 	uint8_t swap[32];     /* the first two into host order */
 	uint16_t ecn[8];      /* a: of the TOS */
-	uint16_t ether[4], ip[4], ttl_mask[4], ttl_min[4], udp[4], tcp[4], udp_min[4], tcp_min[4], offset[4], syn[4];
+	uint16_t ether[4], ip[4], ttl_mask[4], ttl_min[4], udp[4], tcp[4], udp_min[4], tcp_min[4], offset[4], control[4];
 } __rte_aligned(64);
 
 static const struct plain_quad_constants plain_quad_constants = {
@@ -49,7 +49,7 @@ static const struct plain_quad_constants plain_quad_constants = {
 	.udp_min = { 8, 8, 8, 8 },
 	.tcp_min = { 20, 20, 20, 20 },
 	.offset = { 0xf0, 0xf0, 0xf0, 0xf0 },
-	.syn = { RTE_TCP_SYN_FLAG << 8, RTE_TCP_SYN_FLAG << 8, RTE_TCP_SYN_FLAG << 8, RTE_TCP_SYN_FLAG << 8 },
+	.control = { PLAIN_TCP_CONTROL << 8, PLAIN_TCP_CONTROL << 8, PLAIN_TCP_CONTROL << 8, PLAIN_TCP_CONTROL << 8 },
 };
 
 static_assert(offsetof(struct plain_quad_constants, ecn) % 16 == 0, "lanes are loaded aligned");
@@ -143,7 +143,7 @@ static __rte_always_inline __m128i plain_quad_words(const struct plain_quad_cons
 
 	*ip_len = len;
 	bad = _mm_ternarylogic_epi64(bad, is_udp, is_tcp, 0xf1 /* bad | ~(udp | tcp) */);
-	bad = _mm_ternarylogic_epi64(bad, is_tcp, _mm_and_si128(tcp, plain_quad_low(k->syn)), 0xf8 /* bad | (tcp & syn) */);
+	bad = _mm_ternarylogic_epi64(bad, is_tcp, _mm_and_si128(tcp, plain_quad_low(k->control)), 0xf8 /* bad | (tcp & control) */);
 	return _mm_or_si128(bad,
 		_mm_subs_epu16(plain_quad_low(k->ttl_min), _mm_and_si128(hop, plain_quad_low(k->ttl_mask))));
 }

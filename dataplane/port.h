@@ -198,6 +198,7 @@ struct port {
 	_Atomic bool link_up;
 	_Atomic uint8_t offloads;   /* enum port_offload; changes where a guest has a say in it */
 	_Atomic bool forwarding;    /* false until its policy and routes are in force: born closed */
+	_Atomic uint32_t connections_max;     /* of its pod, 0 = no limit; writer: control */
 	_Atomic(struct port_limits *) limits; /* NULL = none, which is most: see limit.h */
 	_Atomic(struct port_addresses *) addresses;
 	/* Written before publication, then constant. */

@@ -34,6 +34,7 @@ struct pkt_note {
 	uint32_t hash;       /* top half of pkt.hash, for source ports */
 	uint16_t trace;      /* observe.h: the record that follows this packet; valid while an observer is published */
 	uint16_t reserved;
+	uint32_t rule;       /* that decided its flow; valid once that is known and while an observer is published */
 };
 extern int pkt_note_offset;
 static inline struct pkt_note *pkt_note(struct rte_mbuf *m)

@@ -5,12 +5,10 @@
 #include "dataplane/generation.h"
 #include "dataplane/port.h"
 #include "dataplane/rcu.h"
+#include "dataplane/verdict.h"
 
 #include <arpa/inet.h>
 #include <rte_branch_prediction.h>
-
-
-
 
 #define DEP_NONE 0xffffu /* a slot that nobody bumps */
 
@@ -23,6 +21,7 @@
 /** One direction, either family: addresses are 4 or 16 bytes in network order. */
 struct tuple {
 	const uint8_t *src, *dst;
+	const void *key; /* struct flow_key4 or 6 */
 	uint32_t zone;
 	uint64_t hash;
 	bool v6;
@@ -53,7 +52,7 @@ static bool pod_owns(const struct port *port, const struct tuple *k)
 }
 
 /** Whether the source may come from there; `dst` is where the packet is going. */
-static enum drop_reason source_check(const struct tables *t, const struct tuple *k, const struct port *in,
+static __rte_always_inline enum drop_reason source_check(const struct tables *t, const struct tuple *k, const struct port *in,
 	const struct adjacency *out, const struct recorder *rec)
 {
 	const struct adjacency *back;
@@ -105,28 +104,56 @@ static inline uint32_t choose(uint32_t value, uint64_t hash, const struct adjace
 	return index;
 }
 
-static inline void resolve(const struct tuple *k, uint16_t dst_slot, const struct recorder *rec, struct resolution *out)
+/** Is it an address of this node itself: one of its uplinks', the gateway, podlane0's? */
+static bool node_owns(const struct tables *t, const struct tuple *k, const uint8_t *addr)
+{
+	const struct adjacency *adj = adjacency_get(route_adjacency(route_lookup(t, k, addr), k->hash));
+
+	return adj->type == ADJ_LOCAL ||
+		((adj->type == ADJ_REWRITE || adj->type == ADJ_RESOLVING) && adj->port == t->settings.host_port);
+}
+
+/** Ask policies, about the connection's opener. */
+static __rte_noinline enum drop_reason judge(const struct tuple *k, const struct tables *t, const struct port *in, const struct adjacency *adj,
+	enum resolve_as as, const struct recorder *rec, struct resolution *out)
+{
+	struct verdict_ends ends = { .in = in, .out = adj, .reply = as == RESOLVE_REPLY };
+	struct flow_key4 key4;
+	struct flow_key6 key6;
+	const void *key = k->key;
+	enum drop_reason reason;
+
+	if (in != NULL && in->role == PORT_HOST && !ends.reply)
+		ends.opener_is_node = node_owns(t, k, k->src);
+	if (ends.reply) {
+		ends.opener_is_node = node_owns(t, k, k->dst);
+		/* The opener's zone does not matter to policies. */
+		if (k->v6) {
+			pkt_reverse_key6(k->key, k->zone, &key6);
+			key = &key6;
+		} else {
+			pkt_reverse_key4(k->key, k->zone, &key4);
+			key = &key4;
+		}
+	}
+	reason = verdict_judge(t, key, k->v6, &ends, rec, &out->verdict);
+	out->judged = true;
+	out->rule = out->verdict.rule;
+	return reason;
+}
+
+/** What the tables of now say, and what counters they go with. */
+static __rte_always_inline void decide(const struct tuple *k, const struct recorder *rec, struct resolution *out, const struct tables *t,
+	enum resolve_as as)
 {
 	const bool from_tunnel = k->zone == ZONE_TUNNEL;
 	const struct port *in = from_tunnel ? NULL : port_get((uint16_t)k->zone);
-	/* Packets from outside are believed only while their source is nobody's here: the source's routes matter too. */
-	const bool inside = in != NULL && in->role != PORT_UPLINK;
+	const uint32_t generation = out->decision.generation;
 	const struct adjacency *adj;
 	const struct port *port;
-	const struct tables *t;
-	uint32_t generation, value, index;
+	uint32_t value, index;
 	enum drop_reason reason;
 
-	*out = (struct resolution){ .deps = { generation_zone(k->zone), dst_slot,
-					    inside ? DEP_NONE
-						   : k->v6 ? generation_dst6(k->src)
-							   : generation_dst4(*(const uint32_t *)(const void *)k->src) },
-		.reverse_zone = ZONE_NONE,
-		.cache = true };
-	/* Counters before tables, and the tables of now, not of the burst's start: a decision from old tables must never
-	 * be kept under new counters (generation.h). */
-	generation = generation_get(out->deps[0]) + generation_get(out->deps[1]) + generation_get(out->deps[2]);
-	t = rcu_read(&tables);
 	value = route_lookup(t, k, k->dst);
 	index = choose(value, k->hash, &adj);
 	STEP("route", "%s%s", adj->text, (value & PATHS_FLAG) != 0 ? " (chosen among several next hops)" : "");
@@ -139,28 +166,30 @@ static inline void resolve(const struct tuple *k, uint16_t dst_slot, const struc
 	}
 	if (reason != DROP_NONE) {
 		STEP("verdict", "drop: %s", drop_reason_text(reason));
-		out->decision = (struct flow_decision){ reason, generation + adjacency_get(reason)->generation };
+		out->decision = out->route = (struct flow_decision){ reason, generation + adjacency_get(reason)->generation };
 		return;
 	}
-	out->decision = (struct flow_decision){ index, generation + adj->generation };
+	out->decision = out->route = (struct flow_decision){ index, generation + adj->generation };
 	switch (adj->type) {
 	case ADJ_DROP:
 		STEP("verdict", "drop: %s", drop_reason_text(adj->drop));
 		return;
 	case ADJ_LOCAL:
-		STEP("verdict", "for this node");
-		return;
+		if (t->settings.host_port != PORT_NONE)
+			out->opposite_zone = t->settings.host_port;
+		break;
 	case ADJ_TUNNEL:
-		out->reverse_zone = ZONE_TUNNEL;
+		out->reverse_zone = out->opposite_zone = ZONE_TUNNEL;
 		break;
 	default:
 		port = port_get(adj->port);
 		if (port == NULL || !atomic_load_explicit(&port->forwarding, memory_order_acquire)) {
 			STEP("verdict", "drop: %s", drop_reason_text(DROP_port_down));
-			out->decision.adjacency = DROP_port_down;
+			out->decision.adjacency = out->route.adjacency = DROP_port_down;
 			out->cache = false;
 			return;
 		}
+		out->opposite_zone = adj->port;
 		/* A tunnel that waits for its next hop will answer through the tunnel: leave the reply to its own miss. */
 		if (adj->type == ADJ_REWRITE)
 			out->reverse_zone = adj->port;
@@ -168,21 +197,72 @@ static inline void resolve(const struct tuple *k, uint16_t dst_slot, const struc
 			STEP("output", "back to the sending pod");
 		break;
 	}
-	STEP("verdict", "forward: %s, MTU %u", adj->text, adj->mtu);
+	if (t->policy != NULL && as != RESOLVE_JUDGED) {
+		reason = judge(k, t, in, adj, as, rec, out);
+		if (reason != DROP_NONE) {
+			STEP("verdict", "drop: %s", drop_reason_text(reason));
+			out->denied = true;
+			out->reverse_zone = ZONE_NONE;
+			out->decision = (struct flow_decision){ reason, generation + adjacency_get(reason)->generation };
+			return;
+		}
+	}
+	if (adj->type == ADJ_LOCAL)
+		STEP("verdict", "for this node");
+	else
+		STEP("verdict", "forward: %s, MTU %u", adj->text, adj->mtu);
 }
 
-void resolve4(const struct flow_key4 *key, uint64_t hash, const struct recorder *rec, struct resolution *out)
+static __rte_always_inline void resolve(const struct tuple *k, uint16_t src_slot, uint16_t dst_slot, enum resolve_as as,
+	const struct recorder *rec, struct resolution *out)
 {
-	struct tuple k = { (const uint8_t *)&key->src, (const uint8_t *)&key->dst, key->zone_proto >> 8, hash, false };
+	const struct port *in = k->zone == ZONE_TUNNEL ? NULL : port_get((uint16_t)k->zone);
+	/* Packets from outside are believed only while their source is nobody's here, and policy asks who the source is: the
+	 * source's generation matters too. A pod's is that of its zone. */
+	const bool pod = in != NULL && in->role == PORT_POD;
+	const uint16_t deps[3] = { generation_zone(k->zone), dst_slot, pod ? DEP_NONE : src_slot };
+	const struct tables *t;
+	unsigned tries = 0;
 
-	resolve(&k, generation_dst4(key->dst), rec, out);
+	/* Counters before tables, and the tables of now, not of the burst's start: a decision from old tables must never
+	 * be kept under new counters (generation.h). The adjacency's counter can be read after its route only: so look
+	 * whether the tables are still the same afterwards. */
+	do {
+		*out = (struct resolution){ .deps = { deps[0], deps[1], deps[2] },
+			.reverse_zone = ZONE_NONE,
+			.opposite_zone = ZONE_NONE,
+			.cache = true };
+		out->decision.generation =
+			generation_get(deps[0]) + generation_get(deps[1]) + generation_get(deps[2]);
+		t = rcu_read(&tables);
+		out->policy = t->policy;
+		decide(k, rec, out, t, as);
+	} while (unlikely(rcu_read(&tables)->policy != t->policy) && rec == NULL && ++tries < 4);
+	if (unlikely(tries == 4))
+		out->cache = false;
 }
 
-void resolve6(const struct flow_key6 *key, uint64_t hash, const struct recorder *rec, struct resolution *out)
+void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as, const struct recorder *rec,
+	struct resolution *out)
 {
-	struct tuple k = { key->src, key->dst, key->zone_proto >> 8, hash, true };
+	struct tuple k = { (const uint8_t *)&key->src, (const uint8_t *)&key->dst, key, key->zone_proto >> 8, hash, false };
 
-	resolve(&k, generation_dst6(key->dst), rec, out);
+	/* The packet path's copy knows nothing of recorders. */
+	if (likely(rec == NULL))
+		resolve(&k, generation_dst4(key->src), generation_dst4(key->dst), as, NULL, out);
+	else
+		resolve(&k, generation_dst4(key->src), generation_dst4(key->dst), as, rec, out);
+}
+
+void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as, const struct recorder *rec,
+	struct resolution *out)
+{
+	struct tuple k = { key->src, key->dst, key, key->zone_proto >> 8, hash, true };
+
+	if (likely(rec == NULL))
+		resolve(&k, generation_dst6(key->src), generation_dst6(key->dst), as, NULL, out);
+	else
+		resolve(&k, generation_dst6(key->src), generation_dst6(key->dst), as, rec, out);
 }
 
 bool resolution_current(const struct flow *flow)

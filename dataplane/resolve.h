@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** What happens to the first packet of a flow: anti-spoofing, (later: service, policy,) route, next hop. One ordinary
+/** What happens to the first packet of a flow: anti-spoofing, (later: service,) route, next hop, policy. One ordinary
  * function, run by the worker that saw the miss and by `podlane explain` with a recorder, so that the explanation
  * cannot differ from the behaviour.
  */
@@ -7,6 +7,7 @@
 #define DATAPLANE_RESOLVE_H
 
 #include "dataplane/flow.h"
+#include "dataplane/policy/policy.h"
 #include "dataplane/settings.h"
 
 /** Receives the steps. NULL in the packet path. */
@@ -15,20 +16,35 @@ struct recorder {
 	void *arg;
 };
 
+/** What the packet is to the connection it belongs to. Policy is about who may open one. */
+enum resolve_as {
+	RESOLVE_OPENER, /* it opens the connection, or did: judged */
+	RESOLVE_REPLY,  /* it answers: what its opposite, the opener, may do is judged */
+	RESOLVE_JUDGED, /* it answers one that the caller has just judged: compare `policy` of both answers */
+};
+
 struct resolution {
 	struct flow_decision decision; /* adjacency index (drop reasons are adjacencies) and generation sum */
+	struct flow_decision route;    /* what it would be without policies; the same unless `denied` */
 	uint16_t deps[3];
 	uint32_t rule;
-	uint32_t reverse_zone;         /* where replies come from; UINT32_MAX = no reverse entry */
-	bool cache;                    /* false: this answer may not be stored (port not in force yet) */
+	uint32_t reverse_zone;         /* where replies come from; ZONE_NONE = make no reverse entry */
+	uint32_t opposite_zone;        /* zone of the opposite direction if there is a flow of it; ZONE_NONE = none */
+	bool cache;                    /* false: this answer may not be stored (port not in force yet, tables in motion) */
+	bool denied;                   /* by a policy: `decision` is a drop reason, `verdict` says the rest */
+	bool judged;                   /* policies were asked; `verdict` is theirs */
+	const struct policy_table *policy; /* the table of this answer */
+	struct policy_verdict verdict;
 };
 
 #define ZONE_NONE UINT32_MAX
 
 /** Decide one direction from the tables published now; counters of generations are read before them. Thread: an RCU
  * reader (worker, or control registered as one). */
-void resolve4(const struct flow_key4 *key, uint64_t hash, const struct recorder *rec, struct resolution *out);
-void resolve6(const struct flow_key6 *key, uint64_t hash, const struct recorder *rec, struct resolution *out);
+void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as, const struct recorder *rec,
+	struct resolution *out);
+void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as, const struct recorder *rec,
+	struct resolution *out);
 
 /** True when the decision's dependencies have not changed. */
 bool resolution_current(const struct flow *flow);

@@ -11,6 +11,8 @@
 
 #include <stdatomic.h>
 
+struct policy_table;
+
 #define SETTINGS_KERNEL_MAX 32
 
 struct settings {
@@ -22,7 +24,7 @@ struct settings {
 	bool mss_clamp;
 	bool low_latency;          /* never sleep */
 	uint32_t spin_us;          /* polls so long after a packet before it sleeps */
-	uint32_t flow_timeout_ms;
+	bool tcp_pickup;           /* TCP of no known connection makes one */
 	uint8_t icmp_source4[4];   /* source of ICMP errors where the receiving port has no address: first uplink address, */
 	uint8_t icmp_source6[16];  /* else the gateway */
 	/* Addresses of shared uplinks, which are the kernel's: what pods send there goes to it by the host port. */
@@ -35,6 +37,7 @@ struct tables {
 	struct fib *fib4, *fib6;   /* values: adjacency index, or PATHS_FLAG | index into path_groups[] */
 	struct tunnel_table *tunnels;
 	struct settings settings;
+	const struct policy_table *policy; /* NULL = none: everything is allowed */
 };
 extern _Atomic(struct tables *) tables;
 

@@ -3,49 +3,77 @@
 #include "dataplane/worker_state.h"
 
 #include "dataplane/adjacency.h"
+#include "dataplane/conntrack.h"
 #include "dataplane/flow_lookup.h"
-#include "dataplane/resolve.h"
+#include "dataplane/verdict.h"
+
+/** The opposite direction of a packet just resolved, for an entry of its own. @return false when it gets none. */
+static bool opposite(struct worker *w, const struct pkt *p, bool v6, const struct resolution *fwd, struct resolution *rev,
+	struct flow_key6 *key)
+{
+	struct flow_key4 *key4 = (void *)key;
+
+	if (fwd->reverse_zone == ZONE_NONE || fwd->verdict.stateless)
+		return false;
+	if (v6) {
+		pkt_reverse_key6(&p->key6, fwd->reverse_zone, key);
+		resolve6(key, flow_hash6(w->flows, key), RESOLVE_JUDGED, NULL, rev);
+	} else {
+		pkt_reverse_key4(&p->key4, fwd->reverse_zone, key4);
+		resolve4(key4, flow_hash4(w->flows, key4), RESOLVE_JUDGED, NULL, rev);
+	}
+	rev->rule = fwd->rule;
+	/* What was judged by one table is not stored as judged by another. */
+	return rev->cache && rev->policy == fwd->policy && rev->decision.adjacency >= DROP_REASON_COUNT;
+}
+
+static struct flow_init init_of(const struct worker *w, const struct resolution *r, bool reply)
+{
+	uint8_t flags = reply ? FLOW_REPLY : 0;
+
+	if (r->decision.adjacency < DROP_REASON_COUNT)
+		flags |= FLOW_NEGATIVE;
+	if (r->verdict.stateless)
+		flags |= FLOW_STATELESS;
+	return (struct flow_init){ r->decision, w->epoch, r->rule, { r->deps[0], r->deps[1], r->deps[2] }, flags };
+}
 
 /** The adjacency of a packet whose flow is unknown; makes the flow entries of both directions. */
 uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 {
 	struct resolution fwd, rev = { .reverse_zone = ZONE_NONE };
 	struct flow_init init, init_rev;
+	enum drop_reason refused;
+	struct flow_key6 rkey;
+	const struct flow_key4 *rkey4 = (const void *)&rkey;
 	struct flow *flow;
-	bool pair = false;
-	struct flow_key4 rkey4;
-	struct flow_key6 rkey6;
+	bool pair, reply, cache = true;
 
 	counter_add(&w->counters->events[EVENT_flow_miss], 1);
-	if (v6)
-		resolve6(&p->key6, p->hash, NULL, &fwd);
-	else
-		resolve4(&p->key4, p->hash, NULL, &fwd);
+	reply = verdict_resolve(w, p, NULL, v6, &fwd);
 	if (!fwd.cache)
 		return fwd.decision.adjacency;
-	if (fwd.reverse_zone != ZONE_NONE) {
-		if (v6) {
-			pkt_reverse_key6(&p->key6, fwd.reverse_zone, &rkey6);
-			resolve6(&rkey6, flow_hash6(w->flows, &rkey6), NULL, &rev);
-		} else {
-			pkt_reverse_key4(&p->key4, fwd.reverse_zone, &rkey4);
-			resolve4(&rkey4, flow_hash4(w->flows, &rkey4), NULL, &rev);
-		}
-		pair = rev.cache && rev.decision.adjacency >= DROP_REASON_COUNT;
+	pair = opposite(w, p, v6, &fwd, &rev, &rkey);
+	init = init_of(w, &fwd, reply);
+	init_rev = init_of(w, &rev, !reply);
+	if (likely(fwd.decision.adjacency >= DROP_REASON_COUNT)) {
+		refused = conntrack_open(w, p, v6, &fwd, &init, &init_rev, &cache);
+		if (unlikely(refused != DROP_NONE))
+			return refused;
+		if (unlikely(!cache))
+			return fwd.decision.adjacency;
 	}
-	init = (struct flow_init){ fwd.decision, w->epoch, fwd.rule, { fwd.deps[0], fwd.deps[1], fwd.deps[2] },
-		fwd.decision.adjacency < DROP_REASON_COUNT ? FLOW_NEGATIVE : 0 };
-	init_rev = (struct flow_init){ rev.decision, w->epoch, rev.rule, { rev.deps[0], rev.deps[1], rev.deps[2] },
-		FLOW_REPLY };
-	flow = v6 ? flow_insert6(w->flows, w->id, &p->key6, p->hash, &init, pair ? &rkey6 : NULL,
+	flow = v6 ? flow_insert6(w->flows, w->id, &p->key6, p->hash, &init, pair ? &rkey : NULL,
 			    pair ? &init_rev : NULL, w->now_ms)
-		  : flow_insert4(w->flows, w->id, &p->key4, p->hash, &init, pair ? &rkey4 : NULL,
+		  : flow_insert4(w->flows, w->id, &p->key4, p->hash, &init, pair ? rkey4 : NULL,
 			    pair ? &init_rev : NULL, w->now_ms);
 	if (flow == NULL) {
 		counter_add(&w->counters->events[EVENT_flow_uncached], 1);
 	} else {
 		counter_add(&flow->packets, 1);
 		counter_add(&flow->bytes, p->ip_len);
+		if (unlikely(fwd.judged) && pair && !reply)
+			verdict_adopt(w, p, fwd.reverse_zone, &init_rev, v6);
 	}
 	return fwd.decision.adjacency;
 }
@@ -114,14 +142,12 @@ uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, 
 	uint64_t before = atomic_load_explicit(&flow->decision, memory_order_acquire), after;
 	struct resolution r;
 	uint8_t flags;
+	bool reply;
 
 	if (slow_still_true(w, flow))
 		return flow_decision_get(flow).adjacency;
 	counter_add(&w->counters->events[EVENT_flow_stale], 1);
-	if (v6)
-		resolve6(&p->key6, p->hash, NULL, &r);
-	else
-		resolve4(&p->key4, p->hash, NULL, &r);
+	reply = verdict_resolve(w, p, flow, v6, &r);
 	if (!r.cache)
 		return r.decision.adjacency;
 	memcpy(&after, &r.decision, sizeof(after));
@@ -130,13 +156,38 @@ uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, 
 	if (!atomic_compare_exchange_strong_explicit(&flow->decision, &before, after, memory_order_acq_rel,
 		    memory_order_relaxed))
 		return r.decision.adjacency;
-	flags = atomic_load_explicit(&flow->flags, memory_order_relaxed) & (uint8_t)~FLOW_NEGATIVE;
+	flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+	if (unlikely(r.denied) && !(flags & FLOW_NEGATIVE))
+		verdict_changed(w, p, &r);
+	flags &= (uint8_t)~FLOW_NEGATIVE;
 	if (r.decision.adjacency < DROP_REASON_COUNT)
 		flags |= FLOW_NEGATIVE;
+	if (reply)
+		flags |= FLOW_REPLY;
 	atomic_store_explicit(&flow->flags, flags, memory_order_relaxed);
 	atomic_store_explicit(&flow->rule, r.rule, memory_order_relaxed);
 	atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
 	return r.decision.adjacency;
+}
+
+void slow_observe_flow(struct worker *w, const struct pkt *p, const struct flow *flow, bool v6, uint32_t adjacency)
+{
+	const bool hit = flow != NULL;
+
+	WORKER_TRACE(w, p->m, "flow", "%s, adjacency %u: %s", hit ? "hit" : "miss", adjacency, adjacency_get(adjacency)->text);
+	if (!hit) { /* by now there should be an entry */
+		struct pkt copy = *p, *list = &copy;
+		struct flow *found;
+
+		if (v6)
+			flow_lookup6(w->flows, &list, &found, 1);
+		else
+			flow_lookup4(w->flows, &list, &found, 1);
+		flow = found;
+	}
+	pkt_note(p->m)->rule = flow != NULL ? atomic_load_explicit(&flow->rule, memory_order_relaxed) : POLICY_RULE_NONE;
+	if (pkt_note(p->m)->rule != POLICY_RULE_NONE)
+		WORKER_TRACE(w, p->m, "rule", "%u", pkt_note(p->m)->rule);
 }
 
 static inline bool addressed_to_node(const struct tunnel_table *t, const struct pkt *p)

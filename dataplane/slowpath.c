@@ -66,8 +66,7 @@ static void punt(struct worker *w, struct rte_mbuf *m, const struct port *in, en
 	punt_send(w->counters, m);
 }
 
-/** Route an IP packet the daemon made or turned round. It starts at its IP header. */
-static void send_own(struct worker *w, struct rte_mbuf *m)
+void slow_send_own(struct worker *w, struct rte_mbuf *m)
 {
 	const struct tables *t = w->tables;
 	struct pkt p;
@@ -127,7 +126,7 @@ void slow_drop(struct worker *w, const struct port *in, struct rte_mbuf *m, cons
 			counter_add(&w->counters->events[EVENT_icmp_error_sent], 1);
 			pkt_note(message)->trace = 0;
 			worker_drop(w, m, reason);
-			send_own(w, message);
+			slow_send_own(w, message);
 			return;
 		}
 	}
@@ -240,7 +239,7 @@ void slow_local(struct worker *w, const struct port *in, struct rte_mbuf *m, str
 		return;
 	}
 	rte_pktmbuf_adj(m, p->l2_len);
-	send_own(w, m);
+	slow_send_own(w, m);
 }
 
 void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,

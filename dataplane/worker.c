@@ -11,6 +11,7 @@
 #include "dataplane/worker_state.h"
 
 #include "dataplane/adjacency.h"
+#include "dataplane/conntrack.h"
 #include "dataplane/gro.h"
 #include "dataplane/icmp.h"
 #include "dataplane/mtu.h"
@@ -131,24 +132,39 @@ bool worker_parse(struct worker *w, struct port *in, struct pkt *p, bool open)
 
 /* --- 2. flow: the entry's decision, or one of now ------------------------------------------------------------- */
 
+/** The adjacency of a packet whose flow is known. */
+static uint32_t known_flow(struct worker *w, struct pkt *p, struct flow *flow, bool v6)
+{
+	uint32_t adjacency, reason;
+
+	if (likely(atomic_load_explicit(&flow->epoch, memory_order_acquire) == w->epoch))
+		adjacency = flow_decision_get(flow).adjacency;
+	else
+		adjacency = slow_recheck(w, flow, p, v6);
+	if (likely(adjacency >= DROP_REASON_COUNT)) {
+		reason = conntrack_hit(w, p, flow, v6);
+		if (unlikely(reason == CONNTRACK_NEW))
+			return slow_miss(w, p, v6);
+		if (unlikely(reason != DROP_NONE)) /* what does not belong to the connection keeps it no longer */
+			return reason;
+	}
+	counter_add(&flow->packets, 1);
+	counter_add(&flow->bytes, p->ip_len);
+	atomic_store_explicit(&flow->last_seen, w->now_ms, memory_order_relaxed);
+	counter_add(&w->counters->events[EVENT_flow_hit], 1);
+	return adjacency;
+}
+
 void worker_flow(struct worker *w, const struct port *in, struct pkt *p, struct flow *flow, bool v6)
 {
-	uint32_t adjacency;
+	uint32_t adjacency = 0;
 
-	if (likely(flow != NULL)) {
-		if (likely(atomic_load_explicit(&flow->epoch, memory_order_acquire) == w->epoch))
-			adjacency = flow_decision_get(flow).adjacency;
-		else
-			adjacency = slow_recheck(w, flow, p, v6);
-		counter_add(&flow->packets, 1);
-		counter_add(&flow->bytes, p->ip_len);
-		atomic_store_explicit(&flow->last_seen, w->now_ms, memory_order_relaxed);
-		counter_add(&w->counters->events[EVENT_flow_hit], 1);
-	} else {
-		adjacency = slow_miss(w, p, v6);
-	}
-	WORKER_TRACE(w, p->m, "flow", "%s, adjacency %u: %s", flow != NULL ? "hit" : "miss", adjacency,
-		adjacency_get(adjacency)->text);
+	if (unlikely(p->proto == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)))
+		adjacency = conntrack_related(w, in, p, v6);
+	if (likely(adjacency == 0))
+		adjacency = likely(flow != NULL) ? known_flow(w, p, flow, v6) : slow_miss(w, p, v6);
+	if (unlikely(w->observer != NULL))
+		slow_observe_flow(w, p, flow, v6, adjacency);
 	worker_forward(w, in, p->m, p, adjacency_get(adjacency));
 }
 

@@ -147,6 +147,9 @@ void slow_miss_ahead(struct worker *w, struct vector *v, uint32_t from, bool v6)
 bool slow_still_true(struct worker *w, struct flow *flow);
 /** The adjacency of a flow last checked before the current epoch: still true, or decided again. */
 uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, bool v6);
+/** While somebody watches: note in a packet's trace where it goes and the rule that let it, or not. flow is its entry
+ * before it was decided, or NULL. The control thread puts a name to the step "rule". */
+void slow_observe_flow(struct worker *w, const struct pkt *p, const struct flow *flow, bool v6, uint32_t adjacency);
 /** A fragment: put together (for this node), or given the ports of its first fragment and sent through the stages.
  * @return class PKT_FRAG when nothing is left to do, otherwise what *p, whole again, is. */
 struct parsed slow_fragment(struct worker *w, const struct port *in, struct pkt *p);
@@ -161,6 +164,8 @@ void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, st
 /** Hold for the control thread: next hop unresolved or unknown. TTL already lowered. */
 void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
 	const struct adjacency *adj);
+/** Route an IP packet the daemon made or turned round. It starts at its IP header. */
+void slow_send_own(struct worker *w, struct rte_mbuf *m);
 /** Packets the control thread sends. */
 void slow_injected(struct worker *w);
 /** Drop those of w->pkts[0..n), just taken from a port, that are beyond what its pod may send. @return how many are left. */

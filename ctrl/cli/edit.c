@@ -91,8 +91,10 @@ static json_t *field_value(const struct field *field, const char *text)
 		return list_value(text, false);
 	case FIELD_UINTS:
 		return list_value(text, true);
-	case FIELD_VIA:
-		return via_value(text);
+	case FIELD_STRINGS:
+		return list_value(text, false);
+	case FIELD_GROUPS: /* next hops have a short form; rules are JSON */
+		return strcmp(field->name, "via") == 0 ? via_value(text) : json_string(text);
 	default:
 		return json_string(text);
 	}

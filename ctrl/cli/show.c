@@ -33,7 +33,11 @@ static const struct column peer_columns[] = { { "name", "name", NULL }, { "confi
 static const struct column flow_columns[] = { { "from", "from", NULL }, { "src", "src", NULL }, { "dst", "dst", NULL },
 	{ "proto", "proto", NULL }, { "sport", "sport", NULL }, { "dport", "dport", NULL },
 	{ "verdict", "verdict", NULL }, { "next hop", "next_hop", NULL }, { "packets", "packets", NULL },
-	{ "bytes", "bytes", "bytes" }, { "idle", "idle_ms", "ms" }, { NULL, NULL, NULL } };
+	{ "bytes", "bytes", "bytes" }, { "state", "state", NULL }, { "idle", "idle_ms", "ms" },
+	{ "left", "left_ms", "ms" }, { "rule", "rule", NULL }, { NULL, NULL, NULL } };
+static const struct column rule_columns[] = { { "tier", "tier", NULL }, { "policy", "policy", NULL },
+	{ "rule", "rule", NULL }, { "action", "action", NULL }, { "staged", "staged", NULL }, { "hits", "hits", NULL },
+	{ NULL, NULL, NULL } };
 static const struct column neighbour_columns[] = { { "address", "address", NULL }, { "port", "port", NULL },
 	{ "mac", "mac", NULL }, { "state", "state", NULL }, { "held", "held", NULL }, { "age", "age_ms", "ms" },
 	{ NULL, NULL, NULL } };
@@ -66,6 +70,8 @@ static const struct subject {
 	{ "routes", "/v1/state/routes", "routes", NULL, "no routes" },
 	{ "neighbours", "/v1/state/neighbours", "neighbours", neighbour_columns, "no neighbours" },
 	{ "flows", "/v1/state/flows", "flows", flow_columns, "no flows" },
+	{ "policies", "/v1/state/policy-rules", NULL, rule_columns, "no policies: everything is allowed" },
+	{ "policy-size", "/v1/state/policies", NULL, NULL, "" },
 	{ "drops", "/v1/state/drops", "reasons", drop_columns, "nothing was dropped" },
 	{ "events", "/v1/state/events", "events", event_columns, "nothing happened" },
 	{ "workers", "/v1/state/workers", "workers", worker_columns, "no workers" },

@@ -11,21 +11,21 @@ struct api {
 	struct event_base *base;
 	struct engine *engine;
 	const char *config_path;
-	const struct endpoint *const *tables; /* all that are served; NULL-terminated */
+	const struct http_endpoint *const *tables; /* all that are served; NULL-terminated */
 	time_t started;			      /* Unix seconds */
 	bool (*ready)(void); /* traffic is forwarded as the last commit says; NULL = always */
 };
 
 /** Tables of endpoints: ends with a NULL method. */
-extern const struct endpoint object_endpoints[];      /* api_objects.c */
-extern const struct endpoint transaction_endpoints[]; /* api_transactions.c */
-extern const struct endpoint daemon_endpoints[];      /* api_daemon.c */
-extern const struct endpoint state_endpoints[];	      /* show.c: needs the data plane */
-extern const struct endpoint observe_endpoints[];     /* api_observe.c: needs the data plane */
-extern const struct endpoint metrics_endpoints[];     /* metrics.c: needs the data plane */
+extern const struct http_endpoint object_endpoints[];      /* api_objects.c */
+extern const struct http_endpoint transaction_endpoints[]; /* api_transactions.c */
+extern const struct http_endpoint daemon_endpoints[];      /* api_daemon.c */
+extern const struct http_endpoint state_endpoints[];	      /* show.c: needs the data plane */
+extern const struct http_endpoint observe_endpoints[];     /* api_observe.c: needs the data plane */
+extern const struct http_endpoint metrics_endpoints[];     /* metrics.c: needs the data plane */
 
 /** All of them; NULL-terminated. */
-extern const struct endpoint *const api_tables[];
+extern const struct http_endpoint *const api_tables[];
 
 static inline struct api *request_api(const struct request *req)
 {
@@ -42,8 +42,8 @@ void api_reply_result(
 json_t *json_time(time_t when);
 
 /** OpenAPI 3.1 document of some tables. New reference. */
-json_t *openapi_document(const struct endpoint *const *tables);
+json_t *openapi_document(const struct http_endpoint *const *tables);
 /** The same for people, in Markdown. Caller frees. */
-char *openapi_markdown(const struct endpoint *const *tables);
+char *openapi_markdown(const struct http_endpoint *const *tables);
 
 #endif

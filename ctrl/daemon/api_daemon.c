@@ -75,7 +75,7 @@ static int readyz(struct request *req, struct error *err)
 	return 0;
 }
 
-const struct endpoint daemon_endpoints[] = {
+const struct http_endpoint daemon_endpoints[] = {
 	{ "GET", "/v1/openapi.json", get_openapi, "This API as an OpenAPI 3.1 document.", NULL,
 		NULL, NULL, NULL, 0 },
 	{ "GET", "/v1/log-level", get_log_level, "The level of log messages.", NULL, NULL,

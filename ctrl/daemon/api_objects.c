@@ -299,7 +299,7 @@ static const struct parameter list_query[] = {
 	{ NULL, NULL, NULL },
 };
 
-const struct endpoint object_endpoints[] = {
+const struct http_endpoint object_endpoints[] = {
 	{ "GET", "/v1/{objects}", list_objects,
 		"List the objects of a type in the order of their names.", list_query, NULL,
 		"{objects}", NULL, 0 },

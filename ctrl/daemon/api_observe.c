@@ -3,6 +3,7 @@
 
 #include "ctrl/daemon/protocol.h"
 #include "dataplane/observe.h"
+#include "dataplane/policies.h"
 #include "dataplane/worker.h"
 
 #include <errno.h>
@@ -179,8 +180,15 @@ static void write_trace(uint64_t tsc, const char *steps, void *arg)
 		size_t len = strcspn(steps, "\n"), stage = strcspn(steps, "\t\n");
 		size_t gap = stage < len ? 1 : 0;
 
-		json_array_append_new(list, json_pack("{s:s%, s:s%}", "stage", steps, stage, "text",
-						    steps + stage + gap, len - stage - gap));
+		json_t *step = json_pack(
+			"{s:s%, s:s%}", "stage", steps, stage, "text", steps + stage + gap, len - stage - gap);
+		char rule[RULE_TEXT_MAX];
+
+		/* Workers know rules by number. */
+		if (strncmp(steps, "rule\t", 5) == 0)
+			json_object_set_new(step, "text",
+				json_string(forwarding_rule_text((uint32_t)strtoul(steps + 5, NULL, 10), rule, sizeof(rule))));
+		json_array_append_new(list, step);
 		steps += len + (steps[len] == '\n');
 	}
 	line = json_pack("{s:f, s:o}", "time_us", (double)tsc / ((double)rte_get_tsc_hz() / 1e6),
@@ -405,7 +413,7 @@ static const struct parameter capture_query[] = {
 	{ NULL, NULL, NULL },
 };
 
-const struct endpoint observe_endpoints[] = {
+const struct http_endpoint observe_endpoints[] = {
 	{ "POST", "/v1/explain", explain, "What would happen to a packet, step by step.", NULL,
 		"Explain", NULL, NULL, 0 },
 	{ "POST", "/v1/trace", trace,

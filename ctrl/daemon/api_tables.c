@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctrl/daemon/api.h"
 
-const struct endpoint *const api_tables[] = { object_endpoints, transaction_endpoints,
+const struct http_endpoint *const api_tables[] = { object_endpoints, transaction_endpoints,
 	daemon_endpoints, state_endpoints, observe_endpoints, metrics_endpoints, NULL };

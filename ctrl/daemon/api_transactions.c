@@ -233,7 +233,7 @@ static const struct parameter history_query[] = {
 	{ NULL, NULL, NULL },
 };
 
-const struct endpoint transaction_endpoints[] = {
+const struct http_endpoint transaction_endpoints[] = {
 	{ "GET", "/v1/transactions", list_transactions, "Recent transactions, newest first.",
 		history_query, NULL, "Records", NULL, 0 },
 	{ "POST", "/v1/transactions", post_transaction,

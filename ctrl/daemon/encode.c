@@ -138,8 +138,10 @@ static bool is_default(const struct field *field, const void *value)
 	case FIELD_PREFIXES:
 	case FIELD_INTERFACE_ADDRESSES:
 	case FIELD_UINTS:
-	case FIELD_VIA: /* the lists are all a pointer and a count */
+	case FIELD_GROUPS: /* the lists are all a pointer and a count */
 		return ((const struct addr_list *)value)->count == 0;
+	case FIELD_STRINGS:
+		return field->default_text == NULL && ((const struct addr_list *)value)->count == 0;
 	case FIELD_ADDRESS:
 	case FIELD_PREFIX:
 	case FIELD_MAC:
@@ -178,10 +180,12 @@ static void add_item(struct text *text, const struct field *field, const void *v
 	case FIELD_UINTS:
 		add_uint(text, ((const struct uint_list *)value)->items[i]);
 		break;
-	case FIELD_VIA:
-		/* via and via_count lie like any list. */
-		add_fields(text, route_via_fields, route_via_field_count,
-			*(struct route_via *const *)value + i, mode);
+	case FIELD_STRINGS:
+		add_string(text, ((const struct string_list *)value)->items[i]);
+		break;
+	case FIELD_GROUPS:
+		add_fields(text, field->group->fields, field->group->field_count,
+			*(const char *const *)value + i * field->group->size, mode);
 		break;
 	default:
 		add_prefix(text, &((const struct prefix_list *)value)->items[i]);
@@ -223,7 +227,8 @@ static void add_value(
 	case FIELD_PREFIXES:
 	case FIELD_INTERFACE_ADDRESSES:
 	case FIELD_UINTS:
-	case FIELD_VIA:
+	case FIELD_STRINGS:
+	case FIELD_GROUPS:
 		text_add(text, "[", 1);
 		for (size_t i = 0; i < ((const struct addr_list *)value)->count; i++) {
 			if (i > 0)

@@ -391,14 +391,14 @@ static int check_query(const struct request *req, struct error *err)
 }
 
 /** The endpoint of a request; *allow collects the methods of its path. */
-static const struct endpoint *find_endpoint(const struct http_server *server,
+static const struct http_endpoint *find_endpoint(const struct http_server *server,
 	const struct request *req, const char *method, char *allow, size_t size)
 {
-	const struct endpoint *found = NULL;
+	const struct http_endpoint *found = NULL;
 
 	allow[0] = '\0';
-	for (const struct endpoint *const *table = server->conf.tables; *table != NULL; table++) {
-		for (const struct endpoint *e = *table; e->method != NULL; e++) {
+	for (const struct http_endpoint *const *table = server->conf.tables; *table != NULL; table++) {
+		for (const struct http_endpoint *e = *table; e->method != NULL; e++) {
 			size_t used = strlen(allow);
 
 			if ((server->conf.tcp_only && (e->flags & ENDPOINT_TCP) == 0) ||

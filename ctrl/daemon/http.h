@@ -25,7 +25,7 @@ struct event_base; /* libevent's */
 
 struct request {
 	struct evhttp_request *ev;
-	const struct endpoint *endpoint;
+	const struct http_endpoint *endpoint;
 	void *context; /* of the server: struct api */
 	/* Of the path, percent-decoded one by one: "%2F" stays inside a name. */
 	char *segments[HTTP_SEGMENTS_MAX];
@@ -51,7 +51,7 @@ enum endpoint_flags {
 
 /** One line of the API. A path segment in braces matches any one segment; {objects} only an object
  * type's plural. */
-struct endpoint {
+struct http_endpoint {
 	const char *method;
 	const char *path;
 	int (*handle)(struct request *req, struct error *err);
@@ -66,7 +66,7 @@ struct endpoint {
 /** Endpoints in several tables; each ends with a NULL method. */
 struct http_conf {
 	struct event_base *base;
-	const struct endpoint *const *tables; /* NULL-terminated */
+	const struct http_endpoint *const *tables; /* NULL-terminated */
 	void *context;
 	bool tcp_only; /* serve just ENDPOINT_TCP */
 };

@@ -7,12 +7,15 @@
 #include "dataplane/adjacency.h"
 #include "dataplane/counters.h"
 #include "dataplane/forwarding.h"
+#include "dataplane/policies.h"
 #include "dataplane/rcu.h"
 #include "dataplane/worker.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+
+#define RULE_METRICS_MAX 2000 /* with more rules than this, a series each would be a burden: ask the API */
 
 static void family(struct evbuffer *out, const char *name, const char *type, const char *help)
 {
@@ -212,6 +215,15 @@ static void table_metrics(struct evbuffer *out)
 		f.evicted);
 	single(out, "flows_refused_total", "counter", "Flows for which there was no room.",
 		f.refused);
+	family(out, "flows_by_state", "gauge", "Flow entries by state, as the last round of expiry found them.");
+	for (unsigned k = 0; k < FLOW_KIND_COUNT; k++) {
+		const char *name = flow_kind_name((enum flow_kind)k);
+
+		if (*name != '\0')
+			labelled(out, "flows_by_state", "state", name, f.kinds[k]);
+	}
+	labelled(out, "flows_by_state", "state", "denied", f.negative);
+	single(out, "connections_half_open", "gauge", "Connections whose handshake is not over.", f.half_open);
 	family(out, "routes", "gauge", "Routes in force, by IP version.");
 	labelled(out, "routes", "family", "ipv4", t != NULL ? fib_count(t->fib4) : 0);
 	labelled(out, "routes", "family", "ipv6", t != NULL ? fib_count(t->fib6) : 0);
@@ -221,6 +233,37 @@ static void table_metrics(struct evbuffer *out)
 	for (unsigned s = 0; s <= NEIGHBOUR_STATIC; s++)
 		labelled(out, "neighbours", "state", neighbour_state_name((enum neighbour_state)s),
 			neighbours[s]);
+}
+
+static int visit_rule(const struct policy_rule_record *record, void *arg)
+{
+	struct evbuffer *out = arg;
+	const struct policy_rule_text *t = &record->text;
+	const char *const values[] = { "tier", t->tier, "namespace", t->namespace != NULL ? t->namespace : "", "policy",
+		t->policy, "rule", t->rule, "action", t->action, "staged", t->staged ? "true" : "false" };
+
+	evbuffer_add_printf(out, "podlane_policy_rule_hits_total{");
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i += 2) {
+		evbuffer_add_printf(out, "%s%s=\"", i > 0 ? "," : "", values[i]);
+		label(out, values[i + 1]);
+		evbuffer_add(out, "\"", 1);
+	}
+	evbuffer_add_printf(out, "} %" PRIu64 "\n", record->hits);
+	return 0;
+}
+
+static void policy_metrics(struct evbuffer *out)
+{
+	struct policy_size size;
+
+	forwarding_policy_size(&size);
+	single(out, "policy_rules", "gauge", "Rules of policies in force, staged ones too.", size.rules);
+	single(out, "policy_identities", "gauge", "Label sets that addresses have.", size.identities);
+	single(out, "policy_programs", "gauge", "Compiled rule sets of this node's pods, one a direction.", size.programs);
+	single(out, "policy_memory_bytes", "gauge", "Memory of policy tables.", size.memory);
+	family(out, "policy_rule_hits_total", "counter", "Connections that a rule decided.");
+	if (size.rules <= RULE_METRICS_MAX)
+		forwarding_each_rule(visit_rule, out);
 }
 
 static void memory_metrics(struct evbuffer *out)
@@ -298,13 +341,14 @@ static int metrics(struct request *req, struct error *err)
 	port_counters(out);
 	worker_metrics(out);
 	table_metrics(out);
+	policy_metrics(out);
 	memory_metrics(out);
 	reply_buffer(req, 200, "text/plain; version=0.0.4; charset=utf-8", out);
 	evbuffer_free(out);
 	return 0;
 }
 
-const struct endpoint metrics_endpoints[] = {
+const struct http_endpoint metrics_endpoints[] = {
 	{ "GET", "/metrics", metrics, "Counters and gauges in Prometheus text format.", NULL, NULL,
 		NULL, "text/plain", ENDPOINT_TCP },
 	{ NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0 },

@@ -135,7 +135,7 @@ static void add_path_parameters(json_t *list, const char *path)
 }
 
 static json_t *operation(
-	const struct endpoint *e, const char *path, const struct object_schema *type)
+	const struct http_endpoint *e, const char *path, const struct object_schema *type)
 {
 	const char *media = e->media != NULL ? e->media : "application/json";
 	json_t *op, *parameters = json_array();
@@ -162,7 +162,7 @@ static json_t *operation(
 }
 
 static void add_path(
-	json_t *paths, const struct endpoint *e, const char *path, const struct object_schema *type)
+	json_t *paths, const struct http_endpoint *e, const char *path, const struct object_schema *type)
 {
 	json_t *item = json_object_get(paths, path);
 	char method[8] = "";
@@ -177,7 +177,7 @@ static void add_path(
 }
 
 /** An endpoint of {objects} stands for one path a type. */
-static void add_endpoint(json_t *paths, const struct endpoint *e)
+static void add_endpoint(json_t *paths, const struct http_endpoint *e)
 {
 	static const char placeholder[] = "{objects}";
 	const char *at = strstr(e->path, placeholder);
@@ -195,13 +195,13 @@ static void add_endpoint(json_t *paths, const struct endpoint *e)
 	}
 }
 
-json_t *openapi_document(const struct endpoint *const *tables)
+json_t *openapi_document(const struct http_endpoint *const *tables)
 {
 	json_t *paths = json_object(), *schemas = schema_openapi_components();
 
 	json_object_update_new(schemas, json_loads(components, 0, NULL));
 	for (; *tables != NULL; tables++) {
-		for (const struct endpoint *e = *tables; e->method != NULL; e++)
+		for (const struct http_endpoint *e = *tables; e->method != NULL; e++)
 			add_endpoint(paths, e);
 	}
 	return json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:s, s:s}], s:o, s:{s:o}}", "openapi",
@@ -234,12 +234,12 @@ static void describe_query(struct text *out, const struct parameter *p)
 		add_line(out, "- `?%s=` %s\n", p->name, p->doc);
 }
 
-char *openapi_markdown(const struct endpoint *const *tables)
+char *openapi_markdown(const struct http_endpoint *const *tables)
 {
 	struct text out = { 0 };
 
 	for (; *tables != NULL; tables++) {
-		for (const struct endpoint *e = *tables; e->method != NULL; e++) {
+		for (const struct http_endpoint *e = *tables; e->method != NULL; e++) {
 			add_line(&out, "### %s %s\n\n%s", e->method, e->path, e->summary);
 			if (e->media != NULL)
 				add_line(&out, " Replies with `%s`.", e->media);

@@ -73,6 +73,11 @@ static const struct parameter neighbour_query[] = {
 	{ "port", "{\"type\":\"string\"}", "Only neighbours on that port." },
 	END_PARAMETER,
 };
+static const struct parameter rule_query[] = {
+	{ "policy", "{\"type\":\"string\"}", "Only rules of the policy of that name." },
+	{ "tier", "{\"type\":\"string\"}", "Only rules of that tier." },
+	END_PARAMETER,
+};
 static const struct parameter flow_query[] = {
 	LIMIT_PARAMETER,
 	FAMILY_PARAMETER,
@@ -91,7 +96,7 @@ static const struct parameter flow_query[] = {
 		"GET", "/v1/state/" path, handler, summary, query, NULL, NULL, NULL, 0 \
 	}
 
-const struct endpoint state_endpoints[] = {
+const struct http_endpoint state_endpoints[] = {
 	STATE("node", show_node,
 		"The daemon: version, uptime, VTEP MAC, objects that are not in force.", NULL),
 	STATE("ports", show_ports, "Ports with their counters and what their driver says.",
@@ -107,6 +112,15 @@ const struct endpoint state_endpoints[] = {
 	{ "DELETE", "/v1/state/flows", flush_flows,
 		"Forget every flow; each is decided again on its next packet.", NULL, NULL, NULL,
 		NULL, 0 },
+	STATE("policy-rules", show_policy_rules,
+		"Rules of policies in the order of evaluation, with the connections that each decided; of "
+		"staged ones those that they would have decided otherwise.",
+		rule_query),
+	STATE("policies", show_policy_size, "How much there is of policy: rules, identities, programs, memory.", NULL),
+	{ "POST", "/v1/policy-test", test_policies,
+		"Ask the policies in force about connections: a list of {src, dst, proto, port}, src and dst an address, "
+		"or namespace/name of a pod or endpoint. Answers in the same order.",
+		NULL, NULL, NULL, NULL, 0 },
 	STATE("drops", show_drops,
 		"Every reason to drop with its count, and the balance of all packets.", NULL),
 	STATE("events", show_events, "Counts of what workers did besides forwarding.", NULL),

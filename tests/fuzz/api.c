@@ -24,7 +24,7 @@
 #define ROUNDS_MAX  2000 /* of the loop without a byte: the server has nothing more to say */
 #define STORE_AGE   2000 /* runs a store is used for */
 
-static const struct endpoint *const tables[] = { object_endpoints, transaction_endpoints,
+static const struct http_endpoint *const tables[] = { object_endpoints, transaction_endpoints,
 	daemon_endpoints, NULL };
 static const char first_config[] =
 	"node: { name = \"node-a\"; metrics_listen = \"\"; };\n"

@@ -21,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static const struct endpoint *const fixture_tables[] = { object_endpoints, transaction_endpoints,
+static const struct http_endpoint *const fixture_tables[] = { object_endpoints, transaction_endpoints,
 	daemon_endpoints, NULL };
 
 struct fixture {

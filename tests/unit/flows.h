@@ -37,6 +37,9 @@ static inline struct flow_key6 key6_of(uint32_t n, uint32_t zone)
 	return k;
 }
 
+/** The other direction's index, wherever an entry keeps it. */
+#define PAIR(t, v6, f) (t)->pool[v6].side[flow_index(&(t)->pool[v6], (f), v6)].pair
+
 static inline uint64_t hash_of(struct flow_table *t, bool v6, uint32_t n, uint32_t zone)
 {
 	struct flow_key4 k4 = key4_of(n, zone);

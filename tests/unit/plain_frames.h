@@ -71,7 +71,7 @@ static inline bool plain_is_l4(const uint8_t *l4, uint32_t len, uint8_t proto)
 	if (proto == IPPROTO_UDP)
 		return len >= 8 && plain_get16(l4 + 4) >= 8 && plain_get16(l4 + 4) <= len;
 	if (proto == IPPROTO_TCP)
-		return len >= 20 && l4[12] >> 4 >= 5 && (l4[12] >> 4) * 4u <= len && (l4[13] & 2) == 0;
+		return len >= 20 && l4[12] >> 4 >= 5 && (l4[12] >> 4) * 4u <= len && (l4[13] & 7) == 0;
 	return false;
 }
 
@@ -112,7 +112,7 @@ static inline uint32_t plain_make_l4(struct dice *d, uint8_t *l4, uint8_t proto)
 		l4[i] = (uint8_t)dice_word(d);
 	if (proto == IPPROTO_TCP) {
 		l4[12] = (uint8_t)(header / 4 << 4 | (l4[12] & 15));
-		l4[13] &= (uint8_t)~2;
+		l4[13] &= (uint8_t)~7; /* SYN, FIN, RST */
 	} else if (proto == IPPROTO_UDP) {
 		plain_put16(l4 + 4, header + payload);
 	}

@@ -38,8 +38,8 @@ static void test_document(void)
 
 	CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(doc, "openapi")), "3.1.0");
 	check_refs(doc, json_object_get(json_object_get(doc, "components"), "schemas"));
-	for (const struct endpoint *const *t = api_tables; *t != NULL; t++) {
-		for (const struct endpoint *e = *t; e->method != NULL; e++) {
+	for (const struct http_endpoint *const *t = api_tables; *t != NULL; t++) {
+		for (const struct http_endpoint *e = *t; e->method != NULL; e++) {
 			CU_ASSERT(strstr(e->path, "{objects}") != NULL ||
 				  json_object_get(paths, e->path) != NULL);
 			CU_ASSERT(e->summary != NULL && e->summary[strlen(e->summary) - 1] == '.');
@@ -94,8 +94,8 @@ static void test_described_is_served(void)
 		}
 	}
 	/* Five for each type of object, and the rest of the tables. */
-	for (const struct endpoint *const *t = fixture_tables; *t != NULL; t++) {
-		for (const struct endpoint *e = *t; e->method != NULL; e++)
+	for (const struct http_endpoint *const *t = fixture_tables; *t != NULL; t++) {
+		for (const struct http_endpoint *e = *t; e->method != NULL; e++)
 			n -= strstr(e->path, "{objects}") != NULL ? OBJECT_TYPE_COUNT : 1;
 	}
 	CU_ASSERT_EQUAL(n, 0);

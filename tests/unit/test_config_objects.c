@@ -19,7 +19,8 @@ static const char full[] =
 	"\"02:00:00:00:00:02\";\n"
 	"  host_interface = \"pod0\"; host_addresses = [ \"10.244.1.1\", \"fd00:244:1::1\" ]; "
 	"icmp_rate = 0;\n"
-	"  log_level = \"debug\"; metrics_listen = \"[::1]:9100\"; };\n"
+	"  log_level = \"debug\"; metrics_listen = \"[::1]:9100\"; labels = [ \"zone=a\" ]; failsafe_in = [ \"22/tcp\" ]; failsafe_out "
+	"= [ ]; };\n"
 	"uplinks: ( { name = \"eth0\"; driver = \"pci\"; device = \"0000:01:00.0\"; mtu = 9000; "
 	"queues = 2;\n"
 	"  addresses = [ \"192.0.2.1/24\", \"2001:db8::1/64\" ]; mac = \"02:00:c0:00:02:09\"; },\n"
@@ -34,7 +35,8 @@ static const char full[] =
 	"  { name = \"node-c\"; underlay = \"192.0.2.3\"; encap = \"ipip\"; } );\n"
 	"pods: ( { name = \"web-1\"; netns = \"/run/netns/w\"; interface = \"net1\"; addresses = [ "
 	"\"10.244.1.5\", \"fd00:244:1::5\" ];\n"
-	"  mac = \"02:00:00:00:00:05\"; queues = 2; mtu = 1400; },\n"
+	"  mac = \"02:00:00:00:00:05\"; queues = 2; mtu = 1400; namespace = \"main\"; labels = [ \"app=web\", \"a.b/c=d\" ]; ports = "
+	"\"http=80/tcp\"; },\n"
 	"  { name = \"vpp-1\"; kind = \"memif\"; socket = \"/run/a b.sock\"; memif_id = "
 	"4294967295; ring_size = 2048;\n"
 	"  addresses = [ \"10.244.1.6\" ]; secret = \"a\\\\\\\"b\"; } );\n"
@@ -42,7 +44,23 @@ static const char full[] =
 	"peer = \"node-b\"; },\n"
 	"  { pod = \"vpp-1\"; } ); }, { prefix = \"::/0\"; via = { address = \"fe80::9\"; uplink = "
 	"\"eth1\"; }; },\n"
-	"  { prefix = \"198.51.100.0/24\"; action = \"prohibit\"; } );\n";
+	"  { prefix = \"198.51.100.0/24\"; action = \"prohibit\"; } );\n"
+	"namespaces: ( { name = \"main\"; labels = [ \"team=blue\", \"example.org/env=\" ]; } );\n"
+	"endpoints: ( { name = \"main.db-1\"; namespace = \"main\"; labels = \"app=db\"; addresses = [ \"10.244.2.7\", "
+	"\"fd00:244:2::7\" ]; ports = [ \"pg=5432/tcp\", \"m=9/udp\" ]; },\n"
+	"  { name = \"node-b\"; kind = \"node\"; addresses = \"192.0.2.2\"; } );\n"
+	"sets: ( { name = \"offices\"; cidrs = [ \"203.0.113.0/25\", \"2001:db8:7::/48\" ]; labels = \"office=yes\"; },\n"
+	"  { name = \"labs\"; } );\n"
+	"tiers: ( { name = \"admin\"; order = 0; default_action = \"pass\"; } );\n"
+	"policies: ( { name = \"db\"; namespace = \"main\"; tier = \"admin\"; order = 7; selector = \"app == 'db'\"; types = [ "
+	"\"ingress\", \"egress\" ]; staged = true; on_change = \"reset\";\n"
+	"  ingress = ( { name = \"a \\\"b\\\"\"; action = \"pass\"; protocol = \"tcp\"; ip_version = \"6\"; source = \"has(x)\"; "
+	"source_not = \"y == 'z'\"; source_namespaces = \"all()\"; source_sets = [ \"offices\", \"labs\" ]; source_cidrs = "
+	"\"2001:db8::/32\"; source_not_cidrs = [ \"2001:db8:1::/48\", \"2001:db8:2::/48\" ]; source_ports = \"1:9\";\n"
+	"    destination_ports = [ \"80\", \"8000:8080\", \"http\" ]; destination_not_ports = \"8001\"; }, { not_protocol = \"89\"; "
+	"} );\n"
+	"  egress = { action = \"log\"; protocol = \"icmp\"; icmp_type = 8; icmp_code = 0; destination_nodes = \"all()\"; }; },\n"
+	"  { name = \"host\"; subject = \"host\"; stateless = true; } );\n";
 
 static struct model *load(const char *text)
 {
@@ -121,7 +139,7 @@ static void every_form(void)
 
 	for (size_t type = 0; type < OBJECT_TYPE_COUNT; type++)
 		model_each(model, (enum object_type)type, round_trip, &count);
-	CU_ASSERT_EQUAL(count, 12);
+	CU_ASSERT_EQUAL(count, 20);
 	model_free(model);
 }
 
@@ -403,13 +421,17 @@ static void every_field_is_described(void)
 static void examples_are_values(void)
 {
 	static const char *const frames[OBJECT_TYPE_COUNT] = {
-		"{\"name\":\"a\",\"memory_mb\":1024}",
-		("{\"name\":\"a\",\"driver\":\"af_packet\",\"device\":\"eth0\","
-		 "\"addresses\":\"192.0.2.1/24\"}"),
-		"{\"name\":\"a\",\"cidr\":\"10.0.0.0/8\"}",
-		"{\"name\":\"a\",\"underlay\":\"192.0.2.2\",\"vtep_mac\":\"02:00:00:00:00:01\"}",
-		"{\"name\":\"a\",\"netns\":\"a\"}",
-		"{\"prefix\":\"10.0.0.0/8\",\"via\":{\"address\":\"192.0.2.1\"}}"
+		[OBJECT_NODE] = "{\"name\":\"a\",\"memory_mb\":1024}",
+		[OBJECT_NAMESPACE] = "{\"name\":\"a\"}",
+		[OBJECT_UPLINK] = "{\"name\":\"a\",\"driver\":\"af_packet\",\"device\":\"eth0\",\"addresses\":\"192.0.2.1/24\"}",
+		[OBJECT_POOL] = "{\"name\":\"a\",\"cidr\":\"10.0.0.0/8\"}",
+		[OBJECT_PEER] = "{\"name\":\"a\",\"underlay\":\"192.0.2.2\",\"vtep_mac\":\"02:00:00:00:00:01\"}",
+		[OBJECT_SET] = "{\"name\":\"a\"}",
+		[OBJECT_TIER] = "{\"name\":\"a\"}",
+		[OBJECT_ENDPOINT] = "{\"name\":\"a\",\"addresses\":\"10.0.0.1\"}",
+		[OBJECT_POD] = "{\"name\":\"a\",\"netns\":\"a\"}",
+		[OBJECT_POLICY] = "{\"name\":\"a\"}",
+		[OBJECT_ROUTE] = "{\"prefix\":\"10.0.0.0/8\",\"via\":{\"address\":\"192.0.2.1\"}}",
 	};
 	static const char memif[] = "{\"name\":\"a\",\"kind\":\"memif\",\"socket\":\"/a\"}";
 	static const char memif_uplink[] = "{\"name\":\"a\",\"driver\":\"memif\",\"device\":"
@@ -433,7 +455,9 @@ static void examples_are_values(void)
 			int ret;
 
 			CU_ASSERT_PTR_NOT_NULL_FATAL(field->example);
-			if (field->kind == FIELD_VIA)
+			if (field->kind == FIELD_GROUPS && type == OBJECT_POLICY)
+				value = json_pack("{s:s}", "source", "app == 'web'");
+			else if (field->kind == FIELD_GROUPS)
 				value = json_pack("{s:s}", "address", "192.0.2.254");
 			else if (field->kind == FIELD_UINT || field->kind == FIELD_BOOL)
 				value = json_loads(field->example, JSON_DECODE_ANY, NULL);
@@ -442,7 +466,7 @@ static void examples_are_values(void)
 			else
 				value = json_string(field->example);
 			json_object_set_new(json, field->name, value);
-			if (strcmp(field->name, "kind") == 0) {
+			if (type == OBJECT_POD && strcmp(field->name, "kind") == 0) {
 				json_object_set_new(json, "netns", json_string(""));
 				json_object_set_new(json, "socket", json_string("/a"));
 			}
@@ -454,6 +478,8 @@ static void examples_are_values(void)
 			}
 			if (strcmp(field->name, "action") == 0)
 				json_object_del(json, "via");
+			if (strcmp(field->name, "stateless") == 0)
+				json_object_set_new(json, "subject", json_string("host"));
 			if (strcmp(field->name, "xdp_mode") == 0)
 				json_object_set_new(json, "driver", json_string("af_xdp"));
 			if (strcmp(field->name, "kernel_interface") == 0)

@@ -38,7 +38,7 @@ static const struct refusal the_file[] = {
 	{ "", 0, "node", "the node has no name: add node: { name = \"node-a\"; };" },
 	{ A_NODE "uplink: ( );", 2, "uplink", "uplink: unknown key: did you mean \"uplinks\"?" },
 	{ A_NODE "services: ( );", 2, "services",
-		"services: unknown key: a file has node, uplinks, pools, peers, pods and routes" },
+		"services: unknown key: a file has node, namespaces, uplinks, pools, peers, sets, tiers, endpoints, pods, policies and routes" },
 	{ "node: ( { name = \"a\"; } );", 1, "node", "node: expected a group { }, found a list" },
 	{ "node = \"a\";", 1, "node", "node: expected a group { }, found a string" },
 	{ A_NODE "pools: { name = \"p\"; cidr = \"10.0.0.0/8\"; };", 2, "pools",

@@ -210,7 +210,7 @@ static void contents_of(bool v6)
 	CU_ASSERT_EQUAL(a->deps[2], 3);
 	CU_ASSERT_EQUAL(a->flags, FLOW_REPLY);
 	CU_ASSERT_EQUAL(a->last_seen, 77);
-	CU_ASSERT_EQUAL(a->pair, FLOW_NONE);
+	CU_ASSERT_EQUAL(PAIR(t, v6, a), FLOW_NONE);
 	CU_ASSERT_EQUAL(a->packets + a->bytes, 0);
 	flow_table_free(t);
 }
@@ -259,8 +259,8 @@ static void pair_of(bool v6)
 
 	CU_ASSERT_FATAL(a != NULL && b != NULL);
 	CU_ASSERT_EQUAL(b->flags, FLOW_REPLY);
-	CU_ASSERT_PTR_EQUAL(flow_at(&t->pool[v6], a->pair, v6), b);
-	CU_ASSERT_PTR_EQUAL(flow_at(&t->pool[v6], b->pair, v6), a);
+	CU_ASSERT_PTR_EQUAL(flow_at(&t->pool[v6], PAIR(t, v6, a), v6), b);
+	CU_ASSERT_PTR_EQUAL(flow_at(&t->pool[v6], PAIR(t, v6, b), v6), a);
 	/* One direction keeps the other. */
 	seen(b, 900);
 	expire(t, 1500);
@@ -271,11 +271,11 @@ static void pair_of(bool v6)
 	/* A reverse that is there already is linked. */
 	d = add(t, v6, 4, 0, 2000);
 	c = add_pair(t, v6, 3, 4, 2000);
-	CU_ASSERT_PTR_EQUAL(flow_at(&t->pool[v6], c->pair, v6), d);
-	CU_ASSERT_PTR_EQUAL(flow_at(&t->pool[v6], d->pair, v6), c);
+	CU_ASSERT_PTR_EQUAL(flow_at(&t->pool[v6], PAIR(t, v6, c), v6), d);
+	CU_ASSERT_PTR_EQUAL(flow_at(&t->pool[v6], PAIR(t, v6, d), v6), c);
 	/* A packet whose reverse is itself is one entry. */
 	c = add_pair(t, v6, 9, 9, 2000);
-	CU_ASSERT_EQUAL(c->pair, FLOW_NONE);
+	CU_ASSERT_EQUAL(PAIR(t, v6, c), FLOW_NONE);
 	CU_ASSERT_EQUAL(used(t, v6), 3);
 	flow_table_free(t);
 }
@@ -286,16 +286,16 @@ static void stale_pair_of(bool v6)
 {
 	struct flow_table *t = table_of(64, 1);
 	struct flow *a = add(t, v6, 1, 0, 0), *x = add_pair(t, v6, 2, 3, 0);
-	uint32_t before = x->pair,
+	uint32_t before = PAIR(t, v6, x),
 		 index = (uint32_t)(((uintptr_t)x - (uintptr_t)flow_at(&t->pool[v6], 0, v6)) /
 				    (v6 ? sizeof(struct flow6) : sizeof(struct flow4)));
 
-	a->pair = index;
+	PAIR(t, v6, a) = index;
 	seen(x, 1500);
 	expire(t, 1600);
 	CU_ASSERT_PTR_NULL(find(t, v6, 1));
 	CU_ASSERT_PTR_EQUAL(find(t, v6, 2), x);
-	CU_ASSERT_EQUAL(x->pair, before);
+	CU_ASSERT_EQUAL(PAIR(t, v6, x), before);
 	CU_ASSERT_EQUAL(used(t, v6), 2);
 	flow_table_free(t);
 }

@@ -76,7 +76,7 @@ static void full_buckets_of(bool v6)
 	elsewhere = with_slot(t, v6, 1u << 30, ZONE, false);
 	forward = add_pair(t, v6, elsewhere, k[FULL + 5], 5000);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(forward);
-	CU_ASSERT_EQUAL(forward->pair, FLOW_NONE);
+	CU_ASSERT_EQUAL(PAIR(t, v6, forward), FLOW_NONE);
 	elsewhere = with_slot(t, v6, 1u << 31, ZONE, false);
 	CU_ASSERT_PTR_NULL(add_pair(t, v6, k[FULL + 5], elsewhere, 5000));
 	CU_ASSERT_PTR_NULL(find(t, v6, elsewhere));

@@ -157,10 +157,8 @@ static void twins_of(bool v6)
 			flow_lookup6(table, list, &flow, 1);
 		else
 			flow_lookup4(table, list, &flow, 1);
-		pair = flow != NULL ? flow->pair : FLOW_NONE;
-		unpaired += pair == FLOW_NONE ||
-			    flow_at(&table->pool[v6], flow_at(&table->pool[v6], pair, v6)->pair,
-				    v6) != flow;
+		pair = flow != NULL ? flow_pair(&table->pool[v6], flow_index(&table->pool[v6], flow, v6)) : 0;
+		unpaired += pair == 0;
 	}
 	CU_ASSERT_EQUAL(unpaired, 0);
 	flow_table_free(table);

@@ -201,7 +201,7 @@ static void silence(void)
 		rte_pktmbuf_free(e);
 	}
 	CU_ASSERT_PTR_NULL(error_about("port4", 0, DROP_no_route, 0, PKT_GENERATED));
-	CU_ASSERT_PTR_NULL(error_about("port4", 0, DROP_policy_denied, 0, 0));
+	CU_ASSERT_PTR_NULL(error_about("port4", 0, DROP_policy_egress, 0, 0));
 	for (unsigned i = 0; i < 4;
 		i++) { /* multicast frame, multicast and unspecified addresses */
 		m = frame_of("port4", 0, &p, &parsed);

@@ -37,15 +37,15 @@ static struct resolution resolve_text(
 
 		memcpy(k.src, s.bytes, 16);
 		memcpy(k.dst, d.bytes, 16);
-		resolve6(&k, hash, NULL, &plain);
-		resolve6(&k, hash, &rec, &told);
+		resolve6(&k, hash, RESOLVE_OPENER, NULL, &plain);
+		resolve6(&k, hash, RESOLVE_OPENER, &rec, &told);
 	} else {
 		struct flow_key4 k = { .zone_proto = zone << 8 | IPPROTO_UDP };
 
 		memcpy(&k.src, s.bytes, 4);
 		memcpy(&k.dst, d.bytes, 4);
-		resolve4(&k, hash, NULL, &plain);
-		resolve4(&k, hash, &rec, &told);
+		resolve4(&k, hash, RESOLVE_OPENER, NULL, &plain);
+		resolve4(&k, hash, RESOLVE_OPENER, &rec, &told);
 	}
 	CU_ASSERT_EQUAL(plain.decision.adjacency, told.decision.adjacency);
 	CU_ASSERT_EQUAL(plain.decision.generation, told.decision.generation);

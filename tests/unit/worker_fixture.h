@@ -279,7 +279,7 @@ static inline void node_tables(void)
 		.host_port = HOST,
 		.icmp_rate = ICMP_RATE,
 		.mss_clamp = true,
-		.flow_timeout_ms = 60000 };
+		.tcp_pickup = true };
 	memcpy(t->settings.gateway4, gateway4.bytes, 4);
 	memcpy(t->settings.gateway6, gateway6.bytes, 16);
 	memcpy(t->settings.icmp_source4, local[0].bytes, 4);
