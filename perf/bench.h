@@ -43,6 +43,7 @@ int bench_pipeline(int argc, char **argv);
 int bench_tables(int argc, char **argv);
 int bench_change(int argc, char **argv);
 int bench_workers(int argc, char **argv);
+int bench_policy(int argc, char **argv);
 int bench_wire(int argc, char **argv);
 int bench_cacheline(int argc, char **argv);
 
