@@ -32,6 +32,12 @@ int cmd_capture(struct cli *cli, int argc, char **argv);
 int cmd_top(struct cli *cli, int argc, char **argv);
 int cmd_flush(struct cli *cli, int argc, char **argv);
 int cmd_log_level(struct cli *cli, int argc, char **argv);
+int cmd_policy(struct cli *cli, int argc, char **argv);
+
+/** All of a file ("-" is standard input), ended with a zero; NULL with errno. Free it. */
+char *cli_read_file(const char *path);
+/** Send a transaction and say what it changed. Takes body. */
+int cli_transaction(struct cli *cli, json_t *body);
 
 /** Exit code for a status of client_request; negative and >= 400 have been explained already. */
 int cli_exit(int status);

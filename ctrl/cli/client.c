@@ -86,9 +86,8 @@ static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off
 }
 
 /** "podlane: peer node-b: vtep_mac is missing ..." and where. */
-static void print_problem(long status, const char *text)
+void client_explain(int status, const json_t *doc)
 {
-	json_t *doc = text != NULL ? json_loads(text, 0, NULL) : NULL;
 	const char *detail = json_string_value(json_object_get(doc, "detail"));
 	const char *file = json_string_value(json_object_get(doc, "file"));
 	const char *path = json_string_value(json_object_get(doc, "path"));
@@ -99,11 +98,18 @@ static void print_problem(long status, const char *text)
 	if (detail != NULL)
 		fprintf(stderr, "%s", detail);
 	else
-		fprintf(stderr, "the daemon answered with status %ld", status);
+		fprintf(stderr, "the daemon answered with status %d", status);
 	if (path != NULL && file == NULL &&
 		(detail == NULL || strncmp(detail, path, strlen(path)) != 0))
 		fprintf(stderr, " (%s)", path);
 	fprintf(stderr, "\n");
+}
+
+static void print_problem(long status, const char *text)
+{
+	json_t *doc = text != NULL ? json_loads(text, 0, NULL) : NULL;
+
+	client_explain((int)status, doc);
 	json_decref(doc);
 }
 
@@ -175,6 +181,17 @@ int client_request(struct client *c, const char *method, const char *path, const
 		print_problem(status, a.data);
 	else if (ret == 0 && out != NULL && a.len > 0)
 		*out = json_loads(a.data, JSON_DECODE_ANY, NULL);
+	free(a.data);
+	return ret < 0 ? ret : (int)status;
+}
+
+int client_try(struct client *c, const char *method, const char *path, const json_t *body, json_t **out)
+{
+	struct answer a = { 0 };
+	long status = 0;
+	int ret = perform(c, method, path, body, &a, &status);
+
+	*out = ret == 0 && a.len > 0 ? json_loads(a.data, JSON_DECODE_ANY, NULL) : NULL;
 	free(a.data);
 	return ret < 0 ? ret : (int)status;
 }

@@ -265,7 +265,7 @@ int cmd_del(struct cli *cli, int argc, char **argv)
 	return schema != NULL ? edit(cli, "DELETE", object_path(schema, argv[2], ""), NULL) : CLI_USAGE;
 }
 
-static char *read_file(const char *path)
+char *cli_read_file(const char *path)
 {
 	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 	char *text = NULL;
@@ -329,7 +329,7 @@ static int apply(struct cli *cli, int argc, char **argv, bool dry_run)
 		json_decref(body);
 		return cli_usage("%s needs a file (- is standard input)", argv[0]);
 	}
-	text = read_file(file);
+	text = cli_read_file(file);
 	if (text == NULL) {
 		json_decref(body);
 		return cli_usage("%s: %s", file, strerror(errno));
@@ -343,6 +343,11 @@ static int apply(struct cli *cli, int argc, char **argv, bool dry_run)
 		return cli_usage("%s: not UTF-8 text", file);
 	}
 	free(text);
+	return edit(cli, "POST", strdup("/v1/transactions"), body);
+}
+
+int cli_transaction(struct cli *cli, json_t *body)
+{
 	return edit(cli, "POST", strdup("/v1/transactions"), body);
 }
 

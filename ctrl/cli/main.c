@@ -42,6 +42,8 @@ static const struct command {
 	{ "top", cmd_top, "[-d SECONDS] [-n TIMES]", "rates of ports, workers and drops, refreshed", false },
 	{ "flush", cmd_flush, "flows", "forget all flows; they are resolved again", false },
 	{ "log-level", cmd_log_level, "[error|warning|info|debug]", "show or change the daemon's log level", false },
+	{ "policy", cmd_policy, "import FILE ... [--dry-run] [--confirm SECONDS] | test TABLE.csv [--objects FILE] ...",
+		"take policies from Kubernetes' YAML or JSON, or hold policies against a table of connections", false },
 	{ "help", cmd_help, "[COMMAND]", "this text", false },
 	{ "complete", cmd_complete, "WORD ...", "candidates for the last word, for the shell", true },
 };
