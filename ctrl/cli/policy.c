@@ -137,16 +137,16 @@ static int print_objects(const struct cli *cli, const json_t *changes)
 
 static json_t *changes_of(struct cli *cli, const struct import *import)
 {
-	json_t *pods = NULL, *node = NULL, *changes = json_array(), *item;
+	json_t *pods = NULL, *nodes = NULL, *changes = json_array(), *item;
 	size_t i;
 
 	/* A dry run also works where there is no daemon, which has been said then. */
 	if (client_request(cli->client, "GET", "/v1/pods?limit=0", NULL, &pods) == 200)
-		client_request(cli->client, "GET", "/v1/node", NULL, &node);
+		client_request(cli->client, "GET", "/v1/nodes", NULL, &nodes);
 	json_array_foreach (import->objects, i, item)
-		json_array_append_new(changes, change_for(item, pods, node));
+		json_array_append_new(changes, change_for(item, pods, json_array_get(nodes, 0)));
 	json_decref(pods);
-	json_decref(node);
+	json_decref(nodes);
 	return changes;
 }
 
