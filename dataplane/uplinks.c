@@ -5,6 +5,7 @@
 #include "config/log.h"
 #include "dataplane/generation.h"
 #include "dataplane/kernel_quiet.h"
+#include "dataplane/policies.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -387,6 +388,8 @@ bool uplink_readdress(struct uplink_state *u, const struct ip_prefix *items, siz
 	}
 	if (ret == 0)
 		ret = uplinks_steer_more(&err);
+	if (ret == 0)
+		ret = policies_prepare(txn, NULL, NULL, 0, &err);
 	if (ret < 0 || set_addresses(u, conf) < 0) {
 		LOG_FROM(&u->port->log, LOG_LEVEL_WARNING, "the kernel's new addresses cannot be followed uplink=%s error=\"%s\"", u->port->name, err.text);
 		u->kernel = before;
