@@ -276,37 +276,63 @@ static int read_scalar(struct reader *r, const struct field *field, const json_t
 	return 0;
 }
 
-static bool prefix_seen(
-	const struct ip_prefix *items, size_t count, const struct ip_prefix *item, bool whole)
+/* Of addresses of an interface the length does not count. */
+static int prefix_order(const void *a, const void *b)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (whole ? ip_prefix_equal(&items[i], item)
-			  : ip_addr_equal(&items[i].addr, &item->addr))
-			return true;
+	const struct ip_prefix *x = *(const struct ip_prefix *const *)a, *y = *(const struct ip_prefix *const *)b;
+
+	return memcmp(&x->addr, &y->addr, sizeof(x->addr));
+}
+static int cidr_order(const void *a, const void *b)
+{
+	const struct ip_prefix *x = *(const struct ip_prefix *const *)a, *y = *(const struct ip_prefix *const *)b;
+
+	return memcmp(x, y, sizeof(*x));
+}
+
+/* One that is listed before, or NULL. Lists may be long. @return 0 or -ENOMEM. */
+static int find_double(const struct prefix_list *list, bool cidrs, const struct ip_prefix **found)
+{
+	const struct ip_prefix **sorted = calloc(list->count + 1, sizeof(*sorted));
+	int (*order)(const void *, const void *) = cidrs ? cidr_order : prefix_order;
+
+	*found = NULL;
+	if (sorted == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->count; i++)
+		sorted[i] = &list->items[i];
+	qsort(sorted, list->count, sizeof(*sorted), order);
+	for (size_t i = 1; i < list->count && *found == NULL; i++) {
+		if (order(&sorted[i - 1], &sorted[i]) == 0)
+			*found = sorted[i] > sorted[i - 1] ? sorted[i] : sorted[i - 1];
 	}
-	return false;
+	free(sorted);
+	return 0;
 }
 
 static int read_prefixes(
 	struct reader *r, const struct field *field, const json_t *json, struct prefix_list *list)
 {
-	bool cidrs = field->kind == FIELD_PREFIXES;
+	const struct ip_prefix *twice;
 	struct field_reason why;
 
 	for (size_t i = 0; i < json_array_size(json); i++) {
-		struct ip_prefix *item = &list->items[i];
 		const char *text;
 
 		*index_of(r) = (ssize_t)i;
 		text = read_text(r, field, true, json_array_get(json, i));
 		if (text == NULL)
 			return -EINVAL;
-		if (field_parse_prefix(field, text, item, &why) < 0)
+		if (field_parse_prefix(field, text, &list->items[i], &why) < 0)
 			return fail(r, "%s", why.text);
-		if (prefix_seen(list->items, i, item, cidrs))
-			return fail(r, "%s is listed twice: remove one", text);
 	}
-	return 0;
+	if (find_double(list, field->kind == FIELD_PREFIXES, &twice) < 0)
+		return fail_memory(r);
+	if (twice == NULL)
+		return 0;
+	*index_of(r) = twice - list->items;
+	return fail(r, "%s is listed twice: remove one",
+		json_string_value(json_array_get(json, (size_t)(twice - list->items))));
 }
 
 static int read_addresses(

@@ -212,12 +212,14 @@ static int documents(struct loader *l, json_t *list)
 json_t *yaml_load(const char *text, size_t len, struct error *err)
 {
 	struct loader l = { .err = err };
-	size_t blanks = strspn(text, " \t\r\n");
+	size_t blanks = 0;
 	json_t *list = json_array();
 	int ret = -1;
 
 	if (list == NULL)
 		return NULL;
+	while (blanks < len && strchr(" \t\r\n", text[blanks]) != NULL)
+		blanks++;
 	if (blanks < len && text[blanks] == '{') {
 		json_t *whole = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 
