@@ -110,7 +110,7 @@ static struct world {
 	struct set_of sets[SETS];
 	struct tier_of tiers[TIERS]; /* the last is "default" */
 	struct policy_of policies[POLICIES];
-} world, spare;
+} world;
 static const char *const tier_names[TIERS] = { "first", "second", "default" };
 static const char *const ns_names[NAMESPACES] = { "main", "other", "default", "dark" };
 
@@ -316,7 +316,7 @@ static bool policy_of_direction(const struct policy_of *policy, int direction)
 }
 
 /** Name order of policies is their number, of tiers that of tier_names. */
-static bool end_allows(const struct thing *t, int direction, const struct packet *p, bool staged)
+static inline bool end_allows(const struct thing *t, int direction, const struct packet *p, bool staged)
 {
 	static const struct {
 		int port, protocol;

@@ -24,6 +24,7 @@ static struct cidr make_address(bool v6)
 	return c;
 }
 
+static struct world spare;
 static unsigned long denied, differ_staged;
 
 static int port_of_thing(const struct thing *t)
