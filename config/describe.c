@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LABEL_PATTERN	      "^([A-Za-z0-9.-]+/)?[A-Za-z0-9._-]{1,63}=[A-Za-z0-9._-]{0,63}$"
+#define PORT_PROTOCOL_PATTERN "[0-9]{1,5}/(tcp|udp|sctp)"
 #define NAME_PATTERN	  "^[A-Za-z0-9._-]+$"
 #define INTERFACE_PATTERN "^[^/:\\s]+$"
 #define MAC_PATTERN	  "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"
@@ -22,7 +24,7 @@ static void add_pattern(json_t *json, const struct field *field, const char *pat
 {
 	char either[128];
 
-	if (field->min > 0) {
+	if (field->min > 0 || field->kind == FIELD_STRINGS) {
 		json_object_set_new(json, "pattern", json_string(pattern));
 		return;
 	}
@@ -36,12 +38,18 @@ static void describe_string(json_t *json, const struct field *field)
 		[TEXT_INTERFACE] = INTERFACE_PATTERN,
 		[TEXT_NETNS] = "^([^/]+|/.+)$",
 		[TEXT_SOCKET] = "^/.*[^/]$",
-		[TEXT_LISTEN] = LISTEN_PATTERN };
+		[TEXT_LISTEN] = LISTEN_PATTERN,
+		[TEXT_LABEL] = LABEL_PATTERN,
+		[TEXT_NAMED_PORT] = "^[A-Za-z0-9._-]+=" PORT_PROTOCOL_PATTERN "$",
+		[TEXT_PORT_PROTOCOL] = "^" PORT_PROTOCOL_PATTERN "$",
+		[TEXT_PORTS] = "^[A-Za-z0-9._-]+(:[0-9]{1,5})?$",
+		[TEXT_PROTOCOL] = "^(tcp|udp|sctp|icmp|icmpv6|[0-9]{1,3})$",
+		[TEXT_SELECTOR] = NULL }; /* a language: selector.h */
 
 	if (field->min > 0)
 		json_object_set_new(json, "minLength", json_integer(field->min));
 	json_object_set_new(json, "maxLength", json_integer(field->max));
-	if (field->text != TEXT_ANY)
+	if (patterns[field->text] != NULL)
 		add_pattern(json, field, patterns[field->text]);
 	if (field->flags & FIELD_SECRET)
 		json_object_set_new(json, "format", json_string("password"));

