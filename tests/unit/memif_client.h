@@ -425,9 +425,10 @@ static inline struct port *port_begin(uint16_t queues, const char *secret)
 static inline void port_end(struct port *port)
 {
 	port_stopped(port);
-	for (unsigned i = 0; i < 2000 && open_files() != files_before; i++) /* a thread may be closing some */
+	/* What was there before may have been the end of another port, and some of this one's may just be closing. */
+	for (unsigned i = 0; i < 2000 && open_files() > files_before; i++)
 		usleep(1000);
-	CU_ASSERT_EQUAL(open_files(), files_before);
+	CU_ASSERT_TRUE(open_files() <= files_before);
 	CU_ASSERT_EQUAL(control_loop_count, 0);
 	CU_ASSERT_EQUAL(access(client_socket, F_OK), -1);
 }
