@@ -293,6 +293,9 @@ enum drop_reason icmp_echo_reply(struct rte_mbuf *m, struct pkt *p)
 		return DROP_icmp_bad_checksum;
 	memcpy(icmp, &reply, sizeof(reply));
 	checksum_adjust_at(icmp + 2, request, reply);
+	/* Of a message of nothing but zeros the other zero is the only right one, and of all others as good (RFC 1624 section 3). */
+	if (icmp[2] == 0 && icmp[3] == 0)
+		icmp[2] = icmp[3] = 0xff;
 	if (v6) {
 		struct rte_ipv6_hdr *ip;
 
