@@ -182,13 +182,14 @@ def test_hostile_messages(lab):
                 if rng.random() < 0.5:  # a small vring index
                     payload = struct.pack("<II", rng.randrange(40), rng.randrange(1 << 16)) + payload[8:]
                 fds = [zero.fileno()] * rng.randrange(3)
+                if fds:  # librte_vhost 22.11 forgets those that come with a number of a ring that there cannot be (docs/operations.md)
+                    payload = struct.pack("<I", rng.randrange(256)) + payload[4:]
                 socket.send_fds(s, [message(rng.randrange(45), payload, rng.choice([1, 1, 9]))], fds)
         if i % 50 == 0:
             good.ping(tap.v4)
     node.delete("pods", "bad")
     good.ping(tap.v6)
-    # Some 1500 were sent. librte_vhost keeps those that come with a number of a ring that there cannot be (docs/operations.md).
-    wait_for("descriptors are given back", lambda: len(os.listdir(f"/proc/{node.daemon_pid()}/fd")) <= descriptors + 80)
+    wait_for("descriptors are given back", lambda: len(os.listdir(f"/proc/{node.daemon_pid()}/fd")) <= descriptors + 8)
     node.assert_balanced()
 
 
