@@ -352,6 +352,19 @@ static inline unsigned open_files(void)
 	return count;
 }
 
+/** Once threads that give back memory and descriptors have done so: the same count for 50 ms. */
+static inline unsigned files_settled(void)
+{
+	unsigned files = open_files(), before;
+
+	for (unsigned same = 0; same < 5; same = files == before ? same + 1 : 0) {
+		before = files;
+		usleep(10000);
+		files = open_files();
+	}
+	return files;
+}
+
 static struct rte_mempool *client_pool;
 
 static inline void client_cleanup(void)
@@ -416,7 +429,7 @@ static inline struct port *port_begin(uint16_t queues, const char *secret)
 	struct port_params params;
 
 	client_setup();
-	files_before = open_files();
+	files_before = files_settled();
 	params = port_defaults(1, queues);
 	params.secret = secret;
 	return port_started(&params);
@@ -425,10 +438,7 @@ static inline struct port *port_begin(uint16_t queues, const char *secret)
 static inline void port_end(struct port *port)
 {
 	port_stopped(port);
-	/* What was there before may have been the end of another port, and some of this one's may just be closing. */
-	for (unsigned i = 0; i < 2000 && open_files() > files_before; i++)
-		usleep(1000);
-	CU_ASSERT_TRUE(open_files() <= files_before);
+	CU_ASSERT_EQUAL(files_settled(), files_before);
 	CU_ASSERT_EQUAL(control_loop_count, 0);
 	CU_ASSERT_EQUAL(access(client_socket, F_OK), -1);
 }
