@@ -276,6 +276,13 @@ static int read_scalar(struct reader *r, const struct field *field, const json_t
 	return 0;
 }
 
+/* A text in a list, which is where the reader stands then; NULL after a refusal. */
+static const char *read_item(struct reader *r, const struct field *field, const json_t *json, size_t i)
+{
+	*index_of(r) = (ssize_t)i;
+	return read_text(r, field, true, json_array_get(json, i));
+}
+
 /* Of addresses of an interface the length does not count. */
 static int prefix_order(const void *a, const void *b)
 {
@@ -317,10 +324,8 @@ static int read_prefixes(
 	struct field_reason why;
 
 	for (size_t i = 0; i < json_array_size(json); i++) {
-		const char *text;
+		const char *text = read_item(r, field, json, i);
 
-		*index_of(r) = (ssize_t)i;
-		text = read_text(r, field, true, json_array_get(json, i));
 		if (text == NULL)
 			return -EINVAL;
 		if (field_parse_prefix(field, text, &list->items[i], &why) < 0)
@@ -341,10 +346,8 @@ static int read_addresses(
 	struct field_reason why;
 
 	for (size_t i = 0; i < json_array_size(json); i++) {
-		const char *text;
+		const char *text = read_item(r, field, json, i);
 
-		*index_of(r) = (ssize_t)i;
-		text = read_text(r, field, true, json_array_get(json, i));
 		if (text == NULL)
 			return -EINVAL;
 		if (field_parse_address(field, text, &list->items[i], &why) < 0)
@@ -381,10 +384,8 @@ static int read_strings(struct reader *r, const struct field *field, const json_
 	struct field_reason why;
 
 	for (size_t i = 0; i < json_array_size(json); i++) {
-		const char *text;
+		const char *text = read_item(r, field, json, i);
 
-		*index_of(r) = (ssize_t)i;
-		text = read_text(r, field, true, json_array_get(json, i));
 		if (text == NULL)
 			return -EINVAL;
 		if (field_check_text(field, text, &why) < 0)

@@ -479,31 +479,3 @@ bool selector_match(const struct selector *selector, const struct label_set *lab
 {
 	return match(selector, selector->root, labels);
 }
-
-bool selector_match_namespace(const struct selector *selector, const struct label_set *labels)
-{
-	return match(selector, selector->root, labels);
-}
-
-bool selector_requires(const struct selector *selector, struct label *label)
-{
-	uint32_t at = selector->root;
-
-	for (;;) {
-		const struct term *term = &selector->terms[at];
-		const struct term *right;
-
-		if (term->op == OP_IN && term->count == 1) {
-			*label = (struct label){ term->key, selector->values[term->first] };
-			return true;
-		}
-		if (term->op != OP_AND)
-			return false;
-		right = &selector->terms[term->right];
-		if (right->op == OP_IN && right->count == 1) {
-			at = term->right;
-			continue;
-		}
-		at = term->left;
-	}
-}

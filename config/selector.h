@@ -34,11 +34,8 @@ struct selector;
 /** @return NULL with err set: where, and what was expected there (no path: the caller knows the field). */
 struct selector *selector_parse(const char *text, struct error *err);
 void selector_free(struct selector *selector);
-/** Whether an object with these labels is selected. global() is false. */
+/** Whether an object, or a namespace, with these labels is selected. labels NULL stands for the namespace of what has none: for it
+ * all() is false, and global() true. */
 bool selector_match(const struct selector *selector, const struct label_set *labels);
-/** Whether a namespace is selected. labels NULL stands for what has no namespace: all() is false then, and global() true. */
-bool selector_match_namespace(const struct selector *selector, const struct label_set *labels);
-/** A label that everything selected has, for look-ups by index; false when there is none. Strings live in the selector. */
-bool selector_requires(const struct selector *selector, struct label *label);
 
 #endif

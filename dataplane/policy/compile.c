@@ -235,13 +235,9 @@ static void compile_identities(const struct policy_state *s, struct policy_progr
 	free(w.at);
 }
 
-bool program_add_identity(const struct policy_state *s, const struct local *local, enum direction direction,
-	const struct identity *identity)
+bool program_add_identity(struct policy_program *program, const struct identity *identity)
 {
-	struct policy_program *p = local->programs[direction];
-
-	(void)s;
-	for (; p != NULL; p = p->staged) {
+	for (struct policy_program *p = program; p != NULL; p = p->staged) {
 		const struct flat_rules *flat = &p->control->flat;
 		uint64_t *row;
 		uint32_t class;

@@ -123,7 +123,7 @@ static void identity_admit(struct policy_state *s, struct identity *identity)
 	matchers_add_identity(s, identity);
 	for (struct local *l = s->locals; l != NULL; l = l->next) {
 		for (int d = 0; d < DIRECTIONS; d++) {
-			if (l->programs[d] != NULL && !l->dirty[d] && !program_add_identity(s, l, (enum direction)d, identity))
+			if (l->programs[d] != NULL && !l->dirty[d] && !program_add_identity(l->programs[d], identity))
 				l->dirty[d] = true;
 		}
 	}
@@ -201,7 +201,6 @@ static void numbers_release(void *arg)
 	*list = policy_realloc(*list, (*count + n->count) * sizeof(**list));
 	memcpy(*list + *count, n->items, n->count * sizeof(**list));
 	*count += (uint32_t)n->count;
-	s->retire_ids--;
 	free(n);
 }
 
@@ -216,7 +215,6 @@ void policy_numbers_free(struct policy_state *s, bool leaves, const uint32_t *it
 	n->leaves = leaves;
 	n->count = count;
 	memcpy(n->items, items, count * sizeof(n->items[0]));
-	s->retire_ids++;
 	if (published)
 		rcu_retire(n, numbers_release);
 	else

@@ -102,14 +102,6 @@ void intern_remove(struct intern *table, struct interned *thing)
 	free(thing);
 }
 
-void intern_each(const struct intern *table, void (*visit)(struct interned *thing, void *arg), void *arg)
-{
-	for (size_t i = 0; table->buckets != NULL && i <= table->mask; i++) {
-		for (struct interned *t = table->buckets[i]; t != NULL; t = t->next)
-			visit(t, arg);
-	}
-}
-
 void intern_free(struct intern *table)
 {
 	for (size_t i = 0; table->buckets != NULL && i <= table->mask; i++) {

@@ -11,7 +11,7 @@ bool matcher_selects(const struct matcher *m, const struct identity *identity)
 		return false;
 	if (m->namespace != NULL && identity->namespace != m->namespace)
 		return false;
-	if (m->namespaces != NULL && !selector_match_namespace(m->namespaces, identity->namespace->labels))
+	if (m->namespaces != NULL && !selector_match(m->namespaces, identity->namespace->labels))
 		return false;
 	return m->selector == NULL || selector_match(m->selector, identity->labels);
 }
@@ -21,7 +21,7 @@ bool matcher_selects_set(const struct matcher *m, const struct policy_set *set)
 	if (m->nodes || (m->namespace != NULL && set->namespace != m->namespace))
 		return false;
 	if (m->namespaces != NULL &&
-		!selector_match_namespace(m->namespaces, set->namespace != NULL ? set->namespace->labels : NULL))
+		!selector_match(m->namespaces, set->namespace != NULL ? set->namespace->labels : NULL))
 		return false;
 	return m->selector == NULL || selector_match(m->selector, set->labels);
 }

@@ -136,7 +136,7 @@ static bool policy_selects(const struct policy_entry *entry, const struct local 
 		if (policy->namespace[0] != '\0' && strcmp(identity->namespace->in.key, policy->namespace) != 0)
 			return false;
 		if (policy->namespace[0] == '\0' && entry->namespace_selector != NULL &&
-			!selector_match_namespace(entry->namespace_selector, identity->namespace->labels))
+			!selector_match(entry->namespace_selector, identity->namespace->labels))
 			return false;
 	}
 	return entry->selector == NULL || selector_match(entry->selector, identity->labels);

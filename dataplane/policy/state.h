@@ -71,7 +71,6 @@ struct matcher {
 	struct policy_namespace *namespace;     /* of the policy, when namespaces is not given; NULL = any */
 	bool nodes;                             /* selects nodes instead of pods */
 	struct bits members;                    /* identities */
-	uint32_t mark;                          /* while a program is compiled */
 };
 
 struct policy_set {
@@ -158,7 +157,6 @@ struct policy_state {
 	struct fib *identity_fib[2], *leaf_fib[2]; /* newest versions */
 	struct policy_program **stale; /* replaced by an undone transaction, but the published table reads them */
 	size_t n_stale;
-	uint32_t retire_ids; /* outstanding grace periods hold the state */
 };
 
 struct policy_txn {
@@ -182,7 +180,6 @@ struct policy_txn {
 	struct ip_prefix *addresses; /* whose identity changed */
 	size_t n_addresses, addresses_room;
 	bool ports_changed, undoing;
-	struct error *err;
 };
 
 /* identity.c */
@@ -231,8 +228,7 @@ uint64_t rule_hit_count(const struct policy_state *s, uint32_t number);
 /** Build the program of a local's direction from its policies; NULL when none selects it. */
 struct policy_program *program_compile(struct policy_txn *txn, const struct local *local, enum direction direction);
 /** Teach a program a new identity or leaf in place. @return false: compile it again. */
-bool program_add_identity(const struct policy_state *s, const struct local *local, enum direction direction,
-	const struct identity *identity);
+bool program_add_identity(struct policy_program *program, const struct identity *identity);
 bool program_add_leaf(const struct policy_state *s, struct policy_program *program, const struct leaf *leaf);
 
 /* state.c */

@@ -62,11 +62,11 @@ int policy_prepare(struct policy_state *state, const struct changeset *set, cons
 	struct policy_txn *txn = policy_alloc(sizeof(*txn));
 
 	(void)set;
+	(void)err;
 	txn->state = state;
 	txn->changes = changes;
 	txn->count = count;
 	txn->ports = pods;
-	txn->err = err;
 	txn->old_table = state->table;
 	for (unsigned f = 0; f < 2; f++) {
 		txn->old_identity_fib[f] = state->identity_fib[f];
