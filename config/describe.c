@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define LABEL_PATTERN	      "^([A-Za-z0-9.-]+/)?[A-Za-z0-9._-]{1,63}=[A-Za-z0-9._-]{0,63}$"
-#define PORT_PROTOCOL_PATTERN "[0-9]{1,5}/(tcp|udp|sctp)"
+#define PORT_PROTOCOL_PATTERN "^[0-9]{1,5}/(tcp|udp|sctp)$"
+#define NAMED_PORT_PATTERN    "^[A-Za-z0-9._-]+=[0-9]{1,5}/(tcp|udp|sctp)$"
 #define NAME_PATTERN	  "^[A-Za-z0-9._-]+$"
 #define INTERFACE_PATTERN "^[^/:\\s]+$"
 #define MAC_PATTERN	  "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"
@@ -40,8 +41,8 @@ static void describe_string(json_t *json, const struct field *field)
 		[TEXT_SOCKET] = "^/.*[^/]$",
 		[TEXT_LISTEN] = LISTEN_PATTERN,
 		[TEXT_LABEL] = LABEL_PATTERN,
-		[TEXT_NAMED_PORT] = "^[A-Za-z0-9._-]+=" PORT_PROTOCOL_PATTERN "$",
-		[TEXT_PORT_PROTOCOL] = "^" PORT_PROTOCOL_PATTERN "$",
+		[TEXT_NAMED_PORT] = NAMED_PORT_PATTERN,
+		[TEXT_PORT_PROTOCOL] = PORT_PROTOCOL_PATTERN,
 		[TEXT_PORTS] = "^[A-Za-z0-9._-]+(:[0-9]{1,5})?$",
 		[TEXT_PROTOCOL] = "^(tcp|udp|sctp|icmp|icmpv6|[0-9]{1,3})$",
 		[TEXT_SELECTOR] = NULL }; /* a language: selector.h */

@@ -314,6 +314,9 @@ static int split_query(struct request *req, const char *query, struct error *err
 		else if (strlen(k) != key_size || strlen(v) != value_size)
 			ret = error_set(
 				err, EBADMSG, NULL, "the query string contains a zero byte");
+		else if (k[0] == '\0' && len > 0)
+			ret = error_set(err, EBADMSG, NULL,
+				"the query string has a parameter without a name: \"=%.40s\"", v);
 		else if (k[0] != '\0' && evhttp_find_header(&req->query, k) != NULL)
 			ret = error_set(err, EBADMSG, k, "query parameter %.40s is given twice", k);
 		else if (k[0] != '\0' && evhttp_add_header(&req->query, k, v) < 0)
@@ -427,6 +430,13 @@ static int dispatch(struct http_server *server, struct request *req, struct erro
 
 	if (path == NULL || path[0] != '/')
 		return error_set(err, EBADMSG, NULL, "the request has no path");
+	/* RFC 9112 section 3.2, RFC 9110 section 4.2.4: what no request has, and what would be ignored of one that has it. */
+	if (evhttp_uri_get_fragment(uri) != NULL)
+		return error_set(err, EBADMSG, NULL,
+			"the request's URL has a fragment (\"#%.40s\"); leave it out, or write %%23 for \"#\"",
+			evhttp_uri_get_fragment(uri));
+	if (evhttp_uri_get_userinfo(uri) != NULL)
+		return error_set(err, EBADMSG, NULL, "the request's URL has a user's name before the host; leave it out");
 	ret = split_path(req, path, err);
 	if (ret == 0 && query != NULL)
 		ret = split_query(req, query, err);

@@ -147,6 +147,7 @@ def api():
         "tx-rollback": f"POST /v1/transactions?confirm_seconds=60\n{tx}\x1ePOST /v1/transactions/2/rollback",
         "tx-waits": f"PUT /v1/pods/a?confirm_seconds=9\n{pod}\x1ePUT /v1/pods/b\n{pod}\x1eGET /v1/pods",
         "tx-bad": 'POST /v1/transactions\n{"changes": [{"op": "put", "type": "pod", "object": {"name": 3}}]}',
+        "query-no-name": f"PUT /v1/pods/a?=dry_run=1\n{pod}", "fragment": f"PUT /v1/pods/a#?dry_run=1\n{pod}",
         "reload": "POST /v1/reload", "options": "OPTIONS /v1/pods", "post-pods": "POST /v1/pods\n{}",
         "not-json": "PUT /v1/pods/x\n{\"a\": [1, 2,", "deep": "PUT /v1/pods/x\n" + "[" * 300,
         "not-utf8": "GET /v1/p\xff\xfe", "query-not-utf8": "GET /v1/pods?\xe4=1", "plane-refuses": f" PUT /v1/pods/web-1\n{pod}",

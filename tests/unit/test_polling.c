@@ -122,8 +122,8 @@ static uint32_t round_once(void)
 static void equal_shares(void)
 {
 	begin();
-	sources[POD_A] = (struct source){ UINT64_MAX, 4000, 0, 0, -1, sources[POD_A].rx };
-	sources[POD_B] = (struct source){ UINT64_MAX, 200000, 0, 0, -1, sources[POD_B].rx };
+	sources[POD_A] = (struct source){ UINT64_MAX, 40000, 0, 0, -1, sources[POD_A].rx };
+	sources[POD_B] = (struct source){ UINT64_MAX, 2000000, 0, 0, -1, sources[POD_B].rx };
 	list_of((uint16_t[]){ POD_A, POD_B }, 2);
 	/* By its own cycles, so that what takes the CPU away from this test is no matter. */
 	while (cycles(POD_A) + cycles(POD_B) < UINT64_C(1000000000))
