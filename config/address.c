@@ -124,7 +124,8 @@ static char *put_v6(char *at, const uint8_t *bytes)
 		}
 		if (i > 0)
 			*at++ = ':';
-		if (i == 6 && best == 0 && (best_len == 6 || (best_len == 5 && groups[5] == 0xffff)))
+		if (i == 6 && best == 0 &&
+			(best_len == 6 || (best_len == 5 && groups[5] == 0xffff)))
 			return put_v4(at, bytes + 12);
 		at = put_group(at, groups[i]);
 	}
@@ -157,7 +158,8 @@ const char *mac_addr_format(const struct mac_addr *mac, char *buf)
 {
 	const uint8_t *b = mac->bytes;
 
-	snprintf(buf, MAC_TEXT_MAX, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
+	snprintf(buf, MAC_TEXT_MAX, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4],
+		b[5]);
 	return buf;
 }
 
@@ -220,8 +222,10 @@ bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *ad
 {
 	const unsigned whole = prefix->len / 8, rest = prefix->len % 8;
 
-	return addr->family == prefix->addr.family && memcmp(addr->bytes, prefix->addr.bytes, whole) == 0 &&
-		(rest == 0 || ((addr->bytes[whole] ^ prefix->addr.bytes[whole]) & (0xff00u >> rest & 0xff)) == 0);
+	return addr->family == prefix->addr.family &&
+	       memcmp(addr->bytes, prefix->addr.bytes, whole) == 0 &&
+	       (rest == 0 || ((addr->bytes[whole] ^ prefix->addr.bytes[whole]) &
+				     (0xff00u >> rest & 0xff)) == 0);
 }
 
 bool ip_prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b)

@@ -13,7 +13,7 @@ enum ip_family { IP_NONE = 0, IP_V4 = 4, IP_V6 = 6 };
 /* All bytes past an IPv4 address are zero, so that memcmp of the whole struct compares addresses. */
 struct ip_addr {
 	uint8_t bytes[16]; /* network order; IPv4 in the first four */
-	uint8_t family;    /* enum ip_family; IP_NONE means absent */
+	uint8_t family;	   /* enum ip_family; IP_NONE means absent */
 };
 
 struct ip_prefix {
@@ -25,9 +25,9 @@ struct mac_addr {
 	uint8_t bytes[6];
 };
 
-#define IP_TEXT_MAX     46                  /* INET6_ADDRSTRLEN */
+#define IP_TEXT_MAX	46 /* INET6_ADDRSTRLEN */
 #define PREFIX_TEXT_MAX (IP_TEXT_MAX + 4)
-#define MAC_TEXT_MAX    18
+#define MAC_TEXT_MAX	18
 
 /** @return 0, or -EINVAL when text is not exactly one address. No name look-ups. */
 int ip_addr_parse(const char *text, struct ip_addr *addr);

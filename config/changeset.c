@@ -360,7 +360,8 @@ static struct changeset *changeset_reverse(const struct changeset *set)
 
 static void table_expect(const struct model *model, const struct change *change)
 {
-	name_index_prefetch(&model->tables[change_type(change)].index, name_hash(change_name(change), 0));
+	name_index_prefetch(
+		&model->tables[change_type(change)].index, name_hash(change_name(change), 0));
 }
 
 void model_apply(struct model *model, struct changeset *set, struct changeset **undo)

@@ -145,19 +145,25 @@ int uplink_check(struct object *obj, struct error *err)
 	case UPLINK_MEMIF:
 		break;
 	}
-	if (uplink->kernel_interface[0] != '\0' && uplink->driver != UPLINK_PCI && uplink->driver != UPLINK_ETHDEV)
+	if (uplink->kernel_interface[0] != '\0' && uplink->driver != UPLINK_PCI &&
+		uplink->driver != UPLINK_ETHDEV)
 		return object_error(obj, err, "kernel_interface",
-			"kernel_interface is for drivers \"pci\" and \"ethdev\", which take the device from the kernel: remove it");
-	if (uplink->driver != UPLINK_AF_XDP && uplink->kernel_interface[0] == '\0' && uplink->addresses.count == 0)
+			"kernel_interface is for drivers \"pci\" and \"ethdev\", which take the "
+			"device from the kernel: remove it");
+	if (uplink->driver != UPLINK_AF_XDP && uplink->kernel_interface[0] == '\0' &&
+		uplink->addresses.count == 0)
 		return object_error(obj, err, "addresses",
-			"addresses is missing: write this node's addresses on that network, such as "
+			"addresses is missing: write this node's addresses on that network, such "
+			"as "
 			"[ \"192.0.2.1/24\" ]");
 	if (uplink->driver == UPLINK_AF_XDP && uplink->queues != 0)
 		return object_error(obj, err, "queues",
-			"af_xdp serves every receive queue of the device: leave queues out, and set their "
+			"af_xdp serves every receive queue of the device: leave queues out, and "
+			"set their "
 			"number with `ethtool -L`");
 	if (uplink->driver != UPLINK_AF_XDP && uplink->xdp_mode != XDP_AUTO)
-		return object_error(obj, err, "xdp_mode", "xdp_mode is for driver \"af_xdp\" only: remove it");
+		return object_error(
+			obj, err, "xdp_mode", "xdp_mode is for driver \"af_xdp\" only: remove it");
 	if (uplink->mtu < IPV6_MTU_MIN && prefixes_have(&uplink->addresses, IP_V6))
 		return object_error(obj, err, "mtu",
 			"mtu %u is too small for IPv6: write at least %u or remove the IPv6 "
@@ -278,7 +284,8 @@ static const char *field_kinds(const char *field)
 {
 	if (strcmp(field, "netns") == 0 || strcmp(field, "interface") == 0)
 		return "tap";
-	return strcmp(field, "socket") == 0 || strcmp(field, "role") == 0 ? "memif and vhost" : "memif";
+	return strcmp(field, "socket") == 0 || strcmp(field, "role") == 0 ? "memif and vhost"
+									  : "memif";
 }
 
 static int pod_kind_check(const struct object *obj, struct error *err)
@@ -296,8 +303,9 @@ static int pod_kind_check(const struct object *obj, struct error *err)
 	if (extra != NULL) {
 		const char *kinds = field_kinds(extra);
 
-		return object_error(obj, err, extra, "%s is for %s pods: remove it or set kind to %s",
-			extra, kinds, strcmp(kinds, "memif and vhost") == 0 ? "memif or vhost" : kinds);
+		return object_error(obj, err, extra,
+			"%s is for %s pods: remove it or set kind to %s", extra, kinds,
+			strcmp(kinds, "memif and vhost") == 0 ? "memif or vhost" : kinds);
 	}
 	if (pod->mode == POD_IP && !mac_addr_is_zero(&pod->mac))
 		return object_error(obj, err, "mac",
@@ -314,17 +322,23 @@ static int bursts_check(struct object *obj, struct error *err)
 		const char *burst_name, *rate_name;
 		uint32_t burst, rate;
 	} pairs[] = {
-		{ "ingress_burst_kbit", "ingress_rate_kbps", pod->ingress_burst_kbit, pod->ingress_rate_kbps },
-		{ "ingress_burst_packets", "ingress_rate_pps", pod->ingress_burst_packets, pod->ingress_rate_pps },
-		{ "egress_burst_kbit", "egress_rate_kbps", pod->egress_burst_kbit, pod->egress_rate_kbps },
-		{ "egress_burst_packets", "egress_rate_pps", pod->egress_burst_packets, pod->egress_rate_pps },
+		{ "ingress_burst_kbit", "ingress_rate_kbps", pod->ingress_burst_kbit,
+			pod->ingress_rate_kbps },
+		{ "ingress_burst_packets", "ingress_rate_pps", pod->ingress_burst_packets,
+			pod->ingress_rate_pps },
+		{ "egress_burst_kbit", "egress_rate_kbps", pod->egress_burst_kbit,
+			pod->egress_rate_kbps },
+		{ "egress_burst_packets", "egress_rate_pps", pod->egress_burst_packets,
+			pod->egress_rate_pps },
 	};
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
 		if (pairs[i].burst != 0 && pairs[i].rate == 0)
 			return object_error(obj, err, pairs[i].burst_name,
-				"%s is %u, but there is no %s for it to go beyond: set %s, or leave the burst out",
-				pairs[i].burst_name, pairs[i].burst, pairs[i].rate_name, pairs[i].rate_name);
+				"%s is %u, but there is no %s for it to go beyond: set %s, or "
+				"leave the burst out",
+				pairs[i].burst_name, pairs[i].burst, pairs[i].rate_name,
+				pairs[i].rate_name);
 	}
 	return 0;
 }

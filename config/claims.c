@@ -296,10 +296,12 @@ static void claim_route(struct claims *claims, const struct object *obj, bool ad
 	}
 }
 
-static void claim_rules(struct claims *claims, const struct policy_rule *rules, size_t count, bool add)
+static void claim_rules(
+	struct claims *claims, const struct policy_rule *rules, size_t count, bool add)
 {
 	for (size_t i = 0; i < count; i++) {
-		const struct string_list *ends[] = { &rules[i].source.sets, &rules[i].destination.sets };
+		const struct string_list *ends[] = { &rules[i].source.sets,
+			&rules[i].destination.sets };
 
 		for (size_t end = 0; end < 2; end++) {
 			for (size_t j = 0; j < ends[end]->count; j++)
@@ -345,7 +347,8 @@ static void claim_object(struct claims *claims, const struct object *obj, bool a
 		break;
 	case OBJECT_ENDPOINT:
 		for (size_t i = 0; i < obj->endpoint.addresses.count; i++)
-			claim_address(claims, &obj->endpoint.addresses.items[i], CLAIM_ENDPOINT, obj, add);
+			claim_address(claims, &obj->endpoint.addresses.items[i], CLAIM_ENDPOINT,
+				obj, add);
 		break;
 	case OBJECT_POLICY:
 		claim_policy(claims, &obj->policy, add);

@@ -27,9 +27,10 @@ struct key_table {
 struct claims {
 	struct prefix_map map;
 	struct key_table keys;
-	uint32_t uplink_addresses[2]; /* IPv4, IPv6; without link-local ones; one each for a kernel_uplinks one */
-	uint32_t kernel_uplinks;      /* their addresses are the kernel's: any may be there */
-	uint32_t local_addresses;     /* all of the uplinks */
+	uint32_t uplink_addresses
+		[2]; /* IPv4, IPv6; without link-local ones; one each for a kernel_uplinks one */
+	uint32_t kernel_uplinks;  /* their addresses are the kernel's: any may be there */
+	uint32_t local_addresses; /* all of the uplinks */
 	uint32_t pods_without_address;
 	uint32_t peers[4]; /* by the families of their underlay: bit 0 IPv4, bit 1 IPv6 */
 	struct {

@@ -150,8 +150,10 @@ int check_endpoint_address(const struct check *c, const struct ip_addr *addr)
 	struct ip_prefix prefix = { *addr, (uint8_t)ip_family_bits(addr->family) };
 	char text[IP_TEXT_MAX];
 
-	for (const struct claim *other = prefix_map_get(&c->claims->map, &prefix); other != NULL; other = other->next) {
-		if (other->owner != c->obj && other->kind >= CLAIM_UPLINK && !endpoint_shares(c->obj, other->kind))
+	for (const struct claim *other = prefix_map_get(&c->claims->map, &prefix); other != NULL;
+		other = other->next) {
+		if (other->owner != c->obj && other->kind >= CLAIM_UPLINK &&
+			!endpoint_shares(c->obj, other->kind))
 			return refuse_pair(c, ip_addr_format(addr, text), CLAIM_ENDPOINT, other);
 	}
 	return 0;

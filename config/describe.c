@@ -9,12 +9,12 @@
 #define LABEL_PATTERN	      "^([A-Za-z0-9.-]+/)?[A-Za-z0-9._-]{1,63}=[A-Za-z0-9._-]{0,63}$"
 #define PORT_PROTOCOL_PATTERN "^[0-9]{1,5}/(tcp|udp|sctp)$"
 #define NAMED_PORT_PATTERN    "^[A-Za-z0-9._-]+=[0-9]{1,5}/(tcp|udp|sctp)$"
-#define NAME_PATTERN	  "^[A-Za-z0-9._-]+$"
-#define INTERFACE_PATTERN "^[^/:\\s]+$"
-#define MAC_PATTERN	  "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"
-#define PREFIX_PATTERN	  "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"
-#define LISTEN_PATTERN	  "^([0-9.]+:[0-9]{1,5}|\\[[0-9A-Fa-f:.]+\\]:[0-9]{1,5})$"
-#define ADDRESS_PATTERN	  "^[0-9A-Fa-f:.]+$"
+#define NAME_PATTERN	      "^[A-Za-z0-9._-]+$"
+#define INTERFACE_PATTERN     "^[^/:\\s]+$"
+#define MAC_PATTERN	      "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"
+#define PREFIX_PATTERN	      "^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"
+#define LISTEN_PATTERN	      "^([0-9.]+:[0-9]{1,5}|\\[[0-9A-Fa-f:.]+\\]:[0-9]{1,5})$"
+#define ADDRESS_PATTERN	      "^[0-9A-Fa-f:.]+$"
 
 /* --- OpenAPI -------------------------------------------------------------------------------------------------- */
 
@@ -112,7 +112,8 @@ static void describe_list(json_t *json, const struct field *field)
 	json_t *items;
 
 	if (field->kind == FIELD_GROUPS)
-		items = schema_of_fields(field->group->fields, field->group->field_count, field->group->doc);
+		items = schema_of_fields(
+			field->group->fields, field->group->field_count, field->group->doc);
 	else if (field->kind == FIELD_STRINGS)
 		items = describe_strings(field);
 	else if (field->kind == FIELD_UINTS)

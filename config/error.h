@@ -10,9 +10,10 @@
 
 struct error {
 	char text[320]; /* one sentence, no newline */
-	char path[128]; /* of the offending field, "peers/node-b/vtep_mac"; "" when no field is to blame */
+	char path
+		[128]; /* of the offending field, "peers/node-b/vtep_mac"; "" when no field is to blame */
 	char file[128]; /* configuration file, "" when the input was not a file */
-	unsigned line;  /* in file, from 1; 0 when unknown */
+	unsigned line;	/* in file, from 1; 0 when unknown */
 };
 
 /** Fill err (NULL is allowed), without file and line, and return -errnum, so that `return error_set(...)` reports and unwinds. */

@@ -219,7 +219,8 @@ static int load_setting(struct loader *l, const config_setting_t *setting)
 			nearest);
 	else
 		error_set(l->err, EINVAL, shown,
-			"%s: unknown key: a file has node, namespaces, uplinks, pools, peers, sets, tiers, endpoints, "
+			"%s: unknown key: a file has node, namespaces, uplinks, pools, peers, "
+			"sets, tiers, endpoints, "
 			"pods, policies and routes",
 			shown);
 	return fail_at(l, setting, -EINVAL);

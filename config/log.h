@@ -11,7 +11,12 @@
 #include <stdint.h>
 
 /* Numbers are syslog severities (RFC 5424, table 2). */
-enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARNING = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
+enum log_level {
+	LOG_LEVEL_ERROR = 3,
+	LOG_LEVEL_WARNING = 4,
+	LOG_LEVEL_INFO = 6,
+	LOG_LEVEL_DEBUG = 7
+};
 
 /** The current threshold; messages above it are not formatted. */
 enum log_level log_level_get(void);
@@ -37,20 +42,20 @@ uint32_t log_source_left_out(struct log_source *source);
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* LOG_INFO("port opened name=%s driver=%s", ...): message first, then key=value. */
-#define LOG_AT(level, ...)                                                                         \
-	do {                                                                                       \
-		if ((level) <= log_level_get())                                                    \
-			log_write((level), __VA_ARGS__);                                           \
+#define LOG_AT(level, ...)                               \
+	do {                                             \
+		if ((level) <= log_level_get())          \
+			log_write((level), __VA_ARGS__); \
 	} while (0)
 /* The same, unless the source has had too many. */
-#define LOG_FROM(source, level, ...)                                                               \
-	do {                                                                                       \
-		if ((level) <= log_level_get() && log_source_take(source))                         \
-			log_write((level), __VA_ARGS__);                                           \
+#define LOG_FROM(source, level, ...)                                       \
+	do {                                                               \
+		if ((level) <= log_level_get() && log_source_take(source)) \
+			log_write((level), __VA_ARGS__);                   \
 	} while (0)
-#define LOG_ERROR(...)   LOG_AT(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define LOG_ERROR(...)	 LOG_AT(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define LOG_WARNING(...) LOG_AT(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define LOG_INFO(...)    LOG_AT(LOG_LEVEL_INFO, __VA_ARGS__)
-#define LOG_DEBUG(...)   LOG_AT(LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define LOG_INFO(...)	 LOG_AT(LOG_LEVEL_INFO, __VA_ARGS__)
+#define LOG_DEBUG(...)	 LOG_AT(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 #endif

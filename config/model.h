@@ -17,7 +17,7 @@
 
 /* In the order in which a transaction applies them; removal is in reverse. */
 enum object_type {
-	OBJECT_NODE,   /* exactly one, named by its own `name` */
+	OBJECT_NODE, /* exactly one, named by its own `name` */
 	OBJECT_NAMESPACE,
 	OBJECT_UPLINK,
 	OBJECT_POOL,
@@ -68,75 +68,79 @@ struct string_list {
 /* node: { name = "node-a"; } — settings marked (start) are read once; a change is refused with that reason. */
 struct node {
 	char *name;
-	struct uint_list worker_cpus;   /* (start) [] = one worker on the last allowed CPU */
-	uint32_t control_cpu;           /* (start) UINT32_MAX = unpinned */
-	uint32_t hugepages;             /* (start) enum hugepages_mode */
-	uint32_t memory_mb;             /* (start) DPDK memory, MiB; packet buffers come from it */
-	uint32_t buffers;               /* (start) mbufs of 2 KiB */
-	uint32_t latency;               /* enum latency_mode */
-	uint32_t spin_us;               /* polls so long after a packet before it sleeps */
-	uint32_t flows;                 /* (start) entries of the flow table for IPv4 */
-	uint32_t flows6;                /* (start) entries of the flow table for IPv6 */
-	uint32_t neighbours;            /* most neighbours resolved or being resolved */
+	struct uint_list worker_cpus; /* (start) [] = one worker on the last allowed CPU */
+	uint32_t control_cpu;	      /* (start) UINT32_MAX = unpinned */
+	uint32_t hugepages;	      /* (start) enum hugepages_mode */
+	uint32_t memory_mb;	      /* (start) DPDK memory, MiB; packet buffers come from it */
+	uint32_t buffers;	      /* (start) mbufs of 2 KiB */
+	uint32_t latency;	      /* enum latency_mode */
+	uint32_t spin_us;	      /* polls so long after a packet before it sleeps */
+	uint32_t flows;		      /* (start) entries of the flow table for IPv4 */
+	uint32_t flows6;	      /* (start) entries of the flow table for IPv6 */
+	uint32_t neighbours;	      /* most neighbours resolved or being resolved */
 	/* Idle seconds after which a connection is forgotten, by its state; see docs/conntrack.md. */
-	uint32_t flow_timeout_s;        /* of protocols that have no states */
+	uint32_t flow_timeout_s; /* of protocols that have no states */
 	uint32_t tcp_syn_timeout_s;
 	uint32_t tcp_established_timeout_s;
 	uint32_t tcp_fin_timeout_s;
 	uint32_t tcp_time_wait_timeout_s;
-	uint32_t tcp_closed_timeout_s;  /* after a RST; SCTP: after ABORT or SHUTDOWN COMPLETE */
-	uint32_t tcp_pickup_timeout_s;  /* picked up, and only one direction seen yet */
+	uint32_t tcp_closed_timeout_s; /* after a RST; SCTP: after ABORT or SHUTDOWN COMPLETE */
+	uint32_t tcp_pickup_timeout_s; /* picked up, and only one direction seen yet */
 	uint32_t udp_unreplied_timeout_s;
 	uint32_t udp_replied_timeout_s;
 	uint32_t icmp_timeout_s;
 	uint32_t sctp_init_timeout_s;
 	uint32_t sctp_established_timeout_s;
 	uint32_t sctp_shutdown_timeout_s;
-	uint32_t tcp_window;            /* enum tcp_window_mode */
-	bool tcp_pickup;                /* TCP of no known connection makes one */
-	uint32_t tcp_pickup_grace_s;    /* after a start, although tcp_pickup is off */
-	uint32_t half_open_max;         /* half open connections of a pod; 0 = an eighth of the flow table */
-	struct mac_addr vtep_mac;       /* zero = derived from the name */
-	uint32_t vxlan_vni;             /* default of peers; 1 = flannel, 4096 = Calico */
-	uint32_t vxlan_port;            /* default of peers, UDP; 8472 or 4789 */
-	bool vxlan_udp6_checksum;       /* false = zero checksum over IPv6, RFC 6935 */
-	bool mss_clamp;                 /* lower TCP MSS to the path's MTU */
-	struct ip_addr gateway;         /* what pods see as next hop; 169.254.1.1 */
-	struct ip_addr gateway6;        /* fe80::1 */
-	struct mac_addr gateway_mac;    /* answered for both; 02:70:6f:64:6c:01 */
-	char *host_interface;           /* "podlane0"; "" = no host port */
-	struct addr_list host_addresses;/* of the host port */
-	uint32_t icmp_rate;             /* ICMP errors a second a worker */
-	char *log_level;                /* "error" .. "debug" */
-	char *metrics_listen;           /* "127.0.0.1:9099"; "" = off */
-	struct string_list labels;      /* of the node as an endpoint: host policies, and nodes as peers */
+	uint32_t tcp_window;	     /* enum tcp_window_mode */
+	bool tcp_pickup;	     /* TCP of no known connection makes one */
+	uint32_t tcp_pickup_grace_s; /* after a start, although tcp_pickup is off */
+	uint32_t
+		half_open_max; /* half open connections of a pod; 0 = an eighth of the flow table */
+	struct mac_addr vtep_mac;	 /* zero = derived from the name */
+	uint32_t vxlan_vni;		 /* default of peers; 1 = flannel, 4096 = Calico */
+	uint32_t vxlan_port;		 /* default of peers, UDP; 8472 or 4789 */
+	bool vxlan_udp6_checksum;	 /* false = zero checksum over IPv6, RFC 6935 */
+	bool mss_clamp;			 /* lower TCP MSS to the path's MTU */
+	struct ip_addr gateway;		 /* what pods see as next hop; 169.254.1.1 */
+	struct ip_addr gateway6;	 /* fe80::1 */
+	struct mac_addr gateway_mac;	 /* answered for both; 02:70:6f:64:6c:01 */
+	char *host_interface;		 /* "podlane0"; "" = no host port */
+	struct addr_list host_addresses; /* of the host port */
+	uint32_t icmp_rate;		 /* ICMP errors a second a worker */
+	char *log_level;		 /* "error" .. "debug" */
+	char *metrics_listen;		 /* "127.0.0.1:9099"; "" = off */
+	struct string_list
+		labels; /* of the node as an endpoint: host policies, and nodes as peers */
 	struct string_list failsafe_in; /* "22/tcp": what host policies never deny */
 	struct string_list failsafe_out;
 };
 
 /* Where pods and policies live; a namespace that no object describes has just the label
  * kubernetes.io/metadata.name=NAME, which all have. */
-struct namespace {
+struct namespace
+{
 	char *name;
-	struct string_list labels;      /* "key=value" */
+	struct string_list labels; /* "key=value" */
 };
 
 /* uplinks: ( { name = "eth0"; driver = "af_packet"; device = "eth0"; addresses = [ "192.0.2.1/24" ]; } ) */
 struct uplink {
 	char *name;
-	uint32_t driver;                /* enum uplink_driver */
-	char *device;                   /* interface name, PCI address, path of a memif socket, or a DPDK device string */
-	struct prefix_list addresses;   /* of this node on that network, host bits set; af_xdp, or with
+	uint32_t driver; /* enum uplink_driver */
+	char *device; /* interface name, PCI address, path of a memif socket, or a DPDK device string */
+	struct prefix_list
+		addresses;	/* of this node on that network, host bits set; af_xdp, or with
 	                                 * kernel_interface: [] = the kernel's */
-	struct mac_addr mac;            /* zero = the device's own */
-	uint32_t mtu;                   /* IP bytes; 1500 */
-	uint32_t queues;                /* 0 = one a worker; af_xdp: as many as the device has */
-	uint32_t xdp_mode;              /* af_xdp: enum xdp_mode */
-	char *kernel_interface;         /* pci, ethdev: TAP that the kernel gets in exchange; "" = none */
-	uint32_t role;                  /* memif: enum memif_role */
-	uint32_t memif_id;              /* memif: interface id on the socket */
-	uint32_t ring_size;             /* memif: power of two, 1024 */
-	char *secret;                   /* memif, up to 24 bytes; "" = none */
+	struct mac_addr mac;	/* zero = the device's own */
+	uint32_t mtu;		/* IP bytes; 1500 */
+	uint32_t queues;	/* 0 = one a worker; af_xdp: as many as the device has */
+	uint32_t xdp_mode;	/* af_xdp: enum xdp_mode */
+	char *kernel_interface; /* pci, ethdev: TAP that the kernel gets in exchange; "" = none */
+	uint32_t role;		/* memif: enum memif_role */
+	uint32_t memif_id;	/* memif: interface id on the socket */
+	uint32_t ring_size;	/* memif: power of two, 1024 */
+	char *secret;		/* memif, up to 24 bytes; "" = none */
 };
 
 struct pool {
@@ -146,33 +150,34 @@ struct pool {
 
 struct peer {
 	char *name;
-	struct addr_list underlay;      /* one address a family */
+	struct addr_list underlay; /* one address a family */
 	struct prefix_list pod_cidrs;
-	uint32_t encap;                 /* enum encap */
-	struct mac_addr vtep_mac;       /* needed where VXLAN is possible ("vxlan", "auto") */
-	uint32_t vni;                   /* 0 = node.vxlan_vni */
-	uint32_t port;                  /* 0 = node.vxlan_port */
-	uint32_t mtu;                   /* of the underlay path, IP bytes; 0 = the uplink's */
+	uint32_t encap;		  /* enum encap */
+	struct mac_addr vtep_mac; /* needed where VXLAN is possible ("vxlan", "auto") */
+	uint32_t vni;		  /* 0 = node.vxlan_vni */
+	uint32_t port;		  /* 0 = node.vxlan_port */
+	uint32_t mtu;		  /* of the underlay path, IP bytes; 0 = the uplink's */
 };
 
 struct pod {
 	char *name;
-	uint32_t kind;                  /* enum pod_kind */
-	struct addr_list addresses;     /* [] = one from a pool of each family */
-	struct mac_addr mac;            /* tap: zero = derived from the name; others: zero = learned by ARP/ND, unused with
+	uint32_t kind;		    /* enum pod_kind */
+	struct addr_list addresses; /* [] = one from a pool of each family */
+	struct mac_addr
+		mac; /* tap: zero = derived from the name; others: zero = learned by ARP/ND, unused with
 					 * POD_IP */
-	char *netns;                    /* tap: name under /run/netns, or a path */
-	char *interface;                /* tap: "eth0" */
-	uint32_t role;                  /* memif, vhost: enum memif_role, ours */
-	uint32_t mode;                  /* memif: enum pod_mode */
-	char *socket;                   /* memif, vhost: path of the socket to listen on, or to connect to */
-	uint32_t memif_id;              /* memif: interface id on that socket */
-	uint32_t queues;                /* 0 = one a worker */
-	uint32_t ring_size;             /* memif: power of two, 1024 */
-	uint32_t mtu;                   /* 0 = from the calculator */
-	char *secret;                   /* memif, up to 24 bytes; "" = none */
+	char *netns;	    /* tap: name under /run/netns, or a path */
+	char *interface;    /* tap: "eth0" */
+	uint32_t role;	    /* memif, vhost: enum memif_role, ours */
+	uint32_t mode;	    /* memif: enum pod_mode */
+	char *socket;	    /* memif, vhost: path of the socket to listen on, or to connect to */
+	uint32_t memif_id;  /* memif: interface id on that socket */
+	uint32_t queues;    /* 0 = one a worker */
+	uint32_t ring_size; /* memif: power of two, 1024 */
+	uint32_t mtu;	    /* 0 = from the calculator */
+	char *secret;	    /* memif, up to 24 bytes; "" = none */
 	/* Limits, as the pod sees it: ingress is what it receives. 0 = none; a burst of 0 follows from the rate. */
-	uint32_t ingress_rate_kbps;     /* 1000 bits a second */
+	uint32_t ingress_rate_kbps; /* 1000 bits a second */
 	uint32_t ingress_burst_kbit;
 	uint32_t ingress_rate_pps;
 	uint32_t ingress_burst_packets;
@@ -180,18 +185,18 @@ struct pod {
 	uint32_t egress_burst_kbit;
 	uint32_t egress_rate_pps;
 	uint32_t egress_burst_packets;
-	uint32_t worker;                /* of all its queues; UINT32_MAX = by load */
-	uint32_t connections_max;       /* open at a time, both ways; 0 = no limit */
-	char *namespace;                /* "default" */
-	struct string_list labels;      /* "key=value" */
-	struct string_list ports;       /* named ports, "http=80/tcp" */
+	uint32_t worker;	   /* of all its queues; UINT32_MAX = by load */
+	uint32_t connections_max;  /* open at a time, both ways; 0 = no limit */
+	char *namespace;	   /* "default" */
+	struct string_list labels; /* "key=value" */
+	struct string_list ports;  /* named ports, "http=80/tcp" */
 };
 
 /* A pod or node elsewhere in the cluster, known to policies by its addresses. */
 struct endpoint {
 	char *name;
-	uint32_t kind;                  /* enum endpoint_kind */
-	char *namespace;                /* of a pod: "default" */
+	uint32_t kind;	 /* enum endpoint_kind */
+	char *namespace; /* of a pod: "default" */
 	struct string_list labels;
 	struct addr_list addresses;
 	struct string_list ports;
@@ -200,7 +205,7 @@ struct endpoint {
 /* Addresses with labels, or for rules that name it (Calico's NetworkSet). */
 struct set {
 	char *name;
-	char *namespace;                /* "" = none: global */
+	char *namespace; /* "" = none: global */
 	struct string_list labels;
 	struct prefix_list cidrs;
 };
@@ -208,25 +213,27 @@ struct set {
 /* A group of policies. "default" exists without an object: order 1000000, deny. */
 struct tier {
 	char *name;
-	uint32_t order;                 /* lower first, then by name */
-	uint32_t default_action;        /* enum tier_action: of endpoints that a policy of the tier selects */
+	uint32_t order; /* lower first, then by name */
+	uint32_t
+		default_action; /* enum tier_action: of endpoints that a policy of the tier selects */
 };
 
 /* One end of a rule. Everything given must hold. */
 struct policy_end {
-	char *selector;                 /* over labels of endpoints and sets; "" = any */
-	char *not_selector;             /* must not match; "" = none */
-	char *namespaces;               /* selector over labels of namespaces; "" = see struct policy */
-	char *nodes;                    /* selector over endpoints of kind node; "" = not used */
+	char *selector;	    /* over labels of endpoints and sets; "" = any */
+	char *not_selector; /* must not match; "" = none */
+	char *namespaces;   /* selector over labels of namespaces; "" = see struct policy */
+	char *nodes;	    /* selector over endpoints of kind node; "" = not used */
 	struct prefix_list cidrs, not_cidrs;
-	struct string_list sets;        /* names: any of them */
+	struct string_list sets;	     /* names: any of them */
 	struct string_list ports, not_ports; /* "80", "8000:8080", "http" */
 };
 struct policy_rule {
 	char *name;
-	uint32_t action;                /* enum rule_action */
-	char *protocol, *not_protocol;  /* "tcp", "udp", "sctp", "icmp", "icmpv6", "1".."255"; "" = any */
-	uint32_t ip_version;            /* enum rule_ip_version */
+	uint32_t action; /* enum rule_action */
+	char *protocol,
+		*not_protocol; /* "tcp", "udp", "sctp", "icmp", "icmpv6", "1".."255"; "" = any */
+	uint32_t ip_version;   /* enum rule_ip_version */
 	uint32_t icmp_type, icmp_code, not_icmp_type, not_icmp_code; /* UINT32_MAX = not given */
 	struct policy_end source, destination;
 };
@@ -235,17 +242,18 @@ struct policy_rule {
  * protocol = "tcp"; destination_ports = [ "5432" ]; } ); } ) */
 struct policy {
 	char *name;
-	char *namespace;                /* "" = of all namespaces; else its selectors mean that namespace, unless they say
+	char *namespace; /* "" = of all namespaces; else its selectors mean that namespace, unless they say
 					 * others */
-	char *tier;                     /* "default" */
-	uint32_t order;                 /* lower first, then by name */
-	uint32_t subject;               /* enum policy_subject */
-	char *selector;                 /* of the pods it is about; "" = all */
-	char *namespace_selector;       /* of their namespaces, when namespace is ""; "" = all */
-	struct string_list types;       /* "ingress", "egress"; [] = those with rules, and ingress if none has */
-	bool staged;                    /* judged and counted, never decides */
-	bool stateless;                 /* subject host: before connections are tracked */
-	uint32_t on_change;             /* enum policy_on_change */
+	char *tier;		  /* "default" */
+	uint32_t order;		  /* lower first, then by name */
+	uint32_t subject;	  /* enum policy_subject */
+	char *selector;		  /* of the pods it is about; "" = all */
+	char *namespace_selector; /* of their namespaces, when namespace is ""; "" = all */
+	struct string_list
+		types;	/* "ingress", "egress"; [] = those with rules, and ingress if none has */
+	bool staged;	/* judged and counted, never decides */
+	bool stateless; /* subject host: before connections are tracked */
+	uint32_t on_change; /* enum policy_on_change */
 	struct policy_rule *ingress;
 	size_t ingress_count;
 	struct policy_rule *egress;
@@ -253,18 +261,18 @@ struct policy {
 };
 
 struct route_via {
-	struct ip_addr address;         /* next hop, or family IP_NONE */
-	char *peer;                     /* name, or "" */
-	char *uplink;                   /* name, or ""; needed with a link-local address */
-	char *pod;                      /* name, or "": routed through a pod (gateway pods) */
-	uint32_t weight;                /* 1..255 */
+	struct ip_addr address; /* next hop, or family IP_NONE */
+	char *peer;		/* name, or "" */
+	char *uplink;		/* name, or ""; needed with a link-local address */
+	char *pod;		/* name, or "": routed through a pod (gateway pods) */
+	uint32_t weight;	/* 1..255 */
 };
 
 /* routes: ( { prefix = "0.0.0.0/0"; via = ( { address = "192.0.2.254"; } ); } ) — the prefix text is its name. */
 struct route {
 	struct ip_prefix prefix;
-	uint32_t action;                /* enum route_action */
-	struct route_via *via;          /* 1..16 when action is ROUTE_FORWARD */
+	uint32_t action;       /* enum route_action */
+	struct route_via *via; /* 1..16 when action is ROUTE_FORWARD */
 	size_t via_count;
 };
 
@@ -275,11 +283,11 @@ enum object_origin { ORIGIN_FILE, ORIGIN_API };
 struct object {
 	enum object_type type;
 	enum object_origin origin;
-	uint32_t refs;                  /* control thread only, not atomic */
-	unsigned line;                  /* in file, from 1; 0 = unknown */
-	uint64_t row;                   /* where the state store keeps the object of this name; 0 = nowhere yet */
-	char *name;                     /* key within the type; routes: canonical prefix text */
-	const char *file;               /* where it was read, NULL for the API; shared, lives for ever */
+	uint32_t refs;	  /* control thread only, not atomic */
+	unsigned line;	  /* in file, from 1; 0 = unknown */
+	uint64_t row;	  /* where the state store keeps the object of this name; 0 = nowhere yet */
+	char *name;	  /* key within the type; routes: canonical prefix text */
+	const char *file; /* where it was read, NULL for the API; shared, lives for ever */
 	union {
 		struct node node;
 		struct uplink uplink;
@@ -301,7 +309,8 @@ void object_unref(struct object *obj);
 /** The same type and the same value in every field. Origin, file and line do not count. */
 bool object_equal(const struct object *a, const struct object *b);
 /** Say where an object comes from. The file name is copied once a process; NULL = none. 0 or -ENOMEM. */
-int object_set_source(struct object *obj, enum object_origin origin, const char *file, unsigned line);
+int object_set_source(
+	struct object *obj, enum object_origin origin, const char *file, unsigned line);
 
 /** A consistent set of objects: a hash by (type, name), ordered listing by name. */
 struct model;
@@ -336,7 +345,8 @@ void changeset_expect(const struct changeset *set, enum object_type type, const 
  * -ENOMEM. */
 int changeset_put(struct changeset *set, struct object *obj, struct error *err);
 /** @return 0, -ENOENT when neither the base nor the set has it, -ENOMEM. */
-int changeset_delete(struct changeset *set, enum object_type type, const char *name, struct error *err);
+int changeset_delete(
+	struct changeset *set, enum object_type type, const char *name, struct error *err);
 /** What base with the edits looks like at a name. name NULL finds the node. No reference of its own. */
 struct object *changeset_find(const struct changeset *set, enum object_type type, const char *name);
 /** Objects of a type there will be. */

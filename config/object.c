@@ -92,7 +92,8 @@ const void *group_default(const struct field_group *group)
 	} known[4];
 	size_t i = 0;
 
-	while (i < sizeof(known) / sizeof(known[0]) && known[i].group != NULL && known[i].group != group)
+	while (i < sizeof(known) / sizeof(known[0]) && known[i].group != NULL &&
+		known[i].group != group)
 		i++;
 	if (i == sizeof(known) / sizeof(known[0]) || group->size > GROUP_SIZE_MAX)
 		abort();
@@ -156,7 +157,8 @@ static size_t element_size(uint8_t kind)
 	}
 }
 
-static void pack_fields(struct packer *packer, const struct field *fields, size_t count, const void *from, void *to);
+static void pack_fields(struct packer *packer, const struct field *fields, size_t count,
+	const void *from, void *to);
 
 static void *pack_strings(struct packer *packer, const struct string_list *from)
 {
@@ -174,7 +176,8 @@ static void *pack_strings(struct packer *packer, const struct string_list *from)
 	return items;
 }
 
-static void *pack_groups(struct packer *packer, const struct field_group *group, const struct addr_list *from)
+static void *pack_groups(
+	struct packer *packer, const struct field_group *group, const struct addr_list *from)
 {
 	const char *elements = (const char *)from->items;
 	char *copy;
@@ -189,7 +192,8 @@ static void *pack_groups(struct packer *packer, const struct field_group *group,
 }
 
 /* to is NULL when counting; otherwise it is a plain copy of from, whose pointers are replaced. */
-static void pack_fields(struct packer *packer, const struct field *fields, size_t count, const void *from, void *to)
+static void pack_fields(
+	struct packer *packer, const struct field *fields, size_t count, const void *from, void *to)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct field *field = &fields[i];
@@ -215,8 +219,9 @@ static void pack_fields(struct packer *packer, const struct field *fields, size_
 			break;
 		case FIELD_STRINGS:
 		case FIELD_GROUPS:
-			copy = field->kind == FIELD_STRINGS ? pack_strings(packer, at)
-							    : pack_groups(packer, field->group, list);
+			copy = field->kind == FIELD_STRINGS
+				       ? pack_strings(packer, at)
+				       : pack_groups(packer, field->group, list);
 			if (to != NULL)
 				((struct addr_list *)FIELD_AT(to, field))->items = copy;
 			break;
@@ -251,7 +256,8 @@ struct object *object_pack(const struct object *loose)
 	memcpy(obj, loose, head);
 	packer.base = (char *)obj;
 	packer.used = head;
-	pack_fields(&packer, schema->fields, schema->field_count, object_body_const(loose), object_body(obj));
+	pack_fields(&packer, schema->fields, schema->field_count, object_body_const(loose),
+		object_body(obj));
 	/* All other structs begin with their name. */
 	obj->name = is_route ? pack_string(&packer, prefix) : *(char **)object_body(obj);
 	obj->refs = 1;
@@ -300,13 +306,15 @@ int object_set_source(
 
 /* --- equality ------------------------------------------------------------------------------------------------- */
 
-static bool groups_equal(const struct field_group *group, const struct addr_list *a, const struct addr_list *b)
+static bool groups_equal(
+	const struct field_group *group, const struct addr_list *a, const struct addr_list *b)
 {
 	if (a->count != b->count)
 		return false;
 	for (size_t i = 0; i < a->count; i++) {
 		for (size_t f = 0; f < group->field_count; f++) {
-			if (!field_equal(&group->fields[f], (const char *)a->items + i * group->size,
+			if (!field_equal(&group->fields[f],
+				    (const char *)a->items + i * group->size,
 				    (const char *)b->items + i * group->size))
 				return false;
 		}

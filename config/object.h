@@ -8,13 +8,13 @@
 
 #include "config/schema.h"
 
-#define OBJECT_NAME_MAX	 63
+#define OBJECT_NAME_MAX	     63
 #define OBJECT_LONG_NAME_MAX 253 /* of what may be called NAMESPACE.NAME */
-#define ROUTE_VIA_MAX	 16
-#define GROUP_SIZE_MAX	 512 /* bytes of an element of a FIELD_GROUPS list */
-#define NODE_WORKERS_MAX 16
-#define CPU_NUMBER_MAX	 1023
-#define SECRET_MASK	 "***"
+#define ROUTE_VIA_MAX	     16
+#define GROUP_SIZE_MAX	     512 /* bytes of an element of a FIELD_GROUPS list */
+#define NODE_WORKERS_MAX     16
+#define CPU_NUMBER_MAX	     1023
+#define SECRET_MASK	     "***"
 
 /** Room for the key that people see: a name, or a prefix. */
 #define LABEL_MAX 80

@@ -48,10 +48,13 @@ int named_ports_check(const struct object *obj, const struct string_list *ports,
 		char field[40];
 
 		for (size_t j = 0; j < i; j++) {
-			if (strncmp(item, ports->items[j], len) != 0 || strcmp(strrchr(ports->items[j], '/'), protocol) != 0)
+			if (strncmp(item, ports->items[j], len) != 0 ||
+				strcmp(strrchr(ports->items[j], '/'), protocol) != 0)
 				continue;
 			snprintf(field, sizeof(field), "ports/%zu", i);
-			return object_error(obj, err, field, "the name %.*s stands for two %s ports: give each a name of its own",
+			return object_error(obj, err, field,
+				"the name %.*s stands for two %s ports: give each a name of its "
+				"own",
 				(int)len - 1, item, protocol + 1);
 		}
 	}
@@ -72,14 +75,16 @@ int namespace_check(struct object *obj, struct error *err)
 			strcmp(labels->items[i] + sizeof(implied) - 1, obj->name) == 0)
 			continue;
 		snprintf(field, sizeof(field), "labels/%zu", i);
-		return object_error(obj, err, field, "label " NAMESPACE_NAME_LABEL " is the namespace's own name: leave it out");
+		return object_error(obj, err, field,
+			"label " NAMESPACE_NAME_LABEL " is the namespace's own name: leave it out");
 	}
 	return labels_check(obj, labels, err);
 }
 
 int endpoint_check(struct object *obj, struct error *err)
 {
-	const struct endpoint *endpoint = &obj->endpoint, *fresh = &object_default(OBJECT_ENDPOINT)->endpoint;
+	const struct endpoint *endpoint = &obj->endpoint,
+			      *fresh = &object_default(OBJECT_ENDPOINT)->endpoint;
 	int ret = labels_check(obj, &endpoint->labels, err);
 
 	if (ret == 0)
@@ -87,14 +92,17 @@ int endpoint_check(struct object *obj, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (endpoint->kind == ENDPOINT_NODE && strcmp(endpoint->namespace, fresh->namespace) != 0)
-		return object_error(obj, err, "namespace", "a node is in no namespace: remove it, or set kind to pod");
+		return object_error(obj, err, "namespace",
+			"a node is in no namespace: remove it, or set kind to pod");
 	for (size_t i = 0; i < endpoint->addresses.count; i++) {
 		char field[40], text[IP_TEXT_MAX];
 
 		if (!ip_addr_is_link_local(&endpoint->addresses.items[i]))
 			continue;
 		snprintf(field, sizeof(field), "addresses/%zu", i);
-		return object_error(obj, err, field, "%s is link-local, which is not routed: write the endpoint's routed address",
+		return object_error(obj, err, field,
+			"%s is link-local, which is not routed: write the endpoint's routed "
+			"address",
 			ip_addr_format(&endpoint->addresses.items[i], text));
 	}
 	return 0;
@@ -113,10 +121,12 @@ int tier_check(struct object *obj, struct error *err)
 		return 0;
 	/* Kubernetes' NetworkPolicy lives there: its order and its end are part of what it means. */
 	if (tier->order != fresh->order)
-		return object_error(obj, err, "order", "tier default stays at order %u: use a tier of another name", fresh->order);
+		return object_error(obj, err, "order",
+			"tier default stays at order %u: use a tier of another name", fresh->order);
 	if (tier->default_action != TIER_DENY)
 		return object_error(obj, err, "default_action",
-			"tier default ends with deny: use a tier of another name for policies that pass");
+			"tier default ends with deny: use a tier of another name for policies that "
+			"pass");
 	return 0;
 }
 
@@ -131,7 +141,8 @@ struct place {
 	struct error *err;
 };
 
-static int rule_error(const struct place *at, const char *field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int rule_error(const struct place *at, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static int rule_error(const struct place *at, const char *field, const char *fmt, ...)
 {
 	char path[FIELD_PATH_MAX], text[200];
@@ -141,7 +152,8 @@ static int rule_error(const struct place *at, const char *field, const char *fmt
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	snprintf(path, sizeof(path), "%s/%zu/%s", at->direction, at->index, field);
-	return object_error(at->obj, at->err, path, "%s[%zu].%s: %s", at->direction, at->index, field, text);
+	return object_error(
+		at->obj, at->err, path, "%s[%zu].%s: %s", at->direction, at->index, field, text);
 }
 
 enum { IP_ICMP = 1, IP_TCP = 6, IP_UDP = 17, IP_ICMPV6 = 58, IP_SCTP = 132 };
@@ -152,8 +164,8 @@ static unsigned protocol_number(const char *text)
 	static const struct {
 		const char *name;
 		unsigned number;
-	} names[] = { { "", 0 }, { "tcp", IP_TCP }, { "udp", IP_UDP }, { "sctp", IP_SCTP }, { "icmp", IP_ICMP },
-		{ "icmpv6", IP_ICMPV6 } };
+	} names[] = { { "", 0 }, { "tcp", IP_TCP }, { "udp", IP_UDP }, { "sctp", IP_SCTP },
+		{ "icmp", IP_ICMP }, { "icmpv6", IP_ICMPV6 } };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(text, names[i].name) == 0)
@@ -168,13 +180,17 @@ static int protocol_check(const struct place *at)
 	unsigned protocol = protocol_number(rule->protocol);
 
 	if (protocol != 0 && rule->not_protocol[0] != '\0')
-		return rule_error(at, "not_protocol", "has no use beside protocol: remove one of them");
+		return rule_error(
+			at, "not_protocol", "has no use beside protocol: remove one of them");
 	if (rule->not_icmp_type != UINT32_MAX && rule->icmp_type != UINT32_MAX)
-		return rule_error(at, "not_icmp_type", "has no use beside icmp_type: remove one of them");
+		return rule_error(
+			at, "not_icmp_type", "has no use beside icmp_type: remove one of them");
 	if (protocol == IP_ICMP && rule->ip_version == RULE_IP_V6)
-		return rule_error(at, "ip_version", "icmp is IPv4's: write protocol icmpv6, or ip_version 4");
+		return rule_error(
+			at, "ip_version", "icmp is IPv4's: write protocol icmpv6, or ip_version 4");
 	if (protocol == IP_ICMPV6 && rule->ip_version == RULE_IP_V4)
-		return rule_error(at, "ip_version", "icmpv6 is IPv6's: write protocol icmp, or ip_version 6");
+		return rule_error(
+			at, "ip_version", "icmpv6 is IPv6's: write protocol icmp, or ip_version 6");
 	return 0;
 }
 
@@ -191,11 +207,13 @@ static int icmp_check(const struct place *at)
 	if (given == NULL)
 		return 0;
 	if (protocol != IP_ICMP && protocol != IP_ICMPV6)
-		return rule_error(at, given, "needs protocol icmp or icmpv6: add it, or remove %s", given);
+		return rule_error(
+			at, given, "needs protocol icmp or icmpv6: add it, or remove %s", given);
 	if (rule->icmp_code != UINT32_MAX && rule->icmp_type == UINT32_MAX)
 		return rule_error(at, "icmp_code", "means nothing without icmp_type: add it");
 	if (rule->not_icmp_code != UINT32_MAX && rule->not_icmp_type == UINT32_MAX)
-		return rule_error(at, "not_icmp_code", "means nothing without not_icmp_type: add it");
+		return rule_error(
+			at, "not_icmp_code", "means nothing without not_icmp_type: add it");
 	return 0;
 }
 
@@ -204,7 +222,8 @@ static bool is_port_name(const char *text)
 	return text[strspn(text, "0123456789:")] != '\0';
 }
 
-static int port_list_check(const struct place *at, const char *side, const char *which, const struct string_list *ports)
+static int port_list_check(const struct place *at, const char *side, const char *which,
+	const struct string_list *ports)
 {
 	unsigned protocol = protocol_number(at->rule->protocol);
 	bool source = strcmp(side, "source") == 0;
@@ -218,7 +237,9 @@ static int port_list_check(const struct place *at, const char *side, const char 
 		if (!is_port_name(ports->items[i]))
 			continue;
 		snprintf(field, sizeof(field), "%s_%s/%zu", side, which, i);
-		return rule_error(at, field, "%.63s is the name of a port, and names are those of receivers: write a number",
+		return rule_error(at, field,
+			"%.63s is the name of a port, and names are those of receivers: write a "
+			"number",
 			ports->items[i]);
 	}
 	return 0;
@@ -234,7 +255,8 @@ static uint8_t rule_family(const struct policy_rule *rule)
 	return protocol == IP_ICMP ? IP_V4 : protocol == IP_ICMPV6 ? IP_V6 : 0;
 }
 
-static int cidrs_check(const struct place *at, const char *side, const char *which, const struct prefix_list *list)
+static int cidrs_check(
+	const struct place *at, const char *side, const char *which, const struct prefix_list *list)
 {
 	uint8_t family = rule_family(at->rule);
 
@@ -244,7 +266,8 @@ static int cidrs_check(const struct place *at, const char *side, const char *whi
 		if (list->items[i].addr.family == family)
 			continue;
 		snprintf(field, sizeof(field), "%s_%s/%zu", side, which, i);
-		return rule_error(at, field, "%s is IPv%u, which a rule about %s never sees: remove it",
+		return rule_error(at, field,
+			"%s is IPv%u, which a rule about %s never sees: remove it",
 			ip_prefix_format(&list->items[i], text), list->items[i].addr.family,
 			at->rule->ip_version == RULE_IP_ANY ? (family == IP_V4 ? "icmp" : "icmpv6")
 			: family == IP_V4		    ? "ip_version 4"
@@ -255,13 +278,17 @@ static int cidrs_check(const struct place *at, const char *side, const char *whi
 
 static int end_check(const struct place *at, const char *side, const struct policy_end *end)
 {
-	const char *beside = end->selector[0] != '\0' ? "" : end->namespaces[0] != '\0' ? "_namespaces" : NULL;
+	const char *beside = end->selector[0] != '\0'	  ? ""
+			     : end->namespaces[0] != '\0' ? "_namespaces"
+							  : NULL;
 	char field[32];
 	int ret;
 
 	if (end->nodes[0] != '\0' && beside != NULL) {
 		snprintf(field, sizeof(field), "%s_nodes", side);
-		return rule_error(at, field, "a node has no namespace and is no pod: remove %s%s, or write two rules", side, beside);
+		return rule_error(at, field,
+			"a node has no namespace and is no pod: remove %s%s, or write two rules",
+			side, beside);
 	}
 	ret = cidrs_check(at, side, "cidrs", &end->cidrs);
 	if (ret == 0)
@@ -293,7 +320,8 @@ static int rule_check(const struct place *at)
 	if (ret == 0)
 		ret = end_check(at, "destination", &rule->destination);
 	if (ret == 0 && (families(&rule->source.cidrs) & families(&rule->destination.cidrs)) == 0)
-		ret = rule_error(at, "destination_cidrs", "are of another IP version than source_cidrs: nothing would ever match");
+		ret = rule_error(at, "destination_cidrs",
+			"are of another IP version than source_cidrs: nothing would ever match");
 	return ret;
 }
 
@@ -313,10 +341,12 @@ static int subject_check(const struct object *obj, struct error *err)
 	const struct policy *policy = &obj->policy;
 
 	if (policy->namespace[0] != '\0' && policy->namespace_selector[0] != '\0')
-		return object_error(obj, err, "namespace_selector", "the policy is about namespace %s already: remove one of them",
+		return object_error(obj, err, "namespace_selector",
+			"the policy is about namespace %s already: remove one of them",
 			policy->namespace);
 	if (policy->subject == SUBJECT_HOST && policy->namespace[0] != '\0')
-		return object_error(obj, err, "namespace", "the node is in no namespace: remove it, or set subject to pods");
+		return object_error(obj, err, "namespace",
+			"the node is in no namespace: remove it, or set subject to pods");
 	if (policy->subject == SUBJECT_HOST && policy->namespace_selector[0] != '\0')
 		return object_error(obj, err, "namespace_selector",
 			"the node is in no namespace: remove it, or set subject to pods");
@@ -325,20 +355,23 @@ static int subject_check(const struct object *obj, struct error *err)
 			"stateless is for subject host: set that, or remove stateless");
 	if (policy->stateless && policy->on_change != CHANGE_REEVALUATE)
 		return object_error(obj, err, "on_change",
-			"a stateless policy judges every packet, so that there is nothing to %s: remove on_change",
+			"a stateless policy judges every packet, so that there is nothing to %s: "
+			"remove on_change",
 			policy->on_change == CHANGE_KEEP ? "keep" : "reset");
 	return 0;
 }
 
-static int rules_check(const struct object *obj, const char *direction, const struct policy_rule *rules, size_t count,
-	struct error *err)
+static int rules_check(const struct object *obj, const char *direction,
+	const struct policy_rule *rules, size_t count, struct error *err)
 {
 	struct place at = { .obj = obj, .direction = direction, .err = err };
 	int ret = 0;
 
 	if (count > 0 && !has_type(&obj->policy, direction))
-		return object_error(obj, err, direction, "types leaves %s out, so that its rules would do nothing: add it there, or "
-			"remove them", direction);
+		return object_error(obj, err, direction,
+			"types leaves %s out, so that its rules would do nothing: add it there, or "
+			"remove them",
+			direction);
 	for (; at.index < count && ret == 0; at.index++) {
 		at.rule = &rules[at.index];
 		ret = rule_check(&at);
@@ -353,5 +386,6 @@ int policy_check(struct object *obj, struct error *err)
 
 	if (ret == 0)
 		ret = rules_check(obj, "ingress", policy->ingress, policy->ingress_count, err);
-	return ret < 0 ? ret : rules_check(obj, "egress", policy->egress, policy->egress_count, err);
+	return ret < 0 ? ret
+		       : rules_check(obj, "egress", policy->egress, policy->egress_count, err);
 }

@@ -25,7 +25,8 @@ int check_endpoint(struct check *c)
 
 /** The rules of a policy, of both directions in turn: visit(direction, index, rule). Stops at what is not 0. */
 struct rule_visit {
-	int (*visit)(const struct rule_visit *visit, const char *direction, size_t i, const struct policy_rule *rule);
+	int (*visit)(const struct rule_visit *visit, const char *direction, size_t i,
+		const struct policy_rule *rule);
 	const struct check *check;
 	const char *name;
 };
@@ -51,7 +52,8 @@ static int check_sets(const struct check *c, const char *direction, size_t i, co
 		if (changeset_find(c->set, OBJECT_SET, name) != NULL)
 			continue;
 		snprintf(field, sizeof(field), "%s/%zu/%s_sets/%zu", direction, i, side, j);
-		return object_error(c->obj, c->err, field, "%s[%zu].%s_sets: there is no set %s: add it, or correct the name",
+		return object_error(c->obj, c->err, field,
+			"%s[%zu].%s_sets: there is no set %s: add it, or correct the name",
 			direction, i, side, message_text(name, shown));
 	}
 	return 0;
@@ -62,7 +64,9 @@ static int visit_check_sets(const struct rule_visit *visit, const char *directio
 {
 	int ret = check_sets(visit->check, direction, i, "source", &rule->source.sets);
 
-	return ret < 0 ? ret : check_sets(visit->check, direction, i, "destination", &rule->destination.sets);
+	return ret < 0 ? ret
+		       : check_sets(visit->check, direction, i, "destination",
+				 &rule->destination.sets);
 }
 
 int check_policy(struct check *c)
@@ -70,8 +74,10 @@ int check_policy(struct check *c)
 	const struct policy *policy = &c->obj->policy;
 	struct rule_visit visit = { .visit = visit_check_sets, .check = c };
 
-	if (strcmp(policy->tier, DEFAULT_TIER) != 0 && changeset_find(c->set, OBJECT_TIER, policy->tier) == NULL)
-		return object_error(c->obj, c->err, "tier", "there is no tier %s: add it, or correct the name", policy->tier);
+	if (strcmp(policy->tier, DEFAULT_TIER) != 0 &&
+		changeset_find(c->set, OBJECT_TIER, policy->tier) == NULL)
+		return object_error(c->obj, c->err, "tier",
+			"there is no tier %s: add it, or correct the name", policy->tier);
 	return each_rule(policy, &visit);
 }
 
@@ -86,11 +92,13 @@ static bool names_set(const struct string_list *sets, const char *name)
 	return false;
 }
 
-static int visit_names_set(const struct rule_visit *visit, const char *direction, size_t i, const struct policy_rule *rule)
+static int visit_names_set(const struct rule_visit *visit, const char *direction, size_t i,
+	const struct policy_rule *rule)
 {
 	(void)direction;
 	(void)i;
-	return names_set(&rule->source.sets, visit->name) || names_set(&rule->destination.sets, visit->name);
+	return names_set(&rule->source.sets, visit->name) ||
+	       names_set(&rule->destination.sets, visit->name);
 }
 
 static bool policy_names(const struct search *search, const struct object *obj)
@@ -104,7 +112,9 @@ static bool policy_names(const struct search *search, const struct object *obj)
 
 int check_policy_unreferenced(const struct check *c)
 {
-	struct search search = { .set = c->set, .match = policy_names, .what = c->obj->name, .type = c->obj->type };
+	struct search search = {
+		.set = c->set, .match = policy_names, .what = c->obj->name, .type = c->obj->type
+	};
 	const struct object *policy;
 	char shown[LABEL_MAX];
 	bool tier = c->obj->type == OBJECT_TIER;
@@ -113,6 +123,8 @@ int check_policy_unreferenced(const struct check *c)
 		claims_references(c->claims, c->obj->type, c->obj->name) == 0)
 		return 0;
 	policy = search_changeset(&search, OBJECT_POLICY);
-	return object_error(c->obj, c->err, NULL, "policy %s %s this %s: delete or change the policy first",
-		policy != NULL ? message_text(policy->name, shown) : "?", tier ? "is in" : "names", tier ? "tier" : "set");
+	return object_error(c->obj, c->err, NULL,
+		"policy %s %s this %s: delete or change the policy first",
+		policy != NULL ? message_text(policy->name, shown) : "?", tier ? "is in" : "names",
+		tier ? "tier" : "set");
 }

@@ -81,7 +81,8 @@ static bool take_word(struct quick *q, const char *word)
 	return true;
 }
 
-static const struct field *take_key(struct quick *q, const struct field *fields, size_t n, uint64_t *given)
+static const struct field *take_key(
+	struct quick *q, const struct field *fields, size_t n, uint64_t *given)
 {
 	size_t before = q->used, i = 0;
 	const char *key = take_string(q);
@@ -135,7 +136,8 @@ static bool quick_scalar(struct quick *q, const struct field *field, void *body)
 	}
 }
 
-static bool quick_group(struct quick *q, const struct field *fields, size_t n, void *body, uint64_t *given);
+static bool quick_group(
+	struct quick *q, const struct field *fields, size_t n, void *body, uint64_t *given);
 
 static bool quick_via(struct quick *q, struct route *route)
 {
@@ -150,14 +152,16 @@ static bool quick_via(struct quick *q, struct route *route)
 		if (n == ROUTE_VIA_MAX)
 			return false;
 		memcpy(&q->via[n], group_default(&route_via_group), sizeof(q->via[n]));
-		if (!quick_group(q, route_via_group.fields, route_via_group.field_count, &q->via[n++], &given))
+		if (!quick_group(q, route_via_group.fields, route_via_group.field_count,
+			    &q->via[n++], &given))
 			return false;
 	} while (take(q, ','));
 	route->via_count = n;
 	return take(q, ']');
 }
 
-static bool quick_group(struct quick *q, const struct field *fields, size_t n, void *body, uint64_t *given)
+static bool quick_group(
+	struct quick *q, const struct field *fields, size_t n, void *body, uint64_t *given)
 {
 	if (!take(q, '{'))
 		return false;
@@ -166,7 +170,8 @@ static bool quick_group(struct quick *q, const struct field *fields, size_t n, v
 
 		if (field == NULL)
 			return false;
-		if (field->group == &route_via_group ? !quick_via(q, body) : !quick_scalar(q, field, body))
+		if (field->group == &route_via_group ? !quick_via(q, body)
+						     : !quick_scalar(q, field, body))
 			return false;
 	} while (take(q, ','));
 	return take(q, '}');
@@ -191,7 +196,8 @@ static bool quick_object(enum object_type type, const char *text, size_t len, st
 	if (q.at != q.end)
 		return false;
 	for (size_t i = 0; i < schema->field_count; i++) {
-		if ((schema->fields[i].flags & FIELD_REQUIRED) != 0 && (given & UINT64_C(1) << i) == 0)
+		if ((schema->fields[i].flags & FIELD_REQUIRED) != 0 &&
+			(given & UINT64_C(1) << i) == 0)
 			return false;
 	}
 	loose.name = type == OBJECT_ROUTE ? (char *)ip_prefix_format(&loose.route.prefix, prefix)
@@ -202,7 +208,8 @@ static bool quick_object(enum object_type type, const char *text, size_t len, st
 	return *out != NULL;
 }
 
-int object_from_text(enum object_type type, const char *text, size_t len, struct object **out, struct error *err)
+int object_from_text(
+	enum object_type type, const char *text, size_t len, struct object **out, struct error *err)
 {
 	json_error_t why;
 	json_t *json;
@@ -212,7 +219,8 @@ int object_from_text(enum object_type type, const char *text, size_t len, struct
 		return 0;
 	json = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
 	if (json == NULL)
-		return error_set(err, EBADMSG, NULL, "line %d, column %d: %s", why.line, why.column, why.text);
+		return error_set(err, EBADMSG, NULL, "line %d, column %d: %s", why.line, why.column,
+			why.text);
 	ret = object_from_json(type, json, out, err);
 	json_decref(json);
 	return ret;

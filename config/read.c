@@ -155,7 +155,8 @@ static const char *wanted_text(const struct field *field, bool element, char *bu
 			field->example);
 		break;
 	case FIELD_STRINGS:
-		snprintf(buf, size, element ? "a string such as \"%s\"" : "a list such as [ \"%s\" ]",
+		snprintf(buf, size,
+			element ? "a string such as \"%s\"" : "a list such as [ \"%s\" ]",
 			field->example);
 		break;
 	case FIELD_GROUPS:
@@ -277,7 +278,8 @@ static int read_scalar(struct reader *r, const struct field *field, const json_t
 }
 
 /* A text in a list, which is where the reader stands then; NULL after a refusal. */
-static const char *read_item(struct reader *r, const struct field *field, const json_t *json, size_t i)
+static const char *read_item(
+	struct reader *r, const struct field *field, const json_t *json, size_t i)
 {
 	*index_of(r) = (ssize_t)i;
 	return read_text(r, field, true, json_array_get(json, i));
@@ -286,13 +288,15 @@ static const char *read_item(struct reader *r, const struct field *field, const 
 /* Of addresses of an interface the length does not count. */
 static int prefix_order(const void *a, const void *b)
 {
-	const struct ip_prefix *x = *(const struct ip_prefix *const *)a, *y = *(const struct ip_prefix *const *)b;
+	const struct ip_prefix *x = *(const struct ip_prefix *const *)a,
+			       *y = *(const struct ip_prefix *const *)b;
 
 	return memcmp(&x->addr, &y->addr, sizeof(x->addr));
 }
 static int cidr_order(const void *a, const void *b)
 {
-	const struct ip_prefix *x = *(const struct ip_prefix *const *)a, *y = *(const struct ip_prefix *const *)b;
+	const struct ip_prefix *x = *(const struct ip_prefix *const *)a,
+			       *y = *(const struct ip_prefix *const *)b;
 
 	return memcmp(x, y, sizeof(*x));
 }
@@ -379,7 +383,8 @@ static int read_uints(
 	return 0;
 }
 
-static int read_strings(struct reader *r, const struct field *field, const json_t *json, struct string_list *list)
+static int read_strings(
+	struct reader *r, const struct field *field, const json_t *json, struct string_list *list)
 {
 	struct field_reason why;
 
@@ -390,12 +395,14 @@ static int read_strings(struct reader *r, const struct field *field, const json_
 			return -EINVAL;
 		if (field_check_text(field, text, &why) < 0)
 			return fail(r, "%s", why.text);
-		list->items[i] = (char *)(uintptr_t)text; /* loose strings are never written through */
+		list->items[i] =
+			(char *)(uintptr_t)text; /* loose strings are never written through */
 		for (size_t j = 0; j < i; j++) {
 			char shown[LABEL_MAX];
 
 			if (strcmp(list->items[j], text) == 0)
-				return fail(r, "%s is listed twice: remove one", message_text(text, shown));
+				return fail(r, "%s is listed twice: remove one",
+					message_text(text, shown));
 		}
 	}
 	return 0;
@@ -403,7 +410,8 @@ static int read_strings(struct reader *r, const struct field *field, const json_
 
 static int read_list(struct reader *r, const struct field *field, json_t *json, void *body);
 
-static int read_groups(struct reader *r, const struct field *list_field, const json_t *json, char *elements)
+static int read_groups(
+	struct reader *r, const struct field *list_field, const json_t *json, char *elements)
 {
 	const struct field_group *group = list_field->group;
 	const char *key;
@@ -426,12 +434,14 @@ static int read_groups(struct reader *r, const struct field *list_field, const j
 				f++;
 			r->sub = key;
 			if (f == group->field_count)
-				return fail_unknown(r, key, group->fields, group->field_count, group->name);
+				return fail_unknown(
+					r, key, group->fields, group->field_count, group->name);
 			field = &group->fields[f];
 			if (json_is_null(value))
 				continue;
-			ret = field->kind >= FIELD_ADDRESSES ? read_list(r, field, value, element)
-							     : read_scalar(r, field, value, element);
+			ret = field->kind >= FIELD_ADDRESSES
+				      ? read_list(r, field, value, element)
+				      : read_scalar(r, field, value, element);
 			if (ret < 0)
 				return ret;
 		}
@@ -476,7 +486,8 @@ static int read_list(struct reader *r, const struct field *field, json_t *json, 
 		return fail(r, "%zu entries are too many: at most %u fit", count, field->max);
 	if (count < field->min)
 		return fail(r, "is empty: give it a value, for example [ \"%s\" ]", field->example);
-	items = arena_alloc(&r->arena, count * (field->kind == FIELD_GROUPS ? field->group->size : sizes[field->kind]));
+	items = arena_alloc(&r->arena,
+		count * (field->kind == FIELD_GROUPS ? field->group->size : sizes[field->kind]));
 	if (items == NULL)
 		return fail_memory(r);
 	list->items = items;

@@ -47,19 +47,21 @@ static const char *const policy_type_names[] = { "ingress", "egress", NULL };
 				.text = TEXT_NAME, .min = 1, .max = OBJECT_LONG_NAME_MAX,  \
 				.doc = (text_doc), .example = (text_example)               \
 	}
-#define LABELS_FIELD(type, text_doc)                                                      \
-	{                                                                                 \
-		AT(type, labels), .kind = FIELD_STRINGS, .text = TEXT_LABEL, .max = 256,  \
-				.doc = (text_doc), .example = "app=web"                   \
+#define LABELS_FIELD(type, text_doc)                                                     \
+	{                                                                                \
+		AT(type, labels), .kind = FIELD_STRINGS, .text = TEXT_LABEL, .max = 256, \
+				  .doc = (text_doc), .example = "app=web"                \
 	}
-#define PORTS_FIELD(type)                                                                     \
-	{                                                                                     \
-		AT(type, ports), .kind = FIELD_STRINGS, .text = TEXT_NAMED_PORT, .max = 256,  \
-				.doc = "Named ports, for rules that name them: NAME=PORT/PROTOCOL.", \
-				.example = "http=80/tcp"                                      \
+#define PORTS_FIELD(type)                                                                    \
+	{                                                                                    \
+		AT(type, ports),                                                             \
+			.kind = FIELD_STRINGS, .text = TEXT_NAMED_PORT, .max = 256,          \
+			.doc = "Named ports, for rules that name them: NAME=PORT/PROTOCOL.", \
+			.example = "http=80/tcp"                                             \
 	}
 #define NAMED(type, member, key) .name = (key), .offset = offsetof(struct type, member)
-#define SELECTOR(type, member, key) NAMED(type, member, key), .kind = FIELD_STRING, .text = TEXT_SELECTOR, .max = 4096
+#define SELECTOR(type, member, key) \
+	NAMED(type, member, key), .kind = FIELD_STRING, .text = TEXT_SELECTOR, .max = 4096
 
 static const struct field node_fields[] = {
 	{ AT(node, name), .kind = FIELD_STRING, .flags = FIELD_KEY | FIELD_REQUIRED | FIELD_START,
@@ -88,7 +90,8 @@ static const struct field node_fields[] = {
 		.doc = "With low, workers never sleep and use a whole CPU each.",
 		.example = "low" },
 	{ AT(node, spin_us), .kind = FIELD_UINT, .max = 1000000, .default_text = "100",
-		.doc = "Microseconds that a worker polls after a packet before it sleeps. Longer than the gaps between packets, "
+		.doc = "Microseconds that a worker polls after a packet before it sleeps. Longer "
+		       "than the gaps between packets, "
 		       "they find it awake; it uses a whole CPU as long as they come.",
 		.example = "2000" },
 	{ AT(node, flows), .kind = FIELD_UINT, .flags = FIELD_START, .min = 1024, .max = 268435456,
@@ -105,58 +108,73 @@ static const struct field node_fields[] = {
 		.example = "65536" },
 	{ AT(node, flow_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400,
 		.default_text = "120",
-		.doc = "Idle seconds after which a flow is forgotten whose protocol has no states: all "
+		.doc = "Idle seconds after which a flow is forgotten whose protocol has no states: "
+		       "all "
 		       "but TCP, UDP, SCTP and ICMP.",
 		.example = "30" },
-	{ AT(node, tcp_syn_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600, .default_text = "60",
+	{ AT(node, tcp_syn_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600,
+		.default_text = "60",
 		.doc = "Idle seconds of a TCP connection whose handshake is not over.",
 		.example = "20" },
-	{ AT(node, tcp_established_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 2000000, .default_text = "7440",
+	{ AT(node, tcp_established_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 2000000,
+		.default_text = "7440",
 		.doc = "Idle seconds of an open TCP connection (RFC 5382 asks for 7440 at least).",
 		.example = "86400" },
-	{ AT(node, tcp_fin_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "240",
+	{ AT(node, tcp_fin_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400,
+		.default_text = "240",
 		.doc = "Idle seconds of a TCP connection that one or both ends have closed.",
 		.example = "120" },
-	{ AT(node, tcp_time_wait_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600, .default_text = "60",
-		.doc = "Idle seconds of a TCP connection that is over.",
+	{ AT(node, tcp_time_wait_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600,
+		.default_text = "60", .doc = "Idle seconds of a TCP connection that is over.",
 		.example = "30" },
-	{ AT(node, tcp_closed_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600, .default_text = "10",
-		.doc = "Idle seconds of a TCP connection after a RST, or an SCTP association after its end.",
+	{ AT(node, tcp_closed_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600,
+		.default_text = "10",
+		.doc = "Idle seconds of a TCP connection after a RST, or an SCTP association after "
+		       "its end.",
 		.example = "5" },
-	{ AT(node, tcp_pickup_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "300",
-		.doc = "Idle seconds of a TCP connection that was open before, as long as only one direction was seen.",
+	{ AT(node, tcp_pickup_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400,
+		.default_text = "300",
+		.doc = "Idle seconds of a TCP connection that was open before, as long as only one "
+		       "direction was seen.",
 		.example = "60" },
-	{ AT(node, udp_unreplied_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "30",
-		.doc = "Idle seconds of a UDP flow that nobody has answered.",
+	{ AT(node, udp_unreplied_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400,
+		.default_text = "30", .doc = "Idle seconds of a UDP flow that nobody has answered.",
 		.example = "10" },
-	{ AT(node, udp_replied_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "180",
+	{ AT(node, udp_replied_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400,
+		.default_text = "180",
 		.doc = "Idle seconds of a UDP flow with answers (RFC 4787 asks for 120 at least).",
 		.example = "300" },
-	{ AT(node, icmp_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400, .default_text = "30",
-		.doc = "Idle seconds of an ICMP or ICMPv6 echo flow.",
+	{ AT(node, icmp_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 86400,
+		.default_text = "30", .doc = "Idle seconds of an ICMP or ICMPv6 echo flow.",
 		.example = "10" },
-	{ AT(node, sctp_init_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600, .default_text = "30",
+	{ AT(node, sctp_init_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600,
+		.default_text = "30",
 		.doc = "Idle seconds of an SCTP association whose handshake is not over.",
 		.example = "10" },
-	{ AT(node, sctp_established_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 2000000, .default_text = "7440",
-		.doc = "Idle seconds of an open SCTP association.",
+	{ AT(node, sctp_established_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 2000000,
+		.default_text = "7440", .doc = "Idle seconds of an open SCTP association.",
 		.example = "210" },
-	{ AT(node, sctp_shutdown_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600, .default_text = "30",
-		.doc = "Idle seconds of an SCTP association that shuts down.",
+	{ AT(node, sctp_shutdown_timeout_s), .kind = FIELD_UINT, .min = 1, .max = 3600,
+		.default_text = "30", .doc = "Idle seconds of an SCTP association that shuts down.",
 		.example = "10" },
-	{ AT(node, tcp_window), .kind = FIELD_ENUM, .names = tcp_window_names, .default_text = "liberal",
-		.doc = "A TCP segment outside of its window is counted and passes (liberal), is dropped "
+	{ AT(node, tcp_window), .kind = FIELD_ENUM, .names = tcp_window_names,
+		.default_text = "liberal",
+		.doc = "A TCP segment outside of its window is counted and passes (liberal), is "
+		       "dropped "
 		       "(strict), or nobody looks (off). In any case it ends no connection.",
 		.example = "strict" },
 	{ AT(node, tcp_pickup), .kind = FIELD_BOOL, .default_text = "true",
-		.doc = "A TCP segment of no known connection makes one, if policy lets it; false drops it.",
+		.doc = "A TCP segment of no known connection makes one, if policy lets it; false "
+		       "drops it.",
 		.example = "false" },
 	{ AT(node, tcp_pickup_grace_s), .kind = FIELD_UINT, .max = 86400, .default_text = "60",
-		.doc = "Seconds after a start in which connections of before are picked up although "
+		.doc = "Seconds after a start in which connections of before are picked up "
+		       "although "
 		       "tcp_pickup is false.",
 		.example = "300" },
 	{ AT(node, half_open_max), .kind = FIELD_UINT, .max = 268435456, .default_text = "0",
-		.doc = "Half open connections that one pod may have at a time, a family (what comes from "
+		.doc = "Half open connections that one pod may have at a time, a family (what "
+		       "comes from "
 		       "outside: four times as many); 0 means an eighth of the flow table.",
 		.example = "4096" },
 	{ AT(node, vtep_mac), .kind = FIELD_MAC, .flags = FIELD_OPTIONAL,
@@ -204,7 +222,8 @@ static const struct field node_fields[] = {
 	LABELS_FIELD(node, "Labels of the node, for host policies and rules about nodes."),
 	{ AT(node, failsafe_in), .kind = FIELD_STRINGS, .text = TEXT_PORT_PROTOCOL, .max = 64,
 		.default_text = "22/tcp 68/udp 179/tcp 2379/tcp 2380/tcp 5473/tcp 6443/tcp",
-		.doc = "Ports of the node that host policies never close, so that a mistake does not "
+		.doc = "Ports of the node that host policies never close, so that a mistake does "
+		       "not "
 		       "lock its owner out.",
 		.example = "22/tcp" },
 	{ AT(node, failsafe_out), .kind = FIELD_STRINGS, .text = TEXT_PORT_PROTOCOL, .max = 64,
@@ -221,13 +240,14 @@ static const struct field namespace_fields[] = {
 
 static const struct field endpoint_fields[] = {
 	LONG_NAME_FIELD(endpoint, "Name of the endpoint.", "main.db-1"),
-	{ AT(endpoint, kind), .kind = FIELD_ENUM, .names = endpoint_kind_names, .default_text = "pod",
-		.doc = "A pod, or a node.", .example = "node" },
-	{ AT(endpoint, namespace), .kind = FIELD_STRING, .text = TEXT_NAME, .min = 1, .max = OBJECT_NAME_MAX,
-		.default_text = "default", .doc = "Namespace of a pod.", .example = "main" },
+	{ AT(endpoint, kind), .kind = FIELD_ENUM, .names = endpoint_kind_names,
+		.default_text = "pod", .doc = "A pod, or a node.", .example = "node" },
+	{ AT(endpoint, namespace), .kind = FIELD_STRING, .text = TEXT_NAME, .min = 1,
+		.max = OBJECT_NAME_MAX, .default_text = "default", .doc = "Namespace of a pod.",
+		.example = "main" },
 	LABELS_FIELD(endpoint, "Labels, for the selectors of policies."),
-	{ AT(endpoint, addresses), .kind = FIELD_ADDRESSES, .flags = FIELD_REQUIRED, .min = 1, .max = 64,
-		.doc = "Its addresses.", .example = "10.244.2.7" },
+	{ AT(endpoint, addresses), .kind = FIELD_ADDRESSES, .flags = FIELD_REQUIRED, .min = 1,
+		.max = 64, .doc = "Its addresses.", .example = "10.244.2.7" },
 	PORTS_FIELD(endpoint),
 };
 
@@ -236,34 +256,42 @@ static const struct field set_fields[] = {
 	{ AT(set, namespace), .kind = FIELD_STRING, .text = TEXT_NAME, .max = OBJECT_NAME_MAX,
 		.doc = "Namespace of the set; empty means none.", .example = "main" },
 	LABELS_FIELD(set, "Labels, so that selectors find the addresses."),
-	{ AT(set, cidrs), .kind = FIELD_PREFIXES, .max = 65536, .doc = "The addresses.", .example = "198.51.100.0/24" },
+	{ AT(set, cidrs), .kind = FIELD_PREFIXES, .max = 65536, .doc = "The addresses.",
+		.example = "198.51.100.0/24" },
 };
 
 static const struct field tier_fields[] = {
 	NAME_FIELD(tier, "Name of the tier. default exists by itself.", "admin"),
 	{ AT(tier, order), .kind = FIELD_UINT, .max = 10000000, .default_text = "1000000",
-		.doc = "Tiers with a lower order are asked first; equal ones by name. Tier default has 1000000.",
+		.doc = "Tiers with a lower order are asked first; equal ones by name. Tier default "
+		       "has 1000000.",
 		.example = "100" },
-	{ AT(tier, default_action), .kind = FIELD_ENUM, .names = tier_action_names, .default_text = "deny",
-		.doc = "What happens to a connection of a pod that policies of the tier select, when no rule "
+	{ AT(tier, default_action), .kind = FIELD_ENUM, .names = tier_action_names,
+		.default_text = "deny",
+		.doc = "What happens to a connection of a pod that policies of the tier select, "
+		       "when no rule "
 		       "matches: it is denied, or passes on to the next tier.",
 		.example = "pass" },
 };
 
 static const struct field policy_rule_fields[] = {
 	{ AT(policy_rule, name), .kind = FIELD_STRING, .max = OBJECT_LONG_NAME_MAX,
-		.doc = "What people see in explain and in counters; empty means its place, as ingress[0].",
+		.doc = "What people see in explain and in counters; empty means its place, as "
+		       "ingress[0].",
 		.example = "web to db" },
-	{ AT(policy_rule, action), .kind = FIELD_ENUM, .names = rule_action_names, .default_text = "allow",
-		.doc = "allow and deny decide, pass goes on to the next tier, log reports and goes on to the "
+	{ AT(policy_rule, action), .kind = FIELD_ENUM, .names = rule_action_names,
+		.default_text = "allow",
+		.doc = "allow and deny decide, pass goes on to the next tier, log reports and goes "
+		       "on to the "
 		       "next rule.",
 		.example = "deny" },
 	{ AT(policy_rule, protocol), .kind = FIELD_STRING, .text = TEXT_PROTOCOL, .max = 7,
-		.doc = "tcp, udp, sctp, icmp, icmpv6 or a number from 1 to 255; empty means any.", .example = "tcp" },
+		.doc = "tcp, udp, sctp, icmp, icmpv6 or a number from 1 to 255; empty means any.",
+		.example = "tcp" },
 	{ AT(policy_rule, not_protocol), .kind = FIELD_STRING, .text = TEXT_PROTOCOL, .max = 7,
 		.doc = "Any protocol but this one.", .example = "udp" },
-	{ AT(policy_rule, ip_version), .kind = FIELD_ENUM, .names = rule_ip_names, .default_text = "any",
-		.doc = "IPv4 or IPv6 only.", .example = "4" },
+	{ AT(policy_rule, ip_version), .kind = FIELD_ENUM, .names = rule_ip_names,
+		.default_text = "any", .doc = "IPv4 or IPv6 only.", .example = "4" },
 	{ AT(policy_rule, icmp_type), .kind = FIELD_UINT, .flags = FIELD_OPTIONAL, .max = 255,
 		.doc = "Type of ICMP or ICMPv6.", .example = "8" },
 	{ AT(policy_rule, icmp_code), .kind = FIELD_UINT, .flags = FIELD_OPTIONAL, .max = 255,
@@ -272,83 +300,111 @@ static const struct field policy_rule_fields[] = {
 		.doc = "Any type but this one.", .example = "8" },
 	{ AT(policy_rule, not_icmp_code), .kind = FIELD_UINT, .flags = FIELD_OPTIONAL, .max = 255,
 		.doc = "With not_icmp_type: any but this type with this code.", .example = "0" },
-#define END(side, who, whose)                                                                                   \
-	{ SELECTOR(policy_rule, side.selector, #side),                                                          \
-		.doc = "Selector over the labels of the " who ", a pod, endpoint or set; empty means any.",    \
-		.example = "app == 'web'" },                                                                    \
-	{ SELECTOR(policy_rule, side.not_selector, #side "_not"), .doc = "Labels that the " who " must not match.", \
-		.example = "role == 'guest'" },                                                                 \
-	{ SELECTOR(policy_rule, side.namespaces, #side "_namespaces"),                                          \
-		.doc = "Selector over the labels of the " whose " namespace; empty means that of the policy, "  \
-		       "or any if it has none.",                                                                \
-		.example = "team == 'blue'" },                                                                  \
-	{ SELECTOR(policy_rule, side.nodes, #side "_nodes"),                                                    \
-		.doc = "Selector over the labels of nodes: the " who " is one of them.", .example = "all()" },  \
-	{ NAMED(policy_rule, side.cidrs, #side "_cidrs"), .kind = FIELD_PREFIXES, .max = 4096,             \
-		.doc = "The " who "'s address is in one of them.", .example = "198.51.100.0/24" },              \
-	{ NAMED(policy_rule, side.not_cidrs, #side "_not_cidrs"), .kind = FIELD_PREFIXES, .max = 4096,     \
-		.doc = "The " who "'s address is in none of them.", .example = "198.51.100.128/25" },           \
-	{ NAMED(policy_rule, side.sets, #side "_sets"), .kind = FIELD_STRINGS, .text = TEXT_NAME,          \
-		.max = 256, .doc = "Names of sets: the " who "'s address is in one of them.",                   \
-		.example = "offices" },                                                                         \
-	{ NAMED(policy_rule, side.ports, #side "_ports"), .kind = FIELD_STRINGS, .text = TEXT_PORTS,       \
-		.max = 256, .doc = "Ports, ranges or names of ports of the " who "; with protocol.",            \
-		.example = "8000:8080" },                                                                       \
-	{ NAMED(policy_rule, side.not_ports, #side "_not_ports"), .kind = FIELD_STRINGS, .text = TEXT_PORTS, \
-		.max = 256, .doc = "None of these ports of the " who "; with protocol.", .example = "22" }
+#define END(side, who, whose)                                                                     \
+	{ SELECTOR(policy_rule, side.selector, #side),                                            \
+		.doc = "Selector over the labels of the " who                                     \
+		       ", a pod, endpoint or set; empty means any.",                              \
+		.example = "app == 'web'" },                                                      \
+		{ SELECTOR(policy_rule, side.not_selector, #side "_not"),                         \
+			.doc = "Labels that the " who " must not match.",                         \
+			.example = "role == 'guest'" },                                           \
+		{ SELECTOR(policy_rule, side.namespaces, #side "_namespaces"),                    \
+			.doc = "Selector over the labels of the " whose                           \
+			       " namespace; empty means that of the policy, "                     \
+			       "or any if it has none.",                                          \
+			.example = "team == 'blue'" },                                            \
+		{ SELECTOR(policy_rule, side.nodes, #side "_nodes"),                              \
+			.doc = "Selector over the labels of nodes: the " who " is one of them.",  \
+			.example = "all()" },                                                     \
+		{ NAMED(policy_rule, side.cidrs, #side "_cidrs"), .kind = FIELD_PREFIXES,         \
+			.max = 4096, .doc = "The " who "'s address is in one of them.",           \
+			.example = "198.51.100.0/24" },                                           \
+		{ NAMED(policy_rule, side.not_cidrs, #side "_not_cidrs"), .kind = FIELD_PREFIXES, \
+			.max = 4096, .doc = "The " who "'s address is in none of them.",          \
+			.example = "198.51.100.128/25" },                                         \
+		{ NAMED(policy_rule, side.sets, #side "_sets"), .kind = FIELD_STRINGS,            \
+			.text = TEXT_NAME, .max = 256,                                            \
+			.doc = "Names of sets: the " who "'s address is in one of them.",         \
+			.example = "offices" },                                                   \
+		{ NAMED(policy_rule, side.ports, #side "_ports"), .kind = FIELD_STRINGS,          \
+			.text = TEXT_PORTS, .max = 256,                                           \
+			.doc = "Ports, ranges or names of ports of the " who "; with protocol.",  \
+			.example = "8000:8080" },                                                 \
+	{                                                                                         \
+		NAMED(policy_rule, side.not_ports, #side "_not_ports"),                           \
+			.kind = FIELD_STRINGS, .text = TEXT_PORTS, .max = 256,                    \
+			.doc = "None of these ports of the " who "; with protocol.",              \
+			.example = "22"                                                           \
+	}
 	END(source, "sender", "sender's"),
 	END(destination, "receiver", "receiver's"),
 #undef END
 };
 static const struct field_group policy_rule_group = { .name = "rule",
 	.doc = "A rule: everything that is given must hold; the first that matches decides.",
-	.fields = policy_rule_fields, .field_count = COUNT(policy_rule_fields), .size = sizeof(struct policy_rule) };
+	.fields = policy_rule_fields,
+	.field_count = COUNT(policy_rule_fields),
+	.size = sizeof(struct policy_rule) };
 static_assert(sizeof(struct policy_rule) <= GROUP_SIZE_MAX, "group_default");
 
 static const struct field policy_fields[] = {
 	LONG_NAME_FIELD(policy, "Name of the policy.", "db"),
 	{ AT(policy, namespace), .kind = FIELD_STRING, .text = TEXT_NAME, .max = OBJECT_NAME_MAX,
-		.doc = "Namespace whose pods it is about; empty means all. Its selectors mean that namespace "
+		.doc = "Namespace whose pods it is about; empty means all. Its selectors mean that "
+		       "namespace "
 		       "unless they say another.",
 		.example = "main" },
-	{ AT(policy, tier), .kind = FIELD_STRING, .text = TEXT_NAME, .min = 1, .max = OBJECT_NAME_MAX,
-		.default_text = "default", .doc = "Tier it belongs to.", .example = "admin" },
+	{ AT(policy, tier), .kind = FIELD_STRING, .text = TEXT_NAME, .min = 1,
+		.max = OBJECT_NAME_MAX, .default_text = "default", .doc = "Tier it belongs to.",
+		.example = "admin" },
 	{ AT(policy, order), .kind = FIELD_UINT, .max = 1000000, .default_text = "1000000",
-		.doc = "Policies of a tier with a lower order are asked first; equal ones by name.", .example = "10" },
+		.doc = "Policies of a tier with a lower order are asked first; equal ones by name.",
+		.example = "10" },
 	{ AT(policy, subject), .kind = FIELD_ENUM, .names = subject_names, .default_text = "pods",
 		.doc = "Pods, or the node itself (host).", .example = "host" },
 	{ SELECTOR(policy, selector, "selector"),
-		.doc = "Selector over labels: which pods (or with subject host, nodes) it is about; empty means "
+		.doc = "Selector over labels: which pods (or with subject host, nodes) it is "
+		       "about; empty means "
 		       "all.",
 		.example = "app == 'db'" },
 	{ SELECTOR(policy, namespace_selector, "namespace_selector"),
-		.doc = "Selector over the labels of their namespaces, where namespace is empty; empty means all.",
+		.doc = "Selector over the labels of their namespaces, where namespace is empty; "
+		       "empty means all.",
 		.example = "team == 'blue'" },
 	{ AT(policy, types), .kind = FIELD_STRINGS, .names = policy_type_names, .max = 2,
-		.doc = "Directions that are closed but for what rules allow; empty means those that have rules, "
+		.doc = "Directions that are closed but for what rules allow; empty means those "
+		       "that have rules, "
 		       "and ingress if none has.",
 		.example = "ingress" },
 	{ AT(policy, staged), .kind = FIELD_BOOL, .default_text = "false",
-		.doc = "Judge and count, but decide nothing: what would change is reported.", .example = "true" },
+		.doc = "Judge and count, but decide nothing: what would change is reported.",
+		.example = "true" },
 	{ AT(policy, stateless), .kind = FIELD_BOOL, .default_text = "false",
-		.doc = "With subject host: judge every packet before connections are tracked; replies need rules "
+		.doc = "With subject host: judge every packet before connections are tracked; "
+		       "replies need rules "
 		       "of their own.",
 		.example = "true" },
-	{ AT(policy, on_change), .kind = FIELD_ENUM, .names = on_change_names, .default_text = "reevaluate",
-		.doc = "What a change means for established connections that it denies: they are judged again "
+	{ AT(policy, on_change), .kind = FIELD_ENUM, .names = on_change_names,
+		.default_text = "reevaluate",
+		.doc = "What a change means for established connections that it denies: they are "
+		       "judged again "
 		       "(reevaluate), go on (keep), or get a TCP reset (reset).",
 		.example = "keep" },
 	{ AT(policy, ingress), .kind = FIELD_GROUPS, .group = &policy_rule_group, .max = 65536,
-		.doc = "Rules for what the pods receive.", .example = "{ source = \"app == 'web'\"; }" },
+		.doc = "Rules for what the pods receive.",
+		.example = "{ source = \"app == 'web'\"; }" },
 	{ AT(policy, egress), .kind = FIELD_GROUPS, .group = &policy_rule_group, .max = 65536,
-		.doc = "Rules for what the pods send.", .example = "{ destination_cidrs = \"198.51.100.0/24\"; }" },
+		.doc = "Rules for what the pods send.",
+		.example = "{ destination_cidrs = \"198.51.100.0/24\"; }" },
 };
 
 static const struct field uplink_fields[] = {
 	NAME_FIELD(uplink, "Name of the uplink, often that of its interface.", "eth0"),
 	{ AT(uplink, driver), .kind = FIELD_ENUM, .flags = FIELD_REQUIRED, .names = driver_names,
-		.doc = "How the device is driven: af_xdp shares an interface with the kernel, which "
-		       "keeps its addresses; af_packet (packet sockets) sees everything on one, pci "
+		.doc = "How the device is driven: af_xdp shares an interface with the kernel, "
+		       "which "
+		       "keeps its addresses; af_packet (packet sockets) sees everything on one, "
+		       "pci "
 		       "takes a NIC whole, memif is shared memory with another process of this "
 		       "machine, ethdev is any DPDK device string.",
 		.example = "af_packet" },
@@ -358,7 +414,8 @@ static const struct field uplink_fields[] = {
 		.example = "eth0" },
 	{ AT(uplink, addresses), .kind = FIELD_INTERFACE_ADDRESSES, .max = 16,
 		.doc = "Addresses of this node on that network, with the length of the network's "
-		       "prefix. Needed, but with af_xdp or kernel_interface: there empty means what "
+		       "prefix. Needed, but with af_xdp or kernel_interface: there empty means "
+		       "what "
 		       "the kernel's interface has, followed as it changes.",
 		.example = "192.0.2.1/24" },
 	{ AT(uplink, mac), .kind = FIELD_MAC, .flags = FIELD_OPTIONAL,
@@ -376,7 +433,8 @@ static const struct field uplink_fields[] = {
 		       "can and generic otherwise.",
 		.example = "generic" },
 	{ AT(uplink, kernel_interface), .kind = FIELD_STRING, .text = TEXT_INTERFACE, .max = 15,
-		.doc = "pci, ethdev: an interface that the kernel gets in exchange for the device. It "
+		.doc = "pci, ethdev: an interface that the kernel gets in exchange for the device. "
+		       "It "
 		       "has the device's MAC address and the uplink's addresses, and everything "
 		       "that is not Podlane's. Empty means none: what is not Podlane's is dropped.",
 		.example = "eth0" },
@@ -447,7 +505,8 @@ static const struct field pod_fields[] = {
 		.default_text = "eth0", .doc = "Name of a tap pod's interface.",
 		.example = "net1" },
 	{ AT(pod, role), .kind = FIELD_ENUM, .names = role_names, .default_text = "server",
-		.doc = "Our role towards a memif or vhost pod: server listens on the socket, client "
+		.doc = "Our role towards a memif or vhost pod: server listens on the socket, "
+		       "client "
 		       "connects to it, as often as it takes.",
 		.example = "client" },
 	{ AT(pod, mode), .kind = FIELD_ENUM, .names = mode_names, .default_text = "ethernet",
@@ -472,7 +531,8 @@ static const struct field pod_fields[] = {
 		.example = "correct-horse" },
 	{ AT(pod, ingress_rate_kbps), .kind = FIELD_UINT, .min = 8, .max = RATE_KBPS_MAX,
 		.default_text = "0",
-		.doc = "Most that the pod receives, 1000 bits a second (kubernetes.io/ingress-bandwidth), "
+		.doc = "Most that the pod receives, 1000 bits a second "
+		       "(kubernetes.io/ingress-bandwidth), "
 		       "Ethernet headers included; 0 means no limit.",
 		.example = "10000" },
 	{ AT(pod, ingress_burst_kbit), .kind = FIELD_UINT, .min = 13, .max = RATE_KBPS_MAX,
@@ -486,12 +546,14 @@ static const struct field pod_fields[] = {
 		.example = "5000" },
 	{ AT(pod, ingress_burst_packets), .kind = FIELD_UINT, .min = 1, .max = RATE_PPS_MAX,
 		.default_text = "0",
-		.doc = "Packets it may receive at once beyond ingress_rate_pps; 0 means a tenth of a "
+		.doc = "Packets it may receive at once beyond ingress_rate_pps; 0 means a tenth of "
+		       "a "
 		       "second's worth, at least 64.",
 		.example = "500" },
 	{ AT(pod, egress_rate_kbps), .kind = FIELD_UINT, .min = 8, .max = RATE_KBPS_MAX,
 		.default_text = "0",
-		.doc = "Most that the pod sends, 1000 bits a second (kubernetes.io/egress-bandwidth), "
+		.doc = "Most that the pod sends, 1000 bits a second "
+		       "(kubernetes.io/egress-bandwidth), "
 		       "Ethernet headers included; 0 means no limit.",
 		.example = "10000" },
 	{ AT(pod, egress_burst_kbit), .kind = FIELD_UINT, .min = 13, .max = RATE_KBPS_MAX,
@@ -509,15 +571,16 @@ static const struct field pod_fields[] = {
 		       "second's worth, at least 64.",
 		.example = "500" },
 	{ AT(pod, connections_max), .kind = FIELD_UINT, .max = 268435456, .default_text = "0",
-		.doc = "Connections (TCP, UDP and others) that the pod may have at a time, those it opens and "
+		.doc = "Connections (TCP, UDP and others) that the pod may have at a time, those "
+		       "it opens and "
 		       "those to it; 0 means no limit.",
 		.example = "10000" },
-	{ AT(pod, namespace), .kind = FIELD_STRING, .text = TEXT_NAME, .min = 1, .max = OBJECT_NAME_MAX,
-		.default_text = "default", .doc = "Namespace of the pod, for policies.", .example = "main" },
+	{ AT(pod, namespace), .kind = FIELD_STRING, .text = TEXT_NAME, .min = 1,
+		.max = OBJECT_NAME_MAX, .default_text = "default",
+		.doc = "Namespace of the pod, for policies.", .example = "main" },
 	LABELS_FIELD(pod, "Labels, for the selectors of policies."),
 	PORTS_FIELD(pod),
-	{ AT(pod, worker), .kind = FIELD_UINT, .flags = FIELD_OPTIONAL,
-		.max = NODE_WORKERS_MAX - 1,
+	{ AT(pod, worker), .kind = FIELD_UINT, .flags = FIELD_OPTIONAL, .max = NODE_WORKERS_MAX - 1,
 		.doc = "Worker that polls all its queues, counted from 0 in worker_cpus; left out "
 		       "means that the load decides.",
 		.example = "0" },
@@ -539,7 +602,9 @@ static const struct field route_via_fields[] = {
 };
 const struct field_group route_via_group = { .name = "next hop",
 	.doc = "A next hop: an address, a peer or a pod.",
-	.fields = route_via_fields, .field_count = COUNT(route_via_fields), .size = sizeof(struct route_via) };
+	.fields = route_via_fields,
+	.field_count = COUNT(route_via_fields),
+	.size = sizeof(struct route_via) };
 
 static const struct field route_fields[] = {
 	{ AT(route, prefix), .kind = FIELD_PREFIX, .flags = FIELD_KEY | FIELD_REQUIRED,

@@ -14,80 +14,82 @@ enum field_kind {
 	FIELD_STRING,
 	FIELD_UINT,
 	FIELD_BOOL,
-	FIELD_ENUM,       /* stored as uint32_t, index into names */
+	FIELD_ENUM, /* stored as uint32_t, index into names */
 	FIELD_ADDRESS,
-	FIELD_PREFIX,     /* host bits must be zero */
+	FIELD_PREFIX, /* host bits must be zero */
 	FIELD_MAC,
-	FIELD_ADDRESSES,  /* struct addr_list */
-	FIELD_PREFIXES,   /* struct prefix_list, canonical */
+	FIELD_ADDRESSES,	   /* struct addr_list */
+	FIELD_PREFIXES,		   /* struct prefix_list, canonical */
 	FIELD_INTERFACE_ADDRESSES, /* struct prefix_list, host bits kept */
-	FIELD_UINTS,      /* struct uint_list */
-	FIELD_STRINGS,    /* struct string_list, each once */
-	FIELD_GROUPS,     /* an array of structs and its count: see struct field_group */
+	FIELD_UINTS,		   /* struct uint_list */
+	FIELD_STRINGS,		   /* struct string_list, each once */
+	FIELD_GROUPS,		   /* an array of structs and its count: see struct field_group */
 };
 
 enum field_flags {
 	FIELD_REQUIRED = 1 << 0,
-	FIELD_KEY = 1 << 1,     /* the object's name */
-	FIELD_START = 1 << 2,   /* read when the daemon starts; a later change is refused */
-	FIELD_SECRET = 1 << 3,  /* written as "***" wherever people read it */
-	FIELD_OPTIONAL = 1 << 4, /* a zero MAC or address, or the number UINT32_MAX, means "not given": null in JSON,
+	FIELD_KEY = 1 << 1,    /* the object's name */
+	FIELD_START = 1 << 2,  /* read when the daemon starts; a later change is refused */
+	FIELD_SECRET = 1 << 3, /* written as "***" wherever people read it */
+	FIELD_OPTIONAL =
+		1
+		<< 4, /* a zero MAC or address, or the number UINT32_MAX, means "not given": null in JSON,
 				  * left out of text */
-	FIELD_V4 = 1 << 5,      /* address of this family only */
+	FIELD_V4 = 1 << 5, /* address of this family only */
 	FIELD_V6 = 1 << 6,
 };
 
 /* What a string has to look like. None may hold control characters. */
 enum field_text {
 	TEXT_ANY,
-	TEXT_NAME,      /* [A-Za-z0-9._-], not "." or ".." */
-	TEXT_INTERFACE, /* kernel interface name: up to 15 bytes, no '/', ':' or blanks */
-	TEXT_NETNS,     /* name below /run/netns, or an absolute path */
-	TEXT_SOCKET,    /* absolute path that fits sockaddr_un */
-	TEXT_LISTEN,    /* ADDRESS:PORT, [ADDRESS]:PORT, or "" */
-	TEXT_LABEL,     /* key=value, as Kubernetes' labels */
-	TEXT_NAMED_PORT, /* name=80/tcp */
+	TEXT_NAME,	    /* [A-Za-z0-9._-], not "." or ".." */
+	TEXT_INTERFACE,	    /* kernel interface name: up to 15 bytes, no '/', ':' or blanks */
+	TEXT_NETNS,	    /* name below /run/netns, or an absolute path */
+	TEXT_SOCKET,	    /* absolute path that fits sockaddr_un */
+	TEXT_LISTEN,	    /* ADDRESS:PORT, [ADDRESS]:PORT, or "" */
+	TEXT_LABEL,	    /* key=value, as Kubernetes' labels */
+	TEXT_NAMED_PORT,    /* name=80/tcp */
 	TEXT_PORT_PROTOCOL, /* 22/tcp */
-	TEXT_PORTS,     /* 80, 8000:8080, or the name of a port */
-	TEXT_PROTOCOL,  /* tcp, udp, sctp, icmp, icmpv6, 1 to 255, or "" */
-	TEXT_SELECTOR,  /* selector.h, or "" */
+	TEXT_PORTS,	    /* 80, 8000:8080, or the name of a port */
+	TEXT_PROTOCOL,	    /* tcp, udp, sctp, icmp, icmpv6, 1 to 255, or "" */
+	TEXT_SELECTOR,	    /* selector.h, or "" */
 };
 struct field_group;
 
 struct field {
 	const char *name;
-	const char *doc;              /* one line for people */
+	const char *doc; /* one line for people */
 	const char *example;
-	const char *default_text;     /* NULL = zero, empty or absent */
-	const char *const *names;     /* FIELD_ENUM, and strings of few values: NULL-terminated */
-	uint32_t min, max;            /* FIELD_UINT (its default is allowed too); length of strings and lists;
+	const char *default_text; /* NULL = zero, empty or absent */
+	const char *const *names; /* FIELD_ENUM, and strings of few values: NULL-terminated */
+	uint32_t min, max; /* FIELD_UINT (its default is allowed too); length of strings and lists;
 				       * prefix length of FIELD_PREFIX is not limited here */
-	uint16_t offset;              /* in the type's struct */
-	uint8_t kind;                 /* enum field_kind */
-	uint8_t flags;                /* enum field_flags */
-	uint8_t text;                 /* FIELD_STRING, FIELD_STRINGS: enum field_text */
+	uint16_t offset;   /* in the type's struct */
+	uint8_t kind;	   /* enum field_kind */
+	uint8_t flags;	   /* enum field_flags */
+	uint8_t text;	   /* FIELD_STRING, FIELD_STRINGS: enum field_text */
 	const struct field_group *group; /* FIELD_GROUPS */
 };
 
 /** What an element of a FIELD_GROUPS list is: next hops of a route, rules of a policy. Offsets of its fields are within
  * the element. The list is a pointer to elements, and a size_t count right behind it. */
 struct field_group {
-	const char *name;             /* "next hop", as in messages */
+	const char *name; /* "next hop", as in messages */
 	const char *doc;
 	const struct field *fields;
-	size_t field_count;           /* at most 64 */
-	size_t size;                  /* of an element */
+	size_t field_count; /* at most 64 */
+	size_t size;	    /* of an element */
 };
 
 struct object_schema {
 	enum object_type type;
-	const char *name;             /* "peer", as in messages and the API's change lists */
-	const char *plural;           /* "peers", as in the file and in URLs */
+	const char *name;   /* "peer", as in messages and the API's change lists */
+	const char *plural; /* "peers", as in the file and in URLs */
 	const char *doc;
 	const struct field *fields;
 	size_t field_count;
-	size_t size;                  /* of the type's struct */
-	bool singleton;               /* node */
+	size_t size;	/* of the type's struct */
+	bool singleton; /* node */
 	/** Relations between fields of one object; may set derived defaults. NULL = none. */
 	int (*check)(struct object *obj, struct error *err);
 };
@@ -99,13 +101,16 @@ const struct field *schema_field(const struct object_schema *schema, const char 
 /** Build an object from JSON. Unknown keys, wrong types, bad values and missing required fields are refused with
  * the path of the field. null stands for the default, and a list of one may come without its brackets. @return 0, -EINVAL or -ENOMEM; *out has one reference and is of
  * ORIGIN_API: see object_set_source. */
-int object_from_json(enum object_type type, const json_t *json, struct object **out, struct error *err);
+int object_from_json(
+	enum object_type type, const json_t *json, struct object **out, struct error *err);
 /** object_from_json of a JSON text: about five times faster for what is plainly right, routes above all. Any thread, once each
  * type has been read. @return also -EBADMSG: the text is not JSON, or a key is given twice; err says where. */
-int object_from_text(enum object_type type, const char *text, size_t len, struct object **out, struct error *err);
+int object_from_text(enum object_type type, const char *text, size_t len, struct object **out,
+	struct error *err);
 /** RFC 7396 merge: fields present in patch replace those of base, null restores the default. The name cannot change;
  * a masked secret ("***") keeps the secret. Origin and place are those of base. */
-int object_merge_json(const struct object *base, const json_t *patch, struct object **out, struct error *err);
+int object_merge_json(
+	const struct object *base, const json_t *patch, struct object **out, struct error *err);
 /** Every field, defaults included. Secrets are masked unless `secrets`. New reference. */
 json_t *object_to_json(const struct object *obj, bool secrets);
 /** libconfig text that config_load_text reads back to the same object: fields that differ from their defaults, secrets

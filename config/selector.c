@@ -28,7 +28,7 @@ enum op {
 
 struct term {
 	enum op op;
-	uint32_t left, right;  /* NOT: left only */
+	uint32_t left, right; /* NOT: left only */
 	const char *key;
 	uint32_t first, count; /* of values; == and != are sets of one */
 };
@@ -63,7 +63,8 @@ static void label_insert(struct label_set *set, struct label label)
 	set->count++;
 }
 
-struct label_set *label_set_new(const struct string_list *labels, const char *key, const char *value)
+struct label_set *label_set_new(
+	const struct string_list *labels, const char *key, const char *value)
 {
 	size_t n = labels->count + (key != NULL), bytes = 0;
 	struct label_set *set;
@@ -122,14 +123,15 @@ const char *label_set_get(const struct label_set *set, const char *key)
 struct parser {
 	struct selector *s;
 	const char *text; /* as given, for messages */
-	char *at;         /* in the copy */
+	char *at;	  /* in the copy */
 	struct error *err;
 	uint32_t room_terms, room_values;
 	unsigned depth;
 };
 #define FAILED UINT32_MAX
 
-static uint32_t refuse(struct parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static uint32_t refuse(struct parser *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 static uint32_t refuse(struct parser *p, const char *fmt, ...)
 {
 	char what[160], shown[LABEL_MAX];
@@ -143,8 +145,8 @@ static uint32_t refuse(struct parser *p, const char *fmt, ...)
 	if (p->text[column] == '\0')
 		error_set(p->err, EINVAL, NULL, "ends where %s should follow", what);
 	else
-		error_set(p->err, EINVAL, NULL, "character %zu, at \"%.20s\": expected %s", column + 1,
-			message_text(p->text + column, shown), what);
+		error_set(p->err, EINVAL, NULL, "character %zu, at \"%.20s\": expected %s",
+			column + 1, message_text(p->text + column, shown), what);
 	return FAILED;
 }
 
@@ -159,7 +161,9 @@ static uint32_t term_add(struct parser *p, struct term term)
 	struct selector *s = p->s;
 
 	if (s->n_terms == TERMS_MAX) {
-		error_set(p->err, EINVAL, NULL, "has more than %d parts: split the rule, or use a label of its own", TERMS_MAX);
+		error_set(p->err, EINVAL, NULL,
+			"has more than %d parts: split the rule, or use a label of its own",
+			TERMS_MAX);
 		return FAILED;
 	}
 	if (s->n_terms == p->room_terms) {
@@ -326,7 +330,9 @@ static uint32_t single(struct parser *p)
 	char *end;
 
 	if (++p->depth > SELECTOR_DEPTH_MAX) {
-		error_set(p->err, EINVAL, NULL, "goes deeper than %d parentheses and negations: write it flatter", SELECTOR_DEPTH_MAX);
+		error_set(p->err, EINVAL, NULL,
+			"goes deeper than %d parentheses and negations: write it flatter",
+			SELECTOR_DEPTH_MAX);
 		return FAILED;
 	}
 	blanks(p);
@@ -369,7 +375,10 @@ static uint32_t both(struct parser *p)
 	while (left != FAILED && symbol(p, "&&")) {
 		uint32_t right = single(p);
 
-		left = right == FAILED ? FAILED : term_add(p, (struct term){ .op = OP_AND, .left = left, .right = right });
+		left = right == FAILED
+			       ? FAILED
+			       : term_add(p, (struct term){
+						     .op = OP_AND, .left = left, .right = right });
 	}
 	return left;
 }
@@ -381,7 +390,10 @@ static uint32_t either(struct parser *p)
 	while (left != FAILED && symbol(p, "||")) {
 		uint32_t right = both(p);
 
-		left = right == FAILED ? FAILED : term_add(p, (struct term){ .op = OP_OR, .left = left, .right = right });
+		left = right == FAILED
+			       ? FAILED
+			       : term_add(p, (struct term){
+						     .op = OP_OR, .left = left, .right = right });
 	}
 	return left;
 }
@@ -468,8 +480,9 @@ static bool match(const struct selector *s, uint32_t at, const struct label_set 
 		return !match(s, term->left, labels);
 	case OP_AND:
 	case OP_OR:
-		return term->op == OP_AND ? match(s, term->left, labels) && match(s, term->right, labels)
-					  : match(s, term->left, labels) || match(s, term->right, labels);
+		return term->op == OP_AND
+			       ? match(s, term->left, labels) && match(s, term->right, labels)
+			       : match(s, term->left, labels) || match(s, term->right, labels);
 	default:
 		return compare(s, term, labels != NULL ? label_set_get(labels, term->key) : NULL);
 	}

@@ -24,7 +24,8 @@ struct label_set {
 };
 /** From "key=value" texts; of a key that comes twice the last counts. `key` and `value` (may be NULL) are one more label, which
  * the list does not override. One block; NULL when out of memory. */
-struct label_set *label_set_new(const struct string_list *labels, const char *key, const char *value);
+struct label_set *label_set_new(
+	const struct string_list *labels, const char *key, const char *value);
 /** The value of a key, or NULL. */
 const char *label_set_get(const struct label_set *set, const char *key);
 

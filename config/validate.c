@@ -46,7 +46,8 @@ static int check_rival(struct check *c)
 			blamed->pod.memif_id, blamed->pod.socket, owner);
 	if (blamed->pod.kind == POD_VHOST)
 		return object_error(blamed, c->err, "socket",
-			"socket %s is also that of %s: choose another path", blamed->pod.socket, owner);
+			"socket %s is also that of %s: choose another path", blamed->pod.socket,
+			owner);
 	return object_error(blamed, c->err, "interface",
 		"interface %s in %s is also that of %s: choose another interface or netns",
 		blamed->pod.interface, blamed->pod.netns, owner);
@@ -141,12 +142,14 @@ static int check_peer(struct check *c)
 static int check_worker(const struct check *c)
 {
 	const struct object *node = changeset_find(c->set, OBJECT_NODE, NULL);
-	size_t workers = node != NULL && node->node.worker_cpus.count > 0 ? node->node.worker_cpus.count : 1;
+	size_t workers =
+		node != NULL && node->node.worker_cpus.count > 0 ? node->node.worker_cpus.count : 1;
 
 	if (c->obj->pod.worker == UINT32_MAX || c->obj->pod.worker < workers)
 		return 0;
 	return object_error(c->obj, c->err, "worker",
-		"there is no worker %u: the node has %zu, counted from 0; name one of them, or leave it out",
+		"there is no worker %u: the node has %zu, counted from 0; name one of them, or "
+		"leave it out",
 		c->obj->pod.worker, workers);
 }
 
@@ -192,7 +195,8 @@ static int check_reference(const struct check *c, size_t i, enum object_type typ
 		what, name);
 }
 
-static int refuse_next_hop(const struct check *c, size_t i, const struct route_via *via, const struct claim *claim)
+static int refuse_next_hop(
+	const struct check *c, size_t i, const struct route_via *via, const struct claim *claim)
 {
 	char text[IP_TEXT_MAX], owner[LABEL_MAX], field[40];
 
@@ -220,9 +224,11 @@ static int refuse_next_hop(const struct check *c, size_t i, const struct route_v
 /** Subnets of an uplink without addresses here are what the kernel says, later. */
 static bool may_be_kernel_subnet(const struct check *c, const char *uplink)
 {
-	const struct object *named = uplink[0] != '\0' ? changeset_find(c->set, OBJECT_UPLINK, uplink) : NULL;
+	const struct object *named =
+		uplink[0] != '\0' ? changeset_find(c->set, OBJECT_UPLINK, uplink) : NULL;
 
-	return c->claims->kernel_uplinks > 0 && (named == NULL || named->uplink.addresses.count == 0);
+	return c->claims->kernel_uplinks > 0 &&
+	       (named == NULL || named->uplink.addresses.count == 0);
 }
 
 static int check_next_hop(const struct check *c, size_t i, const struct route_via *via)

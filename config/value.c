@@ -152,15 +152,17 @@ static int check_listen(const char *text, struct field_reason *why)
 
 /* --- texts of policies ---------------------------------------------------------------------------------------- */
 
-#define LABEL_NAME_MAX 63  /* Kubernetes: of the part behind the slash, and of values */
+#define LABEL_NAME_MAX	 63 /* Kubernetes: of the part behind the slash, and of values */
 #define LABEL_PREFIX_MAX 253
 
 static bool label_text(const char *text, size_t len, size_t most)
 {
-	if (len > most || (len > 0 && (!isalnum((unsigned char)text[0]) || !isalnum((unsigned char)text[len - 1]))))
+	if (len > most || (len > 0 && (!isalnum((unsigned char)text[0]) ||
+					      !isalnum((unsigned char)text[len - 1]))))
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		if (!isascii(text[i]) || (!isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL))
+		if (!isascii(text[i]) ||
+			(!isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL))
 			return false;
 	}
 	return true;
@@ -172,19 +174,23 @@ static int check_label(const char *text, struct field_reason *why)
 	char shown[LABEL_MAX];
 
 	if (equals == NULL || equals == text)
-		return refuse(why, "\"%s\" is not a label: write KEY=VALUE, such as app=web", message_text(text, shown));
+		return refuse(why, "\"%s\" is not a label: write KEY=VALUE, such as app=web",
+			message_text(text, shown));
 	if (slash != NULL && slash > equals)
 		slash = NULL;
 	name = slash != NULL ? slash + 1 : text;
-	if (slash == text || name == equals || !label_text(name, (size_t)(equals - name), LABEL_NAME_MAX) ||
+	if (slash == text || name == equals ||
+		!label_text(name, (size_t)(equals - name), LABEL_NAME_MAX) ||
 		(slash != NULL && !label_text(text, (size_t)(slash - text), LABEL_PREFIX_MAX)))
 		return refuse(why,
-			"\"%s\" has no proper key: up to 63 letters, digits, \"-\", \"_\" and \".\", with a letter or digit "
+			"\"%s\" has no proper key: up to 63 letters, digits, \"-\", \"_\" and "
+			"\".\", with a letter or digit "
 			"at both ends, behind a DNS name and \"/\" if need be",
 			message_text(text, shown));
 	if (!label_text(equals + 1, strlen(equals + 1), LABEL_NAME_MAX))
 		return refuse(why,
-			"\"%s\" has no proper value: up to 63 letters, digits, \"-\", \"_\" and \".\", with a letter or "
+			"\"%s\" has no proper value: up to 63 letters, digits, \"-\", \"_\" and "
+			"\".\", with a letter or "
 			"digit at both ends",
 			message_text(text, shown));
 	return 0;
@@ -215,7 +221,8 @@ static int check_port_protocol(const char *text, struct field_reason *why)
 
 	if (port_protocol(text))
 		return 0;
-	return refuse(why, "\"%s\" is not a port and a protocol: write one such as 22/tcp (tcp, udp or sctp)",
+	return refuse(why,
+		"\"%s\" is not a port and a protocol: write one such as 22/tcp (tcp, udp or sctp)",
 		message_text(text, shown));
 }
 
@@ -227,7 +234,8 @@ static bool port_name(const char *text, size_t len)
 	if (len == 0 || len > LABEL_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		if (!isascii(text[i]) || (!isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL))
+		if (!isascii(text[i]) ||
+			(!isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL))
 			return false;
 		letter = letter || isalpha((unsigned char)text[i]);
 	}
@@ -241,7 +249,8 @@ static int check_named_port(const char *text, struct field_reason *why)
 
 	if (equals != NULL && port_name(text, (size_t)(equals - text)) && port_protocol(equals + 1))
 		return 0;
-	return refuse(why, "\"%s\" is not a named port: write one such as http=80/tcp", message_text(text, shown));
+	return refuse(why, "\"%s\" is not a named port: write one such as http=80/tcp",
+		message_text(text, shown));
 }
 
 static int check_ports(const char *text, struct field_reason *why)
@@ -253,7 +262,9 @@ static int check_ports(const char *text, struct field_reason *why)
 	if (!isdigit((unsigned char)text[0])) {
 		if (port_name(text, strlen(text)))
 			return 0;
-		return refuse(why, "\"%s\" is neither a port, a range nor the name of a port: write 80, 8000:8080 or http",
+		return refuse(why,
+			"\"%s\" is neither a port, a range nor the name of a port: write 80, "
+			"8000:8080 or http",
 			shown);
 	}
 	first = last = strtoul(text, &end, 10);
@@ -262,12 +273,16 @@ static int check_ports(const char *text, struct field_reason *why)
 	else if (*end != '\0' && port_name(text, strlen(text)))
 		return 0; /* 8080-tcp is a name */
 	if (*end != '\0' || last > 65535)
-		return refuse(why, "\"%s\" is neither a port, a range nor the name of a port: write 80, 8000:8080 or http",
+		return refuse(why,
+			"\"%s\" is neither a port, a range nor the name of a port: write 80, "
+			"8000:8080 or http",
 			shown);
 	if (first > last)
-		return refuse(why, "\"%s\" ends before it begins: write %lu:%lu", shown, last, first);
+		return refuse(
+			why, "\"%s\" ends before it begins: write %lu:%lu", shown, last, first);
 	if (first == 0)
-		return refuse(why, "\"%s\" begins with port 0, which nobody has: begin with 1", shown);
+		return refuse(
+			why, "\"%s\" begins with port 0, which nobody has: begin with 1", shown);
 	return 0;
 }
 
@@ -286,7 +301,9 @@ static int check_protocol(const char *text, struct field_reason *why)
 		if (*end == '\0' && number >= 1 && number <= 255)
 			return 0;
 	}
-	return refuse(why, "\"%s\" is no protocol: write tcp, udp, sctp, icmp, icmpv6 or a number from 1 to 255",
+	return refuse(why,
+		"\"%s\" is no protocol: write tcp, udp, sctp, icmp, icmpv6 or a number from 1 to "
+		"255",
 		message_text(text, shown));
 }
 
@@ -307,7 +324,8 @@ int field_check_text(const struct field *field, const char *text, struct field_r
 
 	if (field->kind == FIELD_STRINGS) { /* min and max are of the list */
 		if (len == 0)
-			return refuse(why, "is empty: give it a value, for example \"%s\"", field->example);
+			return refuse(why, "is empty: give it a value, for example \"%s\"",
+				field->example);
 	} else if (len < field->min)
 		return refuse(why, "is empty: give it a value, for example \"%s\"", field->example);
 	if (field->kind != FIELD_STRINGS && len > field->max)

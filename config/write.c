@@ -31,7 +31,8 @@ static json_t *json_group(const struct field_group *group, const void *element)
 	for (size_t i = 0; i < group->field_count; i++) {
 		const struct field *field = &group->fields[i];
 
-		if (json_object_set_new_nocheck(json, field->name, value_to_json(field, element, true)) < 0) {
+		if (json_object_set_new_nocheck(
+			    json, field->name, value_to_json(field, element, true)) < 0) {
 			json_decref(json);
 			return NULL;
 		}
@@ -51,10 +52,11 @@ static json_t *list_to_json(const struct field *field, const void *body)
 	for (size_t i = 0; i < addresses->count; i++) { /* all lists are { items, count } */
 		json_t *item = field->kind == FIELD_ADDRESSES ? json_address(&addresses->items[i])
 			       : field->kind == FIELD_UINTS   ? json_integer(uints->items[i])
-			       : field->kind == FIELD_STRINGS ? json_string_nocheck(strings->items[i])
+			       : field->kind == FIELD_STRINGS
+				       ? json_string_nocheck(strings->items[i])
 			       : field->kind == FIELD_GROUPS
-				       ? json_group(field->group,
-						 (const char *)addresses->items + i * field->group->size)
+				       ? json_group(field->group, (const char *)addresses->items +
+									  i * field->group->size)
 				       : json_prefix(&prefixes->items[i]);
 
 		if (json_array_append_new(json, item) < 0) {
@@ -203,8 +205,8 @@ static void put_groups(FILE *out, const struct field *list_field, const void *bo
 	fputs("( ", out);
 	for (size_t i = 0; i < list->count; i++) {
 		fputs(i > 0 ? ", { " : "{ ", out);
-		put_fields(out, group->fields, group->field_count, (const char *)list->items + i * group->size,
-			group_default(group), " ");
+		put_fields(out, group->fields, group->field_count,
+			(const char *)list->items + i * group->size, group_default(group), " ");
 		fputs("}", out);
 	}
 	fputs(" )", out);

@@ -20,7 +20,8 @@ static uint32_t local_index;
 /* Packets of UINT16_MAX bytes stand for "not plain" in burst.c. */
 static uint16_t plain_mtu(const struct adjacency *adj)
 {
-	bool prepend = adj->type == ADJ_REWRITE || (adj->type == ADJ_TUNNEL && !(adj->flags & ADJ_UDP_CHECKSUM));
+	bool prepend = adj->type == ADJ_REWRITE ||
+		       (adj->type == ADJ_TUNNEL && !(adj->flags & ADJ_UDP_CHECKSUM));
 
 	return prepend ? (uint16_t)(adj->mtu < UINT16_MAX ? adj->mtu : UINT16_MAX - 1) : 0;
 }
@@ -39,13 +40,16 @@ static struct adjacency *copy_of(const struct adjacency *init)
 
 static struct adjacency drop_of(enum drop_reason reason)
 {
-	struct adjacency adj = { .type = ADJ_DROP, .drop = (uint8_t)reason, .port = UINT16_MAX, .mtu = UINT16_MAX };
+	struct adjacency adj = {
+		.type = ADJ_DROP, .drop = (uint8_t)reason, .port = UINT16_MAX, .mtu = UINT16_MAX
+	};
 
 	snprintf(adj.text, sizeof(adj.text), "drop: %s", drop_reason_name(reason));
 	return adj;
 }
 
-static void publish(uint32_t index, const struct adjacency *init, uint32_t generation, void (*release)(void *))
+static void publish(
+	uint32_t index, const struct adjacency *init, uint32_t generation, void (*release)(void *))
 {
 	struct adjacency *adj = copy_of(init);
 
@@ -108,8 +112,11 @@ int adjacency_init(void)
 		adj->index = reason;
 		atomic_store_explicit(&adjacencies[reason], adj, memory_order_release);
 	}
-	init = (struct adjacency){ .type = ADJ_LOCAL, .port = UINT16_MAX, .mtu = UINT16_MAX,
-		.index = local_index, .text = "this node" };
+	init = (struct adjacency){ .type = ADJ_LOCAL,
+		.port = UINT16_MAX,
+		.mtu = UINT16_MAX,
+		.index = local_index,
+		.text = "this node" };
 	atomic_store_explicit(&adjacencies[local_index], copy_of(&init), memory_order_release);
 	for (uint32_t i = local_index + 1; i < ADJACENCY_MAX; i++)
 		free_push(i);
@@ -144,7 +151,8 @@ uint32_t adjacency_new(const struct adjacency *init)
 	index = free_pop();
 	in_use++;
 	was = rcu_own(&adjacencies[index]);
-	publish(index, init, was->generation + 1, was == rcu_own(&adjacencies[0]) ? keep_shared : free);
+	publish(index, init, was->generation + 1,
+		was == rcu_own(&adjacencies[0]) ? keep_shared : free);
 	return index;
 }
 

@@ -17,51 +17,59 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ADJACENCY_MAX        131072
+#define ADJACENCY_MAX	     131072
 #define ADJACENCY_HEADER_MAX 96 /* Ethernet + IPv6 + UDP + VXLAN + Ethernet is 84 */
-#define ADJACENCY_NONE       UINT32_MAX
+#define ADJACENCY_NONE	     UINT32_MAX
 
 enum adjacency_type {
-	ADJ_DROP,     /* ends here: `drop`; adjacency index == enum drop_reason for these, made by adjacency_init */
-	ADJ_REWRITE,  /* prepend an Ethernet header, send on `port` */
-	ADJ_TUNNEL,   /* prepend outer headers (and an inner Ethernet header for VXLAN), send on `port` */
-	ADJ_RESOLVING,/* next hop known, its MAC is not: control holds the packet */
-	ADJ_GLEAN,    /* a connected subnet: control makes a neighbour of the destination */
-	ADJ_LOCAL,    /* this node itself: echo replies, host port */
+	ADJ_DROP, /* ends here: `drop`; adjacency index == enum drop_reason for these, made by adjacency_init */
+	ADJ_REWRITE, /* prepend an Ethernet header, send on `port` */
+	ADJ_TUNNEL, /* prepend outer headers (and an inner Ethernet header for VXLAN), send on `port` */
+	ADJ_RESOLVING, /* next hop known, its MAC is not: control holds the packet */
+	ADJ_GLEAN,     /* a connected subnet: control makes a neighbour of the destination */
+	ADJ_LOCAL,     /* this node itself: echo replies, host port */
 };
 
 enum adjacency_flags {
 	ADJ_OUTER_V4 = 1 << 0,
 	ADJ_OUTER_V6 = 1 << 1,
-	ADJ_UDP = 1 << 2,          /* the outer header has UDP: set its length and source port */
+	ADJ_UDP = 1 << 2,	   /* the outer header has UDP: set its length and source port */
 	ADJ_UDP_CHECKSUM = 1 << 3, /* and its checksum (over IPv6 unless zero is allowed) */
-	ADJ_COPY_DF = 1 << 4,      /* outer DF := inner DF (RFC 2003 section 3.1); otherwise as in the template */
-	ADJ_ECN = 1 << 5,          /* copy DSCP and ECN outwards, RFC 6040 section 4.1 normal mode; RFC 2983 uniform */
+	ADJ_COPY_DF =
+		1
+		<< 4, /* outer DF := inner DF (RFC 2003 section 3.1); otherwise as in the template */
+	ADJ_ECN =
+		1
+		<< 5, /* copy DSCP and ECN outwards, RFC 6040 section 4.1 normal mode; RFC 2983 uniform */
 };
 
 struct adjacency {
 	/* Cache line 0: what every packet needs. */
-	uint8_t type;         /* enum adjacency_type */
-	uint8_t flags;        /* enum adjacency_flags */
-	uint8_t header_len;   /* bytes of header[] in use */
-	uint8_t outer_ip_off; /* of the outer IP header in header[] (14) */
-	uint8_t outer_udp_off;/* of the outer UDP header; 0 = none */
-	uint8_t drop;         /* enum drop_reason for ADJ_DROP */
-	uint16_t port;        /* output port id */
-	uint16_t mtu;         /* largest inner IP packet that fits, bytes */
-	uint16_t outer_len;   /* header bytes that count into the outer IP length: header_len - outer_ip_off */
-	uint32_t generation;  /* of the index, see generation.h; a replacement that keeps the meaning keeps it */
-	uint32_t outer_sum;   /* unfolded IPv4 header sum of the template with length, TOS and DF zero */
+	uint8_t type;	       /* enum adjacency_type */
+	uint8_t flags;	       /* enum adjacency_flags */
+	uint8_t header_len;    /* bytes of header[] in use */
+	uint8_t outer_ip_off;  /* of the outer IP header in header[] (14) */
+	uint8_t outer_udp_off; /* of the outer UDP header; 0 = none */
+	uint8_t drop;	       /* enum drop_reason for ADJ_DROP */
+	uint16_t port;	       /* output port id */
+	uint16_t mtu;	       /* largest inner IP packet that fits, bytes */
+	uint16_t
+		outer_len; /* header bytes that count into the outer IP length: header_len - outer_ip_off */
+	uint32_t
+		generation; /* of the index, see generation.h; a replacement that keeps the meaning keeps it */
+	uint32_t
+		outer_sum; /* unfolded IPv4 header sum of the template with length, TOS and DF zero */
 	uint32_t index;
 	uint32_t tunnel_hash; /* identity of the peer for show; 0 = none */
-	uint16_t plain_mtu;   /* largest plain packet (plain.h) that burst.c may send by itself: mtu, or 0; set on publication */
+	uint16_t
+		plain_mtu; /* largest plain packet (plain.h) that burst.c may send by itself: mtu, or 0; set on publication */
 	uint8_t reserved0[34];
 	/* Cache lines 1 and 2: the template, immutable. */
 	uint8_t header[ADJACENCY_HEADER_MAX];
 	/* For people and for control; workers use next_hop only when they punt. */
-	struct ip_addr next_hop;  /* on-link address being resolved, or the tunnel's remote */
+	struct ip_addr next_hop; /* on-link address being resolved, or the tunnel's remote */
 	uint8_t reserved1[15];
-	char text[64];            /* "vxlan to node-b (192.0.2.2) via eth0" */
+	char text[64]; /* "vxlan to node-b (192.0.2.2) via eth0" */
 };
 static_assert(offsetof(struct adjacency, header) == 64, "the template starts a cache line");
 static_assert(sizeof(struct adjacency) == 256, "no padding: adjacency_update compares bytes");

@@ -15,6 +15,8 @@
 #include <string.h>
 
 #define ENCAPS_MAX 16
+#define ASK_TICKS \
+	4 /* of 100 ms: how long pods that came up are asked for their MAC address with every tick */
 
 static const struct addr_list *addresses_of(const struct attachment *a, const struct object *obj)
 {
@@ -30,7 +32,7 @@ struct attachment *pod_find(const char *name)
 {
 	struct attachment *a;
 
-	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+	TAILQ_FOREACH (a, &forwarding.attachments, link) {
 		const struct object *obj = a->s.obj != NULL ? a->s.obj : a->s.next;
 
 		if (!a->host && strcmp(obj->name, name) == 0)
@@ -43,7 +45,7 @@ bool attachment_any(void)
 {
 	struct attachment *a;
 
-	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+	TAILQ_FOREACH (a, &forwarding.attachments, link) {
 		if (staged_future(&a->s) != NULL)
 			return true;
 	}
@@ -87,7 +89,8 @@ static uint16_t calculated_mtu(void)
 	uint8_t families[ENCAPS_MAX];
 	unsigned n = peers_encaps(encaps, families, ENCAPS_MAX);
 
-	if (n == 0) { /* peers may come any day, and a pod's MTU is set once: the usual tunnel should fit */
+	if (n ==
+		0) { /* peers may come any day, and a pod's MTU is set once: the usual tunnel should fit */
 		encaps[0] = ENCAP_VXLAN;
 		families[0] = IP_V4;
 		n = 1;
@@ -111,7 +114,8 @@ static void common_params(const struct addr_list *addresses, struct port_params 
 	params->socket_id = forwarding.conf.socket_id;
 }
 
-static void pod_params(const struct object *obj, char *port_name, size_t size, struct port_params *params)
+static void pod_params(
+	const struct object *obj, char *port_name, size_t size, struct port_params *params)
 {
 	const struct pod *pod = &obj->pod;
 
@@ -127,8 +131,9 @@ static void pod_params(const struct object *obj, char *port_name, size_t size, s
 		.memif_client = pod->role == MEMIF_CLIENT,
 		.memif_ip = pod->mode == POD_IP,
 		.ring_size = pod->ring_size,
-		.n_queues = (uint16_t)RTE_MIN(pod->queues > 0 ? pod->queues : forwarding.conf.n_workers,
-			(uint32_t)PORT_QUEUE_MAX),
+		.n_queues =
+			(uint16_t)RTE_MIN(pod->queues > 0 ? pod->queues : forwarding.conf.n_workers,
+				(uint32_t)PORT_QUEUE_MAX),
 		.mtu = pod->mtu > 0 ? (uint16_t)pod->mtu : calculated_mtu(),
 		.pod_mac = pod->mac };
 	/* With memif in IP mode the MAC address stands for the pod inside this daemon only. */
@@ -145,12 +150,12 @@ static int host_params(const struct object *obj, struct port_params *params)
 	struct ip_prefix *routes;
 	struct pool_state *pool;
 
-	TAILQ_FOREACH(pool, &forwarding.pools, link)
+	TAILQ_FOREACH (pool, &forwarding.pools, link)
 		n++;
 	routes = calloc(n + 1, sizeof(*routes));
 	if (routes == NULL)
 		return -ENOMEM;
-	TAILQ_FOREACH(pool, &forwarding.pools, link) {
+	TAILQ_FOREACH (pool, &forwarding.pools, link) {
 		if (staged_future(&pool->s) != NULL)
 			routes[at++] = staged_future(&pool->s)->pool.cidr;
 	}
@@ -204,7 +209,8 @@ static int plan(struct attachment *a, const struct addr_list *list, const struct
 			a->planned[i] = a->neighbours[k];
 		}
 		if (a->planned[i] == NULL)
-			a->planned[i] = neighbour_fixed(a->port->id, &list->items[i], mac, forwarding.now_ms);
+			a->planned[i] = neighbour_fixed(
+				a->port->id, &list->items[i], mac, forwarding.now_ms);
 		if (a->planned[i] == NULL) {
 			free(taken);
 			return -ENOMEM;
@@ -225,7 +231,8 @@ static bool listed(struct neighbour *const *list, size_t count, const struct nei
 }
 
 /** The neighbours of one list that are not in the other lose the attachment's reference. */
-static void release_but(struct neighbour **list, size_t count, struct neighbour *const *keep, size_t n_keep)
+static void release_but(
+	struct neighbour **list, size_t count, struct neighbour *const *keep, size_t n_keep)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!listed(keep, n_keep, list[i]))
@@ -261,10 +268,12 @@ static int stage_addresses(struct attachment *a, const struct mac_addr *mac)
 static int stage_limits(struct attachment *a, const struct pod *pod)
 {
 	const struct limit_conf conf[LIMIT_DIRECTIONS] = {
-		[LIMIT_EGRESS] = { pod->egress_rate_kbps * UINT64_C(1000), pod->egress_burst_kbit * UINT64_C(1000),
-			pod->egress_rate_pps, pod->egress_burst_packets },
-		[LIMIT_INGRESS] = { pod->ingress_rate_kbps * UINT64_C(1000), pod->ingress_burst_kbit * UINT64_C(1000),
-			pod->ingress_rate_pps, pod->ingress_burst_packets },
+		[LIMIT_EGRESS] = { pod->egress_rate_kbps * UINT64_C(1000),
+			pod->egress_burst_kbit * UINT64_C(1000), pod->egress_rate_pps,
+			pod->egress_burst_packets },
+		[LIMIT_INGRESS] = { pod->ingress_rate_kbps * UINT64_C(1000),
+			pod->ingress_burst_kbit * UINT64_C(1000), pod->ingress_rate_pps,
+			pod->ingress_burst_packets },
 	};
 	int ret = port_limits_make(a->port, conf, &a->limits);
 
@@ -280,7 +289,8 @@ static void commit_limits(struct attachment *a)
 	a->limits = NULL;
 	a->limits_change = false;
 	if (!a->host)
-		atomic_store_explicit(&a->port->connections_max, a->s.next->pod.connections_max, memory_order_relaxed);
+		atomic_store_explicit(&a->port->connections_max, a->s.next->pod.connections_max,
+			memory_order_relaxed);
 	if (!a->host)
 		a->port->pinned = (uint16_t)RTE_MIN(a->s.next->pod.worker, (uint32_t)PORT_NONE);
 }
@@ -295,8 +305,8 @@ static void abort_limits(struct attachment *a)
 /* --- transactions --------------------------------------------------------------------------------------------- */
 
 /** A new attachment with an open port; from here on abort takes it back. */
-static int attach(struct object *obj, bool host, const char *driver, const struct port_params *params,
-	struct attachment **out, struct error *err)
+static int attach(struct object *obj, bool host, const char *driver,
+	const struct port_params *params, struct attachment **out, struct error *err)
 {
 	struct attachment *a = calloc(1, sizeof(*a));
 	int ret;
@@ -312,9 +322,11 @@ static int attach(struct object *obj, bool host, const char *driver, const struc
 	staged_begin(&a->s, obj);
 	TAILQ_INSERT_TAIL(&forwarding.attachments, a, link);
 	forwarding.txn->ports = true;
-	if (set_addresses(a->port, addresses_of(a, obj)) < 0 || stage_addresses(a, &params->pod_mac) < 0 ||
+	if (set_addresses(a->port, addresses_of(a, obj)) < 0 ||
+		stage_addresses(a, &params->pod_mac) < 0 ||
 		(!host && stage_limits(a, &obj->pod) < 0))
-		return error_set(err, ENOMEM, "", "port %s: out of memory or all adjacencies are in use", params->name);
+		return error_set(err, ENOMEM, "",
+			"port %s: out of memory or all adjacencies are in use", params->name);
 	if (out != NULL)
 		*out = a;
 	return 0;
@@ -322,7 +334,8 @@ static int attach(struct object *obj, bool host, const char *driver, const struc
 
 static bool same_addresses(const struct addr_list *a, const struct addr_list *b)
 {
-	return a->count == b->count && (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof(a->items[0])) == 0);
+	return a->count == b->count &&
+	       (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof(a->items[0])) == 0);
 }
 
 /** Tell an interface its addresses and routes. Memif and vhost pods have none of ours: they configure themselves. */
@@ -332,12 +345,15 @@ static int configure(struct attachment *a, const struct port_params *params, str
 		return a->port->ops->configure(a->port, params, err);
 	if (a->port->ops != &port_tap_ops)
 		return 0;
-	if (a->s.staged && a->s.next != NULL && !same_addresses(addresses_of(a, a->s.obj), addresses_of(a, a->s.next)))
+	if (a->s.staged && a->s.next != NULL &&
+		!same_addresses(addresses_of(a, a->s.obj), addresses_of(a, a->s.next)))
 		return error_set(err, EBUSY, "",
-			"port %s: addresses of its interface cannot change while it is attached: delete it and add it again",
+			"port %s: addresses of its interface cannot change while it is attached: "
+			"delete it and add it again",
 			a->port->name);
 	if (a->s.staged && a->host)
-		LOG_WARNING("the node's routes to pools and peers stay as they were when its port was opened port=%s",
+		LOG_WARNING("the node's routes to pools and peers stay as they were when its port "
+			    "was opened port=%s",
 			a->port->name);
 	return 0;
 }
@@ -377,7 +393,8 @@ static const char *fixed_field(const struct pod *a, const struct pod *b)
 static int change_pod(struct attachment *a, const struct change *change, struct error *err)
 {
 	const struct object *pod = change->before;
-	const char *field = change->after != NULL ? fixed_field(&pod->pod, &change->after->pod) : NULL;
+	const char *field =
+		change->after != NULL ? fixed_field(&pod->pod, &change->after->pod) : NULL;
 	struct port_params params;
 	char name[PORT_NAME_MAX + 8], path[128];
 	int ret;
@@ -385,21 +402,24 @@ static int change_pod(struct attachment *a, const struct change *change, struct 
 	if (field != NULL) {
 		snprintf(path, sizeof(path), "pods/%s/%s", pod->name, field);
 		return error_set(err, EBUSY, path,
-			"pod %s: %s cannot change while the pod is attached: delete the pod and add it again", pod->name,
-			field);
+			"pod %s: %s cannot change while the pod is attached: delete the pod and "
+			"add it again",
+			pod->name, field);
 	}
 	staged_begin(&a->s, change->after);
 	if (change->after == NULL) {
 		forwarding.txn->ports = true;
 		return stage_addresses(a, NULL) < 0
-			? error_set(err, ENOMEM, "", "pod %s: out of memory", pod->name) : 0;
+			       ? error_set(err, ENOMEM, "", "pod %s: out of memory", pod->name)
+			       : 0;
 	}
 	pod_params(change->after, name, sizeof(name), &params);
 	ret = configure(a, &params, err);
 	if (ret < 0)
 		return ret;
 	if (stage_addresses(a, &params.pod_mac) < 0 || stage_limits(a, &change->after->pod) < 0)
-		return error_set(err, ENOMEM, "", "pod %s: out of memory or all adjacencies are in use", pod->name);
+		return error_set(err, ENOMEM, "",
+			"pod %s: out of memory or all adjacencies are in use", pod->name);
 	return 0;
 }
 
@@ -412,7 +432,8 @@ int pod_stage(const struct change *change, struct error *err)
 
 	if (change->before != NULL)
 		return a != NULL ? change_pod(a, change, err)
-				 : error_set(err, ENOENT, "", "pod %s: is not attached", change->before->name);
+				 : error_set(err, ENOENT, "", "pod %s: is not attached",
+					   change->before->name);
 	pod_params(change->after, name, sizeof(name), &params);
 	ret = attach(change->after, false, driver_of(&change->after->pod), &params, NULL, err);
 	if (ret < 0)
@@ -431,7 +452,8 @@ static int host_change(struct object *next, struct error *err)
 		return error_set(err, ENOMEM, "", "host port: out of memory");
 	ret = configure(forwarding.host, &params, err);
 	if (ret == 0 && stage_addresses(forwarding.host, &params.pod_mac) < 0)
-		ret = error_set(err, ENOMEM, "", "host port: out of memory or all adjacencies are in use");
+		ret = error_set(
+			err, ENOMEM, "", "host port: out of memory or all adjacencies are in use");
 	free((void *)(uintptr_t)params.routes);
 	return ret;
 }
@@ -445,7 +467,8 @@ int host_stage(struct error *err)
 
 	if (!forwarding.txn->host_routes && !forwarding.txn->node)
 		return 0;
-	if (host != NULL && next != NULL && strcmp(host->s.obj->node.host_interface, next->node.host_interface) == 0)
+	if (host != NULL && next != NULL &&
+		strcmp(host->s.obj->node.host_interface, next->node.host_interface) == 0)
 		return host_change(next, err);
 	if (host != NULL) {
 		forwarding.txn->ports = true;
@@ -453,7 +476,8 @@ int host_stage(struct error *err)
 		if (stage_addresses(host, NULL) < 0)
 			return error_set(err, ENOMEM, "", "host port: out of memory");
 	}
-	if (next == NULL || next->node.host_interface == NULL || next->node.host_interface[0] == '\0')
+	if (next == NULL || next->node.host_interface == NULL ||
+		next->node.host_interface[0] == '\0')
 		return 0;
 	if (host_params(next, &params) < 0)
 		return error_set(err, ENOMEM, "", "host port: out of memory");
@@ -466,7 +490,7 @@ uint32_t host_adjacency(uint8_t family)
 {
 	const struct attachment *a;
 
-	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+	TAILQ_FOREACH (a, &forwarding.attachments, link) {
 		struct neighbour *const *list = a->s.staged ? a->planned : a->neighbours;
 		size_t n = a->s.staged ? a->n_planned : a->n_neighbours;
 
@@ -482,7 +506,7 @@ void attachments_commit(void)
 {
 	struct attachment *a;
 
-	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+	TAILQ_FOREACH (a, &forwarding.attachments, link) {
 		const struct addr_list *list;
 
 		if (!a->s.staged)
@@ -495,7 +519,8 @@ void attachments_commit(void)
 		list = addresses_of(a, a->s.next);
 		for (size_t i = 0; i < a->n_planned; i++) {
 			if (!ip_addr_equal(&a->planned[i]->address, &list->items[i]))
-				neighbour_readdress(a->planned[i], &list->items[i], forwarding.now_ms);
+				neighbour_readdress(
+					a->planned[i], &list->items[i], forwarding.now_ms);
 		}
 		if (a->s.obj != NULL)
 			set_addresses(a->port, list);
@@ -558,7 +583,8 @@ static void configure_back(struct attachment *a)
 		ret = configure(a, &params, &err);
 	}
 	if (ret < 0)
-		LOG_WARNING("an interface keeps addresses or routes of a refused change port=%s error=\"%s\"",
+		LOG_WARNING("an interface keeps addresses or routes of a refused change port=%s "
+			    "error=\"%s\"",
 			a->port->name, err.text);
 }
 
@@ -603,20 +629,23 @@ void attachments_tick(uint64_t now_ms)
 	struct attachment *a;
 	bool renewed = false;
 
-	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+	TAILQ_FOREACH (a, &forwarding.attachments, link) {
 		bool up;
 
 		port_tick(a->port);
 		renewed = renewed || a->port->renewed;
 		up = atomic_load_explicit(&a->port->link_up, memory_order_relaxed);
-		/* Somebody else may be at the other end now. */
-		for (size_t i = 0; up && !a->was_up && i < a->n_neighbours; i++)
-			neighbour_restart(a->neighbours[i], now_ms);
-		a->was_up = up;
+		/* Somebody else may be at the other end now. Whoever it is may not have given its queue any buffers yet (a DPDK
+		 * client does so with its first poll), and then the first requests are lost. */
+		for (size_t i = 0; up && a->ticks_up < ASK_TICKS && i < a->n_neighbours; i++) {
+			if (a->ticks_up == 0 || !neighbour_complete(a->neighbours[i]))
+				neighbour_restart(a->neighbours[i], now_ms);
+		}
+		a->ticks_up = up ? (uint8_t)RTE_MIN(a->ticks_up + 1, ASK_TICKS) : 0;
 	}
 	if (!renewed)
 		return;
 	forwarding_poll();
-	TAILQ_FOREACH(a, &forwarding.attachments, link)
+	TAILQ_FOREACH (a, &forwarding.attachments, link)
 		a->port->renewed = false;
 }

@@ -14,7 +14,8 @@ static uint64_t ticks_of(uint64_t tokens, uint64_t rate, uint64_t ticks_per_seco
 	return (uint64_t)((unsigned __int128)tokens * ticks_per_second / rate);
 }
 
-void bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t ticks_per_second, uint64_t now)
+void bucket_init(
+	struct bucket *b, uint64_t rate, uint64_t burst, uint64_t ticks_per_second, uint64_t now)
 {
 	uint64_t depth;
 
@@ -32,7 +33,8 @@ void bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t ticks
 
 bool bucket_refill(struct bucket *b, int64_t *own, uint64_t now)
 {
-	const uint64_t wanted = (uint64_t)-*own / b->chunk + 1; /* own <= 0: the debt, and something to spend */
+	const uint64_t wanted =
+		(uint64_t) - *own / b->chunk + 1; /* own <= 0: the debt, and something to spend */
 	/* What pays the debt was no part of what the bucket holds: a packet may have been larger than that. */
 	const uint64_t depth = b->depth_ticks + (wanted - 1) * b->chunk_ticks;
 	uint64_t empty_at = atomic_load_explicit(&b->empty_at, memory_order_relaxed), base, chunks;
@@ -46,8 +48,8 @@ bool bucket_refill(struct bucket *b, int64_t *own, uint64_t now)
 		chunks = (now - base) / b->chunk_ticks + 1;
 		if (chunks > wanted)
 			chunks = wanted;
-	} while (!atomic_compare_exchange_weak_explicit(&b->empty_at, &empty_at, base + chunks * b->chunk_ticks,
-		memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(&b->empty_at, &empty_at,
+		base + chunks * b->chunk_ticks, memory_order_relaxed, memory_order_relaxed));
 	*own += (int64_t)(chunks * b->chunk);
 	return *own > 0;
 }

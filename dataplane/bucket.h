@@ -21,7 +21,7 @@
 
 struct bucket {
 	/* Constant. */
-	uint64_t chunk;       /* tokens taken at a time */
+	uint64_t chunk;	      /* tokens taken at a time */
 	uint64_t chunk_ticks; /* in which they grow; 0 = no limit */
 	uint64_t depth_ticks; /* what the bucket holds, less a chunk; at least one */
 	/* Writers: workers, once a chunk. */
@@ -29,7 +29,8 @@ struct bucket {
 };
 
 /** A full bucket. rate: tokens a second, 0 = no limit; burst: tokens, at least 1. */
-void bucket_init(struct bucket *bucket, uint64_t rate, uint64_t burst, uint64_t ticks_per_second, uint64_t now);
+void bucket_init(struct bucket *bucket, uint64_t rate, uint64_t burst, uint64_t ticks_per_second,
+	uint64_t now);
 /** What bucket_take does when the worker's own tokens are used up. @return whether there are some again. */
 bool bucket_refill(struct bucket *bucket, int64_t *own, uint64_t now);
 

@@ -14,16 +14,17 @@
 #include "dataplane/tunnel_quad.h"
 #endif
 
-#define BURST_PASTE(a, b)   a##b
-#define BURST_JOIN(a, b)    BURST_PASTE(a, b)
+#define BURST_PASTE(a, b)    a##b
+#define BURST_JOIN(a, b)     BURST_PASTE(a, b)
 #define BURST_FUNCTION(name) BURST_JOIN(name, BURST) /* profiles tell the instruction sets apart */
-#define BURST_TEXT(isa)   #isa
-#define BURST_NAME(isa)   BURST_TEXT(isa)
+#define BURST_TEXT(isa)	     #isa
+#define BURST_NAME(isa)	     BURST_TEXT(isa)
 
 /* --- parse ---------------------------------------------------------------------------------------------------- */
 
 /** Take entry v->n, whose key is there, into the list. */
-static __rte_always_inline void list_plain(struct vector *v, struct rte_mbuf *m, uint8_t *ip, uint16_t len)
+static __rte_always_inline void list_plain(
+	struct vector *v, struct rte_mbuf *m, uint8_t *ip, uint16_t len)
 {
 	v->m[v->n] = m;
 	v->ip[v->n] = ip;
@@ -42,8 +43,8 @@ static __rte_always_inline void list_hash(struct worker *w, struct vector *v, bo
 		return; /* by quad_hash */
 	if (!flows->secret.aes) {
 		for (uint32_t i = 0; i < n; i++)
-			v->hash[i] = v6 ? flow_hash6_fold(&flows->secret, &v->key6[i]) :
-					  flow_hash4_fold(&flows->secret, &v->key4[i]);
+			v->hash[i] = v6 ? flow_hash6_fold(&flows->secret, &v->key6[i])
+					: flow_hash4_fold(&flows->secret, &v->key4[i]);
 	} else if (v6) {
 		flow_hash6_aes_list(&flows->secret, v->key6, v->hash, n);
 	} else {
@@ -58,7 +59,8 @@ static __rte_always_inline void list_hash(struct worker *w, struct vector *v, bo
 }
 
 /** Look at all buffers: have the headers fetched, note where they are; a frame that cannot be plain gets length 0. */
-static __rte_always_inline void note_frames(struct worker *w, const struct port *in, uint16_t n, bool underlay)
+static __rte_always_inline void note_frames(
+	struct worker *w, const struct port *in, uint16_t n, bool underlay)
 {
 	const uint16_t id = in->id;
 	uint64_t bytes = 0;
@@ -81,7 +83,8 @@ static __rte_always_inline void note_frames(struct worker *w, const struct port 
 }
 
 /** What is not plain. */
-static __rte_noinline void parse_other(struct worker *w, struct port *in, struct rte_mbuf *m, bool open)
+static __rte_noinline void parse_other(
+	struct worker *w, struct port *in, struct rte_mbuf *m, bool open)
 {
 	struct pkt p = { .m = m };
 	struct vector *v;
@@ -98,13 +101,14 @@ static __rte_noinline void parse_other(struct worker *w, struct port *in, struct
 }
 
 /** A frame that a tunnel brings, if the worker has seen its like: see tunnel_memo.h. */
-static __rte_always_inline bool parse_tunnel(struct worker *w, struct tunnel_memos *memos, struct rte_mbuf *m, uint8_t *frame)
+static __rte_always_inline bool parse_tunnel(
+	struct worker *w, struct tunnel_memos *memos, struct rte_mbuf *m, uint8_t *frame)
 {
 	struct vector *v = w->vector;
 	unsigned version;
 	uint8_t *ip;
-	uint16_t len = tunnel_memo_decap(tunnel_memo_of(memos, frame), w->tables->tunnels, m, &v[0].key4[v[0].n],
-		&v[1].key6[v[1].n], &ip, &version);
+	uint16_t len = tunnel_memo_decap(tunnel_memo_of(memos, frame), w->tables->tunnels, m,
+		&v[0].key4[v[0].n], &v[1].key6[v[1].n], &ip, &version);
 
 	if (unlikely(len == 0))
 		return false;
@@ -114,13 +118,14 @@ static __rte_always_inline bool parse_tunnel(struct worker *w, struct tunnel_mem
 }
 
 /** One that comes in no tunnel. */
-static __rte_always_inline bool parse_ip(struct worker *w, const struct port *in, struct rte_mbuf *m, uint8_t *ip,
-	uint32_t avail, bool underlay, bool v6)
+static __rte_always_inline bool parse_ip(struct worker *w, const struct port *in,
+	struct rte_mbuf *m, uint8_t *ip, uint32_t avail, bool underlay, bool v6)
 {
 	struct vector *v = &w->vector[v6];
 	struct flow_key4 *key4 = &v->key4[v->n];
 	struct flow_key6 *key6 = &v->key6[v->n];
-	uint16_t len = v6 ? plain_parse6(ip, avail, in->id, key6) : plain_parse4(ip, avail, in->id, key4);
+	uint16_t len =
+		v6 ? plain_parse6(ip, avail, in->id, key6) : plain_parse4(ip, avail, in->id, key4);
 
 	if (unlikely(len == 0))
 		return false;
@@ -132,8 +137,8 @@ static __rte_always_inline bool parse_ip(struct worker *w, const struct port *in
 }
 
 /** Packet i; `memos` on uplinks. @return whether it was plain, and is in a list. */
-static __rte_always_inline bool parse_plain(struct worker *w, const struct port *in, uint64_t l2, uint16_t i,
-	struct tunnel_memos *memos)
+static __rte_always_inline bool parse_plain(struct worker *w, const struct port *in, uint64_t l2,
+	uint16_t i, struct tunnel_memos *memos)
 {
 	const bool underlay = memos != NULL;
 	struct rte_mbuf *m = w->pkts[i];
@@ -157,8 +162,8 @@ static __rte_always_inline bool parse_plain(struct worker *w, const struct port 
 	return false;
 }
 
-static __rte_always_inline void parse_range(
-	struct worker *w, struct port *in, uint64_t l2, uint16_t from, uint16_t to, struct tunnel_memos *memos)
+static __rte_always_inline void parse_range(struct worker *w, struct port *in, uint64_t l2,
+	uint16_t from, uint16_t to, struct tunnel_memos *memos)
 {
 	for (uint16_t i = from; i < to; i++) {
 		if (unlikely(!parse_plain(w, in, l2, i, memos)))
@@ -188,12 +193,15 @@ static __rte_always_inline struct quad_hash quad_hash_for(const struct flow_tabl
 		.slots = _mm256_set1_epi64x((int64_t)(uintptr_t)flows->pool[0].slots) };
 
 	for (unsigned i = 0; i < 4; i++)
-		q.s[i] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)flows->secret.word + i));
+		q.s[i] = _mm512_broadcast_i32x4(
+			_mm_loadu_si128((const __m128i *)flows->secret.word + i));
 	return q;
 }
-static __rte_always_inline void quad_hash(const struct quad_hash *q, __m512i key, struct vector *v, uint32_t at)
+static __rte_always_inline void quad_hash(
+	const struct quad_hash *q, __m512i key, struct vector *v, uint32_t at)
 {
-	static_assert(FLOW_BUCKET_SLOTS * sizeof(uint32_t) == 1 << 6, "a bucket's number times 64 is its place");
+	static_assert(FLOW_BUCKET_SLOTS * sizeof(uint32_t) == 1 << 6,
+		"a bucket's number times 64 is its place");
 	__m512i x = _mm512_xor_si512(key, q->s[0]);
 	__m256i hashes;
 
@@ -203,14 +211,16 @@ static __rte_always_inline void quad_hash(const struct quad_hash *q, __m512i key
 	hashes = _mm512_castsi512_si256(_mm512_permutexvar_epi64(q->low, x));
 	_mm256_storeu_si256((__m256i *)&v->hash[at], hashes);
 	_mm256_storeu_si256((__m256i *)&v->buckets[at],
-		_mm256_add_epi64(_mm256_slli_epi64(_mm256_and_si256(hashes, q->mask), 6), q->slots));
+		_mm256_add_epi64(
+			_mm256_slli_epi64(_mm256_and_si256(hashes, q->mask), 6), q->slots));
 	for (unsigned i = 0; i < 4; i++)
 		rte_prefetch1((const void *)(uintptr_t)v->buckets[at + i]);
 	v->hashed += 4;
 }
 
 /** Four at a time, as long as there are four. @return how many packets are done. */
-static __rte_noinline uint16_t parse_quads(struct worker *w, struct port *in, uint64_t l2, uint16_t n)
+static __rte_noinline uint16_t parse_quads(
+	struct worker *w, struct port *in, uint64_t l2, uint16_t n)
 {
 	const struct plain_quad q = plain_quad_for(true, l2, PLAIN_L2_MASK, in->id);
 	const struct quad_hash hash = quad_hash_for(w->flows);
@@ -223,12 +233,14 @@ static __rte_noinline uint16_t parse_quads(struct worker *w, struct port *in, ui
 		__m512i key;
 		__m128i len;
 
-		if (w->frames[i][12] == 0x86) { /* IPv6 is parsed one by one; where one is, its neighbours tend to be */
+		if (w->frames[i][12] ==
+			0x86) { /* IPv6 is parsed one by one; where one is, its neighbours tend to be */
 			parse_four(w, in, l2, i, NULL);
 			continue;
 		}
 		h = plain_quad_headers_load(&w->frames[i]);
-		if (unlikely(!plain_quad_parse4(&q, &h, plain_quad_low(&w->frame_len[i]), &key, &len))) {
+		if (unlikely(!plain_quad_parse4(
+			    &q, &h, plain_quad_low(&w->frame_len[i]), &key, &len))) {
 			parse_four(w, in, l2, i, NULL);
 			continue;
 		}
@@ -260,8 +272,8 @@ static __rte_noinline uint16_t parse_tunnel_quads(
 		__m512i key;
 		__m128i len;
 
-		strip = tunnel_quad_parse(
-			&quads, memos, table, &w->frames[i], &w->frame_len[i], &key, &len, &v->ip[at]);
+		strip = tunnel_quad_parse(&quads, memos, table, &w->frames[i], &w->frame_len[i],
+			&key, &len, &v->ip[at]);
 		if (unlikely(strip == 0)) {
 			parse_four(w, in, l2, i, memos);
 			continue;
@@ -282,7 +294,8 @@ static __rte_noinline uint16_t parse_tunnel_quads(
 }
 #endif
 
-static __rte_noinline void BURST_FUNCTION(stage_parse_)(struct worker *w, struct port *in, uint16_t n)
+static __rte_noinline void BURST_FUNCTION(stage_parse_)(
+	struct worker *w, struct port *in, uint16_t n)
 {
 	const bool open = atomic_load_explicit(&in->forwarding, memory_order_acquire);
 	const uint64_t l2 = plain_l2(&in->mac);
@@ -352,8 +365,9 @@ static __rte_always_inline void ttl_decrement4(uint8_t *ip)
 }
 
 /** A plain packet that fits its adjacency; *encapsulated counts those that go into a tunnel. */
-static __rte_always_inline void forward_plain(struct worker *w, struct rte_mbuf *m, uint8_t *ip, const uint64_t *hash,
-	uint16_t len, const struct adjacency *adj, uint64_t *encapsulated, bool v6)
+static __rte_always_inline void forward_plain(struct worker *w, struct rte_mbuf *m, uint8_t *ip,
+	const uint64_t *hash, uint16_t len, const struct adjacency *adj, uint64_t *encapsulated,
+	bool v6)
 {
 	const uint32_t frame = (uint32_t)len + adj->header_len;
 	const int64_t off = ip - (uint8_t *)m->buf_addr - adj->header_len;
@@ -389,10 +403,12 @@ static __rte_always_inline void forward_plain(struct worker *w, struct rte_mbuf 
 	tx->pkts[tx->count++] = m;
 }
 
-static __rte_noinline void forward_other(struct worker *w, const struct port *in, struct vector *v, uint32_t i, bool v6)
+static __rte_noinline void forward_other(
+	struct worker *w, const struct port *in, struct vector *v, uint32_t i, bool v6)
 {
 	struct pkt *p = &v->pkts[i];
-	struct flow *flow = flow_confirm(w->flows, vector_key(v, i, v6), v->hash[i], v->index[i], v6);
+	struct flow *flow =
+		flow_confirm(w->flows, vector_key(v, i, v6), v->hash[i], v->index[i], v6);
 
 	if (v->index[i] == 0 && i >= v->ahead)
 		slow_miss_ahead(w, v, i, v6);
@@ -415,11 +431,13 @@ static __rte_always_inline uint32_t plain_seq(const uint8_t *ip, bool v6)
 {
 	uint32_t word;
 
-	memcpy(&word, ip + (v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr)) + 4, sizeof(word));
+	memcpy(&word, ip + (v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr)) + 4,
+		sizeof(word));
 	return rte_be_to_cpu_32(word);
 }
 
-static __rte_always_inline void forward_all(struct worker *w, const struct port *in, struct vector *v, bool v6)
+static __rte_always_inline void forward_all(
+	struct worker *w, const struct port *in, struct vector *v, bool v6)
 {
 	const struct flow_pool *pool = &w->flows->pool[v6];
 	const _Atomic uint32_t *span = w->flows->span;
@@ -443,8 +461,11 @@ static __rte_always_inline void forward_all(struct worker *w, const struct port 
 			goto other;
 		/* Without a branch for TCP: what is not TCP has a span without end. */
 		seq = plain_seq(v->ip[i], v6);
-		if (unlikely(seq - atomic_load_explicit(&flow->seq, memory_order_relaxed) + FLOW_SEQ_BACK >
-			    atomic_load_explicit(&span[atomic_load_explicit(&flow->state, memory_order_relaxed)],
+		if (unlikely(
+			    seq - atomic_load_explicit(&flow->seq, memory_order_relaxed) +
+				    FLOW_SEQ_BACK >
+			    atomic_load_explicit(
+				    &span[atomic_load_explicit(&flow->state, memory_order_relaxed)],
 				    memory_order_relaxed)))
 			goto other;
 		atomic_store_explicit(&flow->seq, seq, memory_order_relaxed);

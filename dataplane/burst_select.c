@@ -37,14 +37,15 @@ static bool supported(const struct burst_stages *variant)
 #if defined(__x86_64__)
 	/* x86-64-v3, and -v4 with vectors of AES, as meson.build compiles them. */
 	const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-		__builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
+			__builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma");
 
 	if (variant == &burst_avx2)
 		return v3;
 	if (variant == &burst_avx512)
-		return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-			__builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-			__builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("aes") && has_vaes();
+		return v3 && __builtin_cpu_supports("avx512f") &&
+		       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+		       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+		       __builtin_cpu_supports("aes") && has_vaes();
 #endif
 	return variant == &burst_portable;
 }

@@ -8,8 +8,8 @@
 
 #define SCTP_HEADER 12u /* ports, tag, checksum */
 
-static _Atomic bool grace = true;       /* writer: control; readers: workers */
-static _Atomic uint32_t grace_ms;       /* control */
+static _Atomic bool grace = true; /* writer: control; readers: workers */
+static _Atomic uint32_t grace_ms; /* control */
 
 bool conntrack_grace(void)
 {
@@ -48,7 +48,8 @@ static bool segment_of(const struct pkt *p, struct conntrack_segment *s)
 	payload = p->ip_len > p->l3_len + header ? p->ip_len - p->l3_len - header : 0;
 	*s = (struct conntrack_segment){ .seq = rte_be_to_cpu_32(tcp->sent_seq),
 		.ack = rte_be_to_cpu_32(tcp->recv_ack),
-		.len = payload + ((tcp->tcp_flags & RTE_TCP_SYN_FLAG) != 0) + ((tcp->tcp_flags & RTE_TCP_FIN_FLAG) != 0),
+		.len = payload + ((tcp->tcp_flags & RTE_TCP_SYN_FLAG) != 0) +
+		       ((tcp->tcp_flags & RTE_TCP_FIN_FLAG) != 0),
 		.flags = tcp->tcp_flags,
 		.scale = FLOW_SCALE_UNKNOWN };
 	if (unlikely(s->flags & RTE_TCP_SYN_FLAG) && header > sizeof(*tcp) &&
@@ -84,12 +85,14 @@ bool conntrack_midstream(const struct pkt *p)
 
 	if (p->proto != IPPROTO_TCP)
 		return false;
-	return !segment_of(p, &s) || (s.flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) != RTE_TCP_SYN_FLAG;
+	return !segment_of(p, &s) ||
+	       (s.flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) != RTE_TCP_SYN_FLAG;
 }
 
 /* --- known flows ----------------------------------------------------------------------------------------------- */
 
-static uint32_t judge(struct worker *w, struct flow *flow, bool v6, enum conntrack_verdict verdict, enum drop_reason bad)
+static uint32_t judge(struct worker *w, struct flow *flow, bool v6, enum conntrack_verdict verdict,
+	enum drop_reason bad)
 {
 	switch (verdict) {
 	case CONNTRACK_ODD:
@@ -99,7 +102,8 @@ static uint32_t judge(struct worker *w, struct flow *flow, bool v6, enum conntra
 		return bad;
 	case CONNTRACK_REOPEN:
 		counter_add(&w->counters->events[EVENT_conntrack_reopened], 1);
-		flow_remove(w->flows, &w->flows->workers[w->id], flow_index(&w->flows->pool[v6], flow, v6), v6);
+		flow_remove(w->flows, &w->flows->workers[w->id],
+			flow_index(&w->flows->pool[v6], flow, v6), v6);
 		return CONNTRACK_NEW;
 	default:
 		return DROP_NONE;
@@ -114,8 +118,8 @@ static void answered(struct worker *w, struct flow *flow, bool v6)
 
 	atomic_store_explicit(&flow->state, flow_state(FLOW_UDP_REPLIED, 0), memory_order_relaxed);
 	if (pair != 0)
-		atomic_store_explicit(
-			&flow_at(pool, pair, v6)->state, flow_state(FLOW_UDP_REPLIED, 0), memory_order_relaxed);
+		atomic_store_explicit(&flow_at(pool, pair, v6)->state,
+			flow_state(FLOW_UDP_REPLIED, 0), memory_order_relaxed);
 }
 
 uint32_t conntrack_hit(struct worker *w, const struct pkt *p, struct flow *flow, bool v6)
@@ -127,15 +131,18 @@ uint32_t conntrack_hit(struct worker *w, const struct pkt *p, struct flow *flow,
 	case IPPROTO_TCP:
 		if (!segment_of(p, &s))
 			return DROP_NONE;
-		return judge(w, flow, v6, conntrack_tcp(w->flows, w->id, flow, v6, &s), DROP_tcp_out_of_window);
+		return judge(w, flow, v6, conntrack_tcp(w->flows, w->id, flow, v6, &s),
+			DROP_tcp_out_of_window);
 	case IPPROTO_UDP:
-		if (unlikely(flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed)) == FLOW_UDP_AWAITED))
+		if (unlikely(flow_state_kind(atomic_load_explicit(
+				     &flow->state, memory_order_relaxed)) == FLOW_UDP_AWAITED))
 			answered(w, flow, v6);
 		return DROP_NONE;
 	case IPPROTO_SCTP:
 		if (!chunk_of(p, &c))
 			return DROP_NONE;
-		return judge(w, flow, v6, conntrack_sctp(w->flows, w->id, flow, v6, &c), DROP_sctp_bad_tag);
+		return judge(w, flow, v6, conntrack_sctp(w->flows, w->id, flow, v6, &c),
+			DROP_sctp_bad_tag);
 	default:
 		return DROP_NONE;
 	}
@@ -147,7 +154,8 @@ static bool over_limit(const struct worker *w, uint32_t zone)
 {
 	const struct port *port = zone < PORT_MAX ? port_get((uint16_t)zone) : NULL;
 	const uint32_t max =
-		port != NULL ? atomic_load_explicit(&port->connections_max, memory_order_relaxed) : 0;
+		port != NULL ? atomic_load_explicit(&port->connections_max, memory_order_relaxed)
+			     : 0;
 
 	return unlikely(max != 0) && flow_zone_connections(w->flows, zone) >= max;
 }
@@ -159,13 +167,14 @@ static bool half_open_full(struct worker *w, uint32_t zone, bool v6)
 	return !flow_admit_half_open(w->flows, zone, port != NULL && port->role == PORT_POD, v6);
 }
 
-static enum drop_reason open_tcp(struct worker *w, const struct pkt *p, uint32_t zone, bool v6, struct flow_init *forward,
-	struct flow_init *reverse, bool *cache)
+static enum drop_reason open_tcp(struct worker *w, const struct pkt *p, uint32_t zone, bool v6,
+	struct flow_init *forward, struct flow_init *reverse, bool *cache)
 {
 	struct conntrack_segment s = { .flags = RTE_TCP_ACK_FLAG, .scale = FLOW_SCALE_UNKNOWN };
 	const bool whole = segment_of(p, &s);
 
-	if (whole && (s.flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG)) == RTE_TCP_SYN_FLAG) {
+	if (whole && (s.flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | RTE_TCP_RST_FLAG)) ==
+			     RTE_TCP_SYN_FLAG) {
 		if (unlikely(half_open_full(w, zone, v6)))
 			return DROP_half_open_limited;
 	} else {
@@ -182,13 +191,15 @@ static enum drop_reason open_tcp(struct worker *w, const struct pkt *p, uint32_t
 	return DROP_NONE;
 }
 
-enum drop_reason conntrack_open(struct worker *w, const struct pkt *p, bool v6, const struct resolution *r,
-	struct flow_init *forward, struct flow_init *reverse, bool *cache)
+enum drop_reason conntrack_open(struct worker *w, const struct pkt *p, bool v6,
+	const struct resolution *r, struct flow_init *forward, struct flow_init *reverse,
+	bool *cache)
 {
 	const uint32_t zone = (v6 ? p->key6.zone_proto : p->key4.zone_proto) >> 8;
 	struct conntrack_chunk c = { 0 };
 
-	if (unlikely(over_limit(w, zone) || (r->reverse_zone != zone && over_limit(w, r->reverse_zone))))
+	if (unlikely(over_limit(w, zone) ||
+		     (r->reverse_zone != zone && over_limit(w, r->reverse_zone))))
 		return DROP_connections_limited;
 	switch (p->proto) {
 	case IPPROTO_TCP:
@@ -203,7 +214,8 @@ enum drop_reason conntrack_open(struct worker *w, const struct pkt *p, bool v6, 
 			return DROP_NONE;
 		}
 		conntrack_sctp_first(&c, forward, reverse);
-		if (flow_state_kind(forward->state) == FLOW_SCTP_INIT && half_open_full(w, zone, v6))
+		if (flow_state_kind(forward->state) == FLOW_SCTP_INIT &&
+			half_open_full(w, zone, v6))
 			return DROP_half_open_limited;
 		return DROP_NONE;
 	case IPPROTO_ICMP:
@@ -225,7 +237,7 @@ void conntrack_configure(struct flow_table *table, const struct node *node)
 	FLOW_KINDS(X)
 #undef X
 	conduct.window = node->tcp_window == TCP_WINDOW_STRICT ? FLOW_WINDOW_STRICT
-		: node->tcp_window == TCP_WINDOW_OFF	       ? FLOW_WINDOW_OFF
+			 : node->tcp_window == TCP_WINDOW_OFF  ? FLOW_WINDOW_OFF
 							       : FLOW_WINDOW_LIBERAL;
 	flow_table_configure(table, &conduct);
 	atomic_store_explicit(&grace_ms, node->tcp_pickup_grace_s * 1000u, memory_order_relaxed);
@@ -237,6 +249,7 @@ void conntrack_tick(uint64_t now_ms)
 
 	if (started == 0)
 		started = now_ms;
-	atomic_store_explicit(&grace, now_ms - started < atomic_load_explicit(&grace_ms, memory_order_relaxed),
+	atomic_store_explicit(&grace,
+		now_ms - started < atomic_load_explicit(&grace_ms, memory_order_relaxed),
 		memory_order_relaxed);
 }

@@ -30,29 +30,31 @@ struct conntrack_segment {
 };
 /** First chunk of an SCTP packet (RFC 9260, section 3). */
 struct conntrack_chunk {
-	uint32_t tag;      /* verification tag */
+	uint32_t tag;	   /* verification tag */
 	uint32_t initiate; /* of INIT and INIT ACK: the tag that the sender wants to see */
 	uint8_t type;
-	bool reflected;    /* T bit of ABORT and SHUTDOWN COMPLETE */
+	bool reflected; /* T bit of ABORT and SHUTDOWN COMPLETE */
 };
 
 enum conntrack_verdict {
 	CONNTRACK_PASS,
-	CONNTRACK_ODD,    /* passes and changes nothing, although it should not be: counted */
-	CONNTRACK_BAD,    /* to be dropped */
+	CONNTRACK_ODD,	  /* passes and changes nothing, although it should not be: counted */
+	CONNTRACK_BAD,	  /* to be dropped */
 	CONNTRACK_REOPEN, /* a new connection of the same addresses and ports: the entries are to go */
 };
 
 /* --- pure but for the entries (conntrack_tcp.c, conntrack_sctp.c) ------------------------------------------------- */
 
 /** A segment of the direction `flow`, which is published. */
-enum conntrack_verdict conntrack_tcp(struct flow_table *table, unsigned worker, struct flow *flow, bool v6,
-	const struct conntrack_segment *s);
-enum conntrack_verdict conntrack_sctp(struct flow_table *table, unsigned worker, struct flow *flow, bool v6,
-	const struct conntrack_chunk *c);
+enum conntrack_verdict conntrack_tcp(struct flow_table *table, unsigned worker, struct flow *flow,
+	bool v6, const struct conntrack_segment *s);
+enum conntrack_verdict conntrack_sctp(struct flow_table *table, unsigned worker, struct flow *flow,
+	bool v6, const struct conntrack_chunk *c);
 /** What the entries of both directions begin as, for a first packet. */
-void conntrack_tcp_first(const struct conntrack_segment *s, struct flow_init *forward, struct flow_init *reverse);
-void conntrack_sctp_first(const struct conntrack_chunk *c, struct flow_init *forward, struct flow_init *reverse);
+void conntrack_tcp_first(
+	const struct conntrack_segment *s, struct flow_init *forward, struct flow_init *reverse);
+void conntrack_sctp_first(
+	const struct conntrack_chunk *c, struct flow_init *forward, struct flow_init *reverse);
 
 /* --- workers (conntrack.c) --------------------------------------------------------------------------------------- */
 
@@ -63,8 +65,9 @@ void conntrack_sctp_first(const struct conntrack_chunk *c, struct flow_init *for
 uint32_t conntrack_hit(struct worker *w, const struct pkt *p, struct flow *flow, bool v6);
 /** A packet whose flow is unknown, and that was resolved to pass: complete what both directions' entries begin as.
  * @return DROP_NONE, or why it may open (or go on with) no connection. *cache is false when it makes no entries. */
-enum drop_reason conntrack_open(struct worker *w, const struct pkt *p, bool v6, const struct resolution *r,
-	struct flow_init *forward, struct flow_init *reverse, bool *cache);
+enum drop_reason conntrack_open(struct worker *w, const struct pkt *p, bool v6,
+	const struct resolution *r, struct flow_init *forward, struct flow_init *reverse,
+	bool *cache);
 /** An ICMP error about a packet of a known flow, which may pass: the adjacency it goes to; else 0. Changes nothing.
  * Addresses in the error are as on the wire; once there is NAT (services), what is inside must be translated here too. */
 uint32_t conntrack_related(struct worker *w, const struct port *in, const struct pkt *p, bool v6);

@@ -42,7 +42,8 @@ static bool inner_ports(const uint8_t *l4, uint8_t proto, uint16_t *sport, uint1
 }
 
 /** The flow entry that an answer to the packet in the error would have, coming from `zone`. */
-static struct flow *find4(struct worker *w, const uint8_t *ip, uint32_t len, uint32_t zone, uint32_t *answerer)
+static struct flow *find4(
+	struct worker *w, const uint8_t *ip, uint32_t len, uint32_t zone, uint32_t *answerer)
 {
 	const uint32_t header = (uint32_t)(ip[0] & 15) * 4;
 	struct flow_key4 key, back;
@@ -63,7 +64,8 @@ static struct flow *find4(struct worker *w, const uint8_t *ip, uint32_t len, uin
 	return index != 0 ? flow_at(&w->flows->pool[0], index, false) : NULL;
 }
 
-static struct flow *find6(struct worker *w, const uint8_t *ip, uint32_t len, uint32_t zone, uint8_t answerer[16])
+static struct flow *find6(
+	struct worker *w, const uint8_t *ip, uint32_t len, uint32_t zone, uint8_t answerer[16])
 {
 	struct flow_key6 key, back;
 	struct flow_place place;
@@ -120,7 +122,8 @@ uint32_t conntrack_related(struct worker *w, const struct port *in, const struct
 	}
 	if (atomic_load_explicit(&flow->flags, memory_order_relaxed) & FLOW_NEGATIVE)
 		return 0;
-	if (atomic_load_explicit(&flow->epoch, memory_order_acquire) != w->epoch && !slow_still_true(w, flow))
+	if (atomic_load_explicit(&flow->epoch, memory_order_acquire) != w->epoch &&
+		!slow_still_true(w, flow))
 		return 0;
 	adjacency = flow_decision_get(flow).adjacency;
 	if (adjacency < DROP_REASON_COUNT || adjacency_get(adjacency)->type == ADJ_LOCAL)

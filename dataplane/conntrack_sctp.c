@@ -19,12 +19,12 @@ enum chunk {
 	CHUNK_SHUTDOWN_COMPLETE = 14,
 };
 
-static void set_both(struct flow_table *table, struct flow_worker *w, struct flow *self, uint32_t index, uint32_t pair, bool v6,
-	enum flow_kind kind)
+static void set_both(struct flow_table *table, struct flow_worker *w, struct flow *self,
+	uint32_t index, uint32_t pair, bool v6, enum flow_kind kind)
 {
-	const uint8_t ends = kind == FLOW_SCTP_CLOSED ? FLOW_ACCOUNT_OPEN | FLOW_ACCOUNT_HALF
-		: kind >= FLOW_SCTP_ESTABLISHED	      ? FLOW_ACCOUNT_HALF
-						      : 0;
+	const uint8_t ends = kind == FLOW_SCTP_CLOSED	     ? FLOW_ACCOUNT_OPEN | FLOW_ACCOUNT_HALF
+			     : kind >= FLOW_SCTP_ESTABLISHED ? FLOW_ACCOUNT_HALF
+							     : 0;
 
 	PUT(self->state, flow_state(kind, 0));
 	flow_account_end(table, w, index, ends, v6);
@@ -53,8 +53,8 @@ static enum flow_kind next(enum flow_kind kind, uint8_t type)
 	}
 }
 
-enum conntrack_verdict conntrack_sctp(struct flow_table *table, unsigned worker, struct flow *flow, bool v6,
-	const struct conntrack_chunk *c)
+enum conntrack_verdict conntrack_sctp(struct flow_table *table, unsigned worker, struct flow *flow,
+	bool v6, const struct conntrack_chunk *c)
 {
 	struct flow_pool *pool = &table->pool[v6];
 	struct flow_worker *w = &table->workers[worker];
@@ -83,7 +83,8 @@ enum conntrack_verdict conntrack_sctp(struct flow_table *table, unsigned worker,
 
 		if (again)
 			PUT(mine->mark, c->tag);
-		else if (!(c->reflected && (c->type == CHUNK_ABORT || c->type == CHUNK_SHUTDOWN_COMPLETE) &&
+		else if (!(c->reflected &&
+				 (c->type == CHUNK_ABORT || c->type == CHUNK_SHUTDOWN_COMPLETE) &&
 				 c->tag == opposite && opposite != 0))
 			return CONNTRACK_BAD;
 	} else if (tag == 0) {
@@ -105,7 +106,8 @@ enum conntrack_verdict conntrack_sctp(struct flow_table *table, unsigned worker,
 	return CONNTRACK_PASS;
 }
 
-void conntrack_sctp_first(const struct conntrack_chunk *c, struct flow_init *forward, struct flow_init *reverse)
+void conntrack_sctp_first(
+	const struct conntrack_chunk *c, struct flow_init *forward, struct flow_init *reverse)
 {
 	if (c->type == CHUNK_INIT) {
 		forward->state = reverse->state = flow_state(FLOW_SCTP_INIT, 0);

@@ -5,7 +5,8 @@
 #include "dataplane/flow_table.h"
 
 #define CONTROL (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG)
-#define NEAR	0xffffu /* a RST this far from the last segment's number ends the connection: one segment, however large */
+#define NEAR \
+	0xffffu /* a RST this far from the last segment's number ends the connection: one segment, however large */
 
 /* Both directions as one of their packets sees them. */
 struct conn {
@@ -23,7 +24,9 @@ static const struct flow_side nobody; /* instead of an unknown direction; never 
 static struct conn conn_of(struct flow_table *table, unsigned worker, struct flow *flow, bool v6)
 {
 	struct flow_pool *pool = &table->pool[v6];
-	struct conn c = { .table = table, .w = &table->workers[worker], .pool = pool, .v6 = v6, .self = flow };
+	struct conn c = {
+		.table = table, .w = &table->workers[worker], .pool = pool, .v6 = v6, .self = flow
+	};
 
 	c.index = flow_index(pool, flow, v6);
 	c.pair = flow_pair(pool, c.index);
@@ -73,7 +76,8 @@ static unsigned scale_for(const struct flow_side *from, const struct flow_side *
 
 	if ((seen(from) | seen(to)) & FLOW_SEEN_PICKED)
 		return FLOW_SCALE_UNKNOWN;
-	return GET(from->scale) == FLOW_SCALE_UNKNOWN || offered == FLOW_SCALE_UNKNOWN ? 0 : offered;
+	return GET(from->scale) == FLOW_SCALE_UNKNOWN || offered == FLOW_SCALE_UNKNOWN ? 0
+										       : offered;
 }
 
 /** Raise an entry to a state, or put it there. */
@@ -90,7 +94,8 @@ static void set(struct flow *flow, uint8_t state, bool force)
 static void set_counts(const struct conn *c, uint32_t index, enum flow_kind kind)
 {
 	if (flow_kind_rank(kind) == FLOW_RANK_CLOSED)
-		flow_account_end(c->table, c->w, index, FLOW_ACCOUNT_OPEN | FLOW_ACCOUNT_HALF, c->v6);
+		flow_account_end(
+			c->table, c->w, index, FLOW_ACCOUNT_OPEN | FLOW_ACCOUNT_HALF, c->v6);
 	else if (kind >= FLOW_TCP_ESTABLISHED)
 		flow_account_end(c->table, c->w, index, FLOW_ACCOUNT_HALF, c->v6);
 }
@@ -103,7 +108,8 @@ static void update(const struct conn *c, bool force)
 	set(c->self, flow_state(kind, scale_for(c->mine, c->theirs)), force);
 	set_counts(c, c->index, kind);
 	if (c->other != NULL) {
-		set(c->other, flow_state(derive(theirs, mine), scale_for(c->theirs, c->mine)), force);
+		set(c->other, flow_state(derive(theirs, mine), scale_for(c->theirs, c->mine)),
+			force);
 		set_counts(c, c->pair, kind);
 	}
 }
@@ -204,7 +210,8 @@ static enum conntrack_verdict syn_ack(const struct conn *c, const struct conntra
 		update(c, false);
 		return CONNTRACK_PASS;
 	}
-	if (!(seen(c->mine) & FLOW_SEEN_ACK)) { /* the first of this direction, in a connection that was picked up */
+	if (!(seen(c->mine) &
+		    FLOW_SEEN_ACK)) { /* the first of this direction, in a connection that was picked up */
 		note_syn(c, s);
 		show(c, FLOW_SEEN_ACK | FLOW_SEEN_PICKED);
 		update(c, false);
@@ -258,8 +265,10 @@ static enum conntrack_verdict stream(const struct conn *c, const struct conntrac
 		} else if (theirs & FLOW_SEEN_SYN) {
 			/* It may already acknowledge data as well. */
 			if (!(s->flags & RTE_TCP_ACK_FLAG) ||
-				s->ack - GET(c->theirs->mark) - 1 > flow_window(scale_for(c->theirs, c->mine)) ||
-				s->seq - GET(c->mine->mark) > flow_window(scale_for(c->mine, c->theirs)))
+				s->ack - GET(c->theirs->mark) - 1 >
+					flow_window(scale_for(c->theirs, c->mine)) ||
+				s->seq - GET(c->mine->mark) >
+					flow_window(scale_for(c->mine, c->theirs)))
 				return odd(c);
 			shown = FLOW_SEEN_ACK;
 		} else if (theirs & FLOW_SEEN_PICKED) {
@@ -294,13 +303,14 @@ static enum conntrack_verdict stream(const struct conn *c, const struct conntrac
 	return CONNTRACK_PASS;
 }
 
-enum conntrack_verdict conntrack_tcp(struct flow_table *table, unsigned worker, struct flow *flow, bool v6,
-	const struct conntrack_segment *s)
+enum conntrack_verdict conntrack_tcp(struct flow_table *table, unsigned worker, struct flow *flow,
+	bool v6, const struct conntrack_segment *s)
 {
 	struct conn c;
 
 	/* Like plain ones, but larger, or with a checksum to fill in. */
-	if (!(s->flags & CONTROL) && s->seq - GET(flow->seq) + FLOW_SEQ_BACK <= GET(table->span[GET(flow->state)])) {
+	if (!(s->flags & CONTROL) &&
+		s->seq - GET(flow->seq) + FLOW_SEQ_BACK <= GET(table->span[GET(flow->state)])) {
 		PUT(flow->seq, s->seq);
 		return CONNTRACK_PASS;
 	}
@@ -314,7 +324,8 @@ enum conntrack_verdict conntrack_tcp(struct flow_table *table, unsigned worker, 
 	return stream(&c, s);
 }
 
-void conntrack_tcp_first(const struct conntrack_segment *s, struct flow_init *forward, struct flow_init *reverse)
+void conntrack_tcp_first(
+	const struct conntrack_segment *s, struct flow_init *forward, struct flow_init *reverse)
 {
 	const bool syn = (s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) == RTE_TCP_SYN_FLAG;
 	const bool fin = s->flags & RTE_TCP_FIN_FLAG;

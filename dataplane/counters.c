@@ -34,7 +34,8 @@ void counters_sum(struct counter_totals *totals)
 		totals->generated += counter_read(&c->generated);
 		totals->transmitted += counter_read(&c->transmitted);
 		totals->delivered += counter_read(&c->delivered);
-		totals->held += atomic_load_explicit((_Atomic int64_t *)&c->held, memory_order_relaxed);
+		totals->held +=
+			atomic_load_explicit((_Atomic int64_t *)&c->held, memory_order_relaxed);
 		for (size_t i = 0; i < DROP_REASON_COUNT; i++) {
 			totals->drops[i] += counter_read(&c->drops[i]);
 			totals->dropped += counter_read(&c->drops[i]);

@@ -18,43 +18,46 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define COUNTER_BLOCKS (RCU_WORKERS_MAX + 1)
+#define COUNTER_BLOCKS	(RCU_WORKERS_MAX + 1)
 #define RCU_WORKERS_MAX 16 /* workers; the control thread's block and reader id follow them */
 
 /* X(name, text) */
-#define EVENTS(X)                                                                                  \
-	X(flow_hit, "packets whose flow was known")                                                \
-	X(flow_miss, "packets whose flow had to be resolved")                                      \
-	X(flow_stale, "packets whose flow was resolved again after a change")                      \
-	X(flow_uncached, "packets forwarded without a flow entry because the table had no room")   \
-	X(conntrack_odd, "TCP segments that did not fit their connection, passed on without effect") \
-	X(conntrack_reopened, "TCP connections begun anew after the one before was over")          \
-	X(conntrack_picked_up, "TCP connections that were open before their first packet was seen") \
-	X(conntrack_related, "ICMP errors about known flows, passed on with them")                 \
-	X(encapsulated, "packets sent in a tunnel")                                                \
-	X(decapsulated, "packets taken out of a tunnel")                                           \
-	X(fragmented, "packets cut because they exceeded the MTU")                                 \
-	X(segmented, "large TCP segments and UDP runs cut in software")                            \
-	X(merged, "packets that went on as part of a larger one (counted as delivered)")           \
-	X(checksummed, "checksums completed in software")                                          \
-	X(reassembled, "tunnel packets put together from fragments")                               \
-	X(icmp_error_sent, "ICMP and ICMPv6 errors sent")                                          \
-	X(icmp_echo_answered, "echo requests answered")                                            \
-	X(arp_answered, "ARP requests answered")                                                   \
-	X(nd_answered, "neighbour solicitations answered")                                         \
-	X(punted, "packets handed to the control thread")                                          \
-	X(injected, "packets sent for the control thread")                                         \
-	X(mss_clamped, "TCP SYNs whose MSS was lowered")                                           \
-	X(policy_staged, "connections that staged policies would have judged otherwise")           \
-	X(policy_reset, "TCP resets sent because a change of policy ended a connection")           \
-	X(policy_logged, "connections that a policy's log rule told of")                           \
-	X(policy_log_lost, "connections of log rules that are not in the log: there were too many")
+#define EVENTS(X)                                                                                \
+	X(flow_hit, "packets whose flow was known")                                              \
+	X(flow_miss, "packets whose flow had to be resolved")                                    \
+	X(flow_stale, "packets whose flow was resolved again after a change")                    \
+	X(flow_uncached, "packets forwarded without a flow entry because the table had no room") \
+	X(conntrack_odd,                                                                         \
+		"TCP segments that did not fit their connection, passed on without effect")      \
+	X(conntrack_reopened, "TCP connections begun anew after the one before was over")        \
+	X(conntrack_picked_up,                                                                   \
+		"TCP connections that were open before their first packet was seen")             \
+	X(conntrack_related, "ICMP errors about known flows, passed on with them")               \
+	X(encapsulated, "packets sent in a tunnel")                                              \
+	X(decapsulated, "packets taken out of a tunnel")                                         \
+	X(fragmented, "packets cut because they exceeded the MTU")                               \
+	X(segmented, "large TCP segments and UDP runs cut in software")                          \
+	X(merged, "packets that went on as part of a larger one (counted as delivered)")         \
+	X(checksummed, "checksums completed in software")                                        \
+	X(reassembled, "tunnel packets put together from fragments")                             \
+	X(icmp_error_sent, "ICMP and ICMPv6 errors sent")                                        \
+	X(icmp_echo_answered, "echo requests answered")                                          \
+	X(arp_answered, "ARP requests answered")                                                 \
+	X(nd_answered, "neighbour solicitations answered")                                       \
+	X(punted, "packets handed to the control thread")                                        \
+	X(injected, "packets sent for the control thread")                                       \
+	X(mss_clamped, "TCP SYNs whose MSS was lowered")                                         \
+	X(policy_staged, "connections that staged policies would have judged otherwise")         \
+	X(policy_reset, "TCP resets sent because a change of policy ended a connection")         \
+	X(policy_logged, "connections that a policy's log rule told of")                         \
+	X(policy_log_lost, "connections of log rules that are not in the log: there were too "   \
+			   "many")
 
 enum event {
 #define X(name, text) EVENT_##name,
 	EVENTS(X)
 #undef X
-	EVENT_COUNT
+		EVENT_COUNT
 };
 const char *event_name(enum event event);
 const char *event_text(enum event event);
@@ -69,7 +72,7 @@ struct counters {
 	_Atomic uint64_t drops[DROP_REASON_COUNT];
 	_Atomic uint64_t events[EVENT_COUNT];
 	_Atomic uint64_t cycles_busy, cycles_total; /* TSC, workers only */
-	struct port_counters port[PORT_MAX]; /* drops: of packets received on that port */
+	struct port_counters port[PORT_MAX];	    /* drops: of packets received on that port */
 } __rte_cache_aligned;
 
 extern struct counters counter_blocks[COUNTER_BLOCKS];
@@ -78,7 +81,8 @@ extern struct counters counter_blocks[COUNTER_BLOCKS];
 /** Owner only. */
 static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
 {
-	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+	atomic_store_explicit(
+		c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
 }
 static inline uint64_t counter_read(const _Atomic uint64_t *c)
 {
@@ -91,7 +95,8 @@ static inline void counter_hold(struct counters *c, int64_t n)
 		memory_order_relaxed);
 }
 /** Owner: count and free one dropped packet. `port` is where it was received, PORT_NONE for none. */
-static inline void counter_drop(struct counters *c, uint16_t port, enum drop_reason reason, uint64_t n)
+static inline void counter_drop(
+	struct counters *c, uint16_t port, enum drop_reason reason, uint64_t n)
 {
 	counter_add(&c->drops[reason], n);
 	if (port < PORT_MAX)

@@ -26,11 +26,11 @@
 
 #define LARGE_BUFFER_ROOM   16384
 #define FRAGMENT_PACKETS    4096 /* fragmented packets followed at a time */
-#define FRAGMENT_HELD       1024 /* fragments that wait for their first one */
+#define FRAGMENT_HELD	    1024 /* fragments that wait for their first one */
 #define REASSEMBLY_PACKETS  256
 #define NEGATIVE_TIMEOUT_MS 2000
 #define EXPIRE_PERIOD_MS    5000 /* every flow is looked at once in this time */
-#define FLOWS_PER_BUCKET    8    /* twice as many slots as entries, 16 a bucket */
+#define FLOWS_PER_BUCKET    8	 /* twice as many slots as entries, 16 a bucket */
 
 static struct {
 	unsigned n_workers;
@@ -76,10 +76,12 @@ int dataplane_fits_beside(const struct node *node, struct error *err)
 {
 	const size_t wanted = node->memory_mb + 2, left = hugepages_free_mb();
 
-	if (node->hugepages == HUGEPAGES_OFF || left >= wanted || hugepages_mb("nr_hugepages") < wanted)
+	if (node->hugepages == HUGEPAGES_OFF || left >= wanted ||
+		hugepages_mb("nr_hugepages") < wanted)
 		return 0;
 	return error_set(err, ENOMEM, "node/memory_mb",
-		"node: memory_mb is %u, but only %zu MiB of 2 MiB pages are free beside the daemon that runs: raise "
+		"node: memory_mb is %u, but only %zu MiB of 2 MiB pages are free beside the daemon "
+		"that runs: raise "
 		"vm.nr_hugepages, or stop it and start again",
 		node->memory_mb, left);
 }
@@ -91,7 +93,8 @@ static void cpu_list(const cpu_set_t *set, char *buf, size_t size)
 	buf[0] = '\0';
 	for (unsigned cpu = 0; cpu < CPU_SETSIZE && used + 8 < size; cpu++) {
 		if (CPU_ISSET(cpu, set))
-			used += (size_t)snprintf(buf + used, size - used, "%s%u", used > 0 ? "," : "", cpu);
+			used += (size_t)snprintf(
+				buf + used, size - used, "%s%u", used > 0 ? "," : "", cpu);
 	}
 }
 
@@ -105,15 +108,17 @@ static int eal_start(const struct node *node, struct error *err)
 	snprintf(memory, sizeof(memory), "%u", node->memory_mb);
 	cpu_list(&dp.allowed, cpus, sizeof(cpus));
 	snprintf(lcores, sizeof(lcores), "0@(%s)", cpus);
-	dp.hugepages = node->hugepages != HUGEPAGES_OFF && hugepages_free_mb() >= node->memory_mb + 2;
+	dp.hugepages =
+		node->hugepages != HUGEPAGES_OFF && hugepages_free_mb() >= node->memory_mb + 2;
 	if (!dp.hugepages && node->hugepages == HUGEPAGES_REQUIRED)
 		return error_set(err, ENOMEM, "nodes/hugepages",
-			"node: hugepages = \"required\", but only %zu MiB of free 2 MiB pages are left and memory_mb is %u: "
+			"node: hugepages = \"required\", but only %zu MiB of free 2 MiB pages are "
+			"left and memory_mb is %u: "
 			"raise vm.nr_hugepages or set hugepages = \"auto\"",
 			hugepages_free_mb(), node->memory_mb);
 	if (!dp.hugepages && node->hugepages == HUGEPAGES_AUTO)
-		LOG_WARNING("no hugepages: using 4 KiB pages free_mb=%zu wanted_mb=%u", hugepages_free_mb(),
-			node->memory_mb);
+		LOG_WARNING("no hugepages: using 4 KiB pages free_mb=%zu wanted_mb=%u",
+			hugepages_free_mb(), node->memory_mb);
 	argv[argc++] = prefix;
 	argv[argc++] = "-m";
 	argv[argc++] = memory;
@@ -122,7 +127,8 @@ static int eal_start(const struct node *node, struct error *err)
 	argv[argc++] = "--no-telemetry";
 	argv[argc++] = "--log-level=lib.eal:4";
 	/* An allow list that names no NIC: devices are probed one by one when an uplink asks for them. */
-	argv[argc++] = access("/sys/bus/pci/devices", R_OK) == 0 ? "--allow=0000:00:00.0" : "--no-pci";
+	argv[argc++] =
+		access("/sys/bus/pci/devices", R_OK) == 0 ? "--allow=0000:00:00.0" : "--no-pci";
 	if (dp.hugepages) {
 		argv[argc++] = "--in-memory";
 	} else {
@@ -143,7 +149,8 @@ static int eal_start(const struct node *node, struct error *err)
 		CPU_SET(node->control_cpu, &one);
 		if (sched_setaffinity(0, sizeof(one), &one) < 0)
 			return error_set(err, EINVAL, "node/control_cpu",
-				"node: control_cpu %u is not a CPU this process may use", node->control_cpu);
+				"node: control_cpu %u is not a CPU this process may use",
+				node->control_cpu);
 	} else {
 		sched_setaffinity(0, sizeof(dp.allowed), &dp.allowed);
 	}
@@ -151,12 +158,15 @@ static int eal_start(const struct node *node, struct error *err)
 }
 
 /** On the workers' NUMA node; where EAL has no memory there, anywhere. */
-static struct rte_mempool *pool_create(const char *name, unsigned count, unsigned cache, uint16_t room)
+static struct rte_mempool *pool_create(
+	const char *name, unsigned count, unsigned cache, uint16_t room)
 {
-	struct rte_mempool *pool = rte_pktmbuf_pool_create(name, count, cache, 0, room, dp.socket_id);
+	struct rte_mempool *pool =
+		rte_pktmbuf_pool_create(name, count, cache, 0, room, dp.socket_id);
 
 	return pool != NULL || dp.socket_id == SOCKET_ID_ANY
-		? pool : rte_pktmbuf_pool_create(name, count, cache, 0, room, SOCKET_ID_ANY);
+		       ? pool
+		       : rte_pktmbuf_pool_create(name, count, cache, 0, room, SOCKET_ID_ANY);
 }
 
 static int pools_create(const struct node *node, struct error *err)
@@ -167,7 +177,8 @@ static int pools_create(const struct node *node, struct error *err)
 	dp.large_pool = pool_create("large", large, 32, LARGE_BUFFER_ROOM + RTE_PKTMBUF_HEADROOM);
 	if (dp.pool == NULL || dp.large_pool == NULL)
 		return error_set(err, ENOMEM, "node/buffers",
-			"node: %u packet buffers do not fit memory_mb = %u: raise memory_mb or lower buffers",
+			"node: %u packet buffers do not fit memory_mb = %u: raise memory_mb or "
+			"lower buffers",
 			node->buffers, node->memory_mb);
 	return 0;
 }
@@ -178,8 +189,10 @@ static void wake(unsigned id)
 {
 	uint64_t one = 1;
 
-	atomic_thread_fence(memory_order_seq_cst); /* pairs with worker_sleep: ring or list first, then this look */
-	if (id < dp.n_workers && atomic_load_explicit(&dp.workers[id]->sleeping, memory_order_seq_cst) &&
+	atomic_thread_fence(
+		memory_order_seq_cst); /* pairs with worker_sleep: ring or list first, then this look */
+	if (id < dp.n_workers &&
+		atomic_load_explicit(&dp.workers[id]->sleeping, memory_order_seq_cst) &&
 		write(dp.workers[id]->wake_fd, &one, sizeof(one)) < 0)
 		return; /* only EAGAIN: already awake */
 }
@@ -213,7 +226,8 @@ static int worker_create(unsigned id, int cpu, struct error *err)
 	w->reassembly = reassembly_new(REASSEMBLY_PACKETS, node);
 	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (w->tx == NULL || w->reassembly == NULL || w->wake_fd < 0 || w->epoll_fd < 0 || poll_init(w) < 0) {
+	if (w->tx == NULL || w->reassembly == NULL || w->wake_fd < 0 || w->epoll_fd < 0 ||
+		poll_init(w) < 0) {
 		worker_free(w);
 		return error_set(err, ENOMEM, "", "out of memory for worker %u", id);
 	}
@@ -225,8 +239,9 @@ static int worker_create(unsigned id, int cpu, struct error *err)
 	w->fragments = dp.fragments;
 	w->pool = dp.pool;
 	w->tsc_per_ms = rte_get_tsc_hz() / 1000;
-	w->expire_budget = (uint32_t)((stats.capacity4 + stats.capacity6) / FLOWS_PER_BUCKET / dp.n_workers /
-				EXPIRE_PERIOD_MS) + 1;
+	w->expire_budget = (uint32_t)((stats.capacity4 + stats.capacity6) / FLOWS_PER_BUCKET /
+				      dp.n_workers / EXPIRE_PERIOD_MS) +
+			   1;
 	dp.workers[id] = w;
 	return 0;
 }
@@ -254,7 +269,8 @@ static int workers_start(const struct node *node, struct error *err)
 
 		if (cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET((size_t)cpu, &dp.allowed))
 			return error_set(err, EINVAL, "node/worker_cpus",
-				"node: worker_cpus names CPU %d, which this process may not use", cpu);
+				"node: worker_cpus names CPU %d, which this process may not use",
+				cpu);
 		ret = worker_create(id, cpu, err);
 		if (ret < 0)
 			return ret;
@@ -266,32 +282,38 @@ static int workers_start(const struct node *node, struct error *err)
 
 		ret = pthread_create(&w->thread, NULL, worker_main, w);
 		if (ret != 0)
-			return error_set(err, ret, "", "worker %u cannot start: %s", id, strerror(ret));
+			return error_set(
+				err, ret, "", "worker %u cannot start: %s", id, strerror(ret));
 		snprintf(name, sizeof(name), "worker-%u", id);
 		pthread_setname_np(w->thread, name);
 	}
 	for (unsigned id = 0; id < dp.n_workers; id++) {
-		while (atomic_load_explicit(&dp.workers[id]->state, memory_order_acquire) == WORKER_STARTING)
+		while (atomic_load_explicit(&dp.workers[id]->state, memory_order_acquire) ==
+			WORKER_STARTING)
 			usleep(100);
-		if (atomic_load_explicit(&dp.workers[id]->state, memory_order_acquire) == WORKER_FAILED)
-			return error_set(err, EAGAIN, "", "worker %u cannot register with DPDK: %s", id,
-				rte_strerror(rte_errno));
+		if (atomic_load_explicit(&dp.workers[id]->state, memory_order_acquire) ==
+			WORKER_FAILED)
+			return error_set(err, EAGAIN, "", "worker %u cannot register with DPDK: %s",
+				id, rte_strerror(rte_errno));
 	}
 	return 0;
 }
 
-int dataplane_start(const struct node *node, const struct tunnel_ops *const *types, struct error *err)
+int dataplane_start(
+	const struct node *node, const struct tunnel_ops *const *types, struct error *err)
 {
 	struct flow_table_conf flows = { .entries4 = node->flows,
 		.entries6 = node->flows6,
 		.timeout_ms = node->flow_timeout_s * 1000u,
 		.negative_timeout_ms = NEGATIVE_TIMEOUT_MS };
-	struct forwarding_conf forwarding = { .tunnel_types = types, .poll_ports = placement_ports };
+	struct forwarding_conf forwarding = { .tunnel_types = types,
+		.poll_ports = placement_ports };
 	int ret;
 
 	dp.n_workers = node->worker_cpus.count > 0 ? (unsigned)node->worker_cpus.count : 1;
 	if (dp.n_workers > RCU_WORKERS_MAX)
-		return error_set(err, EINVAL, "node/worker_cpus", "node: at most %d workers", RCU_WORKERS_MAX);
+		return error_set(err, EINVAL, "node/worker_cpus", "node: at most %d workers",
+			RCU_WORKERS_MAX);
 	sched_getaffinity(0, sizeof(dp.allowed), &dp.allowed);
 	packet_socket_probe();
 	ret = eal_start(node, err);
@@ -313,7 +335,8 @@ int dataplane_start(const struct node *node, const struct tunnel_ops *const *typ
 	dp.fragments = fragment_table_new(FRAGMENT_PACKETS, FRAGMENT_HELD);
 	if (dp.flows == NULL || dp.fragments == NULL)
 		return error_set(err, ENOMEM, "node/flows",
-			"out of memory for a flow table of %u IPv4 and %u IPv6 entries: lower flows or flows6",
+			"out of memory for a flow table of %u IPv4 and %u IPv6 entries: lower "
+			"flows or flows6",
 			node->flows, node->flows6);
 	conntrack_configure(dp.flows, node);
 	worker_set_tunnels(types);
@@ -398,10 +421,13 @@ bool dataplane_worker(unsigned id, struct worker_info *info)
 	w = dp.workers[id];
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (elapsed_s(&dp.load[id].at, &now) > 0.5) {
-		uint64_t busy = counter_read(&c->cycles_busy), total = counter_read(&c->cycles_total);
+		uint64_t busy = counter_read(&c->cycles_busy),
+			 total = counter_read(&c->cycles_total);
 
 		dp.load[id].share = total > dp.load[id].total
-			? (double)(busy - dp.load[id].busy) / (double)(total - dp.load[id].total) : 0;
+					    ? (double)(busy - dp.load[id].busy) /
+						      (double)(total - dp.load[id].total)
+					    : 0;
 		dp.load[id].busy = busy;
 		dp.load[id].total = total;
 		dp.load[id].at = now;
@@ -434,7 +460,9 @@ unsigned dataplane_control_reader(void)
 
 uint32_t dataplane_now_ms(void)
 {
-	return dp.workers[0] != NULL ? atomic_load_explicit(&dp.workers[0]->clock_ms, memory_order_relaxed) : 0;
+	return dp.workers[0] != NULL
+		       ? atomic_load_explicit(&dp.workers[0]->clock_ms, memory_order_relaxed)
+		       : 0;
 }
 
 void dataplane_memory(struct memory_info *info)

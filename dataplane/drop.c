@@ -4,8 +4,7 @@
 static const struct {
 	const char *name;
 	const char *text;
-} drop_reasons[DROP_REASON_COUNT] = {
-	[DROP_NONE] = { "none", "not dropped" },
+} drop_reasons[DROP_REASON_COUNT] = { [DROP_NONE] = { "none", "not dropped" },
 #define X(name, text) [DROP_##name] = { #name, text },
 	DROP_REASONS(X)
 #undef X

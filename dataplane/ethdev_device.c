@@ -287,7 +287,8 @@ int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *pa
 			"port %s: DPDK cannot open %s: see its message in the log%s", params->name,
 			dev->devargs,
 			dev->pci && rte_eal_has_hugepages() == 0
-				? "; many NICs need hugepages: set vm.nr_hugepages, and hugepages = \"required\""
+				? "; many NICs need hugepages: set vm.nr_hugepages, and hugepages "
+				  "= \"required\""
 				: "");
 	}
 	dev->attached = true;

@@ -46,7 +46,6 @@ int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *pa
 /** Close and remove the ethdev, and undo changes to its kernel interface. It has been stopped. */
 void ethdev_device_release(struct ethdev_device *dev, uint16_t ethdev);
 
-
 /** Can it be an uplink: is it there, may we take packets from it, is its MTU no less than params->mtu? One that is down
  * is set up. @return 0, -ENODEV, -EPERM, -EINVAL or another -errno. */
 int kernel_interface_check(

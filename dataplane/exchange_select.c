@@ -35,7 +35,8 @@ static bool remembered(const struct glance *g, struct exchange_fragments *fragme
 
 	for (unsigned i = 0; i < EXCHANGE_FRAGMENTS; i++) {
 		f = &fragments->list[i];
-		if (f->used && f->id == g->id && memcmp(f->src, g->src, size) == 0 && memcmp(f->dst, g->dst, size) == 0)
+		if (f->used && f->id == g->id && memcmp(f->src, g->src, size) == 0 &&
+			memcmp(f->dst, g->dst, size) == 0)
 			return true;
 	}
 	if (!add)
@@ -67,23 +68,25 @@ static bool tunnel_error(const struct tunnel_table *t, const struct glance *g)
 	if (g->later || icmp == NULL)
 		return false;
 	if (g->family == IP_V4) {
-		if (icmp->icmp_type != 3 || icmp->icmp_code != 4 || ip4 == NULL || ip4->version_ihl != 0x45)
+		if (icmp->icmp_type != 3 || icmp->icmp_code != 4 || ip4 == NULL ||
+			ip4->version_ihl != 0x45)
 			return false;
 		if (ip4->next_proto_id == IPPROTO_UDP)
 			return udp_tunnel(t, g->m, quoted + (uint32_t)sizeof(*ip4));
 		return (ip4->next_proto_id == IPPROTO_IPIP || ip4->next_proto_id == IPPROTO_IPV6) &&
-			tunnel_peer_find(t, IP_V4, (const uint8_t *)&ip4->dst_addr) != NULL;
+		       tunnel_peer_find(t, IP_V4, (const uint8_t *)&ip4->dst_addr) != NULL;
 	}
 	if (icmp->icmp_type != ICMP6_TOO_BIG || ip6 == NULL)
 		return false;
 	if (ip6->proto == IPPROTO_UDP)
 		return udp_tunnel(t, g->m, quoted + (uint32_t)sizeof(*ip6));
 	return (ip6->proto == IPPROTO_IPIP || ip6->proto == IPPROTO_IPV6) &&
-		tunnel_peer_find(t, IP_V6, ip6->dst_addr) != NULL;
+	       tunnel_peer_find(t, IP_V6, ip6->dst_addr) != NULL;
 }
 
 /** For an address of this node: a tunnel's, or the kernel's. */
-static bool local(const struct tunnel_table *t, const struct glance *g, struct exchange_fragments *fragments)
+static bool local(
+	const struct tunnel_table *t, const struct glance *g, struct exchange_fragments *fragments)
 {
 	switch (g->protocol) {
 	case IPPROTO_UDP:
@@ -106,12 +109,14 @@ static bool local(const struct tunnel_table *t, const struct glance *g, struct e
 static bool pod(uint32_t value)
 {
 	const struct adjacency *adj = adjacency_get(route_adjacency(value, 0));
-	const struct port *port = adj->type == ADJ_REWRITE || adj->type == ADJ_RESOLVING ? port_get(adj->port) : NULL;
+	const struct port *port =
+		adj->type == ADJ_REWRITE || adj->type == ADJ_RESOLVING ? port_get(adj->port) : NULL;
 
 	return port != NULL && port->role != PORT_UPLINK;
 }
 
-static bool ours4(const struct tables *t, const struct rte_mbuf *m, struct exchange_fragments *fragments)
+static bool ours4(
+	const struct tables *t, const struct rte_mbuf *m, struct exchange_fragments *fragments)
 {
 	const struct rte_ipv4_hdr *ip = pkt_hdr(m, RTE_ETHER_HDR_LEN, const struct rte_ipv4_hdr);
 	uint16_t fragment;
@@ -136,9 +141,11 @@ static bool ours4(const struct tables *t, const struct rte_mbuf *m, struct excha
 static bool headers6(struct glance *g)
 {
 	for (unsigned i = 0; i < EXTENSIONS_MAX; i++) {
-		const struct rte_ipv6_fragment_ext *f = pkt_hdr(g->m, g->l4, const struct rte_ipv6_fragment_ext);
+		const struct rte_ipv6_fragment_ext *f =
+			pkt_hdr(g->m, g->l4, const struct rte_ipv6_fragment_ext);
 
-		if (g->protocol != IPPROTO_FRAGMENT && g->protocol != IPPROTO_HOPOPTS && g->protocol != IPPROTO_DSTOPTS)
+		if (g->protocol != IPPROTO_FRAGMENT && g->protocol != IPPROTO_HOPOPTS &&
+			g->protocol != IPPROTO_DSTOPTS)
 			return true;
 		if (f == NULL) /* the smallest options are as long */
 			return false;
@@ -159,11 +166,14 @@ static bool headers6(struct glance *g)
 	return false;
 }
 
-static bool ours6(const struct tables *t, const struct rte_mbuf *m, struct exchange_fragments *fragments)
+static bool ours6(
+	const struct tables *t, const struct rte_mbuf *m, struct exchange_fragments *fragments)
 {
 	const struct rte_ipv6_hdr *ip = pkt_hdr(m, RTE_ETHER_HDR_LEN, const struct rte_ipv6_hdr);
 	const uint32_t l4 = RTE_ETHER_HDR_LEN + (uint32_t)sizeof(*ip);
-	const uint8_t *icmp = pkt_hdr(m, l4, uint64_t) != NULL ? rte_pktmbuf_mtod_offset(m, const uint8_t *, l4) : NULL;
+	const uint8_t *icmp = pkt_hdr(m, l4, uint64_t) != NULL
+				      ? rte_pktmbuf_mtod_offset(m, const uint8_t *, l4)
+				      : NULL;
 	struct glance g = { .m = m, .family = IP_V6, .l4 = l4 };
 
 	if (ip == NULL || *(const uint8_t *)ip >> 4 != 6)
@@ -173,17 +183,20 @@ static bool ours6(const struct tables *t, const struct rte_mbuf *m, struct excha
 	g.protocol = ip->proto;
 	if (tunnel_is_local(t->tunnels, IP_V6, g.dst))
 		return headers6(&g) && local(t->tunnels, &g, fragments);
-	if (g.protocol == IPPROTO_ICMPV6 && (icmp == NULL || (icmp[0] >= ICMP6_ND_FIRST && icmp[0] <= ICMP6_ND_LAST)))
+	if (g.protocol == IPPROTO_ICMPV6 &&
+		(icmp == NULL || (icmp[0] >= ICMP6_ND_FIRST && icmp[0] <= ICMP6_ND_LAST)))
 		return false;
 	return pod(fib_lookup(t->fib6, g.dst));
 }
 
-bool exchange_is_ours(const struct rte_mbuf *m, const struct mac_addr *mac, struct exchange_fragments *fragments)
+bool exchange_is_ours(
+	const struct rte_mbuf *m, const struct mac_addr *mac, struct exchange_fragments *fragments)
 {
 	const struct rte_ether_hdr *eth = pkt_hdr(m, 0, const struct rte_ether_hdr);
 	const struct tables *t = rcu_read(&tables);
 
-	if (eth == NULL || t == NULL || memcmp(eth->dst_addr.addr_bytes, mac->bytes, sizeof(mac->bytes)) != 0)
+	if (eth == NULL || t == NULL ||
+		memcmp(eth->dst_addr.addr_bytes, mac->bytes, sizeof(mac->bytes)) != 0)
 		return false;
 	if (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4))
 		return ours4(t, m, fragments);

@@ -24,6 +24,7 @@ struct exchange_fragments {
 };
 
 /** `mac` is the NIC's; `fragments` the queue's. */
-bool exchange_is_ours(const struct rte_mbuf *m, const struct mac_addr *mac, struct exchange_fragments *fragments);
+bool exchange_is_ours(
+	const struct rte_mbuf *m, const struct mac_addr *mac, struct exchange_fragments *fragments);
 
 #endif

@@ -67,17 +67,20 @@ static json_t *cached_flow(const struct keys *k, uint64_t hash)
 	}
 	if (found[0] == NULL)
 		return json_null();
-	return json_pack("{s:I, s:I, s:I, s:b, s:o}", "packets", (json_int_t)counter_read(&found[0]->packets), "bytes",
+	return json_pack("{s:I, s:I, s:I, s:b, s:o}", "packets",
+		(json_int_t)counter_read(&found[0]->packets), "bytes",
 		(json_int_t)counter_read(&found[0]->bytes), "idle_ms",
 		(json_int_t)(dataplane_now_ms() -
-			atomic_load_explicit(&found[0]->last_seen, memory_order_relaxed)),
+			     atomic_load_explicit(&found[0]->last_seen, memory_order_relaxed)),
 		"current", (int)resolution_current(found[0]), "rule",
 		forwarding_rule_json(atomic_load_explicit(&found[0]->rule, memory_order_relaxed)));
 }
 
-static json_t *direction(const struct keys *k, uint16_t length, enum resolve_as as, struct resolution *r)
+static json_t *direction(
+	const struct keys *k, uint16_t length, enum resolve_as as, struct resolution *r)
 {
-	uint64_t hash = k->v6 ? flow_hash6(dataplane_flows(), &k->k6) : flow_hash4(dataplane_flows(), &k->k4);
+	uint64_t hash = k->v6 ? flow_hash6(dataplane_flows(), &k->k6)
+			      : flow_hash4(dataplane_flows(), &k->k4);
 	json_t *steps = json_array();
 	struct recorder rec = { record_step, steps };
 	const struct adjacency *adj;
@@ -92,14 +95,16 @@ static json_t *direction(const struct keys *k, uint16_t length, enum resolve_as 
 	if (!drop && adj->type != ADJ_LOCAL) {
 		if (length > adj->mtu)
 			record_step(steps, "size",
-				"%u bytes exceed the MTU of %u: cut if it may be fragmented, else refused by ICMP", length,
-				adj->mtu);
+				"%u bytes exceed the MTU of %u: cut if it may be fragmented, else "
+				"refused by ICMP",
+				length, adj->mtu);
 		else
 			record_step(steps, "size", "%u bytes fit the MTU of %u", length, adj->mtu);
 	}
-	return json_pack("{s:s, s:s, s:o, s:s, s:i, s:o, s:o}", "verdict", drop ? "drop" : "forward", "reason",
-		drop ? drop_reason_name(adj->drop) : "", "rule", forwarding_rule_json(r->rule), "adjacency", adj->text, "mtu", (int)adj->mtu, "flow",
-		cached_flow(k, hash), "steps", steps);
+	return json_pack("{s:s, s:s, s:o, s:s, s:i, s:o, s:o}", "verdict",
+		drop ? "drop" : "forward", "reason", drop ? drop_reason_name(adj->drop) : "",
+		"rule", forwarding_rule_json(r->rule), "adjacency", adj->text, "mtu", (int)adj->mtu,
+		"flow", cached_flow(k, hash), "steps", steps);
 }
 
 int dataplane_explain(const struct explain_request *request, json_t **out, struct error *err)
@@ -112,12 +117,14 @@ int dataplane_explain(const struct explain_request *request, json_t **out, struc
 	json_t *answer, *reply = NULL;
 
 	if (request->src.family != request->dst.family || request->src.family == IP_NONE)
-		return error_set(err, EINVAL, "dst", "explain: src and dst must be addresses of one family");
+		return error_set(
+			err, EINVAL, "dst", "explain: src and dst must be addresses of one family");
 	if (strcmp(request->from, "tunnel") != 0) {
 		port = port_find(request->from);
 		if (port == NULL)
 			return error_set(err, ENOENT, "from",
-				"explain: there is no port %s: name a port of `podlane show ports`, or \"tunnel\"",
+				"explain: there is no port %s: name a port of `podlane show "
+				"ports`, or \"tunnel\"",
 				request->from);
 		zone = port->id;
 	}
@@ -131,7 +138,8 @@ int dataplane_explain(const struct explain_request *request, json_t **out, struc
 			pkt_reverse_key6(&k.k6, r.reverse_zone, &back.k6);
 		else
 			pkt_reverse_key4(&k.k4, r.reverse_zone, &back.k4);
-		reply = direction(&back, request->length != 0 ? request->length : 100, RESOLVE_REPLY, &r);
+		reply = direction(
+			&back, request->length != 0 ? request->length : 100, RESOLVE_REPLY, &r);
 	}
 	rcu_reader_unregister(reader);
 	json_object_set_new(answer, "reply", reply != NULL ? reply : json_null());

@@ -58,7 +58,7 @@ static_assert(sizeof(struct fib_node) == FIB_HEAP_GRANULE, "a node never crosses
 struct fib_table {
 	struct fib_heap *heap;
 	unsigned versions; /* not freed yet; the last one takes the table with it */
-	uint64_t ids;      /* handed out so far */
+	uint64_t ids;	   /* handed out so far */
 };
 
 /** One version. */

@@ -44,7 +44,8 @@ struct flow_table *flow_table_new(const struct flow_table_conf *conf)
 	table->run = RTE_MIN((uint32_t)FLOW_RUN, RTE_MAX(1u, smallest / (8 * conf->n_workers)));
 	flow_table_set_timeout(table, conf->timeout_ms);
 	table->negative_timeout_ms = RTE_MIN(conf->negative_timeout_ms, (uint32_t)INT32_MAX);
-	if (getrandom(table->secret.word, sizeof(table->secret.word), 0) != sizeof(table->secret.word) ||
+	if (getrandom(table->secret.word, sizeof(table->secret.word), 0) !=
+			sizeof(table->secret.word) ||
 		!pool_init(
 			&table->pool[0], conf->entries4, conf->socket_id, sizeof(struct flow4)) ||
 		!pool_init(
@@ -75,7 +76,8 @@ static inline void lookup(
 		}
 		flow_match(table, hashes, buckets, index, piece, v6);
 		for (unsigned i = 0; i < piece; i++)
-			flows[done + i] = flow_confirm(table, &pkts[done + i]->key6, hashes[i], index[i], v6);
+			flows[done + i] =
+				flow_confirm(table, &pkts[done + i]->key6, hashes[i], index[i], v6);
 	}
 }
 
@@ -127,7 +129,8 @@ static unsigned willing(const struct flow *flow, int32_t idle, unsigned zone, bo
 {
 	if (atomic_load_explicit(&flow->flags, memory_order_relaxed) & FLOW_NEGATIVE)
 		return 4;
-	switch (flow_kind_rank(flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed)))) {
+	switch (flow_kind_rank(
+		flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed)))) {
 	case FLOW_RANK_CLOSED:
 		return 3;
 	case FLOW_RANK_YOUNG:
@@ -245,8 +248,8 @@ static uint32_t settle(struct flow_table *table, struct flow_worker *w,
 #else
 		atomic_signal_fence(memory_order_seq_cst);
 #endif
-		for (unsigned slots = flow_bucket_tagged(pool, place->bucket[b], place->tag); slots != 0;
-			slots &= slots - 1) {
+		for (unsigned slots = flow_bucket_tagged(pool, place->bucket[b], place->tag);
+			slots != 0; slots &= slots - 1) {
 			_Atomic uint32_t *slot = &place->bucket[b][__builtin_ctz(slots)];
 			uint32_t word = atomic_load_explicit(slot, memory_order_seq_cst);
 			uint32_t index = flow_slot_index(pool, word);
@@ -256,8 +259,8 @@ static uint32_t settle(struct flow_table *table, struct flow_worker *w,
 				continue;
 			if (survivor == 0)
 				survivor = index;
-			else if (atomic_compare_exchange_strong_explicit(
-					 slot, &word, 0, memory_order_seq_cst, memory_order_relaxed))
+			else if (atomic_compare_exchange_strong_explicit(slot, &word, 0,
+					 memory_order_seq_cst, memory_order_relaxed))
 				flow_retire(table, w, index, v6);
 		}
 	}

@@ -30,8 +30,8 @@
 
 enum flow_flags {
 	FLOW_NEGATIVE = 1 << 0, /* decision is a drop: short timeout, first to be evicted */
-	FLOW_REPLY = 1 << 1,    /* the direction opposite to the first packet */
-	FLOW_NAT = 1 << 2,      /* cold part holds a rewrite (services; later) */
+	FLOW_REPLY = 1 << 1,	/* the direction opposite to the first packet */
+	FLOW_NAT = 1 << 2,	/* cold part holds a rewrite (services; later) */
 	FLOW_SEEN_REPLY = 1 << 3,
 	FLOW_STATELESS = 1 << 7, /* judged a packet at a time by policy: nothing is its reply */
 };
@@ -44,14 +44,14 @@ struct flow_decision {
 
 struct flow {
 	_Atomic uint64_t decision;  /* struct flow_decision by memcpy */
-	_Atomic uint32_t epoch;     /* generations.epoch at which decision was last known valid */
+	_Atomic uint32_t epoch;	    /* generations.epoch at which decision was last known valid */
 	_Atomic uint32_t last_seen; /* milliseconds, flow_clock */
 	_Atomic uint64_t packets;
-	_Atomic uint64_t bytes;     /* IP bytes, as received */
-	uint16_t deps[3];           /* generation slots: zone, destination, service (0xffff = none) */
-	_Atomic uint8_t state;      /* flow_state.h */
-	_Atomic uint8_t flags;      /* enum flow_flags */
-	_Atomic uint32_t rule;      /* id of the rule that decided; 0 = none (no policy) */
+	_Atomic uint64_t bytes; /* IP bytes, as received */
+	uint16_t deps[3];	/* generation slots: zone, destination, service (0xffff = none) */
+	_Atomic uint8_t state;	/* flow_state.h */
+	_Atomic uint8_t flags;	/* enum flow_flags */
+	_Atomic uint32_t rule;	/* id of the rule that decided; 0 = none (no policy) */
 	/* TCP: sequence number of the last segment, host order. Other plain packets leave here what their header has in that
 	 * place; nobody reads it. */
 	_Atomic uint32_t seq;
@@ -62,18 +62,21 @@ static_assert(sizeof(struct flow) == 48, "48 bytes beside a 16-byte key fill a l
  * publication, then by the worker of that direction; the other direction's reads it. */
 enum flow_seen {
 	FLOW_SEEN_SYN = 1 << 0,
-	FLOW_SEEN_ACK = 1 << 1,     /* of the other direction's SYN; picked up: a segment of this direction was seen */
+	FLOW_SEEN_ACK =
+		1
+		<< 1, /* of the other direction's SYN; picked up: a segment of this direction was seen */
 	FLOW_SEEN_FIN = 1 << 2,
-	FLOW_SEEN_FINACK = 1 << 3,  /* the other direction has acknowledged this one's FIN */
+	FLOW_SEEN_FINACK = 1 << 3, /* the other direction has acknowledged this one's FIN */
 	FLOW_SEEN_RST = 1 << 4,
-	FLOW_SEEN_AGAIN = 1 << 5,   /* a SYN in a connection that is open: `again` is its number */
-	FLOW_SEEN_PICKED = 1 << 6,  /* the SYN was before our time */
+	FLOW_SEEN_AGAIN = 1 << 5,  /* a SYN in a connection that is open: `again` is its number */
+	FLOW_SEEN_PICKED = 1 << 6, /* the SYN was before our time */
 };
 struct flow_track {
-	uint32_t mark;              /* TCP: initial sequence number; after a FIN: the number behind it. SCTP: the tag of this direction */
-	uint32_t end;               /* TCP: behind the SYN */
+	uint32_t
+		mark; /* TCP: initial sequence number; after a FIN: the number behind it. SCTP: the tag of this direction */
+	uint32_t end; /* TCP: behind the SYN */
 	uint32_t again;
-	uint8_t scale;              /* TCP: what its SYN offered, FLOW_SCALE_UNKNOWN = nothing */
+	uint8_t scale; /* TCP: what its SYN offered, FLOW_SCALE_UNKNOWN = nothing */
 	uint8_t seen;
 };
 
@@ -93,9 +96,9 @@ struct flow_table;
 struct flow_table_conf {
 	uint32_t entries4, entries6; /* directions; rounded up to powers of two */
 	unsigned n_workers;
-	uint32_t timeout_ms;         /* idle entries, in any state: see flow_table_configure */
+	uint32_t timeout_ms; /* idle entries, in any state: see flow_table_configure */
 	uint32_t negative_timeout_ms;
-	int socket_id;               /* NUMA node, -1 = any */
+	int socket_id; /* NUMA node, -1 = any */
 };
 
 /** Memory is mapped lazily (transparent huge pages where allowed, libnuma binding). NULL when out of memory. */
@@ -105,8 +108,10 @@ void flow_table_free(struct flow_table *table);
 
 /** Online RCU reader: look up n packets of one family at once. pkts[i]->hash is set; flows[i] is the entry or NULL.
  * Bucket and entry lines are prefetched ahead. Entries stay readable until the caller's next quiescent state. */
-void flow_lookup4(struct flow_table *table, struct pkt *const *pkts, struct flow **flows, uint16_t n);
-void flow_lookup6(struct flow_table *table, struct pkt *const *pkts, struct flow **flows, uint16_t n);
+void flow_lookup4(
+	struct flow_table *table, struct pkt *const *pkts, struct flow **flows, uint16_t n);
+void flow_lookup6(
+	struct flow_table *table, struct pkt *const *pkts, struct flow **flows, uint16_t n);
 
 /** What to insert for one direction. */
 struct flow_init {
@@ -125,12 +130,12 @@ struct flow_init {
  * old); if none does, NULL: forward uncached and count. A full pool stays full until the grace period
  * of what made room is over, so then the answer is NULL once more. If only the reverse is refused, the forward
  * direction is kept. When the reverse is there already, the two become a pair. */
-struct flow *flow_insert4(struct flow_table *table, unsigned worker, const struct flow_key4 *key, uint64_t hash,
-	const struct flow_init *forward, const struct flow_key4 *reverse_key, const struct flow_init *reverse,
-	uint32_t now_ms);
-struct flow *flow_insert6(struct flow_table *table, unsigned worker, const struct flow_key6 *key, uint64_t hash,
-	const struct flow_init *forward, const struct flow_key6 *reverse_key, const struct flow_init *reverse,
-	uint32_t now_ms);
+struct flow *flow_insert4(struct flow_table *table, unsigned worker, const struct flow_key4 *key,
+	uint64_t hash, const struct flow_init *forward, const struct flow_key4 *reverse_key,
+	const struct flow_init *reverse, uint32_t now_ms);
+struct flow *flow_insert6(struct flow_table *table, unsigned worker, const struct flow_key6 *key,
+	uint64_t hash, const struct flow_init *forward, const struct flow_key6 *reverse_key,
+	const struct flow_init *reverse, uint32_t now_ms);
 
 static inline struct flow_decision flow_decision_get(const struct flow *flow)
 {
@@ -158,11 +163,13 @@ void flow_expire(struct flow_table *table, unsigned worker, uint32_t now_ms, uns
 void flow_worker_flush(struct flow_table *table, unsigned worker);
 
 struct flow_stats {
-	uint64_t used4, used6;        /* entries in use */
+	uint64_t used4, used6; /* entries in use */
 	uint64_t capacity4, capacity6;
-	uint64_t inserted, expired, evicted, refused; /* directions, since start, summed over workers */
-	uint64_t half_open;           /* connections */
-	uint64_t kinds[FLOW_KIND_COUNT]; /* directions, as the last round of expiry found them; not negative ones */
+	uint64_t inserted, expired, evicted,
+		refused;    /* directions, since start, summed over workers */
+	uint64_t half_open; /* connections */
+	uint64_t kinds
+		[FLOW_KIND_COUNT]; /* directions, as the last round of expiry found them; not negative ones */
 	uint64_t negative;
 };
 /** Any thread. */
@@ -176,7 +183,8 @@ struct flow_record {
 	struct flow_decision decision;
 	uint64_t packets, bytes;
 	uint32_t idle_ms, rule;
-	uint32_t timeout_ms; /* of its state: the entry goes when both directions were idle for that */
+	uint32_t
+		timeout_ms; /* of its state: the entry goes when both directions were idle for that */
 	uint8_t flags, state;
 };
 /** Control: visit a snapshot of the entries, at most `limit` (0 = all), consistent an entry at a time. Stops when visit
@@ -195,7 +203,8 @@ enum flow_window_mode {
 struct flow_conduct {
 	uint32_t timeout_ms[FLOW_KIND_COUNT];
 	enum flow_window_mode window;
-	uint32_t half_open_max; /* connections that one zone may have half open; 0 = an eighth of the family's entries */
+	uint32_t
+		half_open_max; /* connections that one zone may have half open; 0 = an eighth of the family's entries */
 };
 /** Control: change it, for entries that are there as well. */
 void flow_table_configure(struct flow_table *table, const struct flow_conduct *conduct);

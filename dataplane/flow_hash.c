@@ -48,15 +48,15 @@ WITH_AES uint64_t flow_hash6_aes(const struct flow_secret *secret, const struct 
 	return aes6((const __m128i *)secret->word, key);
 }
 
-WITH_AES void flow_hash4_aes_list(
-	const struct flow_secret *secret, const struct flow_key4 *keys, uint64_t *hashes, uint32_t n)
+WITH_AES void flow_hash4_aes_list(const struct flow_secret *secret, const struct flow_key4 *keys,
+	uint64_t *hashes, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		hashes[i] = aes4((const __m128i *)secret->word, &keys[i]);
 }
 
-WITH_AES void flow_hash6_aes_list(
-	const struct flow_secret *secret, const struct flow_key6 *keys, uint64_t *hashes, uint32_t n)
+WITH_AES void flow_hash6_aes_list(const struct flow_secret *secret, const struct flow_key6 *keys,
+	uint64_t *hashes, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		hashes[i] = aes6((const __m128i *)secret->word, &keys[i]);
@@ -78,12 +78,14 @@ uint64_t flow_hash6_aes(const struct flow_secret *secret, const struct flow_key6
 {
 	return flow_hash6_fold(secret, key);
 }
-void flow_hash4_aes_list(const struct flow_secret *secret, const struct flow_key4 *keys, uint64_t *hashes, uint32_t n)
+void flow_hash4_aes_list(const struct flow_secret *secret, const struct flow_key4 *keys,
+	uint64_t *hashes, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		hashes[i] = flow_hash4_fold(secret, &keys[i]);
 }
-void flow_hash6_aes_list(const struct flow_secret *secret, const struct flow_key6 *keys, uint64_t *hashes, uint32_t n)
+void flow_hash6_aes_list(const struct flow_secret *secret, const struct flow_key6 *keys,
+	uint64_t *hashes, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		hashes[i] = flow_hash6_fold(secret, &keys[i]);

@@ -28,8 +28,10 @@ bool flow_hash_has_aes(void);
 uint64_t flow_hash4_aes(const struct flow_secret *secret, const struct flow_key4 *key);
 uint64_t flow_hash6_aes(const struct flow_secret *secret, const struct flow_key6 *key);
 /** n keys side by side. */
-void flow_hash4_aes_list(const struct flow_secret *secret, const struct flow_key4 *keys, uint64_t *hashes, uint32_t n);
-void flow_hash6_aes_list(const struct flow_secret *secret, const struct flow_key6 *keys, uint64_t *hashes, uint32_t n);
+void flow_hash4_aes_list(const struct flow_secret *secret, const struct flow_key4 *keys,
+	uint64_t *hashes, uint32_t n);
+void flow_hash6_aes_list(const struct flow_secret *secret, const struct flow_key6 *keys,
+	uint64_t *hashes, uint32_t n);
 
 static inline uint64_t flow_fold(uint64_t a, uint64_t b)
 {
@@ -38,7 +40,8 @@ static inline uint64_t flow_fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline uint64_t flow_hash4_fold(const struct flow_secret *secret, const struct flow_key4 *key)
+static inline uint64_t flow_hash4_fold(
+	const struct flow_secret *secret, const struct flow_key4 *key)
 {
 	const uint64_t *s = secret->word;
 	uint64_t k[2];
@@ -46,7 +49,8 @@ static inline uint64_t flow_hash4_fold(const struct flow_secret *secret, const s
 	memcpy(k, key, sizeof(k));
 	return flow_fold(flow_fold(k[0] ^ s[0], k[1] ^ s[1]) ^ s[2], s[3]);
 }
-static inline uint64_t flow_hash6_fold(const struct flow_secret *secret, const struct flow_key6 *key)
+static inline uint64_t flow_hash6_fold(
+	const struct flow_secret *secret, const struct flow_key6 *key)
 {
 	const uint64_t *s = secret->word;
 	uint64_t k[5], x;
@@ -59,7 +63,8 @@ static inline uint64_t flow_hash6_fold(const struct flow_secret *secret, const s
 /** The hash of a key in a table. */
 static inline uint64_t flow_hash4(const struct flow_table *table, const struct flow_key4 *key)
 {
-	const struct flow_secret *secret = (const struct flow_secret *)table; /* a table starts with its secret */
+	const struct flow_secret *secret =
+		(const struct flow_secret *)table; /* a table starts with its secret */
 
 	return likely(secret->aes) ? flow_hash4_aes(secret, key) : flow_hash4_fold(secret, key);
 }

@@ -17,7 +17,8 @@
 
 /** Slots of a bucket that are `want` where `mask` has ones, a bit each. Vector loads only say where to look: what is then done is
  * decided by atomic loads of those slots. */
-static inline unsigned flow_bucket_slots(const _Atomic uint32_t *bucket, uint32_t mask, uint32_t want)
+static inline unsigned flow_bucket_slots(
+	const _Atomic uint32_t *bucket, uint32_t mask, uint32_t want)
 {
 #ifdef FLOW_VECTOR_MATCH
 #if defined(__AVX512F__)
@@ -29,7 +30,8 @@ static inline unsigned flow_bucket_slots(const _Atomic uint32_t *bucket, uint32_
 	const __m256i *line = (const __m256i *)(uintptr_t)bucket;
 	const __m256i m = _mm256_set1_epi32((int)mask), w = _mm256_set1_epi32((int)want);
 	const __m256i low = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_load_si256(line), m), w);
-	const __m256i high = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_load_si256(line + 1), m), w);
+	const __m256i high =
+		_mm256_cmpeq_epi32(_mm256_and_si256(_mm256_load_si256(line + 1), m), w);
 
 	return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(low)) |
 	       (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(high)) << 8;
@@ -41,17 +43,21 @@ static inline unsigned flow_bucket_slots(const _Atomic uint32_t *bucket, uint32_
 	const __m128i c = _mm_cmpeq_epi32(_mm_and_si128(_mm_load_si128(line + 2), m), w);
 	const __m128i d = _mm_cmpeq_epi32(_mm_and_si128(_mm_load_si128(line + 3), m), w);
 
-	return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d)));
+	return (unsigned)_mm_movemask_epi8(
+		_mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d)));
 #endif
 #else
 	unsigned found = 0;
 
 	for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++)
-		found |= (unsigned)((atomic_load_explicit(&bucket[s], memory_order_acquire) & mask) == want) << s;
+		found |= (unsigned)((atomic_load_explicit(&bucket[s], memory_order_acquire) &
+					    mask) == want)
+			 << s;
 	return found;
 #endif
 }
-static inline unsigned flow_bucket_tagged(const struct flow_pool *pool, const _Atomic uint32_t *bucket, uint32_t tag)
+static inline unsigned flow_bucket_tagged(
+	const struct flow_pool *pool, const _Atomic uint32_t *bucket, uint32_t tag)
 {
 	return flow_bucket_slots(bucket, ~pool->index_mask, tag);
 }
@@ -61,14 +67,16 @@ static inline unsigned flow_bucket_empty(const _Atomic uint32_t *bucket)
 }
 
 /** The index in a slot of a bucket whose tag matches, or 0. Of several any: a tag alone proves nothing. */
-static inline uint32_t flow_bucket_match(const struct flow_pool *pool, const _Atomic uint32_t *bucket, uint32_t tag)
+static inline uint32_t flow_bucket_match(
+	const struct flow_pool *pool, const _Atomic uint32_t *bucket, uint32_t tag)
 {
 	unsigned slots = flow_bucket_tagged(pool, bucket, tag);
 
 	if (unlikely(slots == 0))
 		return 0;
 	/* If the slot changed in between, the key will differ, or index 0 is nobody's. */
-	return flow_slot_index(pool, atomic_load_explicit(&bucket[__builtin_ctz(slots)], memory_order_acquire));
+	return flow_slot_index(
+		pool, atomic_load_explicit(&bucket[__builtin_ctz(slots)], memory_order_acquire));
 }
 
 static inline void flow_prefetch(const struct flow_pool *pool, uint32_t index, bool v6)
@@ -81,13 +89,14 @@ static inline void flow_prefetch(const struct flow_pool *pool, uint32_t index, b
 }
 
 /** Index of the entry with this key in one of its two buckets, or 0: the whole search, one key at a time. */
-static inline uint32_t flow_find(const struct flow_pool *pool, const struct flow_place *place, const void *key, bool v6)
+static inline uint32_t flow_find(
+	const struct flow_pool *pool, const struct flow_place *place, const void *key, bool v6)
 {
 	for (unsigned b = 0; b < 2; b++) {
-		for (unsigned slots = flow_bucket_tagged(pool, place->bucket[b], place->tag); slots != 0;
-			slots &= slots - 1) {
-			uint32_t word =
-				atomic_load_explicit(&place->bucket[b][__builtin_ctz(slots)], memory_order_acquire);
+		for (unsigned slots = flow_bucket_tagged(pool, place->bucket[b], place->tag);
+			slots != 0; slots &= slots - 1) {
+			uint32_t word = atomic_load_explicit(
+				&place->bucket[b][__builtin_ctz(slots)], memory_order_acquire);
 			uint32_t index = flow_slot_index(pool, word);
 
 			if (flow_slot_tagged(pool, word, place->tag) &&

@@ -190,10 +190,12 @@ static void account(struct flow_worker *w, unsigned zone, int n, bool v6)
 
 static void add(_Atomic int32_t *count, int n)
 {
-	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
+	atomic_store_explicit(
+		count, atomic_load_explicit(count, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-static void account_bits(struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, int n, bool v6)
+static void account_bits(struct flow_table *table, struct flow_worker *w, uint32_t index,
+	uint8_t bits, int n, bool v6)
 {
 	const unsigned zone = flow_zone(flow_key_zone(flow_at(&table->pool[v6], index, v6), v6));
 
@@ -219,11 +221,13 @@ void flow_charge(
 		bits = 0;
 	else if (!(flags & FLOW_REPLY) && (kind == FLOW_TCP_SYN_SENT || kind == FLOW_SCTP_INIT))
 		bits |= FLOW_ACCOUNT_HALF;
-	atomic_store_explicit(&pool->side[index].account, bits, memory_order_relaxed); /* nobody else sees it yet */
+	atomic_store_explicit(&pool->side[index].account, bits,
+		memory_order_relaxed); /* nobody else sees it yet */
 	account_bits(table, w, index, bits, 1, v6);
 }
 
-void flow_account_end(struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6)
+void flow_account_end(
+	struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6)
 {
 	_Atomic uint8_t *bits_of = &table->pool[v6].side[index].account;
 	uint8_t was;
@@ -234,10 +238,11 @@ void flow_account_end(struct flow_table *table, struct flow_worker *w, uint32_t 
 	account_bits(table, w, index, was & bits, -1, v6);
 }
 
-void flow_account_again(struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6)
+void flow_account_again(
+	struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6)
 {
-	const uint8_t was =
-		atomic_fetch_or_explicit(&table->pool[v6].side[index].account, bits, memory_order_relaxed);
+	const uint8_t was = atomic_fetch_or_explicit(
+		&table->pool[v6].side[index].account, bits, memory_order_relaxed);
 
 	account_bits(table, w, index, (uint8_t)~was & bits, 1, v6);
 }
@@ -247,7 +252,8 @@ uint32_t flow_zone_connections(const struct flow_table *table, uint32_t zone)
 	int64_t sum = 0;
 
 	for (unsigned i = 0; i <= table->n_workers; i++)
-		sum += atomic_load_explicit(&table->workers[i].open[flow_zone(zone)], memory_order_relaxed);
+		sum += atomic_load_explicit(
+			&table->workers[i].open[flow_zone(zone)], memory_order_relaxed);
 	return sum > 0 ? (uint32_t)sum : 0;
 }
 
@@ -261,7 +267,8 @@ bool flow_admit_half_open(const struct flow_table *table, uint32_t zone, bool po
 	if (!pod)
 		max = max > UINT32_MAX / 4 ? UINT32_MAX : max * 4;
 	for (unsigned i = 0; i <= table->n_workers; i++)
-		half += atomic_load_explicit(&table->workers[i].half[v6][flow_zone(zone)], memory_order_relaxed);
+		half += atomic_load_explicit(
+			&table->workers[i].half[v6][flow_zone(zone)], memory_order_relaxed);
 	return half < (int64_t)max;
 }
 
@@ -269,7 +276,8 @@ static void take_out(struct flow_table *table, struct flow_worker *w, uint32_t i
 {
 	struct flow_pool *pool = &table->pool[v6];
 	const void *key = flow_key(flow_at(pool, index, v6), v6);
-	const struct flow_place place = flow_place(table, pool, v6 ? flow_hash6(table, key) : flow_hash4(table, key));
+	const struct flow_place place =
+		flow_place(table, pool, v6 ? flow_hash6(table, key) : flow_hash4(table, key));
 
 	for (unsigned i = 0; i < 2 * FLOW_BUCKET_SLOTS; i++) {
 		uint32_t word = place.tag | index;
@@ -295,14 +303,15 @@ void flow_remove(struct flow_table *table, struct flow_worker *w, uint32_t index
 void flow_discharge(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6)
 {
 	struct flow_pool *pool = &table->pool[v6];
-	uint32_t pair = atomic_load_explicit(&pool->side[index].pair, memory_order_relaxed), self = index;
+	uint32_t pair = atomic_load_explicit(&pool->side[index].pair, memory_order_relaxed),
+		 self = index;
 
 	account(w, link_get(pool, index), -1, v6);
 	flow_account_end(table, w, index, FLOW_ACCOUNT_OPEN | FLOW_ACCOUNT_HALF, v6);
 	/* Only if it points back: the index of a pair long gone may serve another flow by now. */
 	if (pair <= pool->capacity)
-		atomic_compare_exchange_strong_explicit(&pool->side[pair].pair, &self,
-			FLOW_NONE, memory_order_relaxed, memory_order_relaxed);
+		atomic_compare_exchange_strong_explicit(&pool->side[pair].pair, &self, FLOW_NONE,
+			memory_order_relaxed, memory_order_relaxed);
 }
 
 uint64_t flow_used(const struct flow_table *table, bool v6)

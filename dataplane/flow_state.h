@@ -16,45 +16,45 @@
 
 /** How willingly an entry makes room: the later, the rather. */
 enum flow_rank {
-	FLOW_RANK_KEPT,    /* never, while its time lasts */
-	FLOW_RANK_YOUNG,   /* half open, or nobody answered yet */
-	FLOW_RANK_CLOSED,  /* over, but for stray packets */
+	FLOW_RANK_KEPT,	  /* never, while its time lasts */
+	FLOW_RANK_YOUNG,  /* half open, or nobody answered yet */
+	FLOW_RANK_CLOSED, /* over, but for stray packets */
 };
 
 /* X(name, text, rank, node setting of its timeout). The order of those of TCP is that of a connection's life: see
  * conntrack_tcp.c. */
-#define FLOW_KINDS(X)                                                                              \
-	X(OTHER, "active", KEPT, flow_timeout_s)                                                   \
-	X(UDP_UNREPLIED, "unreplied", YOUNG, udp_unreplied_timeout_s)                              \
-	X(UDP_AWAITED, "unreplied", YOUNG, udp_unreplied_timeout_s)                                \
-	X(UDP_REPLIED, "replied", KEPT, udp_replied_timeout_s)                                     \
-	X(ICMP, "active", YOUNG, icmp_timeout_s)                                                   \
-	X(SCTP_INIT, "init", YOUNG, sctp_init_timeout_s)                                           \
-	X(SCTP_COOKIE, "cookie", YOUNG, sctp_init_timeout_s)                                       \
-	X(SCTP_ESTABLISHED, "established", KEPT, sctp_established_timeout_s)                       \
-	X(SCTP_SHUTDOWN, "shutdown", KEPT, sctp_shutdown_timeout_s)                                \
-	X(SCTP_CLOSED, "closed", CLOSED, tcp_closed_timeout_s)                                     \
-	X(SPARE_10, "", KEPT, flow_timeout_s)                                                      \
-	X(SPARE_11, "", KEPT, flow_timeout_s)                                                      \
-	X(SPARE_12, "", KEPT, flow_timeout_s)                                                      \
-	X(SPARE_13, "", KEPT, flow_timeout_s)                                                      \
-	X(SPARE_14, "", KEPT, flow_timeout_s)                                                      \
-	X(SPARE_15, "", KEPT, flow_timeout_s)                                                      \
-	X(TCP_SYN_SENT, "syn_sent", YOUNG, tcp_syn_timeout_s)                                      \
-	X(TCP_SYN_RECV, "syn_recv", YOUNG, tcp_syn_timeout_s)                                      \
-	X(TCP_PICKED, "picked_up", YOUNG, tcp_pickup_timeout_s)                                    \
-	X(TCP_AWAITED, "picked_up", YOUNG, tcp_pickup_timeout_s)                                   \
-	X(TCP_ESTABLISHED, "established", KEPT, tcp_established_timeout_s)                         \
-	X(TCP_FIN_WAIT, "fin_wait", KEPT, tcp_fin_timeout_s)                                       \
-	X(TCP_CLOSING, "closing", KEPT, tcp_fin_timeout_s)                                         \
-	X(TCP_TIME_WAIT, "time_wait", CLOSED, tcp_time_wait_timeout_s)                             \
+#define FLOW_KINDS(X)                                                        \
+	X(OTHER, "active", KEPT, flow_timeout_s)                             \
+	X(UDP_UNREPLIED, "unreplied", YOUNG, udp_unreplied_timeout_s)        \
+	X(UDP_AWAITED, "unreplied", YOUNG, udp_unreplied_timeout_s)          \
+	X(UDP_REPLIED, "replied", KEPT, udp_replied_timeout_s)               \
+	X(ICMP, "active", YOUNG, icmp_timeout_s)                             \
+	X(SCTP_INIT, "init", YOUNG, sctp_init_timeout_s)                     \
+	X(SCTP_COOKIE, "cookie", YOUNG, sctp_init_timeout_s)                 \
+	X(SCTP_ESTABLISHED, "established", KEPT, sctp_established_timeout_s) \
+	X(SCTP_SHUTDOWN, "shutdown", KEPT, sctp_shutdown_timeout_s)          \
+	X(SCTP_CLOSED, "closed", CLOSED, tcp_closed_timeout_s)               \
+	X(SPARE_10, "", KEPT, flow_timeout_s)                                \
+	X(SPARE_11, "", KEPT, flow_timeout_s)                                \
+	X(SPARE_12, "", KEPT, flow_timeout_s)                                \
+	X(SPARE_13, "", KEPT, flow_timeout_s)                                \
+	X(SPARE_14, "", KEPT, flow_timeout_s)                                \
+	X(SPARE_15, "", KEPT, flow_timeout_s)                                \
+	X(TCP_SYN_SENT, "syn_sent", YOUNG, tcp_syn_timeout_s)                \
+	X(TCP_SYN_RECV, "syn_recv", YOUNG, tcp_syn_timeout_s)                \
+	X(TCP_PICKED, "picked_up", YOUNG, tcp_pickup_timeout_s)              \
+	X(TCP_AWAITED, "picked_up", YOUNG, tcp_pickup_timeout_s)             \
+	X(TCP_ESTABLISHED, "established", KEPT, tcp_established_timeout_s)   \
+	X(TCP_FIN_WAIT, "fin_wait", KEPT, tcp_fin_timeout_s)                 \
+	X(TCP_CLOSING, "closing", KEPT, tcp_fin_timeout_s)                   \
+	X(TCP_TIME_WAIT, "time_wait", CLOSED, tcp_time_wait_timeout_s)       \
 	X(TCP_CLOSED, "closed", CLOSED, tcp_closed_timeout_s)
 
 enum flow_kind {
 #define X(name, text, rank, setting) FLOW_##name,
 	FLOW_KINDS(X)
 #undef X
-	FLOW_KIND_COUNT
+		FLOW_KIND_COUNT
 };
 
 #define FLOW_SCALE_MAX	   14 /* RFC 7323, section 2.3 */
@@ -65,7 +65,8 @@ enum flow_kind {
 
 static inline uint8_t flow_state(enum flow_kind kind, unsigned scale)
 {
-	return (uint8_t)(kind < FLOW_TCP_SYN_SENT ? (unsigned)kind : (unsigned)(kind - 15) << 4 | scale);
+	return (uint8_t)(kind < FLOW_TCP_SYN_SENT ? (unsigned)kind
+						  : (unsigned)(kind - 15) << 4 | scale);
 }
 static inline enum flow_kind flow_state_kind(uint8_t state)
 {

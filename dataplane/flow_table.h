@@ -31,8 +31,8 @@
 #endif
 
 #define FLOW_BUCKET_SLOTS 16 /* a cache line */
-#define FLOW_CHAIN	  64   /* most indices handed over at once, and of one grace period */
-#define FLOW_RUN	  256  /* fresh indices at once: each half has pages of its own, see fresh_take */
+#define FLOW_CHAIN	  64 /* most indices handed over at once, and of one grace period */
+#define FLOW_RUN	  256 /* fresh indices at once: each half has pages of its own, see fresh_take */
 #define FLOW_BATCHES	  64   /* grace periods a worker waits for at once */
 #define FLOW_ZONES	  1025 /* zones of ports by number, all others (tunnels) together */
 #define FLOW_FILL	  13   /* a bucket this full makes an insert look at the key's other one */
@@ -46,8 +46,8 @@ struct flow_side {
 	_Atomic uint32_t pair;	/* index of the other direction, FLOW_NONE = gone */
 	_Atomic uint32_t mark, end, again; /* struct flow_track */
 	_Atomic uint8_t scale, seen;
-	_Atomic uint8_t account;	   /* enum flow_account */
-	uint8_t reserved[5];		   /* of a NAT rewrite (services) there is an index here, later */
+	_Atomic uint8_t account; /* enum flow_account */
+	uint8_t reserved[5];	 /* of a NAT rewrite (services) there is an index here, later */
 };
 static_assert(sizeof(struct flow_side) == 32, "two a cache line");
 
@@ -99,14 +99,16 @@ struct flow_worker {
 	_Atomic int32_t open[FLOW_ZONES], half[2][FLOW_ZONES]; /* enum flow_account */
 	struct flow_local local[2];
 	uint64_t cursor; /* of expiry, in this worker's shares of both pools laid end to end */
-	uint32_t round[FLOW_KIND_COUNT + 1];	     /* states met since the cursor was at 0; the last: negative */
+	uint32_t round[FLOW_KIND_COUNT +
+		       1]; /* states met since the cursor was at 0; the last: negative */
 	_Atomic uint32_t kinds[FLOW_KIND_COUNT + 1]; /* in the round before */
 } __rte_cache_aligned;
 
 struct flow_table {
 	struct flow_secret secret; /* first: flow_hash4/6 */
 	struct flow_pool pool[2];  /* IPv4, IPv6 */
-	_Atomic uint32_t span[256] __rte_cache_aligned; /* by state: see flow_state.h; writer: control */
+	_Atomic uint32_t
+		span[256] __rte_cache_aligned; /* by state: see flow_state.h; writer: control */
 	_Atomic uint32_t timeout_ms[FLOW_KIND_COUNT], negative_timeout_ms; /* writer: control */
 	_Atomic uint32_t half_open_max;
 	_Atomic uint8_t window; /* enum flow_window_mode */
@@ -150,7 +152,8 @@ static inline _Atomic uint32_t *flow_bucket_other(
 	const struct flow_table *table, const struct flow_pool *pool, uint64_t hash)
 {
 	uint64_t first = hash & pool->bucket_mask;
-	uint64_t other = (uint64_t)((unsigned __int128)hash * table->secret.word[3] >> 64) & pool->bucket_mask;
+	uint64_t other = (uint64_t)((unsigned __int128)hash * table->secret.word[3] >> 64) &
+			 pool->bucket_mask;
 
 	return pool->slots + (other == first ? other ^ 1 : other) * FLOW_BUCKET_SLOTS;
 }
@@ -198,7 +201,8 @@ static inline bool flow_key_equal(const void *a, const void *b, bool v6)
 
 static inline uint32_t flow_index(const struct flow_pool *pool, const struct flow *flow, bool v6)
 {
-	size_t off = (size_t)((const uint8_t *)flow - (v6 ? offsetof(struct flow6, flow) : offsetof(struct flow4, flow)) -
+	size_t off = (size_t)((const uint8_t *)flow -
+			      (v6 ? offsetof(struct flow6, flow) : offsetof(struct flow4, flow)) -
 			      pool->entries);
 
 	return (uint32_t)(v6 ? off / sizeof(struct flow6) : off / sizeof(struct flow4));
@@ -209,7 +213,8 @@ static inline uint32_t flow_pair(const struct flow_pool *pool, uint32_t index)
 {
 	uint32_t pair = atomic_load_explicit(&pool->side[index].pair, memory_order_relaxed);
 
-	if (pair > pool->capacity || atomic_load_explicit(&pool->side[pair].pair, memory_order_relaxed) != index)
+	if (pair > pool->capacity ||
+		atomic_load_explicit(&pool->side[pair].pair, memory_order_relaxed) != index)
 		return 0;
 	return pair;
 }
@@ -217,7 +222,9 @@ static inline uint32_t flow_key_zone(const struct flow *flow, bool v6)
 {
 	const void *key = flow_key(flow, v6);
 
-	return (v6 ? ((const struct flow_key6 *)key)->zone_proto : ((const struct flow_key4 *)key)->zone_proto) >> 8;
+	return (v6 ? ((const struct flow_key6 *)key)->zone_proto
+		   : ((const struct flow_key4 *)key)->zone_proto) >>
+	       8;
 }
 
 #define FLOW_PRESSED_CLOSED_MS 1000u
@@ -250,7 +257,8 @@ static inline bool flow_idle_pressed(const struct flow_table *table, const struc
 	const struct flow *flow = flow_at(pool, index, v6), *other;
 	int32_t idle =
 		(int32_t)(now_ms - atomic_load_explicit(&flow->last_seen, memory_order_relaxed));
-	int32_t limit = flow_limit(table, atomic_load_explicit(&flow->state, memory_order_relaxed), pressed);
+	int32_t limit = flow_limit(
+		table, atomic_load_explicit(&flow->state, memory_order_relaxed), pressed);
 	uint32_t pair;
 
 	if (unlikely(atomic_load_explicit(&flow->flags, memory_order_relaxed) & FLOW_NEGATIVE))
@@ -266,8 +274,8 @@ static inline bool flow_idle_pressed(const struct flow_table *table, const struc
 	       limit;
 }
 
-static inline bool flow_idle(
-	const struct flow_table *table, const struct flow_pool *pool, uint32_t index, uint32_t now_ms, bool v6)
+static inline bool flow_idle(const struct flow_table *table, const struct flow_pool *pool,
+	uint32_t index, uint32_t now_ms, bool v6)
 {
 	return flow_idle_pressed(table, pool, index, now_ms, v6, false);
 }
@@ -294,8 +302,10 @@ void flow_charge(
 /** Undo flow_charge, and cut the index loose from its pair. */
 void flow_discharge(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6);
 /** Take an entry off the counts of `bits` (enum flow_account) that it is in; put it back with flow_account_again. */
-void flow_account_end(struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6);
-void flow_account_again(struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6);
+void flow_account_end(
+	struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6);
+void flow_account_again(
+	struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6);
 /** May this zone have another half open connection? */
 bool flow_admit_half_open(const struct flow_table *table, uint32_t zone, bool pod, bool v6);
 /** Take an entry, and its pair, out of the table before their time. Worker. */

@@ -28,7 +28,8 @@ static inline void prefetch_entries(const struct flow_pool *pool, uint64_t bucke
 /** Where an entry is counted by state. */
 static inline unsigned meet(const struct flow *flow)
 {
-	const unsigned kind = flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed));
+	const unsigned kind =
+		flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed));
 
 	if (atomic_load_explicit(&flow->flags, memory_order_relaxed) & FLOW_NEGATIVE)
 		return FLOW_KIND_COUNT;
@@ -63,7 +64,8 @@ static inline void expire_buckets(struct flow_table *table, struct flow_worker *
 
 			if (word == 0)
 				continue;
-			if (!flow_idle_pressed(table, pool, flow_slot_index(pool, word), now_ms, v6, pressed)) {
+			if (!flow_idle_pressed(table, pool, flow_slot_index(pool, word), now_ms, v6,
+				    pressed)) {
 				w->round[meet(flow_at(pool, flow_slot_index(pool, word), v6))]++;
 				continue;
 			}
@@ -153,22 +155,22 @@ static uint32_t span_of(uint8_t state, enum flow_window_mode window)
 void flow_table_configure(struct flow_table *table, const struct flow_conduct *conduct)
 {
 	for (unsigned i = 0; i < 256; i++)
-		atomic_store_explicit(&table->span[i], span_of((uint8_t)i, conduct->window), memory_order_relaxed);
-	for (unsigned i = 0; i < FLOW_KIND_COUNT; i++)
-		atomic_store_explicit(&table->timeout_ms[i], RTE_MIN(conduct->timeout_ms[i], (uint32_t)INT32_MAX),
+		atomic_store_explicit(&table->span[i], span_of((uint8_t)i, conduct->window),
 			memory_order_relaxed);
+	for (unsigned i = 0; i < FLOW_KIND_COUNT; i++)
+		atomic_store_explicit(&table->timeout_ms[i],
+			RTE_MIN(conduct->timeout_ms[i], (uint32_t)INT32_MAX), memory_order_relaxed);
 	atomic_store_explicit(&table->half_open_max, conduct->half_open_max, memory_order_relaxed);
 	atomic_store_explicit(&table->window, (uint8_t)conduct->window, memory_order_relaxed);
 }
 
 const char *flow_kind_name(enum flow_kind kind)
 {
-	static const char *const names[] = {
-		"other", "udp_unreplied", "udp_awaited", "udp_replied", "icmp", "sctp_init", "sctp_cookie",
-		"sctp_established", "sctp_shutdown", "sctp_closed", "", "", "", "", "", "", "tcp_syn_sent",
-		"tcp_syn_recv", "tcp_picked_up", "tcp_awaited", "tcp_established", "tcp_fin_wait", "tcp_closing",
-		"tcp_time_wait", "tcp_closed"
-	};
+	static const char *const names[] = { "other", "udp_unreplied", "udp_awaited", "udp_replied",
+		"icmp", "sctp_init", "sctp_cookie", "sctp_established", "sctp_shutdown",
+		"sctp_closed", "", "", "", "", "", "", "tcp_syn_sent", "tcp_syn_recv",
+		"tcp_picked_up", "tcp_awaited", "tcp_established", "tcp_fin_wait", "tcp_closing",
+		"tcp_time_wait", "tcp_closed" };
 
 	static_assert(RTE_DIM(names) == FLOW_KIND_COUNT, "a name each");
 	return kind < FLOW_KIND_COUNT ? names[kind] : "";
@@ -194,9 +196,10 @@ static void record(const struct flow_table *table, uint32_t index, uint32_t now_
 		.flags = atomic_load_explicit(&flow->flags, memory_order_relaxed),
 		.state = atomic_load_explicit(&flow->state, memory_order_relaxed),
 	};
-	out->timeout_ms = out->flags & FLOW_NEGATIVE
-		? atomic_load_explicit(&table->negative_timeout_ms, memory_order_relaxed)
-		: (uint32_t)flow_limit(table, out->state, false);
+	out->timeout_ms =
+		out->flags & FLOW_NEGATIVE
+			? atomic_load_explicit(&table->negative_timeout_ms, memory_order_relaxed)
+			: (uint32_t)flow_limit(table, out->state, false);
 	if (v6)
 		memcpy(&out->key6, flow_key(flow, true), sizeof(out->key6));
 	else
@@ -339,8 +342,10 @@ static uint64_t half_open(const struct flow_table *table)
 
 	for (unsigned i = 0; i <= table->n_workers; i++) {
 		for (unsigned z = 0; z < FLOW_ZONES; z++)
-			sum += atomic_load_explicit(&table->workers[i].half[0][z], memory_order_relaxed) +
-			       atomic_load_explicit(&table->workers[i].half[1][z], memory_order_relaxed);
+			sum += atomic_load_explicit(
+				       &table->workers[i].half[0][z], memory_order_relaxed) +
+			       atomic_load_explicit(
+				       &table->workers[i].half[1][z], memory_order_relaxed);
 	}
 	return sum > 0 ? (uint64_t)sum : 0;
 }
@@ -362,7 +367,8 @@ void flow_table_stats(const struct flow_table *table, struct flow_stats *stats)
 		stats->refused += atomic_load_explicit(&w->refused, memory_order_relaxed);
 		for (unsigned k = 0; k < FLOW_KIND_COUNT; k++)
 			stats->kinds[k] += atomic_load_explicit(&w->kinds[k], memory_order_relaxed);
-		stats->negative += atomic_load_explicit(&w->kinds[FLOW_KIND_COUNT], memory_order_relaxed);
+		stats->negative +=
+			atomic_load_explicit(&w->kinds[FLOW_KIND_COUNT], memory_order_relaxed);
 	}
 	stats->half_open = half_open(table);
 }

@@ -30,7 +30,8 @@ struct ip_prefix forwarding_host_prefix(const struct ip_addr *addr)
 
 uint32_t forwarding_name_hash(const char *name, uint32_t seed)
 {
-	uint32_t hash = 2166136261u ^ seed; /* FNV-1a, and a final mix: names differ in their last letters */
+	uint32_t hash = 2166136261u ^
+			seed; /* FNV-1a, and a final mix: names differ in their last letters */
 
 	for (; *name != '\0'; name++)
 		hash = (hash ^ (uint8_t)*name) * 16777619u;
@@ -40,11 +41,12 @@ uint32_t forwarding_name_hash(const char *name, uint32_t seed)
 
 struct mac_addr forwarding_derived_mac(const char *kind, const char *name)
 {
-	uint32_t a = forwarding_name_hash(name, forwarding_name_hash(kind, 0)), b = forwarding_name_hash(name, a);
+	uint32_t a = forwarding_name_hash(name, forwarding_name_hash(kind, 0)),
+		 b = forwarding_name_hash(name, a);
 
 	/* 02: locally administered, unicast. */
-	return (struct mac_addr){ { 0x02, (uint8_t)b, (uint8_t)(a >> 24), (uint8_t)(a >> 16), (uint8_t)(a >> 8),
-		(uint8_t)a } };
+	return (struct mac_addr){ { 0x02, (uint8_t)b, (uint8_t)(a >> 24), (uint8_t)(a >> 16),
+		(uint8_t)(a >> 8), (uint8_t)a } };
 }
 
 void forwarding_blame(struct error *err, const char *plural, const char *name)
@@ -75,11 +77,11 @@ void forwarding_poll(void)
 	struct attachment *a;
 	size_t n = 0;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		if (atomic_load_explicit(&u->port->forwarding, memory_order_relaxed))
 			list[n++] = u->port;
 	}
-	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+	TAILQ_FOREACH (a, &forwarding.attachments, link) {
 		if (atomic_load_explicit(&a->port->forwarding, memory_order_relaxed))
 			list[n++] = a->port;
 	}
@@ -112,7 +114,8 @@ static void icmp_sources(const struct node *node, struct settings *s)
 	const struct ip_addr *found[2] = { &node->gateway, &node->gateway6 };
 	struct uplink_state *u;
 
-	TAILQ_FOREACH_REVERSE(u, &forwarding.uplinks, uplink_list, link) {
+	TAILQ_FOREACH_REVERSE(u, &forwarding.uplinks, uplink_list, link)
+	{
 		size_t count;
 		const struct ip_prefix *items = uplink_addresses(u, &count);
 
@@ -131,7 +134,7 @@ uint16_t forwarding_host_port(void)
 {
 	struct attachment *a;
 
-	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+	TAILQ_FOREACH (a, &forwarding.attachments, link) {
 		if (a->host && staged_future(&a->s) != NULL)
 			return a->port->id;
 	}
@@ -143,11 +146,13 @@ static void kernel_addresses(struct settings *s)
 {
 	struct uplink_state *u;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		size_t count;
 		const struct ip_prefix *items = uplink_addresses(u, &count);
 
-		for (size_t i = 0; u->port->ops->shared != NULL && i < count && s->n_kernel < SETTINGS_KERNEL_MAX; i++)
+		for (size_t i = 0; u->port->ops->shared != NULL && i < count &&
+				   s->n_kernel < SETTINGS_KERNEL_MAX;
+			i++)
 			s->kernel[s->n_kernel++] = items[i].addr;
 	}
 	s->kernel_adjacency[0] = host_adjacency(IP_V4);
@@ -254,9 +259,9 @@ int forwarding_init(const struct forwarding_conf *conf, struct error *err)
 	TAILQ_INIT(&forwarding.attachments);
 	if (first != NULL)
 		first->tunnels = tunnel_table_new(&no_mac, NULL, 0, NULL, 0, NULL, 0);
-	if (first == NULL || first->tunnels == NULL || rib_init() < 0 || paths_init(route_value_release) < 0 ||
-		neighbours_init(&neighbours) < 0 || peers_init(conf->tunnel_types) < 0 ||
-		policies_init(conf->n_workers) < 0) {
+	if (first == NULL || first->tunnels == NULL || rib_init() < 0 ||
+		paths_init(route_value_release) < 0 || neighbours_init(&neighbours) < 0 ||
+		peers_init(conf->tunnel_types) < 0 || policies_init(conf->n_workers) < 0) {
 		if (first != NULL)
 			tunnel_table_free(first->tunnels);
 		free(first);
@@ -319,8 +324,9 @@ static int claim_gateways(const struct node *node, bool add)
 
 static bool gateways_equal(const struct node *a, const struct node *b)
 {
-	return ip_addr_equal(&a->gateway, &b->gateway) && ip_addr_equal(&a->gateway6, &b->gateway6) &&
-		memcmp(&a->gateway_mac, &b->gateway_mac, sizeof(a->gateway_mac)) == 0;
+	return ip_addr_equal(&a->gateway, &b->gateway) &&
+	       ip_addr_equal(&a->gateway6, &b->gateway6) &&
+	       memcmp(&a->gateway_mac, &b->gateway_mac, sizeof(a->gateway_mac)) == 0;
 }
 
 static int node_stage(const struct change *change, struct error *err)
@@ -328,7 +334,8 @@ static int node_stage(const struct change *change, struct error *err)
 	if (change->before != NULL && change->after != NULL && attachment_any() &&
 		!gateways_equal(&change->before->node, &change->after->node))
 		return error_set(err, EBUSY, "node/gateway",
-			"node: gateway, gateway6 and gateway_mac cannot change while pods or the host port are attached, "
+			"node: gateway, gateway6 and gateway_mac cannot change while pods or the "
+			"host port are attached, "
 			"which have learned them: restart with the new ones");
 	forwarding.txn->node = true;
 	staged_begin(&forwarding.node, change->after);
@@ -342,7 +349,7 @@ static struct pool_state *pool_find(const char *name)
 {
 	struct pool_state *p;
 
-	TAILQ_FOREACH(p, &forwarding.pools, link) {
+	TAILQ_FOREACH (p, &forwarding.pools, link) {
 		const struct object *obj = p->s.obj != NULL ? p->s.obj : p->s.next;
 
 		if (strcmp(obj->name, name) == 0)
@@ -362,9 +369,10 @@ static int pool_stage(const struct change *change, struct error *err)
 		TAILQ_INSERT_TAIL(&forwarding.pools, p, link);
 	}
 	staged_begin(&p->s, change->after);
-	if ((change->before != NULL && rib_set(&change->before->pool.cidr, RIB_POOL, FIB_NONE, NULL) < 0) ||
-		(change->after != NULL &&
-			rib_set(&change->after->pool.cidr, RIB_POOL, DROP_route_unreachable, NULL) < 0))
+	if ((change->before != NULL &&
+		    rib_set(&change->before->pool.cidr, RIB_POOL, FIB_NONE, NULL) < 0) ||
+		(change->after != NULL && rib_set(&change->after->pool.cidr, RIB_POOL,
+						  DROP_route_unreachable, NULL) < 0))
 		return error_set(err, ENOMEM, "", "pool: out of memory for the routing table");
 	return 0;
 }
@@ -387,7 +395,8 @@ static int stage(struct forwarding_txn *txn, const struct change *change, struct
 	enum object_type type = change->after != NULL ? change->after->type : change->before->type;
 
 	if (type != OBJECT_NODE && forwarding_node() == NULL)
-		return error_set(err, EINVAL, "node", "node: there must be one before anything else");
+		return error_set(
+			err, EINVAL, "node", "node: there must be one before anything else");
 	switch (type) {
 	case OBJECT_NODE:
 		return node_stage(change, err);
@@ -543,7 +552,8 @@ void forwarding_commit(struct forwarding_txn *txn)
 	/* A grace period usually is microseconds. Waiting a little makes "added" mean "forwards" for who asked; if a worker is
 	 * held up longer, its reclamation opens the ports later. It also makes "denied" mean that nothing goes out any more, and
 	 * for that it is worth waiting longer. */
-	for (unsigned i = 0; (i < OPEN_POLLS && forwarding.opening > 0) || (i < DENY_POLLS && judged_anew && !in_force());
+	for (unsigned i = 0; (i < OPEN_POLLS && forwarding.opening > 0) ||
+			     (i < DENY_POLLS && judged_anew && !in_force());
 		i++) {
 		usleep(OPEN_POLL_US);
 		rcu_reclaim();
@@ -563,7 +573,8 @@ static void hold(struct rte_mbuf *m)
 	else if (adj->type == ADJ_REWRITE || adj->type == ADJ_TUNNEL)
 		inject_adjacency(m, index, false);
 	else /* it went while the packet was on its way here */
-		punt_drop(m, adj->type == ADJ_DROP ? (enum drop_reason)adj->drop : DROP_neighbour_unresolved);
+		punt_drop(m, adj->type == ADJ_DROP ? (enum drop_reason)adj->drop
+						   : DROP_neighbour_unresolved);
 }
 
 void forwarding_punted(struct rte_mbuf *m)

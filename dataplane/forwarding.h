@@ -41,7 +41,12 @@ void forwarding_tick(uint64_t now_ms);
 
 /* What people see. Visitors stop on non-zero. */
 enum neighbour_state {
-	NEIGHBOUR_INCOMPLETE, NEIGHBOUR_REACHABLE, NEIGHBOUR_STALE, NEIGHBOUR_PROBE, NEIGHBOUR_FAILED, NEIGHBOUR_STATIC
+	NEIGHBOUR_INCOMPLETE,
+	NEIGHBOUR_REACHABLE,
+	NEIGHBOUR_STALE,
+	NEIGHBOUR_PROBE,
+	NEIGHBOUR_FAILED,
+	NEIGHBOUR_STATIC
 };
 const char *neighbour_state_name(enum neighbour_state state);
 struct neighbour_record {
@@ -49,8 +54,8 @@ struct neighbour_record {
 	struct ip_addr address;
 	struct mac_addr mac;
 	enum neighbour_state state;
-	unsigned held;          /* packets waiting */
-	uint64_t age_ms;        /* since last confirmed */
+	unsigned held;	 /* packets waiting */
+	uint64_t age_ms; /* since last confirmed */
 	uint32_t adjacency;
 };
 int forwarding_each_neighbour(int (*visit)(const struct neighbour_record *, void *), void *arg);
@@ -58,19 +63,20 @@ struct peer_record {
 	const char *name;
 	enum encap configured, used;  /* used: what "auto" came to; ENCAP_AUTO = none usable */
 	struct ip_addr local, remote; /* outer addresses in use */
-	const char *port;             /* output port, "" when unresolved */
-	uint16_t mtu;                 /* inner */
-	bool up;                      /* adjacency complete */
+	const char *port;	      /* output port, "" when unresolved */
+	uint16_t mtu;		      /* inner */
+	bool up;		      /* adjacency complete */
 	uint32_t adjacency;
 };
 int forwarding_each_peer(int (*visit)(const struct peer_record *, void *), void *arg);
 struct route_record {
 	struct ip_prefix prefix;
-	const char *source;           /* "local", "pod", "neighbour", "route", "peer", "connected", "pool" */
-	uint32_t value;               /* as in tables.fib4/6 */
+	const char *source; /* "local", "pod", "neighbour", "route", "peer", "connected", "pool" */
+	uint32_t value;	    /* as in tables.fib4/6 */
 };
 /** Routes in the published tables, all sources, the winning one a prefix. limit 0 = all. */
-int forwarding_each_route(uint8_t family, size_t limit, int (*visit)(const struct route_record *, void *), void *arg);
+int forwarding_each_route(
+	uint8_t family, size_t limit, int (*visit)(const struct route_record *, void *), void *arg);
 /** Text of a route value: "via 192.0.2.1 dev eth0", "vxlan to node-b", "unreachable", up to 16 next hops. */
 void forwarding_value_text(uint32_t value, char *buf, size_t size);
 /** This node's VTEP MAC in use (configured or derived). */

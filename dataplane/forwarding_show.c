@@ -30,7 +30,8 @@ static int visit_route(const struct ip_prefix *prefix, uint32_t value, void *arg
 	return walk->ret != 0 || walk->left == 0;
 }
 
-int forwarding_each_route(uint8_t family, size_t limit, int (*visit)(const struct route_record *, void *), void *arg)
+int forwarding_each_route(
+	uint8_t family, size_t limit, int (*visit)(const struct route_record *, void *), void *arg)
 {
 	const struct tables *t = rcu_own(&tables);
 	struct route_walk walk = { visit, arg, limit > 0 ? limit : SIZE_MAX, 0 };

@@ -47,12 +47,14 @@ struct uplink_state {
 	struct staged s;
 	TAILQ_ENTRY(uplink_state) link;
 	struct port *port;
-	uint32_t glean;              /* adjacency of its connected subnets */
-	struct ip_addr link_local;   /* derived from the MAC address; IP_NONE when one is configured or the kernel's */
-	struct prefix_list kernel;   /* shared uplinks without configured addresses: the kernel's, as in the tables */
-	struct steering steered;     /* shared uplinks: what the driver was told to take */
+	uint32_t glean; /* adjacency of its connected subnets */
+	struct ip_addr
+		link_local; /* derived from the MAC address; IP_NONE when one is configured or the kernel's */
+	struct prefix_list
+		kernel; /* shared uplinks without configured addresses: the kernel's, as in the tables */
+	struct steering steered; /* shared uplinks: what the driver was told to take */
 	bool was_up;
-	uint8_t announcements;       /* still to send */
+	uint8_t announcements; /* still to send */
 	uint64_t announce_ms;
 };
 TAILQ_HEAD(uplink_list, uplink_state);
@@ -68,11 +70,11 @@ struct attachment {
 	struct staged s;
 	TAILQ_ENTRY(attachment) link;
 	bool host;
-	bool was_up;
+	uint8_t ticks_up; /* since its link came up, no more than ASK_TICKS */
 	struct port *port;
 	struct neighbour **neighbours, **planned; /* one an address, in the order of the object's */
 	size_t n_neighbours, n_planned;
-	struct port_limits *limits;  /* to publish at the commit, when limits_change */
+	struct port_limits *limits; /* to publish at the commit, when limits_change */
 	bool limits_change;
 };
 TAILQ_HEAD(attachment_list, attachment);
@@ -83,15 +85,16 @@ struct value_list {
 };
 
 struct forwarding_txn {
-	struct tables *tables;       /* to publish */
-	struct tunnel_table *tunnels;/* NULL = as before */
-	struct value_list acquired, released; /* route values that got, and will lose, a reference */
-	bool node, uplinks, peers;   /* some of these are staged */
-	bool host_routes;            /* pools or peers are */
-	bool ports;                  /* the list of ports will change */
-	bool steering;               /* what shared uplinks take will change */
+	struct tables *tables;	      /* to publish */
+	struct tunnel_table *tunnels; /* NULL = as before */
+	struct value_list acquired,
+		released;	   /* route values that got, and will lose, a reference */
+	bool node, uplinks, peers; /* some of these are staged */
+	bool host_routes;	   /* pools or peers are */
+	bool ports;		   /* the list of ports will change */
+	bool steering;		   /* what shared uplinks take will change */
 	struct policy_txn *policy;
-	bool judged_anew;            /* the change may deny what was allowed */
+	bool judged_anew; /* the change may deny what was allowed */
 };
 
 struct forwarding {
@@ -100,14 +103,15 @@ struct forwarding {
 	struct uplink_list uplinks;
 	struct pool_list pools;
 	struct attachment_list attachments;
-	struct attachment *host;     /* also in attachments */
+	struct attachment *host; /* also in attachments */
 	struct policy_state *policy;
-	struct policy_table *policy_table; /* of the last commit; published unless there is nothing in it */
+	struct policy_table
+		*policy_table; /* of the last commit; published unless there is nothing in it */
 	struct forwarding_txn *txn;
-	uint64_t now_ms;             /* of the last tick */
-	uint64_t token;              /* RCU: workers beyond it have seen the last commit */
-	uint32_t opening;            /* ports that wait for a grace period to forward */
-	bool published_in_tick;      /* neighbours found now wait for the next tick */
+	uint64_t now_ms;	/* of the last tick */
+	uint64_t token;		/* RCU: workers beyond it have seen the last commit */
+	uint32_t opening;	/* ports that wait for a grace period to forward */
+	bool published_in_tick; /* neighbours found now wait for the next tick */
 };
 extern struct forwarding forwarding;
 
@@ -159,7 +163,8 @@ bool uplink_readdress(struct uplink_state *u, const struct ip_prefix *items, siz
 /** Take the kernel's addresses at opening. 0 or -ENOMEM. */
 int uplink_shared_open(struct uplink_state *u);
 /** Where the interface is of our making: it gets (or loses) the addresses of one configuration that another has not. */
-void uplink_shared_assign(struct uplink_state *u, const struct uplink *of, const struct uplink *without, bool on);
+void uplink_shared_assign(
+	struct uplink_state *u, const struct uplink *of, const struct uplink *without, bool on);
 /** Follow the kernel's addresses. */
 void uplink_shared_tick(struct uplink_state *u);
 /** What the future needs is steered as well, from here on: at the end of staging. */
@@ -192,8 +197,8 @@ int policies_init(unsigned n_workers);
 /** No worker runs; the last table goes too. */
 void policies_fini(void);
 /** After all else is staged: ports are known. */
-int policies_prepare(struct forwarding_txn *txn, const struct changeset *set, const struct change *changes, size_t count,
-	struct error *err);
+int policies_prepare(struct forwarding_txn *txn, const struct changeset *set,
+	const struct change *changes, size_t count, struct error *err);
 /** To be published. */
 const struct policy_table *policies_table(const struct forwarding_txn *txn);
 /** After publication and attachments_finish, before generation_commit: flows that the change concerns are

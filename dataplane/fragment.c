@@ -152,14 +152,17 @@ uint16_t fragment_cut(struct rte_mbuf *m, uint16_t mtu, struct rte_mempool *pool
  * routing header with the options before it. *names: offset of the byte that says what follows there. */
 static uint16_t fragment_point(const uint8_t *ip, uint16_t l3_len, uint16_t *names)
 {
-	uint16_t point = sizeof(struct rte_ipv6_hdr), at = point, said_at = offsetof(struct rte_ipv6_hdr, proto);
+	uint16_t point = sizeof(struct rte_ipv6_hdr), at = point,
+		 said_at = offsetof(struct rte_ipv6_hdr, proto);
 
 	*names = said_at;
 	while (at + 8u <= l3_len) {
 		const uint8_t proto = ip[said_at];
 		const uint32_t end = at + (ip[at + 1] + 1u) * 8;
 
-		if ((proto != IPPROTO_HOPOPTS && proto != IPPROTO_ROUTING && proto != IPPROTO_DSTOPTS) || end > l3_len)
+		if ((proto != IPPROTO_HOPOPTS && proto != IPPROTO_ROUTING &&
+			    proto != IPPROTO_DSTOPTS) ||
+			end > l3_len)
 			break;
 		said_at = at;
 		at = (uint16_t)end;
@@ -171,11 +174,13 @@ static uint16_t fragment_point(const uint8_t *ip, uint16_t l3_len, uint16_t *nam
 	return point;
 }
 
-uint16_t fragment_cut_v6(struct rte_mbuf *m, uint16_t l3_len, uint16_t size, uint32_t id, struct rte_mempool *pool,
-	struct rte_mbuf **out, uint16_t max, enum drop_reason *reason)
+uint16_t fragment_cut_v6(struct rte_mbuf *m, uint16_t l3_len, uint16_t size, uint32_t id,
+	struct rte_mempool *pool, struct rte_mbuf **out, uint16_t max, enum drop_reason *reason)
 {
 	uint8_t header[512 + FRAGMENT_HEADER];
-	uint16_t names, point = fragment_point(rte_pktmbuf_mtod(m, const uint8_t *), l3_len, &names), header_len;
+	uint16_t names,
+		point = fragment_point(rte_pktmbuf_mtod(m, const uint8_t *), l3_len, &names),
+		header_len;
 	uint32_t payload = rte_pktmbuf_pkt_len(m) - point, piece, count;
 
 	*reason = DROP_packet_too_big;
@@ -204,8 +209,8 @@ uint16_t fragment_cut_v6(struct rte_mbuf *m, uint16_t l3_len, uint16_t size, uin
 			*reason = DROP_no_buffer;
 			return 0;
 		}
-		rte_pktmbuf_mtod(out[i], struct rte_ipv6_hdr *)->payload_len =
-			rte_cpu_to_be_16((uint16_t)(header_len + len - sizeof(struct rte_ipv6_hdr)));
+		rte_pktmbuf_mtod(out[i], struct rte_ipv6_hdr *)->payload_len = rte_cpu_to_be_16(
+			(uint16_t)(header_len + len - sizeof(struct rte_ipv6_hdr)));
 	}
 	rte_pktmbuf_free(m);
 	*reason = DROP_NONE;

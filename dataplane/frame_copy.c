@@ -10,7 +10,8 @@ static uint32_t room_of(struct rte_mempool *pool)
 }
 
 /** Fill the last buffer of a packet. @return how many bytes went in. */
-static uint32_t fill(struct rte_mbuf *head, struct rte_mbuf *last, const uint8_t *from, uint32_t len)
+static uint32_t fill(
+	struct rte_mbuf *head, struct rte_mbuf *last, const uint8_t *from, uint32_t len)
 {
 	uint32_t n = RTE_MIN(len, (uint32_t)rte_pktmbuf_tailroom(last));
 
@@ -20,8 +21,8 @@ static uint32_t fill(struct rte_mbuf *head, struct rte_mbuf *last, const uint8_t
 	return n;
 }
 
-struct rte_mbuf *frame_copy(struct rte_mempool *pool, struct rte_mempool *large_pool, const void *head, uint32_t head_len,
-	const void *body, uint32_t body_len)
+struct rte_mbuf *frame_copy(struct rte_mempool *pool, struct rte_mempool *large_pool,
+	const void *head, uint32_t head_len, const void *body, uint32_t body_len)
 {
 	const uint32_t len = head_len + body_len;
 	const bool large = len > room_of(pool) && len <= room_of(large_pool);

@@ -11,7 +11,7 @@
 /** A packet of `head` and then `body`, in one buffer of the small or the large pool when it fits one, which is what the hit
  * path likes, else in a chain that begins with a small one. head_len is at most 512 bytes.
  * @return NULL when buffers are short; nothing stays allocated. */
-struct rte_mbuf *frame_copy(struct rte_mempool *pool, struct rte_mempool *large_pool, const void *head, uint32_t head_len,
-	const void *body, uint32_t body_len);
+struct rte_mbuf *frame_copy(struct rte_mempool *pool, struct rte_mempool *large_pool,
+	const void *head, uint32_t head_len, const void *body, uint32_t body_len);
 
 #endif

@@ -28,7 +28,7 @@ void generation_bump_prefix(const struct ip_prefix *prefix)
 	}
 	if (p.addr.family == IP_V4) {
 		uint32_t first = (uint32_t)p.addr.bytes[0] << 16 | (uint32_t)p.addr.bytes[1] << 8 |
-			p.addr.bytes[2];
+				 p.addr.bytes[2];
 		uint32_t count = p.len >= unit ? 1 : 1u << (unit - p.len);
 
 		for (uint32_t i = 0; i < count; i++)

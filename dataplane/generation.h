@@ -15,9 +15,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#define GENERATION_DST_SLOTS  4096 /* destinations: hash of the /24 or /64 */
-#define GENERATION_PORT_SLOTS 2048 /* by port id: policy and anti-spoofing of the sending pod; tunnel zone = slot 1024 */
-#define GENERATION_SLOTS      65536 /* the rest: services, policies */
+#define GENERATION_DST_SLOTS 4096 /* destinations: hash of the /24 or /64 */
+#define GENERATION_PORT_SLOTS \
+	2048 /* by port id: policy and anti-spoofing of the sending pod; tunnel zone = slot 1024 */
+#define GENERATION_SLOTS 65536 /* the rest: services, policies */
 
 struct generations {
 	_Atomic uint32_t epoch;

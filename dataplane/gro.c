@@ -30,10 +30,10 @@ struct chain {
 	struct segment first;
 	struct rte_mbuf *last; /* buffer */
 	uint32_t next_seq;
-	uint32_t bytes;	       /* payload */
+	uint32_t bytes; /* payload */
 	uint16_t packets, buffers;
-	uint8_t ends;	       /* FIN and PSH, of any */
-	bool verified;	       /* the first one's checksum */
+	uint8_t ends;  /* FIN and PSH, of any */
+	bool verified; /* the first one's checksum */
 };
 
 enum found { OTHER, SEGMENT, UNCLEAR };
@@ -47,7 +47,8 @@ static enum found find_l4(struct segment *s, uint32_t avail)
 	uint16_t type;
 
 	memcpy(&type, frame + 12, sizeof(type));
-	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4) && avail >= RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr)) {
+	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
+		avail >= RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr)) {
 		const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)s->ip;
 
 		if (ip->next_proto_id != IPPROTO_TCP && ip->next_proto_id != IPPROTO_UDP)
@@ -58,7 +59,8 @@ static enum found find_l4(struct segment *s, uint32_t avail)
 		s->proto = ip->next_proto_id;
 		l3_len = sizeof(*ip);
 		len = rte_be_to_cpu_16(ip->total_length);
-	} else if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6) && avail >= RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv6_hdr)) {
+	} else if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6) &&
+		   avail >= RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv6_hdr)) {
 		const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)s->ip;
 
 		if (ip->proto == IPPROTO_ICMPV6)
@@ -95,8 +97,8 @@ static enum found segment_find(struct rte_mbuf *m, struct segment *s)
 	if (found != SEGMENT)
 		return found;
 	header = (uint32_t)(s->l4 - s->ip) + RTE_ETHER_HDR_LEN;
-	s->mergeable = (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) == 0 && RTE_MBUF_DIRECT(m) &&
-		rte_mbuf_refcnt_read(m) == 1;
+	s->mergeable = (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) == 0 &&
+		       RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1;
 	if (s->proto == IPPROTO_TCP) {
 		const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)s->l4;
 
@@ -132,7 +134,8 @@ static inline uint32_t addresses_off(const struct segment *s)
 
 static inline unsigned flow_place(const struct segment *s)
 {
-	const uint8_t *a = s->ip + addresses_off(s), *end = s->l4 + 4; /* addresses and ports lie side by side */
+	const uint8_t *a = s->ip + addresses_off(s),
+		      *end = s->l4 + 4; /* addresses and ports lie side by side */
 	uint32_t word, sum = 0;
 
 	for (; a < end; a += sizeof(word)) {
@@ -145,7 +148,7 @@ static inline unsigned flow_place(const struct segment *s)
 static inline bool same_flow(const struct segment *a, const struct segment *b)
 {
 	return a->v6 == b->v6 && a->proto == b->proto &&
-		memcmp(a->ip + addresses_off(a), b->ip + addresses_off(b), a->v6 ? 36 : 12) == 0;
+	       memcmp(a->ip + addresses_off(a), b->ip + addresses_off(b), a->v6 ? 36 : 12) == 0;
 }
 
 /** RFC 1071 over L4 and the pseudo header. */
@@ -170,16 +173,18 @@ static inline bool ip_goes_on(const struct segment *first, const struct segment 
 	if (first->ip[1] != s->ip[1] || first->ip[8] != s->ip[8] || first->ip[6] != s->ip[6])
 		return false;
 	return (s->ip[6] & 0x40) != 0 ||
-		(uint16_t)((first->ip[4] << 8 | first->ip[5]) + n) == (s->ip[4] << 8 | s->ip[5]);
+	       (uint16_t)((first->ip[4] << 8 | first->ip[5]) + n) == (s->ip[4] << 8 | s->ip[5]);
 }
 
 static inline bool tcp_goes_on(const struct chain *c, const struct segment *s)
 {
-	const struct rte_tcp_hdr *a = (const struct rte_tcp_hdr *)c->first.l4, *b = (const struct rte_tcp_hdr *)s->l4;
+	const struct rte_tcp_hdr *a = (const struct rte_tcp_hdr *)c->first.l4,
+				 *b = (const struct rte_tcp_hdr *)s->l4;
 
 	return rte_be_to_cpu_32(b->sent_seq) == c->next_seq && a->recv_ack == b->recv_ack &&
-		a->data_off == b->data_off && ((a->tcp_flags ^ b->tcp_flags) & (uint8_t)~TCP_ENDS) == 0 &&
-		memcmp(a + 1, b + 1, (b->data_off >> 4) * 4u - sizeof(*b)) == 0;
+	       a->data_off == b->data_off &&
+	       ((a->tcp_flags ^ b->tcp_flags) & (uint8_t)~TCP_ENDS) == 0 &&
+	       memcmp(a + 1, b + 1, (b->data_off >> 4) * 4u - sizeof(*b)) == 0;
 }
 
 /** May s, which is of the chain's flow, be its next? */
@@ -189,8 +194,10 @@ static bool goes_on(struct chain *c, const struct segment *s)
 
 	if (!s->mergeable || s->payload > first->payload || c->packets >= GRO_SEGMENTS_MAX ||
 		c->buffers + s->m->nb_segs > GRO_SEGMENTS_MAX ||
-		(uint32_t)(first->headers - RTE_ETHER_HDR_LEN) + c->bytes + s->payload > UINT16_MAX ||
-		!ip_goes_on(first, s, c->packets) || (s->proto == IPPROTO_TCP && !tcp_goes_on(c, s)))
+		(uint32_t)(first->headers - RTE_ETHER_HDR_LEN) + c->bytes + s->payload >
+			UINT16_MAX ||
+		!ip_goes_on(first, s, c->packets) ||
+		(s->proto == IPPROTO_TCP && !tcp_goes_on(c, s)))
 		return false;
 	if (!c->verified && !checksum_right(first))
 		return false;
@@ -208,7 +215,8 @@ static void chain_begin(struct chain *c, const struct segment *s)
 	c->verified = false;
 	c->ends = 0;
 	if (s->proto == IPPROTO_TCP)
-		c->next_seq = rte_be_to_cpu_32(((const struct rte_tcp_hdr *)s->l4)->sent_seq) + s->payload;
+		c->next_seq = rte_be_to_cpu_32(((const struct rte_tcp_hdr *)s->l4)->sent_seq) +
+			      s->payload;
 }
 
 static void chain_append(struct chain *c, const struct segment *s)
@@ -228,7 +236,8 @@ static void chain_append(struct chain *c, const struct segment *s)
 static inline bool ends_chain(const struct chain *c, const struct segment *s)
 {
 	return s->payload < c->first.payload ||
-		(s->proto == IPPROTO_TCP && (((const struct rte_tcp_hdr *)s->l4)->tcp_flags & TCP_ENDS) != 0);
+	       (s->proto == IPPROTO_TCP &&
+		       (((const struct rte_tcp_hdr *)s->l4)->tcp_flags & TCP_ENDS) != 0);
 }
 
 /** Make one packet of a chain: lengths, flags, checksums, offload words. */
@@ -315,7 +324,8 @@ static bool take(struct chains *all, const struct segment *s, uint64_t *saved)
 		}
 		chains_close(all, place);
 	}
-	if (s->mergeable && !(s->proto == IPPROTO_TCP && (((const struct rte_tcp_hdr *)s->l4)->tcp_flags & TCP_ENDS))) {
+	if (s->mergeable && !(s->proto == IPPROTO_TCP &&
+				    (((const struct rte_tcp_hdr *)s->l4)->tcp_flags & TCP_ENDS))) {
 		chain_begin(c, s);
 		all->open |= 1u << place;
 	}
@@ -333,7 +343,8 @@ uint16_t gro_merge(struct rte_mbuf **pkts, uint16_t n, unsigned offloads, uint64
 		struct segment s;
 		enum found found = segment_find(pkts[i], &s);
 
-		if (found == SEGMENT && (offloads & (s.proto == IPPROTO_TCP ? PORT_TX_TSO : PORT_TX_USO))) {
+		if (found == SEGMENT &&
+			(offloads & (s.proto == IPPROTO_TCP ? PORT_TX_TSO : PORT_TX_USO))) {
 			if (take(&all, &s, saved))
 				continue;
 		} else if (found == UNCLEAR) {

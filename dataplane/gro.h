@@ -19,7 +19,8 @@
 #include <rte_mbuf.h>
 #include <stdint.h>
 
-#define GRO_SEGMENTS_MAX 64 /* packets in one, and buffers: what a receiver's kernel will cut UDP into */
+#define GRO_SEGMENTS_MAX \
+	64 /* packets in one, and buffers: what a receiver's kernel will cut UDP into */
 
 /** Merge what can be. Frames start with Ethernet headers; packets with offload words are as port.h says. A merged packet is
  * the first of its packets with the payloads of the others behind it, and asks for RTE_MBUF_F_TX_TCP_SEG or _UDP_SEG.

@@ -9,9 +9,9 @@
 
 /** What an error is about. */
 struct icmp_error {
-	uint8_t type, code;   /* of the packet's own family */
-	uint32_t info;        /* next-hop MTU for "too big" (host order), else 0 */
-	uint8_t source[16];   /* source address of the message: 4 or 16 bytes */
+	uint8_t type, code; /* of the packet's own family */
+	uint32_t info;	    /* next-hop MTU for "too big" (host order), else 0 */
+	uint8_t source[16]; /* source address of the message: 4 or 16 bytes */
 };
 /** The error for a drop reason of a packet of that family, or type 0 when RFCs want silence. */
 struct icmp_error icmp_error_for(enum drop_reason reason, bool v6);
@@ -21,8 +21,8 @@ struct icmp_error icmp_error_for(enum drop_reason reason, bool v6);
  * much as RFC 1812 (576 bytes in all) / RFC 4443 (1280) allow, starts at its IP header, has headroom for any
  * adjacency, all checksums, TTL 64. Large TSO packets and partial checksums in the quoted part are fine (copied as is).
  * @return a new mbuf, or NULL when none is due or no buffer is free. m is not touched and stays the caller's. */
-struct rte_mbuf *icmp_error_make(struct rte_mempool *pool, const struct rte_mbuf *m, const struct pkt *p,
-	const struct icmp_error *error);
+struct rte_mbuf *icmp_error_make(struct rte_mempool *pool, const struct rte_mbuf *m,
+	const struct pkt *p, const struct icmp_error *error);
 
 /** Turn an echo request addressed to this node into its reply, in place: addresses swapped, TTL 64, checksums right.
  * m's IP header is at p->l2_len. @return DROP_NONE, or DROP_icmp_bad_checksum / DROP_l4_truncated / DROP_no_local_listener

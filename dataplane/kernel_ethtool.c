@@ -81,7 +81,9 @@ void kernel_merging_stop(const char *name, struct kernel_merging *was)
 	if (ethtool_value(name, ETHTOOL_GGRO, &value) == 0 && value != 0) {
 		was->gro = ethtool_value(name, ETHTOOL_SGRO, &off) == 0;
 		if (was->gro)
-			LOG_INFO("generic receive offload is off while the interface is an uplink interface=%s", name);
+			LOG_INFO("generic receive offload is off while the interface is an uplink "
+				 "interface=%s",
+				name);
 	}
 	value = 0;
 	if (ethtool_value(name, ETHTOOL_GFLAGS, &value) == 0 && (value & ETH_FLAG_LRO)) {

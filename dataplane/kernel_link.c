@@ -11,8 +11,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define BUFFER_BYTES  32768
-#define RECEIVE_BYTES (1 << 20) /* of neighbour events that wait; when it overflows everything is asked for again */
+#define BUFFER_BYTES 32768
+#define RECEIVE_BYTES \
+	(1 << 20) /* of neighbour events that wait; when it overflows everything is asked for again */
 
 /* --- messages ------------------------------------------------------------------------------------------------- */
 
@@ -44,7 +45,8 @@ static bool read_address(const struct nlattr *attr, uint8_t family, struct ip_ad
 	uint16_t size = family == AF_INET ? 4 : 16;
 
 	memset(out, 0, sizeof(*out));
-	if (attr == NULL || (family != AF_INET && family != AF_INET6) || mnl_attr_get_payload_len(attr) != size)
+	if (attr == NULL || (family != AF_INET && family != AF_INET6) ||
+		mnl_attr_get_payload_len(attr) != size)
 		return false;
 	out->family = family == AF_INET ? IP_V4 : IP_V6;
 	memcpy(out->bytes, mnl_attr_get_payload(attr), size);
@@ -80,9 +82,11 @@ static int on_address(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(nlh);
 	struct attributes a = attributes_of(nlh, sizeof(*ifa));
-	uint32_t flags = a.by_type[IFA_FLAGS] != NULL ? mnl_attr_get_u32(a.by_type[IFA_FLAGS]) : ifa->ifa_flags;
+	uint32_t flags = a.by_type[IFA_FLAGS] != NULL ? mnl_attr_get_u32(a.by_type[IFA_FLAGS])
+						      : ifa->ifa_flags;
 	/* With a peer address, IFA_LOCAL is ours; IPv6 has IFA_ADDRESS only, mostly. */
-	const struct nlattr *own = a.by_type[IFA_LOCAL] != NULL ? a.by_type[IFA_LOCAL] : a.by_type[IFA_ADDRESS];
+	const struct nlattr *own =
+		a.by_type[IFA_LOCAL] != NULL ? a.by_type[IFA_LOCAL] : a.by_type[IFA_ADDRESS];
 	struct kernel_link *link = arg;
 	struct ip_prefix *out = &link->addresses[link->n_addresses];
 
@@ -113,7 +117,8 @@ static void on_neighbour(const struct nlmsghdr *nlh, struct listener *l)
 	struct mac_addr mac;
 	bool known;
 
-	if (ndm->ndm_ifindex != l->link->index || !read_address(a.by_type[NDA_DST], ndm->ndm_family, &address))
+	if (ndm->ndm_ifindex != l->link->index ||
+		!read_address(a.by_type[NDA_DST], ndm->ndm_family, &address))
 		return;
 	known = read_mac(a.by_type[NDA_LLADDR], &mac);
 	if (nlh->nlmsg_type == RTM_DELNEIGH)
@@ -134,12 +139,15 @@ static int on_event(const struct nlmsghdr *nlh, void *arg)
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
 		l->changed = l->changed ||
-			((const struct ifinfomsg *)mnl_nlmsg_get_payload(nlh))->ifi_index == l->link->index;
+			     ((const struct ifinfomsg *)mnl_nlmsg_get_payload(nlh))->ifi_index ==
+				     l->link->index;
 		break;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
-		l->changed = l->changed ||
-			(int)((const struct ifaddrmsg *)mnl_nlmsg_get_payload(nlh))->ifa_index == l->link->index;
+		l->changed =
+			l->changed ||
+			(int)((const struct ifaddrmsg *)mnl_nlmsg_get_payload(nlh))->ifa_index ==
+				l->link->index;
 		break;
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
@@ -153,7 +161,8 @@ static int on_event(const struct nlmsghdr *nlh, void *arg)
 
 /* --- requests ------------------------------------------------------------------------------------------------- */
 
-static void *request_start(struct kernel_link *link, void *buf, uint16_t type, uint16_t flags, size_t header)
+static void *request_start(
+	struct kernel_link *link, void *buf, uint16_t type, uint16_t flags, size_t header)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 
@@ -206,27 +215,30 @@ int kernel_link_refresh(struct kernel_link *link)
 	return request_run(link, buf, on_address, link);
 }
 
-static int neighbour_request(struct kernel_link *link, uint16_t type, uint16_t flags, const struct ip_addr *address,
-	uint16_t state, uint8_t ndm_flags, mnl_cb_t cb, void *arg)
+static int neighbour_request(struct kernel_link *link, uint16_t type, uint16_t flags,
+	const struct ip_addr *address, uint16_t state, uint8_t ndm_flags, mnl_cb_t cb, void *arg)
 {
 	char buf[256];
-	struct ndmsg *ndm = request_start(link, buf, type, (uint16_t)(flags | NLM_F_ACK), sizeof(*ndm));
+	struct ndmsg *ndm =
+		request_start(link, buf, type, (uint16_t)(flags | NLM_F_ACK), sizeof(*ndm));
 
 	ndm->ndm_family = address->family == IP_V4 ? AF_INET : AF_INET6;
 	ndm->ndm_ifindex = link->index;
 	ndm->ndm_state = state;
 	ndm->ndm_flags = ndm_flags;
-	mnl_attr_put((struct nlmsghdr *)(void *)buf, NDA_DST, address->family == IP_V4 ? 4 : 16, address->bytes);
+	mnl_attr_put((struct nlmsghdr *)(void *)buf, NDA_DST, address->family == IP_V4 ? 4 : 16,
+		address->bytes);
 	return request_run(link, buf, cb, arg);
 }
 
-void kernel_link_resolve(struct kernel_link *link, const struct ip_addr *address, bool confirm, neighbour_heard_fn *heard,
-	void *arg)
+void kernel_link_resolve(struct kernel_link *link, const struct ip_addr *address, bool confirm,
+	neighbour_heard_fn *heard, void *arg)
 {
 	struct listener l = { .link = link, .heard = heard, .arg = arg };
 
 	/* An entry with a MAC address is probed; for one without the kernel says EINVAL. */
-	if (confirm && neighbour_request(link, RTM_NEWNEIGH, 0, address, NUD_PROBE, 0, NULL, NULL) == 0)
+	if (confirm &&
+		neighbour_request(link, RTM_NEWNEIGH, 0, address, NUD_PROBE, 0, NULL, NULL) == 0)
 		return;
 	/* As if the kernel had a packet for it: an incomplete entry is resolved, a stale one probed in its time. */
 	neighbour_request(link, RTM_NEWNEIGH, NLM_F_CREATE, address, NUD_NONE, NTF_USE, NULL, NULL);
@@ -267,7 +279,8 @@ static struct mnl_socket *socket_open(unsigned groups, int flags)
 	return s;
 }
 
-int kernel_link_open(struct kernel_link *link, const char *interface, const char *port, struct error *err)
+int kernel_link_open(
+	struct kernel_link *link, const char *interface, const char *port, struct error *err)
 {
 	int ret, bytes = RECEIVE_BYTES;
 
@@ -276,20 +289,27 @@ int kernel_link_open(struct kernel_link *link, const char *interface, const char
 	link->index = (int)if_nametoindex(interface);
 	if (link->index == 0)
 		return error_set(err, ENODEV, NULL,
-			"port %s: there is no interface %s in this network namespace: see `ip link`", port, interface);
-	link->events = socket_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_NEIGH, SOCK_NONBLOCK);
+			"port %s: there is no interface %s in this network namespace: see `ip "
+			"link`",
+			port, interface);
+	link->events =
+		socket_open(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_NEIGH,
+			SOCK_NONBLOCK);
 	link->requests = socket_open(0, 0);
 	if (link->events == NULL || link->requests == NULL) {
-		ret = error_set(err, errno, NULL, "port %s: no rtnetlink: %s", port, strerror(errno));
+		ret = error_set(
+			err, errno, NULL, "port %s: no rtnetlink: %s", port, strerror(errno));
 		kernel_link_close(link);
 		return ret;
 	}
-	setsockopt(mnl_socket_get_fd(link->events), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+	setsockopt(
+		mnl_socket_get_fd(link->events), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
 	ret = kernel_link_refresh(link);
 	if (ret == 0 && !link->exists)
 		ret = -ENODEV;
 	if (ret < 0) {
-		error_set(err, -ret, NULL, "port %s: interface %s does not answer: %s", port, interface, strerror(-ret));
+		error_set(err, -ret, NULL, "port %s: interface %s does not answer: %s", port,
+			interface, strerror(-ret));
 		kernel_link_close(link);
 	}
 	return ret;
@@ -329,7 +349,9 @@ bool kernel_link_read(struct kernel_link *link, neighbour_heard_fn *heard, void 
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == ENOBUFS) { /* lost some: neighbours will be asked about when their timers run out */
+		if (n < 0 &&
+			errno ==
+				ENOBUFS) { /* lost some: neighbours will be asked about when their timers run out */
 			l.changed = true;
 			continue;
 		}

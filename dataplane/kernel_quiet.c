@@ -28,7 +28,8 @@ static int open_bound(const struct ip_addr *address, int type, int protocol, uin
 	const bool v4 = address->family == IP_V4;
 	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	const struct sockaddr *addr = v4 ? (const struct sockaddr *)&a4 : (const struct sockaddr *)&a6;
+	const struct sockaddr *addr =
+		v4 ? (const struct sockaddr *)&a4 : (const struct sockaddr *)&a6;
 	int fd = socket(v4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 
 	if (fd < 0)
@@ -56,7 +57,8 @@ static void want(const struct ip_addr *address, uint16_t port, uint8_t protocol)
 	struct deaf *d;
 
 	LIST_FOREACH (d, &all, next) {
-		if (d->port == port && d->protocol == protocol && ip_addr_equal(&d->address, address)) {
+		if (d->port == port && d->protocol == protocol &&
+			ip_addr_equal(&d->address, address)) {
 			d->wanted = true;
 			return;
 		}
@@ -64,7 +66,8 @@ static void want(const struct ip_addr *address, uint16_t port, uint8_t protocol)
 	d = calloc(1, sizeof(*d));
 	if (d == NULL)
 		return; /* next time */
-	d->fd = port != 0 ? open_bound(address, SOCK_DGRAM, 0, port) : open_bound(address, SOCK_RAW, protocol, 0);
+	d->fd = port != 0 ? open_bound(address, SOCK_DGRAM, 0, port)
+			  : open_bound(address, SOCK_RAW, protocol, 0);
 	if (d->fd < 0) { /* somebody has it, and so the kernel has no reason to answer */
 		free(d);
 		return;
@@ -76,7 +79,8 @@ static void want(const struct ip_addr *address, uint16_t port, uint8_t protocol)
 	LIST_INSERT_HEAD(&all, d, next);
 }
 
-size_t kernel_quiet(const struct ip_addr *addresses, size_t n_addresses, const uint16_t *udp_ports, size_t n_ports)
+size_t kernel_quiet(const struct ip_addr *addresses, size_t n_addresses, const uint16_t *udp_ports,
+	size_t n_ports)
 {
 	struct deaf *d, *following;
 	size_t has = 0;

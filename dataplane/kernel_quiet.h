@@ -20,7 +20,8 @@
  * about IP-in-IP. What was asked for before and is not now ends. Ports of others, a kernel's VXLAN device say, stay theirs.
  * To be called again now and then: the kernel's addresses come and go.
  * @return how many of the addresses the kernel has. */
-size_t kernel_quiet(const struct ip_addr *addresses, size_t n_addresses, const uint16_t *udp_ports, size_t n_ports);
+size_t kernel_quiet(const struct ip_addr *addresses, size_t n_addresses, const uint16_t *udp_ports,
+	size_t n_ports);
 /** How many sockets there are. */
 size_t kernel_quiet_sockets(void);
 

@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENT_BITS    (65536u * 8u) /* a large TCP segment passes at once, or TCP would be held up at every one */
+#define SEGMENT_BITS \
+	(65536u * 8u) /* a large TCP segment passes at once, or TCP would be held up at every one */
 #define SEGMENT_PACKETS 64u
-#define BURSTS          10u /* a second */
-#define LIMIT_BURST     256u /* most packets limit_apply is given: a vector, or a transmit batch and a vector */
+#define BURSTS		10u /* a second */
+#define LIMIT_BURST \
+	256u /* most packets limit_apply is given: a vector, or a transmit batch and a vector */
 
 static uint64_t larger(uint64_t a, uint64_t b)
 {
@@ -21,13 +23,15 @@ static uint64_t larger(uint64_t a, uint64_t b)
 
 uint64_t limit_burst_bits(const struct limit_conf *conf)
 {
-	return conf->burst_bits != 0 ? conf->burst_bits : larger(conf->bits_per_second / BURSTS, SEGMENT_BITS);
+	return conf->burst_bits != 0 ? conf->burst_bits
+				     : larger(conf->bits_per_second / BURSTS, SEGMENT_BITS);
 }
 
 uint64_t limit_burst_packets(const struct limit_conf *conf)
 {
-	return conf->burst_packets != 0 ? conf->burst_packets
-					: larger(conf->packets_per_second / BURSTS, SEGMENT_PACKETS);
+	return conf->burst_packets != 0
+		       ? conf->burst_packets
+		       : larger(conf->packets_per_second / BURSTS, SEGMENT_PACKETS);
 }
 
 static bool none(const struct limit_conf *conf)
@@ -35,21 +39,27 @@ static bool none(const struct limit_conf *conf)
 	return conf->bits_per_second == 0 && conf->packets_per_second == 0;
 }
 
-static void buckets_init(struct port_limits *limits, enum limit_direction d, const struct port_limits *old)
+static void buckets_init(
+	struct port_limits *limits, enum limit_direction d, const struct port_limits *old)
 {
 	const struct limit_conf *conf = &limits->conf[d];
 	struct bucket *bytes = &limits->bucket[d].bytes, *packets = &limits->bucket[d].packets;
 
-	bucket_init(bytes, conf->bits_per_second / 8, limit_burst_bits(conf) / 8, rte_get_tsc_hz(), rte_rdtsc());
-	bucket_init(packets, conf->packets_per_second, limit_burst_packets(conf), rte_get_tsc_hz(), rte_rdtsc());
+	bucket_init(bytes, conf->bits_per_second / 8, limit_burst_bits(conf) / 8, rte_get_tsc_hz(),
+		rte_rdtsc());
+	bucket_init(packets, conf->packets_per_second, limit_burst_packets(conf), rte_get_tsc_hz(),
+		rte_rdtsc());
 	if (old == NULL || memcmp(&old->conf[d], conf, sizeof(*conf)) != 0)
 		return;
 	/* Not full again because the other direction has changed. What workers have taken of it is lost: chunks. */
-	atomic_init(&bytes->empty_at, atomic_load_explicit(&old->bucket[d].bytes.empty_at, memory_order_relaxed));
-	atomic_init(&packets->empty_at, atomic_load_explicit(&old->bucket[d].packets.empty_at, memory_order_relaxed));
+	atomic_init(&bytes->empty_at,
+		atomic_load_explicit(&old->bucket[d].bytes.empty_at, memory_order_relaxed));
+	atomic_init(&packets->empty_at,
+		atomic_load_explicit(&old->bucket[d].packets.empty_at, memory_order_relaxed));
 }
 
-int port_limits_make(struct port *port, const struct limit_conf conf[LIMIT_DIRECTIONS], struct port_limits **out)
+int port_limits_make(
+	struct port *port, const struct limit_conf conf[LIMIT_DIRECTIONS], struct port_limits **out)
 {
 	const struct port_limits *old = rcu_own(&port->limits);
 	struct port_limits *next;
@@ -86,7 +96,8 @@ void limit_wire(const struct rte_mbuf *m, uint32_t *packets, uint32_t *bytes)
 
 	*packets = 1;
 	*bytes = length;
-	if (likely((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) == 0) || m->tso_segsz == 0)
+	if (likely((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG)) == 0) ||
+		m->tso_segsz == 0)
 		return;
 	headers = RTE_ETHER_HDR_LEN + m->l3_len + m->l4_len;
 	if (length <= headers)
@@ -96,10 +107,11 @@ void limit_wire(const struct rte_mbuf *m, uint32_t *packets, uint32_t *bytes)
 	*bytes = length + (*packets - 1) * headers;
 }
 
-uint16_t limit_apply(struct port_limits *limits, unsigned worker, enum limit_direction direction, uint64_t now,
-	struct rte_mbuf **pkts, uint16_t n)
+uint16_t limit_apply(struct port_limits *limits, unsigned worker, enum limit_direction direction,
+	uint64_t now, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct bucket *bytes = &limits->bucket[direction].bytes, *packets = &limits->bucket[direction].packets;
+	struct bucket *bytes = &limits->bucket[direction].bytes,
+		      *packets = &limits->bucket[direction].packets;
 	struct limit_own *own = &limits->own[worker].direction[direction];
 	struct rte_mbuf *beyond[LIMIT_BURST];
 	uint16_t pass = 0, stopped = 0;
@@ -109,7 +121,8 @@ uint16_t limit_apply(struct port_limits *limits, unsigned worker, enum limit_dir
 	for (uint16_t i = 0; i < n; i++) {
 		uint32_t frames, length;
 
-		if (!bucket_ready(packets, &own->packets, now) || !bucket_ready(bytes, &own->bytes, now)) {
+		if (!bucket_ready(packets, &own->packets, now) ||
+			!bucket_ready(bytes, &own->bytes, now)) {
 			beyond[stopped++] = pkts[i];
 			continue;
 		}

@@ -43,7 +43,8 @@ struct port_limits {
 
 /** Control: what a port's limits will be; *out is NULL for none. A direction that stays as it is keeps its buckets.
  * @return 0; -EALREADY: they are like that; -ENOMEM. */
-int port_limits_make(struct port *port, const struct limit_conf conf[LIMIT_DIRECTIONS], struct port_limits **out);
+int port_limits_make(struct port *port, const struct limit_conf conf[LIMIT_DIRECTIONS],
+	struct port_limits **out);
 /** Control: have them in force from each worker's next burst on. */
 void port_limits_publish(struct port *port, struct port_limits *limits);
 /** Limits that were never published, or whose port is gone. */
@@ -54,8 +55,8 @@ uint64_t limit_burst_packets(const struct limit_conf *conf);
 
 /** Worker: move those of n packets that pass to the front, in order, and those beyond the limit behind them.
  * @return how many pass. */
-uint16_t limit_apply(struct port_limits *limits, unsigned worker, enum limit_direction direction, uint64_t now,
-	struct rte_mbuf **pkts, uint16_t n);
+uint16_t limit_apply(struct port_limits *limits, unsigned worker, enum limit_direction direction,
+	uint64_t now, struct rte_mbuf **pkts, uint16_t n);
 /** Frames on a wire that a packet stands for, and their bytes. The packet starts at its Ethernet header. */
 void limit_wire(const struct rte_mbuf *m, uint32_t *packets, uint32_t *bytes);
 

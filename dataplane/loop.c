@@ -62,7 +62,8 @@ static void pin(int cpu)
 		return;
 	CPU_ZERO(&set);
 	CPU_SET((size_t)cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set); /* failure leaves it unpinned: `show workers` tells */
+	sched_setaffinity(
+		0, sizeof(set), &set); /* failure leaves it unpinned: `show workers` tells */
 }
 
 void *worker_main(void *arg)

@@ -32,7 +32,8 @@ static void refusal_note(struct port_memif *p, const char *reason)
 	if (strcmp(p->last_refusal, reason) == 0)
 		return;
 	snprintf(p->last_refusal, sizeof(p->last_refusal), "%s", reason);
-	LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "memif server can't be had name=%s reason=\"%s\"", p->port.name, reason);
+	LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "memif server can't be had name=%s reason=\"%s\"",
+		p->port.name, reason);
 }
 
 static void release(struct memif_client *cl, const char *reason_sent)
@@ -174,8 +175,8 @@ static const char *on_memory(struct memif_client *cl, int ret)
 	static char no_memory[MEMIF_REASON_SIZE];
 
 	if (ret < 0) {
-		snprintf(no_memory, sizeof(no_memory), "No memory for %u rings of %u: %s", cl->rings,
-			1u << cl->log2_size, strerror(-ret));
+		snprintf(no_memory, sizeof(no_memory), "No memory for %u rings of %u: %s",
+			cl->rings, 1u << cl->log2_size, strerror(-ret));
 		return no_memory;
 	}
 	cl->state = MEMIF_CLIENT_SETUP;
@@ -202,7 +203,8 @@ static const char *on_hello(struct memif_client *cl, const struct memif_hello *h
 	if ((uint64_t)cl->rings * MEMIF_BUFFER << cl->log2_size >= MEMIF_LARGE)
 		cl->making = memif_making_start(n_rx, n_tx, cl->log2_size);
 	if (cl->making == NULL)
-		return on_memory(cl, memif_connection_own(n_rx, n_tx, cl->log2_size, &cl->building, &cl->region_fd));
+		return on_memory(cl, memif_connection_own(n_rx, n_tx, cl->log2_size, &cl->building,
+					     &cl->region_fd));
 	cl->state = MEMIF_CLIENT_MAKING;
 	return NULL;
 }
@@ -308,7 +310,8 @@ void memif_client_tick(struct memif_client *cl)
 		making_look(cl);
 	if (cl->state == MEMIF_CLIENT_WAITING && now >= cl->redial_ms)
 		dial(cl);
-	else if (cl->state != MEMIF_CLIENT_WAITING && cl->state != MEMIF_CLIENT_CONNECTED && now >= cl->deadline_ms)
+	else if (cl->state != MEMIF_CLIENT_WAITING && cl->state != MEMIF_CLIENT_CONNECTED &&
+		 now >= cl->deadline_ms)
 		hang_up(cl, "Handshake timed out", "The server does not answer");
 }
 

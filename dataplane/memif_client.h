@@ -31,7 +31,7 @@ struct memif_client {
 	struct memif_making *making;	   /* in MEMIF_CLIENT_MAKING */
 	unsigned rings;			   /* of the connection that is made, both ways */
 	uint8_t log2_size;
-	uint16_t step;			   /* messages sent in MEMIF_CLIENT_SETUP */
+	uint16_t step; /* messages sent in MEMIF_CLIENT_SETUP */
 	/* Rings each way the server was found to take; DPDK's says so by hanging up only. */
 	uint16_t rings_max;
 	uint32_t backoff_ms;

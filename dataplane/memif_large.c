@@ -36,7 +36,8 @@ static void *make(void *arg)
 {
 	struct memif_making *m = arg;
 
-	m->ret = memif_connection_own(m->n_rx, m->n_tx, m->log2_size, &m->connection, &m->region_fd);
+	m->ret =
+		memif_connection_own(m->n_rx, m->n_tx, m->log2_size, &m->connection, &m->region_fd);
 	if (atomic_exchange_explicit(&m->state, MADE, memory_order_acq_rel) == MAKING)
 		return NULL;
 	if (m->ret == 0) {
@@ -62,7 +63,8 @@ struct memif_making *memif_making_start(uint16_t n_rx, uint16_t n_tx, uint8_t lo
 	return NULL;
 }
 
-bool memif_making_done(struct memif_making *m, struct memif_connection **out, int *region_fd, int *ret)
+bool memif_making_done(
+	struct memif_making *m, struct memif_connection **out, int *region_fd, int *ret)
 {
 	if (atomic_load_explicit(&m->state, memory_order_acquire) != MADE)
 		return false;
@@ -77,7 +79,8 @@ bool memif_making_done(struct memif_making *m, struct memif_connection **out, in
 
 void memif_making_abandon(struct memif_making *m)
 {
-	if (m == NULL || atomic_exchange_explicit(&m->state, ABANDONED, memory_order_acq_rel) == MAKING)
+	if (m == NULL ||
+		atomic_exchange_explicit(&m->state, ABANDONED, memory_order_acq_rel) == MAKING)
 		return;
 	if (m->ret == 0) {
 		close(m->region_fd);

@@ -18,7 +18,8 @@ struct memif_making;
 struct memif_making *memif_making_start(uint16_t n_rx, uint16_t n_tx, uint8_t log2_size);
 /** Look how far it is. @return false: not yet. Otherwise it is freed and *ret is memif_connection_own's, with its results
  * (owned by the caller) when that is 0. */
-bool memif_making_done(struct memif_making *making, struct memif_connection **out, int *region_fd, int *ret);
+bool memif_making_done(
+	struct memif_making *making, struct memif_connection **out, int *region_fd, int *ret);
 /** Nobody wants it any more: it ends by itself. NULL is allowed. */
 void memif_making_abandon(struct memif_making *making);
 

@@ -265,7 +265,8 @@ static void listener_accept(struct memif_listener *l)
 			   errno == ENOBUFS) {
 			/* The socket stays readable, and the loop would spin on it: look again at
 			 * the next tick. */
-			LOG_FROM(&l->watcher->port.log, LOG_LEVEL_WARNING, "memif socket can't accept socket=%s error=\"%s\"", l->path,
+			LOG_FROM(&l->watcher->port.log, LOG_LEVEL_WARNING,
+				"memif socket can't accept socket=%s error=\"%s\"", l->path,
 				strerror(errno));
 			memif_watch(l->watcher, l->fd, false);
 			l->watcher = NULL;

@@ -164,7 +164,8 @@ static const char *on_add_region(
 	}
 	if (!huge && add->size > port_memif_ordinary_max(s->port) - s->ordinary) {
 		munmap(region->addr, region->mapped);
-		return "More memory of ordinary pages than the interface's queues and ring_size stand for";
+		return "More memory of ordinary pages than the interface's queues and ring_size "
+		       "stand for";
 	}
 	region->guard = memif_guard_add(region->addr, region->mapped);
 	if (region->guard == MEMIF_GUARD_NONE) {

@@ -49,7 +49,8 @@ static void install(void)
 
 	sigemptyset(&action.sa_mask);
 	if (sigaction(SIGBUS, &action, &before) < 0)
-		LOG_WARNING("memory shared with peers is not guarded error=\"%s\"", strerror(errno));
+		LOG_WARNING(
+			"memory shared with peers is not guarded error=\"%s\"", strerror(errno));
 }
 
 void memory_guard_add(memory_repair repair)

@@ -14,7 +14,8 @@ uint16_t mtu_overhead(enum encap encap, uint8_t underlay_family);
 /** Largest inner packet through a tunnel on an underlay path; never below MTU_MIN6. */
 uint16_t mtu_inner(enum encap encap, uint8_t underlay_family, uint16_t underlay_mtu);
 /** What pods get as interface MTU: the smallest inner MTU over what the node may use. ENCAP_AUTO counts as VXLAN. */
-uint16_t mtu_for_pods(uint16_t underlay_mtu, const enum encap *encaps, const uint8_t *families, unsigned n);
+uint16_t mtu_for_pods(
+	uint16_t underlay_mtu, const enum encap *encaps, const uint8_t *families, unsigned n);
 /** TCP MSS that fits. */
 uint16_t mtu_tcp_mss(uint16_t mtu, bool v6);
 

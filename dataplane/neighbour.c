@@ -158,7 +158,8 @@ static struct neighbour **bucket_of(uint16_t port, const struct ip_addr *address
 	uint32_t words[4]; /* aligned for the hash */
 
 	memcpy(words, address->bytes, sizeof(words));
-	return &table.buckets[rte_jhash_32b(words, 4, (uint32_t)port << 8 | address->family) & (NEIGHBOUR_BUCKETS - 1)];
+	return &table.buckets[rte_jhash_32b(words, 4, (uint32_t)port << 8 | address->family) &
+			      (NEIGHBOUR_BUCKETS - 1)];
 }
 
 struct neighbour *neighbour_find(uint16_t port, const struct ip_addr *address)
@@ -254,7 +255,8 @@ static bool make_room(void)
 	return true;
 }
 
-static struct neighbour *create(uint16_t port, const struct ip_addr *address, bool fixed, uint64_t now_ms)
+static struct neighbour *create(
+	uint16_t port, const struct ip_addr *address, bool fixed, uint64_t now_ms)
 {
 	struct adjacency adj = { .type = ADJ_DROP, .drop = DROP_no_route };
 	struct neighbour *n;
@@ -300,8 +302,8 @@ struct neighbour *neighbour_acquire(uint16_t port, const struct ip_addr *address
 	return n;
 }
 
-struct neighbour *neighbour_fixed(uint16_t port, const struct ip_addr *address, const struct mac_addr *mac,
-	uint64_t now_ms)
+struct neighbour *neighbour_fixed(
+	uint16_t port, const struct ip_addr *address, const struct mac_addr *mac, uint64_t now_ms)
 {
 	struct neighbour *n = create(port, address, true, now_ms);
 
@@ -378,7 +380,8 @@ static bool move(struct neighbour *n, uint16_t port, uint64_t now_ms)
 }
 
 /** Run over all entries. f says whether it changed the table, and must find nothing to do the next time. */
-static void for_all(bool (*f)(struct neighbour *n, const void *arg, uint64_t now_ms), const void *arg, uint64_t now_ms)
+static void for_all(bool (*f)(struct neighbour *n, const void *arg, uint64_t now_ms),
+	const void *arg, uint64_t now_ms)
 {
 	for (uint32_t b = 0; b < NEIGHBOUR_BUCKETS; b++) {
 		struct neighbour *n = table.buckets[b];
@@ -397,7 +400,8 @@ static bool relocate(struct neighbour *n, const void *arg, uint64_t now_ms)
 	const struct port *port = port_get(n->port);
 	const struct egress *egress = arg;
 
-	if (n->fixed || (port != NULL && neighbour_on_link(port, &n->address) && !neighbour_is_own(port, &n->address)))
+	if (n->fixed || (port != NULL && neighbour_on_link(port, &n->address) &&
+				!neighbour_is_own(port, &n->address)))
 		return false;
 	if (n->refs > 0)
 		return move(n, egress->find(&n->address), now_ms);
@@ -453,8 +457,11 @@ void neighbours_claimed(struct neighbour *n, bool published)
 
 const char *neighbour_state_name(enum neighbour_state state)
 {
-	static const char *const names[] = { [NEIGHBOUR_INCOMPLETE] = "incomplete", [NEIGHBOUR_REACHABLE] = "reachable",
-		[NEIGHBOUR_STALE] = "stale", [NEIGHBOUR_PROBE] = "probe", [NEIGHBOUR_FAILED] = "failed",
+	static const char *const names[] = { [NEIGHBOUR_INCOMPLETE] = "incomplete",
+		[NEIGHBOUR_REACHABLE] = "reachable",
+		[NEIGHBOUR_STALE] = "stale",
+		[NEIGHBOUR_PROBE] = "probe",
+		[NEIGHBOUR_FAILED] = "failed",
 		[NEIGHBOUR_STATIC] = "static" };
 
 	return (size_t)state < RTE_DIM(names) ? names[state] : "unknown";
@@ -465,7 +472,8 @@ uint32_t neighbours_count(void)
 	return table.count;
 }
 
-int neighbours_each(int (*visit)(const struct neighbour_record *, void *), void *arg, uint64_t now_ms)
+int neighbours_each(
+	int (*visit)(const struct neighbour_record *, void *), void *arg, uint64_t now_ms)
 {
 	for (uint32_t b = 0; b < NEIGHBOUR_BUCKETS; b++) {
 		for (const struct neighbour *n = table.buckets[b]; n != NULL; n = n->next) {

@@ -29,33 +29,33 @@ struct neighbour_user {
 
 struct neighbour {
 	struct ip_addr address;
-	uint16_t port;            /* PORT_NONE: no uplink has its subnet now */
-	uint8_t state;            /* enum neighbour_state */
-	uint8_t tries;            /* requests sent since the state was entered */
-	bool fixed;               /* an address of a pod or of the host port: never aged, not counted */
+	uint16_t port; /* PORT_NONE: no uplink has its subnet now */
+	uint8_t state; /* enum neighbour_state */
+	uint8_t tries; /* requests sent since the state was entered */
+	bool fixed;    /* an address of a pod or of the host port: never aged, not counted */
 	bool mac_known;
-	bool asleep;              /* see above */
-	bool claim_wanted;        /* shall be a /32 or /128 in the RIB */
-	bool claimed;             /* is */
-	bool doomed;              /* out of the table; lives until its claim is gone */
+	bool asleep;	   /* see above */
+	bool claim_wanted; /* shall be a /32 or /128 in the RIB */
+	bool claimed;	   /* is */
+	bool doomed;	   /* out of the table; lives until its claim is gone */
 	struct mac_addr mac;
 	uint32_t adjacency;
-	uint32_t refs;            /* routes, path groups, peers, pods */
+	uint32_t refs;				     /* routes, path groups, peers, pods */
 	uint64_t confirmed_ms, used_ms, deadline_ms; /* 0 = never, no timer */
 	uint8_t n_held;
 	struct rte_mbuf *held[NEIGHBOUR_HELD_MAX];
 	LIST_HEAD(, neighbour_user) users;
-	struct neighbour *next;         /* in its hash bucket */
+	struct neighbour *next; /* in its hash bucket */
 	LIST_ENTRY(neighbour) timer;
-	TAILQ_ENTRY(neighbour) age;     /* in neighbour_table.resolved or unresolved, when `ageing` */
-	TAILQ_ENTRY(neighbour) claim;   /* claim_wanted != claimed */
+	TAILQ_ENTRY(neighbour) age;   /* in neighbour_table.resolved or unresolved, when `ageing` */
+	TAILQ_ENTRY(neighbour) claim; /* claim_wanted != claimed */
 	bool ageing, claiming, in_unresolved;
 };
 
 struct neighbour_conf {
-	struct rte_mempool *pool;       /* of ARP and ND messages */
-	struct ip_addr gateway[2];      /* sender of requests to pods, IPv4 and IPv6 */
-	uint32_t limit;                 /* most entries that are not fixed */
+	struct rte_mempool *pool;  /* of ARP and ND messages */
+	struct ip_addr gateway[2]; /* sender of requests to pods, IPv4 and IPv6 */
+	uint32_t limit;		   /* most entries that are not fixed */
 };
 /** @return 0 or -ENOMEM. */
 int neighbours_init(const struct neighbour_conf *conf);
@@ -69,8 +69,8 @@ struct neighbour *neighbour_find(uint16_t port, const struct ip_addr *address);
  * next tick. */
 struct neighbour *neighbour_acquire(uint16_t port, const struct ip_addr *address, uint64_t now_ms);
 /** An address of a pod or the host port, one reference. `mac` NULL or zero = resolve it; `name` goes into the text. */
-struct neighbour *neighbour_fixed(uint16_t port, const struct ip_addr *address, const struct mac_addr *mac,
-	uint64_t now_ms);
+struct neighbour *neighbour_fixed(
+	uint16_t port, const struct ip_addr *address, const struct mac_addr *mac, uint64_t now_ms);
 void neighbour_ref(struct neighbour *n);
 /** Without references a fixed one goes at once, others by age. */
 void neighbour_release(struct neighbour *n, uint64_t now_ms);
@@ -87,8 +87,8 @@ void neighbours_port_gone(uint16_t port, uint64_t now_ms);
 static inline bool neighbour_complete(const struct neighbour *n)
 {
 	return n->mac_known && !n->asleep && n->port != PORT_NONE &&
-		(n->state == NEIGHBOUR_REACHABLE || n->state == NEIGHBOUR_STALE || n->state == NEIGHBOUR_PROBE ||
-			n->state == NEIGHBOUR_STATIC);
+	       (n->state == NEIGHBOUR_REACHABLE || n->state == NEIGHBOUR_STALE ||
+		       n->state == NEIGHBOUR_PROBE || n->state == NEIGHBOUR_STATIC);
 }
 void neighbour_watch(struct neighbour *n, struct neighbour_user *user);
 void neighbour_unwatch(struct neighbour_user *user);
@@ -106,8 +106,8 @@ void neighbours_glean(struct rte_mbuf *m, uint64_t now_ms);
 void neighbours_receive(struct rte_mbuf *m, uint64_t now_ms);
 /** On a port that is shared with the kernel: what the kernel knows of a neighbour. mac is zero when it has none.
  * (neighbour_message.c) */
-void neighbours_told(const struct port *port, const struct ip_addr *address, const struct mac_addr *mac,
-	enum neighbour_news news);
+void neighbours_told(const struct port *port, const struct ip_addr *address,
+	const struct mac_addr *mac, enum neighbour_news news);
 /** Tell the link our own addresses (gratuitous ARP, unsolicited NA); on a shared port that is the kernel's to do.
  * (neighbour_message.c) */
 void neighbours_announce(const struct port *port);
@@ -124,6 +124,7 @@ void neighbours_claimed(struct neighbour *n, bool published);
 bool neighbours_generation_due(void);
 
 uint32_t neighbours_count(void);
-int neighbours_each(int (*visit)(const struct neighbour_record *, void *), void *arg, uint64_t now_ms);
+int neighbours_each(
+	int (*visit)(const struct neighbour_record *, void *), void *arg, uint64_t now_ms);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define table neighbour_table
+#define table		neighbour_table
 #define CONFLICT_LOG_MS 60000u /* one line a minute about addresses that somebody else uses too */
 
 static const struct ip_addr all_nodes = { .bytes = { 0xff, 0x02, [15] = 1 }, .family = IP_V6 };
@@ -92,7 +92,8 @@ void neighbour_solicit(const struct neighbour *n, bool unicast)
 	}
 	source = source_for(port, &n->address);
 	send_frame(neighbour_request_make(table.conf.pool, &n->address, &source, &port->mac,
-			   unicast ? &n->mac : &everybody), port);
+			   unicast ? &n->mac : &everybody),
+		port);
 }
 
 void neighbours_announce(const struct port *port)
@@ -103,21 +104,28 @@ void neighbours_announce(const struct port *port)
 	for (uint16_t i = 0; own != NULL && i < own->count; i++) {
 		const struct ip_addr *a = &own->items[i].addr;
 
-		if (a->family == IP_V4) /* RFC 5227 section 2.3: a request, which updates entries like a reply does */
-			send_frame(neighbour_request_make(table.conf.pool, a, a, &port->mac, &everybody), port);
+		if (a->family ==
+			IP_V4) /* RFC 5227 section 2.3: a request, which updates entries like a reply does */
+			send_frame(neighbour_request_make(
+					   table.conf.pool, a, a, &port->mac, &everybody),
+				port);
 		else /* RFC 4861 section 7.2.6 */
-			send_frame(neighbour_reply_make(table.conf.pool, a, &port->mac, &all_nodes, &all_nodes_mac, true,
-					   false, true), port);
+			send_frame(neighbour_reply_make(table.conf.pool, a, &port->mac, &all_nodes,
+					   &all_nodes_mac, true, false, true),
+				port);
 	}
 }
 
 /** Answer a request for our own address. */
-static void answer(const struct port *port, const struct neighbour_info *info, const struct mac_addr *frame_source)
+static void answer(const struct port *port, const struct neighbour_info *info,
+	const struct mac_addr *frame_source)
 {
-	const struct mac_addr *to_mac = mac_addr_is_zero(&info->sender_mac) ? frame_source : &info->sender_mac;
+	const struct mac_addr *to_mac =
+		mac_addr_is_zero(&info->sender_mac) ? frame_source : &info->sender_mac;
 	bool v6 = info->target.family == IP_V6;
 	struct ip_addr to = info->sender;
-	bool probe = to.family == IP_NONE; /* RFC 5227 probe, RFC 4862 duplicate address detection: we defend */
+	bool probe = to.family ==
+		     IP_NONE; /* RFC 5227 probe, RFC 4862 duplicate address detection: we defend */
 
 	if (probe && v6) {
 		to = all_nodes;
@@ -125,14 +133,17 @@ static void answer(const struct port *port, const struct neighbour_info *info, c
 	} else if (probe) {
 		to.family = IP_V4; /* 0.0.0.0 */
 	}
-	send_frame(neighbour_reply_make(table.conf.pool, &info->target, &port->mac, &to, to_mac, v6, !probe, true), port);
+	send_frame(neighbour_reply_make(table.conf.pool, &info->target, &port->mac, &to, to_mac, v6,
+			   !probe, true),
+		port);
 	counter_add(&COUNTERS_CONTROL->events[v6 ? EVENT_nd_answered : EVENT_arp_answered], 1);
 }
 
 /* --- receiving ------------------------------------------------------------------------------------------------ */
 
 /** An on-link sender that asked for us: it will be answered, so it is worth an entry. */
-static void learn(uint16_t port, const struct ip_addr *address, const struct mac_addr *mac, uint64_t now_ms)
+static void learn(
+	uint16_t port, const struct ip_addr *address, const struct mac_addr *mac, uint64_t now_ms)
 {
 	struct neighbour *n = neighbour_get(port, address, now_ms);
 
@@ -140,8 +151,8 @@ static void learn(uint16_t port, const struct ip_addr *address, const struct mac
 		neighbour_heard(n, mac, EVIDENCE_CLAIM, now_ms);
 }
 
-static void warn_conflict(const struct port *port, const struct neighbour_info *info, const struct ip_addr *address,
-	uint64_t now_ms)
+static void warn_conflict(const struct port *port, const struct neighbour_info *info,
+	const struct ip_addr *address, uint64_t now_ms)
 {
 	static uint64_t last_ms;
 	char ip[IP_TEXT_MAX], mac[MAC_TEXT_MAX];
@@ -149,17 +160,18 @@ static void warn_conflict(const struct port *port, const struct neighbour_info *
 	if (last_ms != 0 && now_ms - last_ms < CONFLICT_LOG_MS)
 		return;
 	last_ms = now_ms;
-	LOG_WARNING("another station uses this node's address port=%s address=%s mac=%s", port->name,
-		ip_addr_format(address, ip), mac_addr_format(&info->sender_mac, mac));
+	LOG_WARNING("another station uses this node's address port=%s address=%s mac=%s",
+		port->name, ip_addr_format(address, ip), mac_addr_format(&info->sender_mac, mac));
 }
 
 /** @return false when the request was for somebody else and taught nothing. */
-static bool request(const struct port *port, const struct neighbour_info *info, const struct mac_addr *frame_source,
-	uint64_t now_ms)
+static bool request(const struct port *port, const struct neighbour_info *info,
+	const struct mac_addr *frame_source, uint64_t now_ms)
 {
 	bool for_us = neighbour_is_own(port, &info->target);
-	bool sender_valid = info->sender.family != IP_NONE && mac_addr_is_unicast(&info->sender_mac) &&
-		neighbour_on_link(port, &info->sender);
+	bool sender_valid = info->sender.family != IP_NONE &&
+			    mac_addr_is_unicast(&info->sender_mac) &&
+			    neighbour_on_link(port, &info->sender);
 	struct neighbour *n;
 
 	if (info->sender.family != IP_NONE && neighbour_is_own(port, &info->sender)) {
@@ -243,8 +255,8 @@ void neighbours_receive(struct rte_mbuf *m, uint64_t now_ms)
 
 /* --- the kernel's neighbours ---------------------------------------------------------------------------------- */
 
-void neighbours_told(const struct port *port, const struct ip_addr *address, const struct mac_addr *mac,
-	enum neighbour_news news)
+void neighbours_told(const struct port *port, const struct ip_addr *address,
+	const struct mac_addr *mac, enum neighbour_news news)
 {
 	struct neighbour *n = neighbour_find(port->id, address);
 	uint64_t now_ms = table.wheel_ms;

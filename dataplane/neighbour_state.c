@@ -28,7 +28,8 @@ void neighbour_schedule(struct neighbour *n, uint64_t deadline_ms)
 	if (deadline_ms == 0)
 		return;
 	/* The first slot whose time is not before the deadline; behind the hand it would wait a whole turn. */
-	slot = RTE_MAX((deadline_ms + NEIGHBOUR_TICK_MS - 1) / NEIGHBOUR_TICK_MS, table.wheel_ms / NEIGHBOUR_TICK_MS + 1);
+	slot = RTE_MAX((deadline_ms + NEIGHBOUR_TICK_MS - 1) / NEIGHBOUR_TICK_MS,
+		table.wheel_ms / NEIGHBOUR_TICK_MS + 1);
 	LIST_INSERT_HEAD(&table.wheel[slot % NEIGHBOUR_WHEEL], n, timer);
 }
 
@@ -172,7 +173,8 @@ static void flush_held(struct neighbour *n)
 		inject_adjacency(n->held[i], pkt_note(n->held[i])->adjacency, false);
 }
 
-void neighbour_heard(struct neighbour *n, const struct mac_addr *mac, enum neighbour_evidence evidence, uint64_t now_ms)
+void neighbour_heard(struct neighbour *n, const struct mac_addr *mac,
+	enum neighbour_evidence evidence, uint64_t now_ms)
 {
 	bool given = !mac_addr_is_zero(mac);
 	bool other = given && n->mac_known && memcmp(mac, &n->mac, sizeof(*mac)) != 0;
@@ -255,7 +257,8 @@ void neighbour_hold(struct neighbour *n, struct rte_mbuf *m, uint64_t now_ms)
 		punt_drop(m, DROP_neighbour_queue_full);
 		return;
 	}
-	if (n->n_held == NEIGHBOUR_HELD_MAX || (table.held >= NEIGHBOUR_HELD_ALL && n->n_held > 0)) {
+	if (n->n_held == NEIGHBOUR_HELD_MAX ||
+		(table.held >= NEIGHBOUR_HELD_ALL && n->n_held > 0)) {
 		/* The latest matter most: RFC 1122 section 2.3.2.2. */
 		punt_drop(n->held[0], DROP_neighbour_queue_full);
 		memmove(n->held, n->held + 1, (n->n_held - 1u) * sizeof(n->held[0]));

@@ -18,7 +18,8 @@ struct netns_id netns_identify(const char *netns)
 	char path[4096];
 
 	netns_path(netns, path, sizeof(path));
-	return stat(path, &st) == 0 ? (struct netns_id){ st.st_dev, st.st_ino } : (struct netns_id){ 0, 0 };
+	return stat(path, &st) == 0 ? (struct netns_id){ st.st_dev, st.st_ino }
+				    : (struct netns_id){ 0, 0 };
 }
 
 /** One that even root may not look at (an LSM's doing) is no pod's. */
@@ -28,7 +29,8 @@ static bool process_is_inside(int proc, const char *pid, const struct netns_id *
 	char path[300];
 
 	snprintf(path, sizeof(path), "%s/ns/net", pid);
-	return fstatat(proc, path, &st, 0) == 0 && st.st_dev == id->device && st.st_ino == id->inode;
+	return fstatat(proc, path, &st, 0) == 0 && st.st_dev == id->device &&
+	       st.st_ino == id->inode;
 }
 
 bool netns_is_deserted(const char *netns, const struct netns_id *id)

@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 #define OBSERVE_RULE_MAX 640
-#define TRACE_MAX       1000
-#define TRACE_TEXT      4096
-#define CAPTURE_RING    4096
-#define CAPTURE_SNAPLEN 65535
+#define TRACE_MAX	 1000
+#define TRACE_TEXT	 4096
+#define CAPTURE_RING	 4096
+#define CAPTURE_SNAPLEN	 65535
 
 /** One followed packet. Claimed by a worker through observer.claimed; its fields then belong to whoever holds the packet;
  * `done` hands it to control. */
@@ -56,9 +56,9 @@ struct observer {
 	int event_fd;
 	_Atomic uint32_t claimed; /* packets taken so far; written by all workers */
 	_Atomic uint64_t missed;
-	struct rte_ring *ring;        /* capture: many workers to one control thread */
+	struct rte_ring *ring;	      /* capture: many workers to one control thread */
 	struct trace_record *records; /* trace */
-	bool header_written;          /* control */
+	bool header_written;	      /* control */
 };
 
 _Atomic(struct observer *) observer;
@@ -93,7 +93,8 @@ static int compile(struct bpf_program *program, int link, const char *filter, st
 		return error_set(err, ENOMEM, "filter", "out of memory for the filter");
 	/* Filters on Ethernet fields have no meaning on bare IP packets: there they match nothing. */
 	if (pcap_compile(pcap, program, filter, 1, PCAP_NETMASK_UNKNOWN) < 0 && link == DLT_EN10MB)
-		ret = error_set(err, EINVAL, "filter", "filter \"%s\" is not a pcap-filter expression: %s", filter,
+		ret = error_set(err, EINVAL, "filter",
+			"filter \"%s\" is not a pcap-filter expression: %s", filter,
 			pcap_geterr(pcap));
 	pcap_close(pcap);
 	return ret;
@@ -108,9 +109,12 @@ static int observer_memory(struct observer *o, const struct observe_conf *conf, 
 		return error_set(err, errno, "", "no event descriptor left");
 	if (conf->trace) {
 		o->records = calloc(o->count, sizeof(*o->records));
-		return o->records != NULL ? 0 : error_set(err, ENOMEM, "count", "out of memory for %u traces", o->count);
+		return o->records != NULL ? 0
+					  : error_set(err, ENOMEM, "count",
+						    "out of memory for %u traces", o->count);
 	}
-	o->ring = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL((size_t)size, RTE_CACHE_LINE_SIZE));
+	o->ring = aligned_alloc(
+		RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL((size_t)size, RTE_CACHE_LINE_SIZE));
 	if (o->ring == NULL || rte_ring_init(o->ring, "capture", CAPTURE_RING, RING_F_SC_DEQ) < 0)
 		return error_set(err, ENOMEM, "", "out of memory for the capture ring");
 	return 0;
@@ -124,11 +128,14 @@ int observe_start(const struct observe_conf *conf, struct error *err)
 	int ret;
 
 	if (rcu_own(&observer) != NULL)
-		return error_set(err, EBUSY, "", "another trace or capture is running: wait for its end");
+		return error_set(
+			err, EBUSY, "", "another trace or capture is running: wait for its end");
 	if (conf->port != NULL && port == NULL)
-		return error_set(err, ENOENT, "port", "there is no port %s: see `podlane show ports`", conf->port);
+		return error_set(err, ENOENT, "port",
+			"there is no port %s: see `podlane show ports`", conf->port);
 	if (conf->trace && (conf->count == 0 || conf->count > TRACE_MAX))
-		return error_set(err, EINVAL, "count", "a trace follows 1 to %d packets", TRACE_MAX);
+		return error_set(
+			err, EINVAL, "count", "a trace follows 1 to %d packets", TRACE_MAX);
 	o = calloc(1, sizeof(*o));
 	if (o == NULL)
 		return error_set(err, ENOMEM, "", "out of memory");
@@ -138,7 +145,8 @@ int observe_start(const struct observe_conf *conf, struct error *err)
 	o->points = conf->points;
 	o->port = port != NULL ? port->id : PORT_NONE;
 	o->count = conf->count;
-	o->snaplen = conf->snaplen != 0 && conf->snaplen < CAPTURE_SNAPLEN ? conf->snaplen : CAPTURE_SNAPLEN;
+	o->snaplen = conf->snaplen != 0 && conf->snaplen < CAPTURE_SNAPLEN ? conf->snaplen
+									   : CAPTURE_SNAPLEN;
 	ret = compile(&o->ether, DLT_EN10MB, filter, err);
 	if (ret == 0)
 		ret = compile(&o->raw, DLT_RAW, filter, err);
@@ -259,8 +267,10 @@ unsigned capture_drain(void (*write_bytes)(const void *bytes, size_t len, void *
 			observe_rule_name(c->rule, rule, sizeof(rule));
 		snprintf(comment, sizeof(comment), "%s port=%s%s%s%s%s", point_name(c->point),
 			port != NULL ? port->name : "-", c->reason != DROP_NONE ? " reason=" : "",
-			c->reason != DROP_NONE ? drop_reason_name(c->reason) : "", rule[0] != '\0' ? " rule=" : "", rule);
-		len = pcapng_packet(block, sizeof(block), c->time_ns, c->bytes, c->captured, c->length, comment);
+			c->reason != DROP_NONE ? drop_reason_name(c->reason) : "",
+			rule[0] != '\0' ? " rule=" : "", rule);
+		len = pcapng_packet(block, sizeof(block), c->time_ns, c->bytes, c->captured,
+			c->length, comment);
 		if (len > 0)
 			write_bytes(block, len, arg);
 		free(c);
@@ -292,7 +302,8 @@ static bool matches(const struct observer *o, const struct rte_mbuf *m, bool raw
 	if (program->bf_insns == NULL)
 		return false;
 	bytes = rte_pktmbuf_read(m, 0, len, copy);
-	return bytes != NULL && bpf_filter(program->bf_insns, bytes, rte_pktmbuf_pkt_len(m), len) != 0;
+	return bytes != NULL &&
+	       bpf_filter(program->bf_insns, bytes, rte_pktmbuf_pkt_len(m), len) != 0;
 }
 
 /** Packets are watched with and without their Ethernet header: an IP length that fits exactly tells. */
@@ -305,7 +316,7 @@ static bool starts_at_ip(const struct rte_mbuf *m)
 	if (ip4 != NULL && ip4->version_ihl >> 4 == 4)
 		return rte_be_to_cpu_16(ip4->total_length) == len;
 	return ip6 != NULL && (rte_be_to_cpu_32(ip6->vtc_flow) >> 28) == 6 &&
-		rte_be_to_cpu_16(ip6->payload_len) + sizeof(*ip6) == len;
+	       rte_be_to_cpu_16(ip6->payload_len) + sizeof(*ip6) == len;
 }
 
 /** Take one of the packets asked for. @return its number, from 1, or 0 when there were enough. */
@@ -334,7 +345,8 @@ void observe_rx(struct observer *o, const struct rte_mbuf *m, uint16_t port, uin
 	if (*trace_id == 0)
 		return;
 	o->records[*trace_id - 1].tsc = rte_rdtsc();
-	trace_step(o, *trace_id, "receive", "%s, %u bytes", in != NULL ? in->name : "-", rte_pktmbuf_pkt_len(m));
+	trace_step(o, *trace_id, "receive", "%s, %u bytes", in != NULL ? in->name : "-",
+		rte_pktmbuf_pkt_len(m));
 }
 
 static bool claim_refused(struct observer *o, const struct rte_mbuf *m, bool *raw)
@@ -343,8 +355,8 @@ static bool claim_refused(struct observer *o, const struct rte_mbuf *m, bool *ra
 	return !matches(o, m, *raw) || claim(o) == 0;
 }
 
-void observe_point(struct observer *o, enum observe_point point, const struct rte_mbuf *m, uint16_t port,
-	enum drop_reason reason)
+void observe_point(struct observer *o, enum observe_point point, const struct rte_mbuf *m,
+	uint16_t port, enum drop_reason reason)
 {
 	struct captured *c;
 	uint32_t len = rte_pktmbuf_pkt_len(m), keep = RTE_MIN(len, o->snaplen), header;
@@ -363,20 +375,22 @@ void observe_point(struct observer *o, enum observe_point point, const struct rt
 		return;
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
-	*c = (struct captured){ .time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+	*c = (struct captured){ .time_ns =
+					(uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
 		.captured = header + keep,
 		.length = header + len,
 		.port = port,
 		.point = (uint8_t)point,
 		.reason = (uint8_t)reason,
 		.rule = reason == DROP_policy_egress || reason == DROP_policy_ingress
-			? pkt_note((struct rte_mbuf *)(uintptr_t)m)->rule : 0 };
+				? pkt_note((struct rte_mbuf *)(uintptr_t)m)->rule
+				: 0 };
 	bytes = rte_pktmbuf_read(m, 0, keep, c->bytes + header);
 	if (bytes != c->bytes + header && bytes != NULL)
 		memcpy(c->bytes + header, bytes, keep);
 	if (raw) {
 		const uint16_t type = c->bytes[header] >> 4 == 6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6)
-								  : RTE_BE16(RTE_ETHER_TYPE_IPV4);
+								 : RTE_BE16(RTE_ETHER_TYPE_IPV4);
 
 		memset(c->bytes, 0, header);
 		memcpy(c->bytes + header - sizeof(type), &type, sizeof(type));

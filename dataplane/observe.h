@@ -18,10 +18,10 @@
 #include <stdint.h>
 
 enum observe_point {
-	OBSERVE_RX = 1 << 0,     /* as received */
-	OBSERVE_INNER = 1 << 1,  /* after decapsulation; before encapsulation */
-	OBSERVE_TX = 1 << 2,     /* as handed to the output port */
-	OBSERVE_DROP = 1 << 3,   /* when dropped, with its reason */
+	OBSERVE_RX = 1 << 0,	/* as received */
+	OBSERVE_INNER = 1 << 1, /* after decapsulation; before encapsulation */
+	OBSERVE_TX = 1 << 2,	/* as handed to the output port */
+	OBSERVE_DROP = 1 << 3,	/* when dropped, with its reason */
 };
 
 struct observer;
@@ -29,12 +29,12 @@ struct observer;
 extern _Atomic(struct observer *) observer;
 
 struct observe_conf {
-	const char *filter;      /* "" = everything */
-	unsigned points;         /* capture: enum observe_point bits */
-	const char *port;        /* only packets received on (or, for tx, sent to) this port; NULL = any */
-	unsigned count;          /* stop after so many; trace: at most 1000; capture: 0 = no limit */
-	unsigned snaplen;        /* capture: bytes kept, 0 = all */
-	bool trace;              /* follow packets instead of copying them */
+	const char *filter; /* "" = everything */
+	unsigned points;    /* capture: enum observe_point bits */
+	const char *port; /* only packets received on (or, for tx, sent to) this port; NULL = any */
+	unsigned count;	  /* stop after so many; trace: at most 1000; capture: 0 = no limit */
+	unsigned snaplen; /* capture: bytes kept, 0 = all */
+	bool trace;	  /* follow packets instead of copying them */
 };
 /** Control: begin watching; one watcher at a time (-EBUSY). -EINVAL with libpcap's message for a bad filter. */
 int observe_start(const struct observe_conf *conf, struct error *err);
@@ -59,8 +59,8 @@ uint64_t observe_missed(void);
 
 /** At receive: trace: decides whether this packet is followed and gives it a record (id in p, 0 = none). */
 void observe_rx(struct observer *o, const struct rte_mbuf *m, uint16_t port, uint16_t *trace_id);
-void observe_point(struct observer *o, enum observe_point point, const struct rte_mbuf *m, uint16_t port,
-	enum drop_reason reason);
+void observe_point(struct observer *o, enum observe_point point, const struct rte_mbuf *m,
+	uint16_t port, enum drop_reason reason);
 /** Append a step to a followed packet's record. */
 void trace_step(struct observer *o, uint16_t trace_id, const char *stage, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#define ALL_TX_FLAGS                                                              \
-	(RTE_MBUF_F_TX_L4_MASK | OFFLOAD_LARGE | RTE_MBUF_F_TX_IP_CKSUM | \
-		RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6)
+#define ALL_TX_FLAGS                                                                           \
+	(RTE_MBUF_F_TX_L4_MASK | OFFLOAD_LARGE | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 | \
+		RTE_MBUF_F_TX_IPV6)
 
 /** Where the parts of a packet are, checked against its bytes. */
 struct layout {
@@ -109,8 +109,8 @@ static bool segment_layout(const struct rte_mbuf *m, struct layout *at)
 	if (!(m->ol_flags & OFFLOAD_LARGE) || m->tso_segsz == 0)
 		return false;
 	if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG)
-		return !(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) && m->l4_len == sizeof(struct rte_udp_hdr) &&
-		       layout_of(m, m->l4_len, at);
+		return !(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) &&
+		       m->l4_len == sizeof(struct rte_udp_hdr) && layout_of(m, m->l4_len, at);
 	if (m->l4_len < sizeof(struct rte_tcp_hdr) || !layout_of(m, m->l4_len, at))
 		return false;
 	tcp = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, at->l4);
@@ -190,11 +190,13 @@ static bool append_from(
  * pseudo-header length is zero either way. ~old + new: RFC 1624, here on uncomplemented sums. */
 static inline uint16_t pseudo_sum(uint16_t sum, const struct layout *at, uint32_t l4_bytes)
 {
-	return (uint16_t)__rte_raw_cksum_reduce((uint32_t)sum + (uint16_t)~rte_cpu_to_be_16((uint16_t)at->l4_bytes) +
-						rte_cpu_to_be_16((uint16_t)l4_bytes));
+	return (uint16_t)__rte_raw_cksum_reduce(
+		(uint32_t)sum + (uint16_t)~rte_cpu_to_be_16((uint16_t)at->l4_bytes) +
+		rte_cpu_to_be_16((uint16_t)l4_bytes));
 }
 
-static void segment_fix_ip(struct rte_mbuf *seg, const struct rte_mbuf *m, const struct layout *at, uint32_t index)
+static void segment_fix_ip(
+	struct rte_mbuf *seg, const struct rte_mbuf *m, const struct layout *at, uint32_t index)
 {
 	if (at->v6) {
 		struct rte_ipv6_hdr *ip =
@@ -222,7 +224,8 @@ static void segment_fix(struct rte_mbuf *seg, const struct rte_mbuf *m, const st
 
 	segment_fix_ip(seg, m, at, index);
 	if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG) {
-		struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(seg, struct rte_udp_hdr *, at->l4);
+		struct rte_udp_hdr *udp =
+			rte_pktmbuf_mtod_offset(seg, struct rte_udp_hdr *, at->l4);
 
 		udp->dgram_len = rte_cpu_to_be_16((uint16_t)l4_bytes);
 		udp->dgram_cksum = pseudo_sum(udp->dgram_cksum, at, l4_bytes);
@@ -230,7 +233,8 @@ static void segment_fix(struct rte_mbuf *seg, const struct rte_mbuf *m, const st
 		if (udp->dgram_cksum == 0)
 			udp->dgram_cksum = 0xffff;
 	} else {
-		struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod_offset(seg, struct rte_tcp_hdr *, at->l4);
+		struct rte_tcp_hdr *tcp =
+			rte_pktmbuf_mtod_offset(seg, struct rte_tcp_hdr *, at->l4);
 
 		tcp->sent_seq =
 			rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + index * m->tso_segsz);

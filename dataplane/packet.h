@@ -39,13 +39,13 @@ static_assert(sizeof(struct flow_key6) == 40, "no padding");
 
 enum pkt_flags {
 	PKT_V6 = 1 << 0,
-	PKT_FRAGMENT = 1 << 1,       /* any fragment */
+	PKT_FRAGMENT = 1 << 1,	     /* any fragment */
 	PKT_FRAGMENT_LATER = 1 << 2, /* not the first: no L4 header, ports come from fragment.c */
-	PKT_DF = 1 << 3,             /* IPv4 DF; always set for IPv6 */
-	PKT_OPTIONS = 1 << 4,        /* IPv4 options or IPv6 extension headers present */
+	PKT_DF = 1 << 3,	     /* IPv4 DF; always set for IPv6 */
+	PKT_OPTIONS = 1 << 4,	     /* IPv4 options or IPv6 extension headers present */
 	PKT_TCP_SYN = 1 << 5,
 	PKT_DECAPSULATED = 1 << 6,
-	PKT_GENERATED = 1 << 7,      /* made by the daemon: no further ICMP errors about it */
+	PKT_GENERATED = 1 << 7, /* made by the daemon: no further ICMP errors about it */
 };
 
 /** One a packet of the vector, in worker-local memory. */
@@ -54,34 +54,35 @@ struct pkt {
 		struct flow_key4 key4;
 		struct flow_key6 key6; /* when PKT_V6 */
 	};
-	uint64_t hash;       /* of the key, from flow_hash4/6 */
-	uint16_t ip_len;     /* total IP bytes, header included, padding excluded */
-	uint8_t l2_len;      /* from mbuf data to the IP header: 14, or 0 after IP-in-IP */
-	uint8_t l3_len;      /* IP header with options or extension headers */
-	uint8_t proto;       /* L4 protocol */
-	uint8_t ttl;         /* as received */
-	uint8_t tos;         /* DSCP and ECN as received */
-	uint8_t flags;       /* enum pkt_flags */
-	struct rte_mbuf *m;  /* set by the worker, so that lists of struct pkt carry their packets */
+	uint64_t hash;	    /* of the key, from flow_hash4/6 */
+	uint16_t ip_len;    /* total IP bytes, header included, padding excluded */
+	uint8_t l2_len;	    /* from mbuf data to the IP header: 14, or 0 after IP-in-IP */
+	uint8_t l3_len;	    /* IP header with options or extension headers */
+	uint8_t proto;	    /* L4 protocol */
+	uint8_t ttl;	    /* as received */
+	uint8_t tos;	    /* DSCP and ECN as received */
+	uint8_t flags;	    /* enum pkt_flags */
+	struct rte_mbuf *m; /* set by the worker, so that lists of struct pkt carry their packets */
 };
 static_assert(sizeof(struct pkt) == 64, "one cache line");
 
 /** A pointer to `type` at byte `off`, or NULL when those bytes are not in the first segment. Parsing makes every header
  * a stage may need contiguous: Ethernet, IP with options or extension headers, L4 with options, and the 16 bytes behind
  * a UDP header, as far as the packet has them. */
-#define pkt_hdr(m, off, type)                                                                      \
-	((type *)((uint32_t)(off) + sizeof(type) <= rte_pktmbuf_data_len(m) ?                      \
-			rte_pktmbuf_mtod_offset((m), void *, (off)) : NULL))
+#define pkt_hdr(m, off, type)                                               \
+	((type *)((uint32_t)(off) + sizeof(type) <= rte_pktmbuf_data_len(m) \
+			  ? rte_pktmbuf_mtod_offset((m), void *, (off))     \
+			  : NULL))
 
 /** What parsing found a frame to be. */
 enum pkt_class {
-	PKT_FLOW4,     /* key4 is complete */
-	PKT_FLOW6,     /* key6 is complete */
+	PKT_FLOW4, /* key4 is complete */
+	PKT_FLOW6, /* key6 is complete */
 	PKT_ARP,
-	PKT_ND,        /* ICMPv6 133-137 */
-	PKT_TUNNEL,    /* addressed to this node and of a tunnel's protocol: see tunnel.h */
-	PKT_FRAG,      /* a fragment: goes to fragment.c, which completes the key */
-	PKT_DROP,      /* see reason */
+	PKT_ND,	    /* ICMPv6 133-137 */
+	PKT_TUNNEL, /* addressed to this node and of a tunnel's protocol: see tunnel.h */
+	PKT_FRAG,   /* a fragment: goes to fragment.c, which completes the key */
+	PKT_DROP,   /* see reason */
 };
 struct parsed {
 	enum pkt_class class;
@@ -99,7 +100,8 @@ struct parsed {
  * Link-local addresses pass: whether they are this node's own is for resolve.c to say. */
 struct parsed pkt_parse_ether(struct rte_mbuf *m, struct pkt *p, uint32_t zone);
 /** The same for a packet whose IP header is at l2_len (0 after IP-in-IP). `version` is 4 or 6 as the outer said. */
-struct parsed pkt_parse_ip(struct rte_mbuf *m, struct pkt *p, uint32_t zone, unsigned version, uint8_t l2_len);
+struct parsed pkt_parse_ip(
+	struct rte_mbuf *m, struct pkt *p, uint32_t zone, unsigned version, uint8_t l2_len);
 
 /** Copy bytes of later segments until the first one holds `len`; its own bytes move into the headroom when there is no room
  * behind them, so pointers into the packet are void afterwards. @return false when the packet is shorter, `len` is more than

@@ -20,10 +20,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SEGMENT  1000
-#define PAYLOAD  2500
-#define HEADERS  (RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
-#define WAIT_MS  1000
+#define SEGMENT 1000
+#define PAYLOAD 2500
+#define HEADERS (RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr))
+#define WAIT_MS 1000
 
 /** Headers of one large packet, to a MAC address that is nobody's: no one but packet sockets takes it. */
 static struct virtio_net_hdr fill(uint8_t *frame)
@@ -86,7 +86,9 @@ static bool arrives(int fd)
 static void *probe(void *arg)
 {
 	static uint8_t frame[HEADERS + PAYLOAD];
-	const struct sockaddr_ll lo = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = 1 };
+	const struct sockaddr_ll lo = {
+		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP), .sll_ifindex = 1
+	};
 	struct virtio_net_hdr hdr = fill(frame);
 	const struct iovec iov[2] = { { &hdr, sizeof(hdr) }, { frame, sizeof(frame) } };
 	const int one = 1;
@@ -98,10 +100,11 @@ static void *probe(void *arg)
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return NULL;
-	*works = loopback_up(fd) && setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) == 0 &&
-		setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) == 0 &&
-		bind(fd, (const struct sockaddr *)&lo, sizeof(lo)) == 0 &&
-		writev(fd, iov, 2) == (ssize_t)(sizeof(hdr) + sizeof(frame)) && arrives(fd);
+	*works = loopback_up(fd) &&
+		 setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) == 0 &&
+		 setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) == 0 &&
+		 bind(fd, (const struct sockaddr *)&lo, sizeof(lo)) == 0 &&
+		 writev(fd, iov, 2) == (ssize_t)(sizeof(hdr) + sizeof(frame)) && arrives(fd);
 	close(fd);
 	return NULL;
 }

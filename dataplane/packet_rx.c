@@ -29,10 +29,12 @@ static uint32_t tunnel_udp(const uint8_t *frame, uint32_t len)
 	uint32_t l4 = RTE_ETHER_HDR_LEN;
 	uint16_t type, port;
 
-	if (t == NULL || t->tunnels == NULL || len < RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv6_hdr) + sizeof(struct rte_udp_hdr))
+	if (t == NULL || t->tunnels == NULL ||
+		len < RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv6_hdr) + sizeof(struct rte_udp_hdr))
 		return 0;
 	memcpy(&type, frame + 12, sizeof(type));
-	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4) && ip[0] == 0x45 && ip[9] == IPPROTO_UDP && (ip[6] & 0x3f) == 0 && ip[7] == 0)
+	if (type == RTE_BE16(RTE_ETHER_TYPE_IPV4) && ip[0] == 0x45 && ip[9] == IPPROTO_UDP &&
+		(ip[6] & 0x3f) == 0 && ip[7] == 0)
 		l4 += (uint32_t)sizeof(struct rte_ipv4_hdr);
 	else if (type == RTE_BE16(RTE_ETHER_TYPE_IPV6) && ip[6] == IPPROTO_UDP)
 		l4 += (uint32_t)sizeof(struct rte_ipv6_hdr);
@@ -43,7 +45,8 @@ static uint32_t tunnel_udp(const uint8_t *frame, uint32_t len)
 }
 
 /** With the VLAN tag that the kernel took off. Nobody routes these, so that what was asked for does not matter. */
-static struct rte_mbuf *take_tagged(const struct packet_frame *f, const struct packet_rx_pools *pools)
+static struct rte_mbuf *take_tagged(
+	const struct packet_frame *f, const struct packet_rx_pools *pools)
 {
 	uint8_t head[MAC_BYTES + 4];
 	const uint16_t tpid = rte_cpu_to_be_16(f->vlan_tpid), tci = rte_cpu_to_be_16(f->vlan_tci);
@@ -51,7 +54,8 @@ static struct rte_mbuf *take_tagged(const struct packet_frame *f, const struct p
 	memcpy(head, f->bytes, MAC_BYTES);
 	memcpy(head + MAC_BYTES, &tpid, sizeof(tpid));
 	memcpy(head + MAC_BYTES + 2, &tci, sizeof(tci));
-	return frame_copy(pools->small, pools->large, head, sizeof(head), f->bytes + MAC_BYTES, f->len - MAC_BYTES);
+	return frame_copy(pools->small, pools->large, head, sizeof(head), f->bytes + MAC_BYTES,
+		f->len - MAC_BYTES);
 }
 
 /** Set what port.h says of a received packet. @return false when it has to go. */
@@ -63,7 +67,8 @@ static bool take_words(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
 
 	if (likely((hdr->flags & checksum) == 0 && hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE))
 		return true;
-	l4 = hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE ? tunnel_udp(frame, rte_pktmbuf_data_len(m)) : 0;
+	l4 = hdr->gso_type == VIRTIO_NET_HDR_GSO_NONE ? tunnel_udp(frame, rte_pktmbuf_data_len(m))
+						      : 0;
 	/* Not one left out of what is inside the tunnel: that is finished below. */
 	if (l4 != 0 && (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || hdr->csum_start == l4)) {
 		rte_pktmbuf_mtod_offset(m, struct rte_udp_hdr *, l4)->dgram_cksum = 0;
@@ -73,13 +78,15 @@ static bool take_words(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
 }
 
 /** A large TCP segment, of this node's pods or in a tunnel. */
-static bool take_segment(struct packet_rx *rx, const struct packet_rx_pools *pools, struct rte_mbuf **m)
+static bool take_segment(
+	struct packet_rx *rx, const struct packet_rx_pools *pools, struct rte_mbuf **m)
 {
 	if (virtio_hdr_accept(*m, &rx->frame.hdr))
 		return true;
 	(*m)->ol_flags = 0;
 	rx->next_pending = 0;
-	rx->n_pending = tunnel_cut(*m, &rx->frame.hdr, pools->small, rx->pending, PACKET_RX_PENDING);
+	rx->n_pending =
+		tunnel_cut(*m, &rx->frame.hdr, pools->small, rx->pending, PACKET_RX_PENDING);
 	if (rx->n_pending == 0)
 		return false;
 	*m = NULL;
@@ -89,7 +96,8 @@ static bool take_segment(struct packet_rx *rx, const struct packet_rx_pools *poo
 enum taken { TAKEN, REFUSED, NO_BUFFER };
 
 /** Begin with the frame that is held: *m becomes a packet, or what was begun gives packets later. */
-static enum taken take(struct packet_rx *rx, const struct packet_rx_pools *pools, struct rte_mbuf **m)
+static enum taken take(
+	struct packet_rx *rx, const struct packet_rx_pools *pools, struct rte_mbuf **m)
 {
 	const struct packet_frame *f = &rx->frame;
 	bool good;
@@ -100,7 +108,8 @@ static enum taken take(struct packet_rx *rx, const struct packet_rx_pools *pools
 	if (unlikely(f->hdr.gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 && f->vlan_tpid == 0)) {
 		const bool tunnel = tunnel_udp(f->bytes, f->len) != 0;
 
-		return udp_split_begin(&rx->split, f->bytes, f->len, &f->hdr, !tunnel) ? TAKEN : REFUSED;
+		return udp_split_begin(&rx->split, f->bytes, f->len, &f->hdr, !tunnel) ? TAKEN
+										       : REFUSED;
 	}
 	if (unlikely(f->vlan_tpid != 0)) {
 		*m = take_tagged(f, pools);
@@ -109,15 +118,17 @@ static enum taken take(struct packet_rx *rx, const struct packet_rx_pools *pools
 	*m = frame_copy(pools->small, pools->large, NULL, 0, f->bytes, f->len);
 	if (unlikely(*m == NULL))
 		return NO_BUFFER;
-	good = likely(f->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE) ? take_words(*m, &f->hdr) : take_segment(rx, pools, m);
+	good = likely(f->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE) ? take_words(*m, &f->hdr)
+								  : take_segment(rx, pools, m);
 	if (likely(good))
 		return TAKEN;
 	rte_pktmbuf_free(*m);
 	return REFUSED;
 }
 
-uint16_t packet_rx_burst(struct packet_rx *rx, struct packet_socket *socket, const struct packet_rx_pools *pools,
-	struct rte_mbuf **pkts, uint16_t n, _Atomic uint64_t *errors)
+uint16_t packet_rx_burst(struct packet_rx *rx, struct packet_socket *socket,
+	const struct packet_rx_pools *pools, struct rte_mbuf **pkts, uint16_t n,
+	_Atomic uint64_t *errors)
 {
 	uint16_t got = 0;
 
@@ -138,7 +149,8 @@ uint16_t packet_rx_burst(struct packet_rx *rx, struct packet_socket *socket, con
 			pkts[got++] = rx->pending[rx->next_pending++];
 			continue;
 		}
-		if (!rx->held && !packet_socket_peek(socket, &rx->frame, rx->scratch, sizeof(rx->scratch)))
+		if (!rx->held &&
+			!packet_socket_peek(socket, &rx->frame, rx->scratch, sizeof(rx->scratch)))
 			break;
 		rx->held = true;
 		taken = take(rx, pools, &m);

@@ -14,13 +14,13 @@
 #include <rte_mbuf.h>
 #include <stdatomic.h>
 
-#define PACKET_RX_LARGE   (65536 + 32) /* a frame as long as lengths in IP headers can say */
-#define PACKET_RX_PENDING 256          /* packets one TCP segment may become: see CUT_MAX in slowpath.c */
+#define PACKET_RX_LARGE	  (65536 + 32) /* a frame as long as lengths in IP headers can say */
+#define PACKET_RX_PENDING 256 /* packets one TCP segment may become: see CUT_MAX in slowpath.c */
 
 struct packet_rx {
 	struct packet_frame frame; /* the one being worked on, when held */
 	bool held;
-	struct udp_split split;    /* of that frame */
+	struct udp_split split; /* of that frame */
 	uint16_t n_pending, next_pending;
 	struct rte_mbuf *pending[PACKET_RX_PENDING];
 	uint8_t scratch[PACKET_RX_LARGE];
@@ -31,8 +31,9 @@ struct packet_rx_pools {
 };
 
 /** Up to n packets; ownership passes to the caller. *errors counts frames that could not be handed over. */
-uint16_t packet_rx_burst(struct packet_rx *rx, struct packet_socket *socket, const struct packet_rx_pools *pools,
-	struct rte_mbuf **pkts, uint16_t n, _Atomic uint64_t *errors);
+uint16_t packet_rx_burst(struct packet_rx *rx, struct packet_socket *socket,
+	const struct packet_rx_pools *pools, struct rte_mbuf **pkts, uint16_t n,
+	_Atomic uint64_t *errors);
 
 /** Is there something that no descriptor tells of? */
 static inline bool packet_rx_waiting(const struct packet_rx *rx)

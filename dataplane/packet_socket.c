@@ -16,11 +16,12 @@
 #define PACKET_FANOUT_FLAG_IGNORE_OUTGOING 0x4000 /* younger than the headers of Debian 12 */
 #endif
 
-#define BLOCK_BYTES  65536u       /* slots follow each other without gaps when their size divides it */
-#define RING_BYTES   (2u << 20)
-#define SLOTS_MIN    256u
-#define SOCKET_BYTES (8 << 20)    /* of what waits to be sent, and of large frames that wait to be received */
-#define SLOT_HEADERS 96u          /* TPACKET2 header, address, alignment, virtio header: at most */
+#define BLOCK_BYTES 65536u /* slots follow each other without gaps when their size divides it */
+#define RING_BYTES  (2u << 20)
+#define SLOTS_MIN   256u
+#define SOCKET_BYTES \
+	(8 << 20) /* of what waits to be sent, and of large frames that wait to be received */
+#define SLOT_HEADERS 96u /* TPACKET2 header, address, alignment, virtio header: at most */
 
 static int set(int fd, int name, int value)
 {
@@ -30,7 +31,8 @@ static int set(int fd, int name, int value)
 static int make_ring(struct packet_socket *s, uint32_t frame_max)
 {
 	uint32_t slot = RTE_MAX(rte_align32pow2(frame_max + SLOT_HEADERS), 2048u);
-	struct tpacket_req req = { .tp_block_size = RTE_MAX(slot, BLOCK_BYTES), .tp_frame_size = slot };
+	struct tpacket_req req = { .tp_block_size = RTE_MAX(slot, BLOCK_BYTES),
+		.tp_frame_size = slot };
 	int ret;
 
 	req.tp_frame_nr = RTE_MAX(RING_BYTES / slot, SLOTS_MIN);
@@ -43,7 +45,8 @@ static int make_ring(struct packet_socket *s, uint32_t frame_max)
 	if (setsockopt(s->fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)) < 0)
 		return -errno;
 	s->ring_bytes = (size_t)req.tp_block_size * req.tp_block_nr;
-	s->ring = mmap(NULL, s->ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, s->fd, 0);
+	s->ring = mmap(
+		NULL, s->ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, s->fd, 0);
 	if (s->ring == MAP_FAILED) {
 		ret = -errno;
 		s->ring = NULL;
@@ -69,7 +72,8 @@ static int join(int fd, unsigned ifindex, unsigned short type)
 {
 	struct packet_mreq mreq = { .mr_ifindex = (int)ifindex, .mr_type = type };
 
-	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) < 0 ? -errno : 0;
+	return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) < 0 ? -errno
+											  : 0;
 }
 
 /** Spread flows over the sockets of the group. Fragments of a packet stay together and are not put together. */
@@ -89,7 +93,9 @@ static int spread(int fd, uint16_t *group)
 
 static int bind_to(int fd, unsigned ifindex)
 {
-	const struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)ifindex };
+	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = (int)ifindex };
 
 	return bind(fd, (const struct sockaddr *)&to, sizeof(to)) < 0 ? -errno : 0;
 }
@@ -103,7 +109,8 @@ int packet_socket_open(struct packet_socket *s, struct packet_socket_conf *conf,
 	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0)
 		return error_set(err, errno, NULL,
-			errno == EPERM ? "port %s: no permission to take packets from its interface (%s): the daemon needs "
+			errno == EPERM ? "port %s: no permission to take packets from its "
+					 "interface (%s): the daemon needs "
 					 "CAP_NET_RAW and CAP_NET_ADMIN"
 				       : "port %s: cannot open a packet socket: %s",
 			conf->port, strerror(errno));
@@ -131,7 +138,8 @@ int packet_socket_open(struct packet_socket *s, struct packet_socket_conf *conf,
 	if (ret == 0)
 		return 0;
 	packet_socket_close(s);
-	return error_set(err, -ret, NULL, "port %s: cannot %s: %s", conf->port, what, strerror(-ret));
+	return error_set(
+		err, -ret, NULL, "port %s: cannot %s: %s", conf->port, what, strerror(-ret));
 }
 
 void packet_socket_close(struct packet_socket *s)
@@ -157,7 +165,8 @@ uint32_t packet_socket_missed(const struct packet_socket *s)
 	struct tpacket_stats stats = { 0 };
 	socklen_t len = sizeof(stats);
 
-	return getsockopt(s->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) < 0 ? 0 : stats.tp_drops;
+	return getsockopt(s->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) < 0 ? 0
+										  : stats.tp_drops;
 }
 
 /* --- receive -------------------------------------------------------------------------------------------------- */
@@ -191,7 +200,8 @@ void packet_socket_discard(struct packet_socket *s)
 }
 
 /** The whole of a frame that did not fit its slot. */
-static bool read_large(struct packet_socket *s, struct packet_frame *frame, uint8_t *scratch, size_t scratch_bytes)
+static bool read_large(
+	struct packet_socket *s, struct packet_frame *frame, uint8_t *scratch, size_t scratch_bytes)
 {
 	struct iovec iov[2] = { { &frame->hdr, sizeof(frame->hdr) }, { scratch, scratch_bytes } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
@@ -204,7 +214,8 @@ static bool read_large(struct packet_socket *s, struct packet_frame *frame, uint
 	return true;
 }
 
-bool packet_socket_peek(struct packet_socket *s, struct packet_frame *frame, uint8_t *scratch, size_t scratch_bytes)
+bool packet_socket_peek(
+	struct packet_socket *s, struct packet_frame *frame, uint8_t *scratch, size_t scratch_bytes)
 {
 	const struct tpacket2_hdr *slot = slot_at(s);
 	const uint32_t status = __atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE);
@@ -215,8 +226,9 @@ bool packet_socket_peek(struct packet_socket *s, struct packet_frame *frame, uin
 	frame->len = slot->tp_snaplen;
 	memcpy(&frame->hdr, frame->bytes - sizeof(frame->hdr), sizeof(frame->hdr));
 	frame->vlan_tci = slot->tp_vlan_tci;
-	frame->vlan_tpid = !(status & TP_STATUS_VLAN_VALID) ? 0
-		: status & TP_STATUS_VLAN_TPID_VALID ? slot->tp_vlan_tpid : ETH_P_8021Q;
+	frame->vlan_tpid = !(status & TP_STATUS_VLAN_VALID)	? 0
+			   : status & TP_STATUS_VLAN_TPID_VALID ? slot->tp_vlan_tpid
+								: ETH_P_8021Q;
 	frame->truncated = false;
 	if (unlikely(status & TP_STATUS_COPY))
 		frame->truncated = !read_large(s, frame, scratch, scratch_bytes);

@@ -28,12 +28,12 @@ struct packet_socket {
 
 /** What the sockets of a port have in common. */
 struct packet_socket_conf {
-	const char *port;   /* for messages */
+	const char *port; /* for messages */
 	unsigned ifindex;
 	uint32_t frame_max; /* bytes of an ordinary frame, VLAN tag included: it fits a slot */
 	bool promiscuous;
-	bool spread;        /* one of several: flows are spread over them (PACKET_FANOUT_HASH) */
-	uint16_t group;     /* in and out: the fanout group; 0 = make one */
+	bool spread;	/* one of several: flows are spread over them (PACKET_FANOUT_HASH) */
+	uint16_t group; /* in and out: the fanout group; 0 = make one */
 };
 
 /** Open, with nothing received yet. The kernel's fanout counts sockets in the order they are opened in.
@@ -54,12 +54,13 @@ struct packet_frame {
 	const uint8_t *bytes;
 	uint32_t len;
 	uint16_t vlan_tci, vlan_tpid; /* host order; tpid 0 = no tag was taken off */
-	bool truncated;               /* there is no more of it than its beginning */
+	bool truncated;		      /* there is no more of it than its beginning */
 };
 
 /** Worker: look at the next frame without taking it; a large one is read into `scratch` (scratch_bytes of them) and is then gone
  * from the socket, so packet_socket_next has to follow. @return false when there is none. */
-bool packet_socket_peek(struct packet_socket *s, struct packet_frame *frame, uint8_t *scratch, size_t scratch_bytes);
+bool packet_socket_peek(struct packet_socket *s, struct packet_frame *frame, uint8_t *scratch,
+	size_t scratch_bytes);
 /** Worker: done with the frame of the last peek. */
 void packet_socket_next(struct packet_socket *s);
 /** Worker: would peek find something? */

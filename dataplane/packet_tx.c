@@ -30,7 +30,8 @@ static void message_end(struct packet_tx *tx, struct batch *b, const struct iove
 	b->messages++;
 }
 
-static void add_run(struct packet_tx *tx, struct batch *b, struct rte_mbuf *const *pkts, const struct udp_run *run)
+static void add_run(struct packet_tx *tx, struct batch *b, struct rte_mbuf *const *pkts,
+	const struct udp_run *run)
 {
 	struct iovec *iov = message_begin(tx, b, run->count);
 	uint8_t *headers = tx->headers[b->merged++];
@@ -84,12 +85,13 @@ static uint16_t refuse(const struct packet_tx *tx, struct rte_mbuf **pkts, uint1
 }
 
 /** The first message was not taken. @return how many packets are left to send, `at` = none now. */
-static uint16_t failed(struct packet_tx *tx, int error, struct rte_mbuf **pkts, uint16_t at, uint16_t n)
+static uint16_t failed(
+	struct packet_tx *tx, int error, struct rte_mbuf **pkts, uint16_t at, uint16_t n)
 {
 	switch (error) {
 	case EINTR:
 		return n;
-	case EAGAIN: /* as much waits in the kernel as may */
+	case EAGAIN:  /* as much waits in the kernel as may */
 	case ENOBUFS: /* the interface's queue is full */
 	case ENETDOWN:
 	case ENXIO:

@@ -13,8 +13,9 @@
 #include <sys/socket.h>
 
 #define PACKET_TX_MESSAGES 256
-#define PACKET_TX_IOV      1024 /* buffers in one system call; the kernel's limit is for one message (UIO_MAXIOV) */
-#define PACKET_TX_MERGED   64   /* messages of several packets in one call */
+#define PACKET_TX_IOV \
+	1024 /* buffers in one system call; the kernel's limit is for one message (UIO_MAXIOV) */
+#define PACKET_TX_MERGED 64 /* messages of several packets in one call */
 
 /** Scratch of one call. */
 struct packet_tx {

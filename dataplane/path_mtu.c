@@ -47,11 +47,13 @@ static bool parse4(const struct rte_mbuf *m, struct path_mtu *out)
 	off = rte_ipv4_hdr_len(outer);
 	len = rte_be_to_cpu_16(outer->total_length);
 	icmp = bytes(m, off, ICMP_HEADER, icmp_buf);
-	if (icmp == NULL || len < off + ICMP_HEADER + sizeof(*inner) || len > rte_pktmbuf_pkt_len(m) || icmp[0] != 3 ||
-		icmp[1] != 4 || pkt_checksum(m, off, len - off, 0) != 0xffff)
+	if (icmp == NULL || len < off + ICMP_HEADER + sizeof(*inner) ||
+		len > rte_pktmbuf_pkt_len(m) || icmp[0] != 3 || icmp[1] != 4 ||
+		pkt_checksum(m, off, len - off, 0) != 0xffff)
 		return false;
 	inner = bytes(m, off + ICMP_HEADER, sizeof(*inner), &inner_buf);
-	if (inner == NULL || inner->version_ihl >> 4 != 4 || rte_ipv4_hdr_len(inner) < sizeof(*inner))
+	if (inner == NULL || inner->version_ihl >> 4 != 4 ||
+		rte_ipv4_hdr_len(inner) < sizeof(*inner))
 		return false;
 	out->local.family = out->remote.family = IP_V4;
 	memcpy(out->local.bytes, &inner->src_addr, 4);
@@ -77,8 +79,9 @@ static bool parse6(const struct rte_mbuf *m, struct path_mtu *out)
 		return false;
 	len = rte_be_to_cpu_16(outer->payload_len);
 	icmp = bytes(m, off, ICMP_HEADER, icmp_buf);
-	if (icmp == NULL || len < ICMP_HEADER + sizeof(*inner) || off + len > rte_pktmbuf_pkt_len(m) || icmp[0] != 2 ||
-		icmp[1] != 0 || pkt_checksum(m, off, len, rte_ipv6_phdr_cksum(outer, 0)) != 0xffff)
+	if (icmp == NULL || len < ICMP_HEADER + sizeof(*inner) ||
+		off + len > rte_pktmbuf_pkt_len(m) || icmp[0] != 2 || icmp[1] != 0 ||
+		pkt_checksum(m, off, len, rte_ipv6_phdr_cksum(outer, 0)) != 0xffff)
 		return false;
 	inner = bytes(m, off + ICMP_HEADER, sizeof(*inner), &inner_buf);
 	if (inner == NULL || *(const uint8_t *)inner >> 4 != 6)

@@ -11,9 +11,9 @@
 
 struct path_mtu {
 	struct ip_addr local, remote; /* source and destination of the packet that did not fit */
-	uint8_t proto;                /* its protocol: UDP, 4 or 41 */
-	uint16_t port;                /* its UDP destination port, host order; 0 for others */
-	uint16_t mtu;                 /* of the path, IP bytes; may be a lie */
+	uint8_t proto;		      /* its protocol: UDP, 4 or 41 */
+	uint16_t port;		      /* its UDP destination port, host order; 0 for others */
+	uint16_t mtu;		      /* of the path, IP bytes; may be a lie */
 };
 
 /** m starts at the IP header of the ICMP message. A router that names no MTU (RFC 1191 section 5) is taken to mean the next

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS 4096u
+#define BUCKETS	 4096u
 #define NO_GROUP UINT32_MAX
 
 _Atomic(struct path_group *) path_groups[PATHS_MAX];
@@ -16,9 +16,9 @@ _Atomic(struct path_group *) path_groups[PATHS_MAX];
 /* Control's side of a group. */
 struct group {
 	uint32_t refs, hash;
-	uint32_t next;     /* in the chain of its hash */
+	uint32_t next; /* in the chain of its hash */
 	uint32_t n;
-	uint32_t down;     /* bit a member: does not answer */
+	uint32_t down; /* bit a member: does not answer */
 	struct path_member members[PATH_MEMBERS_MAX];
 };
 
@@ -27,7 +27,7 @@ static struct {
 	uint32_t *free_list;
 	uint32_t n_free, used, high; /* no index at or above `high` was ever used */
 	uint32_t heads[BUCKETS];
-	uint16_t *groups_of;   /* [ADJACENCY_MAX]: in how many groups; saturates */
+	uint16_t *groups_of; /* [ADJACENCY_MAX]: in how many groups; saturates */
 	void (*release)(uint32_t adjacency);
 } paths;
 
@@ -139,7 +139,8 @@ static uint32_t find(const struct path_member *members, unsigned n, uint32_t has
 	while (i != NO_GROUP) {
 		const struct group *g = paths.groups[i];
 
-		if (g->hash == hash && g->n == n && memcmp(g->members, members, n * sizeof(*members)) == 0)
+		if (g->hash == hash && g->n == n &&
+			memcmp(g->members, members, n * sizeof(*members)) == 0)
 			break;
 		i = g->next;
 	}
@@ -161,7 +162,8 @@ int paths_acquire(struct path_member *members, unsigned n, uint32_t *value)
 	uint32_t hash, index;
 
 	qsort(members, n, sizeof(*members), by_adjacency);
-	hash = rte_jhash_32b((const uint32_t *)members, n * (unsigned)(sizeof(*members) / sizeof(uint32_t)), n);
+	hash = rte_jhash_32b(
+		(const uint32_t *)members, n * (unsigned)(sizeof(*members) / sizeof(uint32_t)), n);
 	index = find(members, n, hash);
 	if (index != NO_GROUP) {
 		paths.groups[index]->refs++;
@@ -255,7 +257,8 @@ bool paths_usable(uint32_t adjacency, bool usable)
 
 unsigned paths_members(uint32_t value, struct path_member *members, unsigned max)
 {
-	const struct group *g = (value & ~PATHS_FLAG) < PATHS_MAX ? paths.groups[value & ~PATHS_FLAG] : NULL;
+	const struct group *g =
+		(value & ~PATHS_FLAG) < PATHS_MAX ? paths.groups[value & ~PATHS_FLAG] : NULL;
 	unsigned n = g != NULL ? RTE_MIN(g->n, max) : 0;
 
 	if (n > 0)

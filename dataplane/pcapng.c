@@ -100,8 +100,8 @@ size_t pcapng_header(uint8_t *buf, size_t size)
 	return w.ok ? (size_t)(w.at - buf) : 0;
 }
 
-size_t pcapng_packet(uint8_t *buf, size_t size, uint64_t time_ns, const uint8_t *bytes, uint32_t captured,
-	uint32_t length, const char *comment)
+size_t pcapng_packet(uint8_t *buf, size_t size, uint64_t time_ns, const uint8_t *bytes,
+	uint32_t captured, uint32_t length, const char *comment)
 {
 	struct writer w = { buf, buf + size, 1 };
 

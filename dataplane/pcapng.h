@@ -12,7 +12,7 @@
 /** Section header and interface block, nanosecond time stamps. */
 size_t pcapng_header(uint8_t *buf, size_t size);
 /** One Ethernet frame: `captured` bytes of `length`, time in nanoseconds since 1970, a comment for people. */
-size_t pcapng_packet(uint8_t *buf, size_t size, uint64_t time_ns, const uint8_t *bytes, uint32_t captured,
-	uint32_t length, const char *comment);
+size_t pcapng_packet(uint8_t *buf, size_t size, uint64_t time_ns, const uint8_t *bytes,
+	uint32_t captured, uint32_t length, const char *comment);
 
 #endif

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CLASS_NETWORK 0x02u /* PCI Code and ID Assignment Specification: base class of network controllers */
+#define CLASS_NETWORK \
+	0x02u /* PCI Code and ID Assignment Specification: base class of network controllers */
 
 struct pci_device {
 	char dir[256];
@@ -90,7 +91,8 @@ static bool without_iommu_allowed(const char *sysfs)
 {
 	char path[320], text[8];
 
-	snprintf(path, sizeof(path), "%.200s/module/vfio/parameters/enable_unsafe_noiommu_mode", sysfs);
+	snprintf(path, sizeof(path), "%.200s/module/vfio/parameters/enable_unsafe_noiommu_mode",
+		sysfs);
 	read_line(path, text, sizeof(text));
 	return text[0] == 'Y';
 }
@@ -98,28 +100,38 @@ static bool without_iommu_allowed(const char *sysfs)
 int pci_binding_check(const char *sysfs, const char *address, const char *port, struct error *err)
 {
 	/* The second group keeps its kernel driver beside DPDK's. */
-	static const char *const usable[] = { "vfio-pci", "igb_uio", "uio_pci_generic", "mlx5_core", "mlx4_core", "mana" };
+	static const char *const usable[] = { "vfio-pci", "igb_uio", "uio_pci_generic", "mlx5_core",
+		"mlx4_core", "mana" };
 	struct pci_device d;
 	bool bound = false;
 
 	if (!read_device(sysfs, address, &d))
-		return error_set(err, ENODEV, NULL, "port %s: there is no PCI device %s: see `lspci -D`", port, address);
+		return error_set(err, ENODEV, NULL,
+			"port %s: there is no PCI device %s: see `lspci -D`", port, address);
 	if (d.class >> 16 != CLASS_NETWORK)
-		return error_set(err, ENODEV, NULL, "port %s: PCI device %s is no network device (class 0x%06x): see `lspci -D`",
+		return error_set(err, ENODEV, NULL,
+			"port %s: PCI device %s is no network device (class 0x%06x): see `lspci "
+			"-D`",
 			port, address, d.class);
 	for (size_t i = 0; i < sizeof(usable) / sizeof(usable[0]); i++)
 		bound = bound || strcmp(d.driver, usable[i]) == 0;
 	if (!bound)
 		return error_set(err, EBUSY, NULL,
-			"port %s: PCI device %s%s%s is %s%s%s%s: give it to DPDK with `driverctl set-override %s vfio-pci` or "
+			"port %s: PCI device %s%s%s is %s%s%s%s: give it to DPDK with `driverctl "
+			"set-override %s vfio-pci` or "
 			"`dpdk-devbind.py --bind=vfio-pci %s`",
-			port, address, d.parent[0] != '\0' ? ", a virtual function of " : "", d.parent,
-			d.driver[0] != '\0' ? "in use by kernel driver " : "bound to no driver", d.driver,
-			d.interface[0] != '\0' ? " as interface " : "", d.interface, address, address);
+			port, address, d.parent[0] != '\0' ? ", a virtual function of " : "",
+			d.parent,
+			d.driver[0] != '\0' ? "in use by kernel driver " : "bound to no driver",
+			d.driver, d.interface[0] != '\0' ? " as interface " : "", d.interface,
+			address, address);
 	if (strcmp(d.driver, "vfio-pci") == 0 && !d.iommu && !without_iommu_allowed(sysfs))
 		return error_set(err, ENXIO, NULL,
-			"port %s: PCI device %s is bound to vfio-pci, but there is no IOMMU: boot with intel_iommu=on iommu=pt (AMD: "
-			"iommu=pt), or `echo 1 >/sys/module/vfio/parameters/enable_unsafe_noiommu_mode` and bind it again",
+			"port %s: PCI device %s is bound to vfio-pci, but there is no IOMMU: boot "
+			"with intel_iommu=on iommu=pt (AMD: "
+			"iommu=pt), or `echo 1 "
+			">/sys/module/vfio/parameters/enable_unsafe_noiommu_mode` and bind it "
+			"again",
 			port, address);
 	return 0;
 }

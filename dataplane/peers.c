@@ -54,7 +54,8 @@ static const char *encap_name(enum encap encap)
 
 /* --- the adjacency -------------------------------------------------------------------------------------------- */
 
-uint16_t peer_underlay_mtu(const struct peer_state *p, const struct peer *conf, const struct port *port)
+uint16_t peer_underlay_mtu(
+	const struct peer_state *p, const struct peer *conf, const struct port *port)
 {
 	uint32_t mtu = port->mtu;
 
@@ -97,7 +98,9 @@ static int build(const struct peer_state *p, const struct peer *conf, const stru
 
 static struct adjacency dropping(enum drop_reason reason)
 {
-	return (struct adjacency){ .type = ADJ_DROP, .drop = (uint8_t)reason, .port = PORT_NONE, .mtu = UINT16_MAX };
+	return (struct adjacency){
+		.type = ADJ_DROP, .drop = (uint8_t)reason, .port = PORT_NONE, .mtu = UINT16_MAX
+	};
 }
 
 /** What the peer's adjacency is to be now. */
@@ -118,7 +121,8 @@ static struct adjacency wanted(struct peer_state *p, const struct peer *conf)
 		adj.port = port->id;
 		adj.next_hop = n->address;
 		adj.mtu = p->used == ENCAP_DIRECT ? peer_underlay_mtu(p, conf, port)
-			: mtu_inner(p->used, p->remote.family, peer_underlay_mtu(p, conf, port));
+						  : mtu_inner(p->used, p->remote.family,
+							    peer_underlay_mtu(p, conf, port));
 		return adj;
 	}
 	if (build(p, conf, n, port, &adj, &err) == 0) {
@@ -132,7 +136,8 @@ static struct adjacency wanted(struct peer_state *p, const struct peer *conf)
 }
 
 /** For people: long names and addresses are cut. */
-__attribute__((format(printf, 2, 3))) static void set_text(struct adjacency *adj, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void set_text(
+	struct adjacency *adj, const char *fmt, ...)
 {
 	va_list args;
 
@@ -271,7 +276,7 @@ static void refresh(bool all)
 {
 	struct peer_state *p;
 
-	TAILQ_FOREACH(p, &peers.list, link) {
+	TAILQ_FOREACH (p, &peers.list, link) {
 		const struct peer *conf = peer_future(p);
 
 		if (conf != NULL && (all || p->s.staged || outdated(p, conf)))
@@ -288,7 +293,8 @@ static int claim(const struct peer_state *p, const struct object *obj, bool add)
 	for (size_t i = 0; obj != NULL && i < obj->peer.pod_cidrs.count && ret == 0; i++) {
 		const struct ip_prefix *cidr = &obj->peer.pod_cidrs.items[i];
 
-		ret = add ? rib_set(cidr, RIB_PEER, p->adjacency, NULL) : rib_clear(cidr, RIB_PEER, p->adjacency);
+		ret = add ? rib_set(cidr, RIB_PEER, p->adjacency, NULL)
+			  : rib_clear(cidr, RIB_PEER, p->adjacency);
 	}
 	return ret;
 }
@@ -307,7 +313,8 @@ static struct peer_state *create(const struct object *obj, struct error *err)
 	p->next_hop.changed = next_hop_changed;
 	p->adjacency = adjacency_new(&adj);
 	if (p->adjacency == ADJACENCY_NONE) {
-		error_set(err, ENOSPC, "", "peer %s: all %d adjacencies are in use", obj->name, ADJACENCY_MAX);
+		error_set(err, ENOSPC, "", "peer %s: all %d adjacencies are in use", obj->name,
+			ADJACENCY_MAX);
 		free(p);
 		return NULL;
 	}
@@ -353,11 +360,13 @@ int peer_stage(const struct change *change, struct error *err)
 	if (p == NULL) /* one that went but that routes still name comes back to life below */
 		p = change->before == NULL ? create(change->after, err) : NULL;
 	if (p == NULL)
-		return change->before == NULL ? -ENOMEM
-					      : error_set(err, ENOENT, "", "peer %s: is not known", obj->name);
+		return change->before == NULL
+			       ? -ENOMEM
+			       : error_set(err, ENOENT, "", "peer %s: is not known", obj->name);
 	staged_begin(&p->s, change->after);
 	if (claim(p, change->before, false) < 0 || claim(p, change->after, true) < 0)
-		return error_set(err, ENOMEM, "", "peer %s: out of memory for the routing table", obj->name);
+		return error_set(
+			err, ENOMEM, "", "peer %s: out of memory for the routing table", obj->name);
 	return 0;
 }
 
@@ -409,7 +418,7 @@ void peers_tick(uint64_t now_ms)
 {
 	struct peer_state *p;
 
-	TAILQ_FOREACH(p, &peers.list, link) {
+	TAILQ_FOREACH (p, &peers.list, link) {
 		if (p->path_mtu > 0 && now_ms >= p->path_mtu_until_ms) {
 			p->path_mtu = 0;
 			peer_fill(p);
@@ -446,13 +455,14 @@ unsigned peers_encaps(enum encap *encaps, uint8_t *families, unsigned max)
 	struct peer_state *p;
 	unsigned n = 0;
 
-	TAILQ_FOREACH(p, &peers.list, link) {
+	TAILQ_FOREACH (p, &peers.list, link) {
 		const struct peer *conf = peer_future(p);
 
 		for (size_t i = 0; conf != NULL && i < conf->underlay.count; i++) {
 			unsigned at = 0;
 
-			while (at < n && (encaps[at] != conf->encap || families[at] != conf->underlay.items[i].family))
+			while (at < n && (encaps[at] != conf->encap ||
+						 families[at] != conf->underlay.items[i].family))
 				at++;
 			if (at < n || n == max)
 				continue;
@@ -468,7 +478,7 @@ size_t peers_prefixes(struct ip_prefix *prefixes)
 	struct peer_state *p;
 	size_t n = 0;
 
-	TAILQ_FOREACH(p, &peers.list, link) {
+	TAILQ_FOREACH (p, &peers.list, link) {
 		const struct peer *conf = peer_future(p);
 
 		for (size_t i = 0; conf != NULL && i < conf->pod_cidrs.count; i++, n++) {
@@ -483,7 +493,7 @@ int forwarding_each_peer(int (*visit)(const struct peer_record *, void *), void 
 {
 	struct peer_state *p;
 
-	TAILQ_FOREACH(p, &peers.list, link) {
+	TAILQ_FOREACH (p, &peers.list, link) {
 		const struct neighbour *n = p->next_hop.neighbour;
 		const struct port *port = n != NULL ? port_get(n->port) : NULL;
 		const struct adjacency *adj = adjacency_get(p->adjacency);

@@ -15,7 +15,8 @@
 
 /** Underlay paths learned by ICMP are believed for ten minutes: RFC 1191 section 6.3, RFC 8201 section 4. */
 #define PATH_MTU_LIFE_MS 600000u
-#define PATH_MTU_MIN4    576u  /* lower than this no internet path is; a lie would only cost throughput */
+#define PATH_MTU_MIN4 \
+	576u /* lower than this no internet path is; a lie would only cost throughput */
 
 int peers_init(const struct tunnel_ops *const *types);
 void peers_fini(void);

@@ -11,11 +11,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define SMOOTHING     0.25 /* weight of the last 100 ms in a load */
-#define PATIENCE      5	   /* ticks in a row in which a move is worth it, before it is made */
-#define MOVES_MAX     4	   /* a tick, when there are many small queues */
-#define ALIKE	      0.05 /* loads that differ by less are the same to a new queue */
-#define HANDOVER_US   20
+#define SMOOTHING      0.25 /* weight of the last 100 ms in a load */
+#define PATIENCE       5    /* ticks in a row in which a move is worth it, before it is made */
+#define MOVES_MAX      4    /* a tick, when there are many small queues */
+#define ALIKE	       0.05 /* loads that differ by less are the same to a new queue */
+#define HANDOVER_US    20
 #define HANDOVER_POLLS 50 /* then the queue is handed over by RCU's timer */
 
 static struct {
@@ -50,7 +50,8 @@ static unsigned least_loaded(const double *load, unsigned n_workers, uint32_t al
 	return best;
 }
 
-bool placement_choose(const struct placement_queue *queues, size_t n, unsigned n_workers, size_t *which, unsigned *to)
+bool placement_choose(const struct placement_queue *queues, size_t n, unsigned n_workers,
+	size_t *which, unsigned *to)
 {
 	double load[RCU_WORKERS_MAX] = { 0 }, best = GAIN_MIN, smallest = 0;
 	bool found = false;
@@ -58,7 +59,8 @@ bool placement_choose(const struct placement_queue *queues, size_t n, unsigned n
 	for (size_t i = 0; i < n; i++)
 		load[queues[i].worker] += queues[i].load;
 	for (size_t i = 0; i < n; i++) {
-		const unsigned from = queues[i].worker, w = least_loaded(load, n_workers, queues[i].allowed, from);
+		const unsigned from = queues[i].worker,
+			       w = least_loaded(load, n_workers, queues[i].allowed, from);
 		const double g = gain(queues[i].load, load[from], load[w]);
 
 		if (w == from || load[from] - load[w] < IMBALANCE)
@@ -99,7 +101,8 @@ static uint32_t allowed(const struct port *port)
 static uint16_t place(const struct port *port)
 {
 	double load[RCU_WORKERS_MAX] = { 0 };
-	unsigned own[RCU_WORKERS_MAX] = { 0 }, count[RCU_WORKERS_MAX] = { 0 }, best = RCU_WORKERS_MAX;
+	unsigned own[RCU_WORKERS_MAX] = { 0 }, count[RCU_WORKERS_MAX] = { 0 },
+		 best = RCU_WORKERS_MAX;
 	const uint32_t may = allowed(port);
 
 	for (size_t i = 0; i < placement.n_ports; i++) {
@@ -120,8 +123,9 @@ static uint16_t place(const struct port *port)
 		if ((may >> w & 1) == 0)
 			continue;
 		if (best == RCU_WORKERS_MAX || own[w] < own[best] ||
-			(own[w] == own[best] && (load[w] + ALIKE < load[best] ||
-							(load[w] <= load[best] + ALIKE && count[w] < count[best]))))
+			(own[w] == own[best] &&
+				(load[w] + ALIKE < load[best] ||
+					(load[w] <= load[best] + ALIKE && count[w] < count[best]))))
 			best = w;
 	}
 	return (uint16_t)best;
@@ -187,8 +191,10 @@ static void hand_over(void *arg)
 	const struct port *port = port_get(rx->id);
 	const struct worker *old = placement.conf.workers[rx->worker];
 
-	if (port != NULL && port->ops->rx_fd != NULL && port->rx <= rx && port->rx + port->n_rxq > rx)
-		epoll_ctl(old->epoll_fd, EPOLL_CTL_DEL, port->ops->rx_fd((struct port *)(uintptr_t)port, rx->queue), NULL);
+	if (port != NULL && port->ops->rx_fd != NULL && port->rx <= rx &&
+		port->rx + port->n_rxq > rx)
+		epoll_ctl(old->epoll_fd, EPOLL_CTL_DEL,
+			port->ops->rx_fd((struct port *)(uintptr_t)port, rx->queue), NULL);
 	rx->cold = rx->moving = false;
 	rx->debt = 0;
 	rx->worker = rx->target;
@@ -198,7 +204,8 @@ static void hand_over(void *arg)
 
 static void move(const struct port *port, struct port_rx *rx, uint16_t to)
 {
-	LOG_DEBUG("queue moves port=%s queue=%u from=%u to=%u load=%.2f", port->name, rx->queue, rx->worker, to, rx->load);
+	LOG_DEBUG("queue moves port=%s queue=%u from=%u to=%u load=%.2f", port->name, rx->queue,
+		rx->worker, to, rx->load);
 	rx->target = to;
 	rx->moving = true;
 	publish(rx->worker);
@@ -230,11 +237,13 @@ static void obey_pins(void)
 static void rewatch(struct port *port)
 {
 	for (uint16_t q = 0; q < port->n_rxq && port->ops->rx_fd != NULL; q++) {
-		struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = (uint64_t)port->id << 16 | q };
+		struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT,
+			.data.u64 = (uint64_t)port->id << 16 | q };
 		const struct port_rx *rx = &port->rx[q];
 
 		if (rx->worker != PORT_NONE && !rx->moving)
-			epoll_ctl(placement.conf.workers[rx->worker]->epoll_fd, EPOLL_CTL_ADD, port->ops->rx_fd(port, q), &ev);
+			epoll_ctl(placement.conf.workers[rx->worker]->epoll_fd, EPOLL_CTL_ADD,
+				port->ops->rx_fd(port, q), &ev);
 	}
 }
 
@@ -263,7 +272,8 @@ static void measure(struct port_rx *rx, double ticks)
 
 	rx->load += SMOOTHING * ((double)(cycles - rx->seen_cycles) / ticks - rx->load);
 	rx->rate += SMOOTHING *
-		((double)(packets - rx->seen_packets) * (double)rte_get_tsc_hz() / ticks - rx->rate);
+		    ((double)(packets - rx->seen_packets) * (double)rte_get_tsc_hz() / ticks -
+			    rx->rate);
 	rx->seen_packets = packets;
 	rx->seen_cycles = cycles;
 }
@@ -281,8 +291,8 @@ static size_t view(double ticks)
 
 			measure(rx, ticks);
 			placement.viewed[n] = rx;
-			placement.view[n++] = (struct placement_queue){ rx->load, rx->moving ? 0 : may,
-				rx->moving ? rx->target : rx->worker };
+			placement.view[n++] = (struct placement_queue){ rx->load,
+				rx->moving ? 0 : may, rx->moving ? rx->target : rx->worker };
 		}
 	}
 	return n;
@@ -299,7 +309,9 @@ void placement_tick(void)
 	obey_pins();
 	n = view((double)(now - placement.measured_tsc));
 	placement.measured_tsc = now;
-	for (unsigned moves = 0; placement_choose(placement.view, n, placement.conf.n_workers, &which, &to); moves++) {
+	for (unsigned moves = 0;
+		placement_choose(placement.view, n, placement.conf.n_workers, &which, &to);
+		moves++) {
 		if (moves == MOVES_MAX || (moves == 0 && ++placement.waiting < PATIENCE))
 			return;
 		move(port_get(placement.viewed[which]->id), placement.viewed[which], (uint16_t)to);

@@ -47,6 +47,7 @@ struct placement_queue {
 #define IMBALANCE 0.1
 #define GAIN_MIN  0.001 /* of what is idle nothing is gained */
 /** The best move: which of n queues, and where to. @return whether there is one worth it. */
-bool placement_choose(const struct placement_queue *queues, size_t n, unsigned n_workers, size_t *which, unsigned *to);
+bool placement_choose(const struct placement_queue *queues, size_t n, unsigned n_workers,
+	size_t *which, unsigned *to);
 
 #endif

@@ -53,7 +53,8 @@ static __rte_always_inline bool plain_l4(const uint8_t *l4, uint32_t len, uint8_
 		if (len < sizeof(struct rte_tcp_hdr))
 			return false;
 		n = (uint32_t)(l4[12] >> 4) * 4;
-		return n >= sizeof(struct rte_tcp_hdr) && n <= len && (l4[13] & PLAIN_TCP_CONTROL) == 0;
+		return n >= sizeof(struct rte_tcp_hdr) && n <= len &&
+		       (l4[13] & PLAIN_TCP_CONTROL) == 0;
 	}
 	return false;
 }
@@ -76,7 +77,8 @@ static __rte_always_inline bool plain_sum4(const uint8_t *ip)
 }
 
 /** The last word of a key, made in a register: a load of two narrower stores would wait for both to reach the cache. */
-static __rte_always_inline uint64_t plain_ports_zone(const uint8_t *l4, uint32_t zone, uint8_t proto)
+static __rte_always_inline uint64_t plain_ports_zone(
+	const uint8_t *l4, uint32_t zone, uint8_t proto)
 {
 	const uint64_t zone_proto = zone << 8 | proto;
 	uint32_t word;
@@ -91,8 +93,8 @@ static __rte_always_inline uint64_t plain_ports_zone(const uint8_t *l4, uint32_t
 
 /** An IPv4 header at `ip`, `avail` bytes of frame from there on. Fills *key.
  * @return the length of the IP packet, 0 when it is not plain. */
-static __rte_always_inline uint16_t plain_parse4(const uint8_t *ip, uint32_t avail,
-	uint32_t zone, struct flow_key4 *key)
+static __rte_always_inline uint16_t plain_parse4(
+	const uint8_t *ip, uint32_t avail, uint32_t zone, struct flow_key4 *key)
 {
 	uint64_t first, words[2];
 	uint32_t len;
@@ -105,11 +107,13 @@ static __rte_always_inline uint16_t plain_parse4(const uint8_t *ip, uint32_t ava
 	if (unlikely((first & RTE_LE64(UINT64_C(0xff3f0000000000ff))) != RTE_LE64(UINT64_C(0x45))))
 		return 0;
 	len = (uint32_t)ip[2] << 8 | ip[3];
-	if (unlikely(len > avail || len < sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr) || ip[8] < 2))
+	if (unlikely(len > avail ||
+		     len < sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_udp_hdr) || ip[8] < 2))
 		return 0;
 	proto = ip[9];
-	if (unlikely(!plain_sum4(ip) ||
-		    !plain_l4(ip + sizeof(struct rte_ipv4_hdr), len - (uint32_t)sizeof(struct rte_ipv4_hdr), proto)))
+	if (unlikely(
+		    !plain_sum4(ip) || !plain_l4(ip + sizeof(struct rte_ipv4_hdr),
+					       len - (uint32_t)sizeof(struct rte_ipv4_hdr), proto)))
 		return 0;
 	memcpy(&words[0], ip + 12, sizeof(words[0]));
 	words[1] = plain_ports_zone(ip + sizeof(struct rte_ipv4_hdr), zone, proto);
@@ -118,8 +122,8 @@ static __rte_always_inline uint16_t plain_parse4(const uint8_t *ip, uint32_t ava
 }
 
 /** The same for IPv6. */
-static __rte_always_inline uint16_t plain_parse6(const uint8_t *ip, uint32_t avail,
-	uint32_t zone, struct flow_key6 *key)
+static __rte_always_inline uint16_t plain_parse6(
+	const uint8_t *ip, uint32_t avail, uint32_t zone, struct flow_key6 *key)
 {
 	uint64_t words[5];
 	uint32_t len;
@@ -130,9 +134,10 @@ static __rte_always_inline uint16_t plain_parse6(const uint8_t *ip, uint32_t ava
 	len = (uint32_t)sizeof(struct rte_ipv6_hdr) + ((uint32_t)ip[4] << 8 | ip[5]);
 	proto = ip[6];
 	if (unlikely(ip[0] >> 4 != 6 || len > avail || len >= UINT16_MAX ||
-		    len < sizeof(struct rte_ipv6_hdr) + sizeof(struct rte_udp_hdr) || ip[7] < 2))
+		     len < sizeof(struct rte_ipv6_hdr) + sizeof(struct rte_udp_hdr) || ip[7] < 2))
 		return 0;
-	if (unlikely(!plain_l4(ip + sizeof(struct rte_ipv6_hdr), len - (uint32_t)sizeof(struct rte_ipv6_hdr), proto)))
+	if (unlikely(!plain_l4(ip + sizeof(struct rte_ipv6_hdr),
+		    len - (uint32_t)sizeof(struct rte_ipv6_hdr), proto)))
 		return 0;
 	memcpy(words, ip + 8, 32);
 	words[4] = plain_ports_zone(ip + sizeof(struct rte_ipv6_hdr), zone, proto);

@@ -19,14 +19,16 @@
 
 /* Constants come from memory: as immediates each costs a move and a broadcast a use, on the port that shuffles need. */
 struct plain_quad_constants {
-	uint16_t frag[8];     /* b: neither MF nor an offset */
-	uint16_t proto[8];    /* b: shuffle the protocol to the last word of a key */
+	uint16_t frag[8];  /* b: neither MF nor an offset */
+	uint16_t proto[8]; /* b: shuffle the protocol to the last word of a key */
 	uint16_t ones[8], sign[8], sign_ends[8];
 	uint32_t bias[4], low[4];
-	uint16_t pick[16];    /* words of b and c looked at one by one: length; UDP length; TTL and protocol; TCP offset and flags */
-	uint8_t swap[32];     /* the first two into host order */
-	uint16_t ecn[8];      /* a: of the TOS */
-	uint16_t ether[4], ip[4], ttl_mask[4], ttl_min[4], udp[4], tcp[4], udp_min[4], tcp_min[4], offset[4], control[4];
+	uint16_t pick
+		[16]; /* words of b and c looked at one by one: length; UDP length; TTL and protocol; TCP offset and flags */
+	uint8_t swap[32]; /* the first two into host order */
+	uint16_t ecn[8];  /* a: of the TOS */
+	uint16_t ether[4], ip[4], ttl_mask[4], ttl_min[4], udp[4], tcp[4], udp_min[4], tcp_min[4],
+		offset[4], control[4];
 } __rte_aligned(64);
 
 static const struct plain_quad_constants plain_quad_constants = {
@@ -38,7 +40,8 @@ static const struct plain_quad_constants plain_quad_constants = {
 	.bias = { 10 * 0x8000, 10 * 0x8000, 10 * 0x8000, 10 * 0x8000 },
 	.low = { 0xffff, 0xffff, 0xffff, 0xffff },
 	.pick = { 0, 8, 16, 24, 35, 43, 51, 59, 3, 11, 19, 27, 39, 47, 55, 63 },
-	.swap = { 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 },
+	.swap = { 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8,
+		9, 10, 11, 12, 13, 14, 15 },
 	.ecn = { 0, 0, 0, 0, 0, 0, 0, 0x0300 },
 	.ether = { 14, 14, 14, 14 },
 	.ip = { 20, 20, 20, 20 },
@@ -49,7 +52,8 @@ static const struct plain_quad_constants plain_quad_constants = {
 	.udp_min = { 8, 8, 8, 8 },
 	.tcp_min = { 20, 20, 20, 20 },
 	.offset = { 0xf0, 0xf0, 0xf0, 0xf0 },
-	.control = { PLAIN_TCP_CONTROL << 8, PLAIN_TCP_CONTROL << 8, PLAIN_TCP_CONTROL << 8, PLAIN_TCP_CONTROL << 8 },
+	.control = { PLAIN_TCP_CONTROL << 8, PLAIN_TCP_CONTROL << 8, PLAIN_TCP_CONTROL << 8,
+		PLAIN_TCP_CONTROL << 8 },
 };
 
 static_assert(offsetof(struct plain_quad_constants, ecn) % 16 == 0, "lanes are loaded aligned");
@@ -58,18 +62,22 @@ static_assert(offsetof(struct plain_quad_constants, ecn) % 16 == 0, "lanes are l
 struct plain_quad {
 	const struct plain_quad_constants *k;
 	__m512i want_a, mask_a; /* our MAC from a unicast source, IPv4 without options */
-	__m512i zone;           /* zone << 8 in the last word of each key */
+	__m512i zone;		/* zone << 8 in the last word of each key */
 };
 
 /** ether: the 14 bytes before the IP header are an Ethernet header; l2 and l2_mask as in plain.h. */
-static __rte_always_inline struct plain_quad plain_quad_for(bool ether, uint64_t l2, uint64_t l2_mask, uint32_t zone)
+static __rte_always_inline struct plain_quad plain_quad_for(
+	bool ether, uint64_t l2, uint64_t l2_mask, uint32_t zone)
 {
-	const uint64_t high_mask = ether ? UINT64_C(0x00ffffff00000000) : UINT64_C(0x00ff000000000000);
-	const __m128i want = _mm_set_epi64x((int64_t)(UINT64_C(0x0045000800000000) & high_mask), (int64_t)l2);
+	const uint64_t high_mask =
+		ether ? UINT64_C(0x00ffffff00000000) : UINT64_C(0x00ff000000000000);
+	const __m128i want =
+		_mm_set_epi64x((int64_t)(UINT64_C(0x0045000800000000) & high_mask), (int64_t)l2);
 	const __m128i mask = _mm_set_epi64x((int64_t)high_mask, (int64_t)l2_mask);
 	const struct plain_quad_constants *k = &plain_quad_constants;
 
-	__asm__("" : "+r"(k)); /* the compiler must not know them, or it makes immediates of them again */
+	__asm__(""
+		: "+r"(k)); /* the compiler must not know them, or it makes immediates of them again */
 	return (struct plain_quad){ k, _mm512_broadcast_i32x4(want), _mm512_broadcast_i32x4(mask),
 		_mm512_set1_epi32((int)(zone << 8)) };
 }
@@ -86,7 +94,8 @@ static __rte_always_inline __m512i plain_quad_load(uint8_t *const frame[4], unsi
 struct plain_quad_headers {
 	__m512i a, b, c;
 };
-static __rte_always_inline struct plain_quad_headers plain_quad_headers_load(uint8_t *const frame[4])
+static __rte_always_inline struct plain_quad_headers plain_quad_headers_load(
+	uint8_t *const frame[4])
 {
 	return (struct plain_quad_headers){ plain_quad_load(frame, 0), plain_quad_load(frame, 16),
 		plain_quad_load(frame, 32) };
@@ -108,8 +117,10 @@ static __rte_always_inline __m512i plain_quad_sums(
 {
 	const __m512i ones = plain_quad_all(k->ones), low = plain_quad_all(k->low);
 	/* The header's first word ends a, its last begins c. */
-	const __m512i ends = _mm512_mask_mov_epi16(_mm512_maskz_mov_epi16(0x80808080u, h->a), 0x01010101u, h->c);
-	__m512i sum = _mm512_add_epi32(_mm512_madd_epi16(_mm512_xor_si512(h->b, plain_quad_all(k->sign)), ones),
+	const __m512i ends =
+		_mm512_mask_mov_epi16(_mm512_maskz_mov_epi16(0x80808080u, h->a), 0x01010101u, h->c);
+	__m512i sum = _mm512_add_epi32(
+		_mm512_madd_epi16(_mm512_xor_si512(h->b, plain_quad_all(k->sign)), ones),
 		_mm512_madd_epi16(_mm512_xor_si512(ends, plain_quad_all(k->sign_ends)), ones));
 
 	sum = _mm512_add_epi32(sum, _mm512_shuffle_epi32(sum, _MM_PERM_BADC));
@@ -124,7 +135,8 @@ static __rte_always_inline __m128i plain_quad_words(const struct plain_quad_cons
 	const struct plain_quad_headers *h, __m128i frame_len, __m128i *ip_len)
 {
 	const __m512i pick = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)k->pick));
-	const __m256i words = _mm256_shuffle_epi8(_mm512_castsi512_si256(_mm512_permutex2var_epi16(h->b, pick, h->c)),
+	const __m256i words = _mm256_shuffle_epi8(
+		_mm512_castsi512_si256(_mm512_permutex2var_epi16(h->b, pick, h->c)),
 		_mm256_loadu_si256((const __m256i *)k->swap));
 	const __m128i len = _mm256_castsi256_si128(words), hop = _mm256_extracti128_si256(words, 1);
 	const __m128i udp_len = _mm_unpackhi_epi64(len, len), tcp = _mm_unpackhi_epi64(hop, hop);
@@ -134,18 +146,19 @@ static __rte_always_inline __m128i plain_quad_words(const struct plain_quad_cons
 	const __m128i tcp_len = _mm_srli_epi16(_mm_and_si128(tcp, plain_quad_low(k->offset)), 2);
 	/* What the L4 header claims, at least, and has: saturating differences are zero where a <= b. */
 	const __m128i claim = _mm_ternarylogic_epi64(is_udp, udp_len, tcp_len, 0xca /* ? : */);
-	const __m128i least =
-		_mm_ternarylogic_epi64(is_udp, plain_quad_low(k->udp_min), plain_quad_low(k->tcp_min), 0xca);
+	const __m128i least = _mm_ternarylogic_epi64(
+		is_udp, plain_quad_low(k->udp_min), plain_quad_low(k->tcp_min), 0xca);
 	const __m128i has = _mm_subs_epu16(len, plain_quad_low(k->ip));
 	const __m128i avail = _mm_subs_epu16(frame_len, plain_quad_low(k->ether));
-	__m128i bad = _mm_ternarylogic_epi64(_mm_subs_epu16(claim, has), _mm_subs_epu16(least, claim),
-		_mm_subs_epu16(len, avail), 0xfe /* or */);
+	__m128i bad = _mm_ternarylogic_epi64(_mm_subs_epu16(claim, has),
+		_mm_subs_epu16(least, claim), _mm_subs_epu16(len, avail), 0xfe /* or */);
 
 	*ip_len = len;
 	bad = _mm_ternarylogic_epi64(bad, is_udp, is_tcp, 0xf1 /* bad | ~(udp | tcp) */);
-	bad = _mm_ternarylogic_epi64(bad, is_tcp, _mm_and_si128(tcp, plain_quad_low(k->control)), 0xf8 /* bad | (tcp & control) */);
-	return _mm_or_si128(bad,
-		_mm_subs_epu16(plain_quad_low(k->ttl_min), _mm_and_si128(hop, plain_quad_low(k->ttl_mask))));
+	bad = _mm_ternarylogic_epi64(bad, is_tcp, _mm_and_si128(tcp, plain_quad_low(k->control)),
+		0xf8 /* bad | (tcp & control) */);
+	return _mm_or_si128(bad, _mm_subs_epu16(plain_quad_low(k->ttl_min),
+					 _mm_and_si128(hop, plain_quad_low(k->ttl_mask))));
 }
 
 /** The lengths of four outer headers, and zero words in *bad where they fit the frames and, for VXLAN, the UDP header. */
@@ -154,7 +167,8 @@ static __rte_always_inline __m128i plain_quad_tunnel_words(const struct plain_qu
 {
 	const __m512i pick = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)k->pick));
 	const __m128i len = _mm_shuffle_epi8(
-		_mm512_castsi512_si128(_mm512_permutex2var_epi16(h->b, pick, h->c)), _mm_loadu_si128((const __m128i *)k->swap));
+		_mm512_castsi512_si128(_mm512_permutex2var_epi16(h->b, pick, h->c)),
+		_mm_loadu_si128((const __m128i *)k->swap));
 
 	*bad = _mm_subs_epu16(len, _mm_subs_epu16(frame_len, plain_quad_low(k->ether)));
 	if (udp)
@@ -166,14 +180,16 @@ static __rte_always_inline __m128i plain_quad_tunnel_words(const struct plain_qu
 /** @return whether all four are plain; then *key has their keys, a lane each, and *ip_len their lengths. frame_len: bytes
  * from the Ethernet header (or where it would be) to each frame's end, 16 bits each. Buffers have 48 bytes to read,
  * whatever the frames have. */
-static __rte_always_inline bool plain_quad_parse4(const struct plain_quad *q, const struct plain_quad_headers *h,
-	__m128i frame_len, __m512i *key, __m128i *ip_len)
+static __rte_always_inline bool plain_quad_parse4(const struct plain_quad *q,
+	const struct plain_quad_headers *h, __m128i frame_len, __m512i *key, __m128i *ip_len)
 {
 	const struct plain_quad_constants *k = q->k;
-	__m512i odd = _mm512_ternarylogic_epi64(h->a, q->want_a, q->mask_a, 0x28 /* (a ^ want) & mask */);
+	__m512i odd =
+		_mm512_ternarylogic_epi64(h->a, q->want_a, q->mask_a, 0x28 /* (a ^ want) & mask */);
 	__m128i bad;
 
-	odd = _mm512_ternarylogic_epi64(odd, h->b, plain_quad_all(k->frag), 0xf8 /* odd | (b & frag) */);
+	odd = _mm512_ternarylogic_epi64(
+		odd, h->b, plain_quad_all(k->frag), 0xf8 /* odd | (b & frag) */);
 	odd = _mm512_or_si512(odd, plain_quad_sums(k, h));
 	bad = plain_quad_words(k, h, frame_len, ip_len);
 	/* Addresses and ports lie side by side; the protocol comes from b, the zone from the burst. */
@@ -182,7 +198,8 @@ static __rte_always_inline bool plain_quad_parse4(const struct plain_quad *q, co
 	return likely((_mm512_test_epi64_mask(odd, odd) | (uint64_t)_mm_cvtsi128_si64(bad)) == 0);
 }
 
-static __rte_always_inline void plain_quad_store(__m512i key, __m128i len, struct flow_key4 keys[4], uint16_t *ip_len)
+static __rte_always_inline void plain_quad_store(
+	__m512i key, __m128i len, struct flow_key4 keys[4], uint16_t *ip_len)
 {
 	_mm_storel_epi64((__m128i *)ip_len, len);
 	_mm512_storeu_si512(keys, key);

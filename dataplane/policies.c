@@ -49,10 +49,12 @@ static uint16_t port_of(void *arg, const char *pod)
 	return a != NULL && staged_future(&a->s) != NULL ? a->port->id : POLICY_PORT_NONE;
 }
 
-int policies_prepare(struct forwarding_txn *txn, const struct changeset *set, const struct change *changes, size_t count,
-	struct error *err)
+int policies_prepare(struct forwarding_txn *txn, const struct changeset *set,
+	const struct change *changes, size_t count, struct error *err)
 {
-	static const struct policy_ports where = { .port_of = port_of }; /* looked at until the end of the transaction */
+	static const struct policy_ports where = {
+		.port_of = port_of
+	}; /* looked at until the end of the transaction */
 
 	return policy_prepare(forwarding.policy, set, changes, count, &where, &txn->policy, err);
 }
@@ -98,7 +100,7 @@ static void outdate_port(void *arg, uint16_t port, bool egress, bool ingress)
 	/* The opposite direction of a flow follows it, whichever way it was judged. */
 	if (!egress && !ingress)
 		return;
-	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+	TAILQ_FOREACH (a, &forwarding.attachments, link) {
 		if (a->port->id == port)
 			attachment_outdate(a);
 	}
@@ -110,7 +112,7 @@ static void outdate_address(void *arg, const struct ip_prefix *prefix)
 	size_t local = 0;
 
 	(void)arg;
-	TAILQ_FOREACH(a, &forwarding.attachments, link) {
+	TAILQ_FOREACH (a, &forwarding.attachments, link) {
 		bool hit = false;
 
 		for (size_t i = 0; i < a->n_neighbours && !hit; i++)
@@ -149,23 +151,30 @@ void policies_commit(struct forwarding_txn *txn)
 static void log_entry(const struct policy_log_entry *e, void *arg)
 {
 	const uint32_t zone_proto = e->v6 ? e->key6.zone_proto : e->key4.zone_proto;
-	const uint16_t sport = e->v6 ? e->key6.sport : e->key4.sport, dport = e->v6 ? e->key6.dport : e->key4.dport;
+	const uint16_t sport = e->v6 ? e->key6.sport : e->key4.sport,
+		       dport = e->v6 ? e->key6.dport : e->key4.dport;
 	const uint8_t proto = (uint8_t)zone_proto;
 	const bool icmp = proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
-	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN], logged[RULE_TEXT_MAX], rule[RULE_TEXT_MAX];
-	const struct port *in = zone_proto >> 8 == ZONE_TUNNEL ? NULL : port_get((uint16_t)(zone_proto >> 8));
+	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN], logged[RULE_TEXT_MAX],
+		rule[RULE_TEXT_MAX];
+	const struct port *in =
+		zone_proto >> 8 == ZONE_TUNNEL ? NULL : port_get((uint16_t)(zone_proto >> 8));
 	unsigned *lines = arg;
 
 	if ((*lines)++ >= POLICY_LOG_LINES) {
 		counter_add(&COUNTERS_CONTROL->events[EVENT_policy_log_lost], 1);
 		return;
 	}
-	inet_ntop(e->v6 ? AF_INET6 : AF_INET, e->v6 ? (const void *)e->key6.src : &e->key4.src, src, sizeof(src));
-	inet_ntop(e->v6 ? AF_INET6 : AF_INET, e->v6 ? (const void *)e->key6.dst : &e->key4.dst, dst, sizeof(dst));
-	LOG_INFO("policy log rule=\"%s\" verdict=%s decided_by=\"%s\" from=%s src=%s dst=%s proto=%u %s=%u %s=%u",
-		forwarding_rule_text(e->logged, logged, sizeof(logged)), e->allow ? "allow" : "deny",
-		forwarding_rule_text(e->rule, rule, sizeof(rule)), in != NULL ? in->name : "tunnel", src, dst, proto,
-		icmp ? "id" : "sport", ntohs(sport), icmp ? "type_code" : "dport", icmp ? dport : ntohs(dport));
+	inet_ntop(e->v6 ? AF_INET6 : AF_INET, e->v6 ? (const void *)e->key6.src : &e->key4.src, src,
+		sizeof(src));
+	inet_ntop(e->v6 ? AF_INET6 : AF_INET, e->v6 ? (const void *)e->key6.dst : &e->key4.dst, dst,
+		sizeof(dst));
+	LOG_INFO("policy log rule=\"%s\" verdict=%s decided_by=\"%s\" from=%s src=%s dst=%s "
+		 "proto=%u %s=%u %s=%u",
+		forwarding_rule_text(e->logged, logged, sizeof(logged)),
+		e->allow ? "allow" : "deny", forwarding_rule_text(e->rule, rule, sizeof(rule)),
+		in != NULL ? in->name : "tunnel", src, dst, proto, icmp ? "id" : "sport",
+		ntohs(sport), icmp ? "type_code" : "dport", icmp ? dport : ntohs(dport));
 }
 
 void policies_tick(void)
@@ -177,7 +186,8 @@ void policies_tick(void)
 
 /* --- answers -------------------------------------------------------------------------------------------------- */
 
-int forwarding_each_rule(int (*visit)(const struct policy_rule_record *record, void *arg), void *arg)
+int forwarding_each_rule(
+	int (*visit)(const struct policy_rule_record *record, void *arg), void *arg)
 {
 	return policy_each_rule(forwarding.policy, visit, arg);
 }
@@ -207,16 +217,17 @@ json_t *forwarding_rule_json(uint32_t rule)
 
 	if (rule == POLICY_RULE_NONE || !policy_rule_describe(forwarding.policy, rule, &t))
 		return json_null();
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "tier", t.tier, "policy", t.policy, "namespace",
-		t.namespace != NULL ? t.namespace : "", "rule", t.rule, "action", t.action, "staged", (int)t.staged);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "tier", t.tier, "policy", t.policy,
+		"namespace", t.namespace != NULL ? t.namespace : "", "rule", t.rule, "action",
+		t.action, "staged", (int)t.staged);
 }
 
 /** A pod of this node, or the node itself, that has the address. */
 static const struct port *port_with(const struct ip_addr *addr)
 {
 	const struct tables *t = rcu_own(&tables);
-	const struct adjacency *adj = adjacency_get(
-		route_adjacency(fib_lookup(addr->family == IP_V6 ? t->fib6 : t->fib4, addr->bytes), 0));
+	const struct adjacency *adj = adjacency_get(route_adjacency(
+		fib_lookup(addr->family == IP_V6 ? t->fib6 : t->fib4, addr->bytes), 0));
 	const struct port *port;
 
 	if (adj->type == ADJ_LOCAL)
@@ -225,7 +236,8 @@ static const struct port *port_with(const struct ip_addr *addr)
 	return port != NULL && port->role != PORT_UPLINK ? port : NULL;
 }
 
-static enum drop_reason ask(const struct policy_question *q, const struct verdict_ends *ends, struct policy_verdict *verdict)
+static enum drop_reason ask(const struct policy_question *q, const struct verdict_ends *ends,
+	struct policy_verdict *verdict)
 {
 	const struct tables *t = rcu_own(&tables);
 	const bool icmp = q->proto == IPPROTO_ICMP || q->proto == IPPROTO_ICMPV6;
@@ -249,12 +261,15 @@ static enum drop_reason ask(const struct policy_question *q, const struct verdic
 void forwarding_policy_ask(const struct policy_question *q, struct policy_answer *answer)
 {
 	const struct port *from = port_with(&q->src), *to = port_with(&q->dst);
-	const struct adjacency there = { .type = ADJ_REWRITE, .port = to != NULL ? to->id : PORT_NONE };
+	const struct adjacency there = { .type = ADJ_REWRITE,
+		.port = to != NULL ? to->id : PORT_NONE };
 	const struct adjacency away = { .type = ADJ_TUNNEL };
 	const bool node = from != NULL && from->role == PORT_HOST;
 	struct verdict_ends ends = { .in = from, .out = &away };
 
-	*answer = (struct policy_answer){ .allowed = true, .sender_here = from != NULL, .receiver_here = to != NULL };
+	*answer = (struct policy_answer){
+		.allowed = true, .sender_here = from != NULL, .receiver_here = to != NULL
+	};
 	answer->egress.allow = answer->ingress.allow = true;
 	if (from != NULL && from == to) /* policies do not come between a pod and itself */
 		return;

@@ -12,7 +12,8 @@
 #define RULE_TEXT_MAX 640 /* forwarding_rule_text */
 
 /** All rules in the order of evaluation, with their hit counts: policy_each_rule of the daemon's state. */
-int forwarding_each_rule(int (*visit)(const struct policy_rule_record *record, void *arg), void *arg);
+int forwarding_each_rule(
+	int (*visit)(const struct policy_rule_record *record, void *arg), void *arg);
 void forwarding_policy_size(struct policy_size *size);
 /** "tier/policy rule", e.g. "default/team-a/allow-web ingress[0]"; "" for POLICY_RULE_NONE, "rule 17 (gone)" for one that
  * is no more. @return buf. */
@@ -24,11 +25,12 @@ json_t *forwarding_rule_json(uint32_t rule);
 struct policy_question {
 	struct ip_addr src, dst; /* of one family */
 	uint8_t proto;
-	uint16_t port;           /* destination port, host order; ICMP: type << 8 | code */
+	uint16_t port; /* destination port, host order; ICMP: type << 8 | code */
 };
 struct policy_answer {
 	bool allowed;
-	bool sender_here, receiver_here; /* that end is on this node, so its policies were asked here */
+	bool sender_here,
+		receiver_here; /* that end is on this node, so its policies were asked here */
 	struct policy_verdict egress, ingress;
 };
 /** By the packet path's own functions and published tables. */

@@ -13,7 +13,7 @@
 struct policy_log_entry {
 	bool v6, allow;
 	uint32_t logged; /* the log rule */
-	uint32_t rule;   /* the one that decided */
+	uint32_t rule;	 /* the one that decided */
 	union {
 		struct flow_key4 key4;
 		struct flow_key6 key6;
@@ -23,6 +23,7 @@ struct policy_log_entry {
 /** Worker `worker`: @return false when there is no room. */
 bool policy_log_put(unsigned worker, const struct policy_log_entry *entry);
 /** Control: hand over what waits. @return how many. */
-unsigned policy_log_drain(void (*visit)(const struct policy_log_entry *entry, void *arg), void *arg);
+unsigned policy_log_drain(
+	void (*visit)(const struct policy_log_entry *entry, void *arg), void *arg);
 
 #endif

@@ -8,16 +8,17 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define QUANTUM	       16384 /* cycles a round: two to four bursts of known flows */
-#define COLD_US	       2000  /* without a packet, after which a queue turns cold */
-#define LOOK_BUSY_US   20    /* between two looks for cold queues, while others have packets */
-#define LOOK_IDLE_US   4
-#define SWEEP_MS       10
-#define SLEEP_BLIND_US 120  /* longest sleep when a queue cannot wake us: bounds the delay of a packet after idle */
-#define SLEEP_MS       SWEEP_MS /* longest sleep when every queue can: bounds the delay of timers */
-#define FEW_QUEUES     16 /* with latency = "low", so many are polled each round, come what may */
-#define EVENT_BATCH	       64
-#define WAKE	       UINT64_MAX /* what epoll says of wake_fd; of a queue it says port id and queue */
+#define QUANTUM	     16384 /* cycles a round: two to four bursts of known flows */
+#define COLD_US	     2000  /* without a packet, after which a queue turns cold */
+#define LOOK_BUSY_US 20	   /* between two looks for cold queues, while others have packets */
+#define LOOK_IDLE_US 4
+#define SWEEP_MS     10
+#define SLEEP_BLIND_US \
+	120 /* longest sleep when a queue cannot wake us: bounds the delay of a packet after idle */
+#define SLEEP_MS    SWEEP_MS /* longest sleep when every queue can: bounds the delay of timers */
+#define FEW_QUEUES  16 /* with latency = "low", so many are polled each round, come what may */
+#define EVENT_BATCH 64
+#define WAKE	    UINT64_MAX /* what epoll says of wake_fd; of a queue it says port id and queue */
 
 static uint64_t ticks(const struct worker *w, uint64_t us)
 {
@@ -100,7 +101,8 @@ static void warm(struct rx_list *list, uint32_t slot, uint64_t tsc)
 		disarm(q);
 }
 
-static void take_events(struct worker *w, struct rx_list *list, const struct epoll_event *events, int n, uint64_t tsc)
+static void take_events(struct worker *w, struct rx_list *list, const struct epoll_event *events,
+	int n, uint64_t tsc)
 {
 	for (int i = 0; i < n; i++) {
 		const struct port *port = port_get((uint16_t)(events[i].data.u64 >> 16));
@@ -282,7 +284,8 @@ void poll_sleep(struct worker *w, struct rx_list *list)
 
 	if (!cool_all(w, list))
 		return;
-	timeout = (struct timespec){ .tv_nsec = list->n_hot == 0 ? SLEEP_MS * 1000000L : SLEEP_BLIND_US * 1000L };
+	timeout = (struct timespec){ .tv_nsec = list->n_hot == 0 ? SLEEP_MS * 1000000L
+								 : SLEEP_BLIND_US * 1000L };
 	atomic_store_explicit(&w->sleeping, true, memory_order_relaxed);
 	/* Pairs with wake(): sleeping first, then the look at the ring; there ring first, then the look at sleeping. */
 	atomic_thread_fence(memory_order_seq_cst);

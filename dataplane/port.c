@@ -12,8 +12,8 @@
 
 _Atomic(struct port *) ports[PORT_MAX];
 void (*port_watch_fd)(struct port *port, int fd, bool on);
-void (*port_neighbour_told)(const struct port *port, const struct ip_addr *address, const struct mac_addr *mac,
-	enum neighbour_news news);
+void (*port_neighbour_told)(const struct port *port, const struct ip_addr *address,
+	const struct mac_addr *mac, enum neighbour_news news);
 
 const struct port_ops *const port_drivers[] = {
 	&port_ethdev_ops,

@@ -48,31 +48,34 @@ enum port_offload {
 
 /** What a driver needs to open a port; strings belong to the caller and live during open only. */
 struct port_params {
-	const char *name;             /* unique: "eth0", "pod:web-1", "podlane0" */
+	const char *name; /* unique: "eth0", "pod:web-1", "podlane0" */
 	enum port_role role;
-	const char *device;           /* ethdev: a DPDK device string; af_xdp: an interface */
-	const char *netns;            /* tap: path, or name below /run/netns; NULL = the daemon's own */
-	const char *interface;        /* tap: interface name inside netns; exchange, af_packet: of the kernel's interface */
-	const char *socket;           /* memif, vhost: path of the socket to listen on, or to connect to */
-	bool vhost_client;            /* vhost: connect to the socket, instead of listening on it */
-	const char *secret;           /* memif: NULL = none */
+	const char *device; /* ethdev: a DPDK device string; af_xdp: an interface */
+	const char *netns;  /* tap: path, or name below /run/netns; NULL = the daemon's own */
+	const char *
+		interface; /* tap: interface name inside netns; exchange, af_packet: of the kernel's interface */
+	const char *socket; /* memif, vhost: path of the socket to listen on, or to connect to */
+	bool vhost_client;  /* vhost: connect to the socket, instead of listening on it */
+	const char *secret; /* memif: NULL = none */
 	uint32_t memif_id;
-	bool memif_client;            /* memif: connect to the socket, instead of listening on it */
-	bool memif_ip;                /* memif: rings carry IP packets; we give them Ethernet headers, with pod_mac as the peer's */
-	uint32_t ring_size;           /* memif: most descriptors a ring, power of two */
-	uint16_t n_queues;            /* wanted rx = tx queues; the driver may give fewer, never more */
-	uint16_t mtu;                 /* IP bytes; af_xdp: 0 = the interface's */
-	uint8_t xdp_mode;             /* af_xdp: enum xdp_mode */
-	struct mac_addr port_mac;     /* our side; zero = the device's own */
-	struct mac_addr pod_mac;      /* tap, memif in IP mode: the pod's interface */
+	bool memif_client; /* memif: connect to the socket, instead of listening on it */
+	bool memif_ip; /* memif: rings carry IP packets; we give them Ethernet headers, with pod_mac as the peer's */
+	uint32_t ring_size;	  /* memif: most descriptors a ring, power of two */
+	uint16_t n_queues;	  /* wanted rx = tx queues; the driver may give fewer, never more */
+	uint16_t mtu;		  /* IP bytes; af_xdp: 0 = the interface's */
+	uint8_t xdp_mode;	  /* af_xdp: enum xdp_mode */
+	struct mac_addr port_mac; /* our side; zero = the device's own */
+	struct mac_addr pod_mac;  /* tap, memif in IP mode: the pod's interface */
 	const struct ip_addr *addresses; /* tap: the interface's, as /32 and /128 */
 	size_t n_addresses;
-	struct ip_addr gateway[2];    /* tap: on-link next hops of the default routes, IPv4 and IPv6; IP_NONE = none */
-	const struct ip_prefix *routes; /* tap: routed through the gateways instead of default, when n_routes > 0 */
+	struct ip_addr gateway
+		[2]; /* tap: on-link next hops of the default routes, IPv4 and IPv6; IP_NONE = none */
+	const struct ip_prefix *
+		routes; /* tap: routed through the gateways instead of default, when n_routes > 0 */
 	size_t n_routes;
-	struct rte_mempool *pool;       /* buffers of 2 KiB */
+	struct rte_mempool *pool;	/* buffers of 2 KiB */
 	struct rte_mempool *large_pool; /* buffers of 16 KiB for large segments; NULL = use pool */
-	int socket_id;                /* NUMA node */
+	int socket_id;			/* NUMA node */
 };
 
 struct port;
@@ -80,8 +83,8 @@ struct port_limits;
 
 /** What a port costs: bytes, and buffers of the pools at this moment. Control reads what workers write: a snapshot. */
 struct port_memory {
-	size_t fixed;              /* the daemon's, as long as the port exists */
-	size_t rings;              /* shared with the peer, or a device's */
+	size_t fixed;			 /* the daemon's, as long as the port exists */
+	size_t rings;			 /* shared with the peer, or a device's */
 	uint32_t buffers, large_buffers; /* held for receiving */
 };
 
@@ -90,9 +93,9 @@ struct steering;
 /** What the kernel says about a neighbour (its NUD states, boiled down). */
 enum neighbour_news {
 	NEIGHBOUR_NEWS_CONFIRMED, /* reachable, permanent or noarp, with a MAC address */
-	NEIGHBOUR_NEWS_KNOWN,     /* stale, being probed: with a MAC address */
-	NEIGHBOUR_NEWS_FAILED,    /* no answer */
-	NEIGHBOUR_NEWS_GONE,      /* forgotten by the kernel */
+	NEIGHBOUR_NEWS_KNOWN,	  /* stale, being probed: with a MAC address */
+	NEIGHBOUR_NEWS_FAILED,	  /* no answer */
+	NEIGHBOUR_NEWS_GONE,	  /* forgotten by the kernel */
 };
 
 /** Uplinks whose interface stays the kernel's: its addresses, ARP and neighbour discovery are the kernel's business, and
@@ -143,8 +146,8 @@ struct port_ops {
 	const struct port_shared_ops *shared;
 };
 
-extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops, port_xdp_ops, port_exchange_ops,
-	port_packet_ops, port_vhost_ops;
+extern const struct port_ops port_ethdev_ops, port_tap_ops, port_memif_ops, port_xdp_ops,
+	port_exchange_ops, port_packet_ops, port_vhost_ops;
 /** NULL-terminated; adding a driver is one more line here. */
 extern const struct port_ops *const port_drivers[];
 const struct port_ops *port_driver_find(const char *name);
@@ -154,66 +157,69 @@ extern void (*port_watch_fd)(struct port *port, int fd, bool on);
 
 /** Set by the control thread: who hears what the kernel says about neighbours on a shared port. mac is zero when it has
  * none. */
-extern void (*port_neighbour_told)(const struct port *port, const struct ip_addr *address, const struct mac_addr *mac,
-	enum neighbour_news news);
+extern void (*port_neighbour_told)(const struct port *port, const struct ip_addr *address,
+	const struct mac_addr *mac, enum neighbour_news news);
 
 /** One rx queue: what its worker remembers of it, and where control has put it. polling.h and placement.h say how both are
  * used. */
 struct port_rx {
 	/* Writer: the queue's worker; control only between two workers. */
-	uint64_t debt;           /* cycles this queue has had beyond its share */
-	uint64_t last_tsc;       /* when it last had a packet */
-	uint32_t slot;           /* its place in the worker's list */
-	bool cold;               /* not polled each round: the worker's epoll instance tells of packets */
-	bool armed;              /* the peer was asked for a wake-up */
+	uint64_t debt;	   /* cycles this queue has had beyond its share */
+	uint64_t last_tsc; /* when it last had a packet */
+	uint32_t slot;	   /* its place in the worker's list */
+	bool cold;	   /* not polled each round: the worker's epoll instance tells of packets */
+	bool armed;	   /* the peer was asked for a wake-up */
 	/* Writer: the queue's worker. Readers: control. */
 	_Atomic uint64_t packets;
 	_Atomic uint64_t cycles; /* from taking packets until they were sent */
 	/* Control only. */
 	uint16_t worker __rte_cache_aligned; /* which polls it; PORT_NONE = placed nowhere yet */
-	uint16_t target;         /* while it moves: where to */
-	uint16_t id, queue;      /* of the port, for those who have only this */
-	bool moving;             /* no worker has it */
+	uint16_t target;		     /* while it moves: where to */
+	uint16_t id, queue;		     /* of the port, for those who have only this */
+	bool moving;			     /* no worker has it */
 	uint32_t moves;
-	double load, rate;       /* share of a CPU, packets a second: moving averages */
+	double load, rate; /* share of a CPU, packets a second: moving averages */
 	uint64_t seen_packets, seen_cycles;
 } __rte_cache_aligned;
 
 /** Addresses a port answers for or may send from; immutable, replaced as a whole. */
 struct port_addresses {
 	uint16_t count;
-	struct ip_prefix items[]; /* pods: /32 and /128 they may send from; uplinks: this node's, host bits kept */
+	struct ip_prefix items
+		[]; /* pods: /32 and /128 they may send from; uplinks: this node's, host bits kept */
 };
 
 struct port {
 	/* Written before publication, then constant. */
 	const struct port_ops *ops;
-	uint16_t id;                /* index in ports[] and the flow zone */
+	uint16_t id; /* index in ports[] and the flow zone */
 	uint16_t n_rxq, n_txq;
-	uint16_t mtu;               /* IP bytes */
-	uint8_t role;               /* enum port_role */
-	struct mac_addr mac;        /* our MAC address on it */
-	bool tx_shared;             /* fewer tx queues than workers: take tx_lock */
+	uint16_t mtu;	     /* IP bytes */
+	uint8_t role;	     /* enum port_role */
+	struct mac_addr mac; /* our MAC address on it */
+	bool tx_shared;	     /* fewer tx queues than workers: take tx_lock */
 	/* Writer: control, or the driver's own thread (vhost). Readers: workers and control. */
 	_Atomic bool link_up;
-	_Atomic uint8_t offloads;   /* enum port_offload; changes where a guest has a say in it */
-	_Atomic bool forwarding;    /* false until its policy and routes are in force: born closed */
+	_Atomic uint8_t offloads; /* enum port_offload; changes where a guest has a say in it */
+	_Atomic bool forwarding;  /* false until its policy and routes are in force: born closed */
 	_Atomic uint32_t connections_max;     /* of its pod, 0 = no limit; writer: control */
 	_Atomic(struct port_limits *) limits; /* NULL = none, which is most: see limit.h */
 	_Atomic(struct port_addresses *) addresses;
 	/* Written before publication, then constant. */
-	struct port_rx *rx;         /* [n_rxq], owned */
+	struct port_rx *rx; /* [n_rxq], owned */
 	char name[PORT_NAME_MAX];
 	/* Control only. */
-	uint16_t pinned;            /* worker of all its rx queues; PORT_NONE = placed by load */
-	bool leave;   /* set before port_close when the daemon ends: what others use stays, for the next daemon to take over */
-	struct log_source log; /* lines that its peer, its guest or the interface's owner can cause */
-	bool ending;  /* set before port_close when the daemon ends: nobody will ask this process for the same again (last_close.h) */
+	uint16_t pinned; /* worker of all its rx queues; PORT_NONE = placed by load */
+	bool leave; /* set before port_close when the daemon ends: what others use stays, for the next daemon to take over */
+	struct log_source
+		log; /* lines that its peer, its guest or the interface's owner can cause */
+	bool ending; /* set before port_close when the daemon ends: nobody will ask this process for the same again (last_close.h) */
 	bool renewed; /* set by tick: rx_fd has changed, the workers must be told */
 	/* Writers: workers without a tx queue of their own. */
 	rte_spinlock_t tx_lock[PORT_QUEUE_MAX];
 	/* Writers: rx: the queue's worker; tx errors counted in the worker's own counters. */
-	_Atomic uint64_t rx_errors; /* frames a driver could not hand over (no buffer, malformed descriptors) */
+	_Atomic uint64_t
+		rx_errors; /* frames a driver could not hand over (no buffer, malformed descriptors) */
 };
 
 /** Published table; a reader may keep a pointer until its next quiescent state. */
@@ -225,8 +231,8 @@ static inline struct port *port_get(uint16_t id)
 
 /** Control: open through the named driver, take a free id and publish it, closed for forwarding and polled by
  * nobody. @return 0, -EEXIST (name), -ENOSPC (PORT_MAX), or the driver's error. */
-int port_open(const char *driver, const struct port_params *params, unsigned n_workers, struct port **out,
-	struct error *err);
+int port_open(const char *driver, const struct port_params *params, unsigned n_workers,
+	struct port **out, struct error *err);
 /** Control: unpublish, and close after a grace period without waiting. No worker may still poll it. */
 void port_close(struct port *port);
 struct port *port_find(const char *name);

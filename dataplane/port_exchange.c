@@ -37,7 +37,7 @@ struct port_exchange {
 	int tap;
 	bool carrier;
 	rte_spinlock_t lock[PORT_QUEUE_MAX]; /* of the NIC's transmit queues */
-	uint64_t look_tsc; /* at the TAP, next; of queue 0's worker */
+	uint64_t look_tsc;		     /* at the TAP, next; of queue 0's worker */
 	struct exchange_fragments fragments[PORT_QUEUE_MAX]; /* each its queue's worker's */
 	/* Writers: workers. */
 	_Atomic uint64_t to_kernel, from_kernel, kernel_lost;
@@ -105,7 +105,8 @@ static void to_kernel(struct port_exchange *p, struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 }
 
-static uint16_t send_locked(struct port_exchange *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t send_locked(
+	struct port_exchange *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t sent;
 
@@ -118,14 +119,18 @@ static uint16_t send_locked(struct port_exchange *p, uint16_t queue, struct rte_
 static void from_kernel(struct port_exchange *p)
 {
 	struct rte_mempool *pool = p->port.mtu + RTE_ETHER_HDR_LEN + RTE_PKTMBUF_HEADROOM >
-						   rte_pktmbuf_data_room_size(p->pool) && p->large_pool != NULL
-					   ? p->large_pool : p->pool;
+							   rte_pktmbuf_data_room_size(p->pool) &&
+						   p->large_pool != NULL
+					   ? p->large_pool
+					   : p->pool;
 	struct rte_mbuf *pkts[TAP_BURST];
 	uint16_t n = 0, sent;
 
 	while (n < TAP_BURST) {
 		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
-		ssize_t len = m != NULL ? read(p->tap, rte_pktmbuf_mtod(m, void *), rte_pktmbuf_tailroom(m)) : -1;
+		ssize_t len = m != NULL ? read(p->tap, rte_pktmbuf_mtod(m, void *),
+						  rte_pktmbuf_tailroom(m))
+					: -1;
 
 		if (len < RTE_ETHER_HDR_LEN) {
 			rte_pktmbuf_free(m);
@@ -175,7 +180,8 @@ static int exchange_open(const struct port_params *params, struct port **out, st
 		rte_spinlock_init(&p->lock[q]);
 	ret = tap_open(p, params->interface);
 	if (ret < 0)
-		error_set(err, -ret, NULL, "port %s: no interface %s for the kernel: %s", params->name, params->interface,
+		error_set(err, -ret, NULL, "port %s: no interface %s for the kernel: %s",
+			params->name, params->interface,
 			ret == -EEXIST ? "there is one of that name" : strerror(-ret));
 	else
 		ret = kernel_link_open(&p->kernel, params->interface, params->name, err);
@@ -207,7 +213,8 @@ static void exchange_close(struct port *port)
 
 /* --- workers -------------------------------------------------------------------------------------------------- */
 
-static uint16_t exchange_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t exchange_rx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct port_exchange *p = (struct port_exchange *)port;
 	uint16_t got, kept = 0;
@@ -224,14 +231,16 @@ static uint16_t exchange_rx_burst(struct port *port, uint16_t queue, struct rte_
 	return kept;
 }
 
-static uint16_t exchange_tx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t exchange_tx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	return send_locked((struct port_exchange *)port, queue, pkts, n);
 }
 
 /* --- the kernel's side ---------------------------------------------------------------------------------------- */
 
-static void heard(void *arg, const struct ip_addr *address, const struct mac_addr *mac, enum neighbour_news news)
+static void heard(void *arg, const struct ip_addr *address, const struct mac_addr *mac,
+	enum neighbour_news news)
 {
 	if (port_neighbour_told != NULL)
 		port_neighbour_told(arg, address, mac, news);
@@ -299,7 +308,8 @@ static void exchange_describe(const struct port *port, json_t *obj)
 		p->nic->ops->describe(p->nic, obj);
 	json_object_set_new(obj, "kernel_interface", json_string(p->kernel.name));
 	json_object_set_new(obj, "to_kernel", json_integer((json_int_t)atomic_load(&p->to_kernel)));
-	json_object_set_new(obj, "from_kernel", json_integer((json_int_t)atomic_load(&p->from_kernel)));
+	json_object_set_new(
+		obj, "from_kernel", json_integer((json_int_t)atomic_load(&p->from_kernel)));
 }
 
 static const struct port_shared_ops shared_ops = {

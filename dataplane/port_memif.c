@@ -49,8 +49,9 @@ void port_memif_attach(struct port_memif *p, struct memif_connection *c)
 	p->connects++;
 	/* A worker that fell asleep on this queue before has to arm the new ring. */
 	queue_wake_all(&p->wake);
-	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "memif peer connected name=%s peer=\"%s\" interface=\"%s\" rx_rings=%u "
-		 "tx_rings=%u",
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO,
+		"memif peer connected name=%s peer=\"%s\" interface=\"%s\" rx_rings=%u "
+		"tx_rings=%u",
 		p->port.name, p->peer_name, p->peer_if_name, c->n_rx, c->n_tx);
 }
 
@@ -67,8 +68,8 @@ void port_memif_detach(struct port_memif *p, const char *reason)
 	for (unsigned i = 0; i < c->n_rx; i++)
 		queue_watch(p, i, c->rx[i].event_fd, false);
 	rcu_retire(c, memif_connection_free);
-	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "memif peer gone name=%s peer=\"%s\" reason=\"%s\"", p->port.name, p->peer_name,
-		reason);
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "memif peer gone name=%s peer=\"%s\" reason=\"%s\"",
+		p->port.name, p->peer_name, reason);
 }
 
 static int params_check(const struct port_params *params, struct error *err)

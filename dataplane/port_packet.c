@@ -41,12 +41,12 @@ struct port_packet {
 	int epoll_fd[PORT_QUEUE_MAX]; /* watches the queue's socket of the time */
 	/* Control thread only. */
 	char interface[IFNAMSIZ];
-	unsigned ifindex; /* 0 = gone */
+	unsigned ifindex;  /* 0 = gone */
 	int interface_mtu; /* 0 = not looked at yet */
-	int request_fd;   /* for questions about the interface */
+	int request_fd;	   /* for questions about the interface */
 	bool promiscuous;
-	bool refused;     /* said that the interface that came back cannot be used */
-	bool merge;       /* the kernel takes large UDP packets */
+	bool refused; /* said that the interface that came back cannot be used */
+	bool merge;   /* the kernel takes large UDP packets */
 	uint8_t ticks;
 	/* Of sockets that are closed. */
 	uint64_t missed, merged_messages, merged_packets;
@@ -67,10 +67,12 @@ static int interface_mac(const struct port_packet *p, struct mac_addr *mac, stru
 	int ret = request(p, SIOCGIFHWADDR, &ifr);
 
 	if (ret < 0)
-		return error_set(err, -ret, NULL, "port %s: interface %s: %s", p->port.name, p->interface, strerror(-ret));
+		return error_set(err, -ret, NULL, "port %s: interface %s: %s", p->port.name,
+			p->interface, strerror(-ret));
 	if (ifr.ifr_hwaddr.sa_family != ARPHRD_ETHER && ifr.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
 		return error_set(err, EINVAL, NULL,
-			"port %s: interface %s does not carry Ethernet frames (hardware type %u): name one that does",
+			"port %s: interface %s does not carry Ethernet frames (hardware type %u): "
+			"name one that does",
 			p->port.name, p->interface, ifr.ifr_hwaddr.sa_family);
 	memcpy(mac->bytes, ifr.ifr_hwaddr.sa_data, sizeof(mac->bytes));
 	return 0;
@@ -81,21 +83,28 @@ static void interface_look(struct port_packet *p)
 {
 	struct ifreq ifr = { 0 };
 	const int running = IFF_UP | IFF_RUNNING;
-	bool up = p->ifindex != 0 && request(p, SIOCGIFFLAGS, &ifr) == 0 && (ifr.ifr_flags & running) == running;
+	bool up = p->ifindex != 0 && request(p, SIOCGIFFLAGS, &ifr) == 0 &&
+		  (ifr.ifr_flags & running) == running;
 	bool was_up = atomic_load_explicit(&p->port.link_up, memory_order_relaxed);
 
 	atomic_store_explicit(&p->port.link_up, up, memory_order_relaxed);
 	if (up != was_up && p->interface_mtu != 0)
-		LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "link of an uplink changed port=%s interface=%s link=%s", p->port.name, p->interface, up ? "up" : "down");
+		LOG_FROM(&p->port.log, LOG_LEVEL_INFO,
+			"link of an uplink changed port=%s interface=%s link=%s", p->port.name,
+			p->interface, up ? "up" : "down");
 	if (p->ifindex == 0 || request(p, SIOCGIFMTU, &ifr) < 0 || ifr.ifr_mtu == p->interface_mtu)
 		return;
 	if (ifr.ifr_mtu < p->port.mtu)
-		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface has a smaller MTU than its uplink, large packets will be lost port=%s interface=%s "
-			    "interface_mtu=%d mtu=%u",
+		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING,
+			"interface has a smaller MTU than its uplink, large packets will be lost "
+			"port=%s interface=%s "
+			"interface_mtu=%d mtu=%u",
 			p->port.name, p->interface, ifr.ifr_mtu, p->port.mtu);
 	else if (p->interface_mtu != 0)
-		LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "MTU of an uplink's interface changed port=%s interface=%s interface_mtu=%d", p->port.name,
-			p->interface, ifr.ifr_mtu);
+		LOG_FROM(&p->port.log, LOG_LEVEL_INFO,
+			"MTU of an uplink's interface changed port=%s interface=%s "
+			"interface_mtu=%d",
+			p->port.name, p->interface, ifr.ifr_mtu);
 	p->interface_mtu = ifr.ifr_mtu;
 }
 
@@ -123,11 +132,12 @@ static void queue_account(struct port_packet *p, const struct packet_queue *q)
 	p->merged_packets += atomic_load_explicit(&q->tx.merged_packets, memory_order_relaxed);
 }
 
-static int queue_open(struct port_packet *p, struct packet_socket_conf *conf, unsigned index, struct packet_queue **out,
-	struct error *err)
+static int queue_open(struct port_packet *p, struct packet_socket_conf *conf, unsigned index,
+	struct packet_queue **out, struct error *err)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
-	struct packet_queue *q = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*q), RTE_CACHE_LINE_SIZE));
+	struct packet_queue *q =
+		aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*q), RTE_CACHE_LINE_SIZE));
 	int ret;
 
 	if (q == NULL)
@@ -140,7 +150,8 @@ static int queue_open(struct port_packet *p, struct packet_socket_conf *conf, un
 	}
 	atomic_init(&q->tx.merge, p->merge);
 	if (epoll_ctl(p->epoll_fd[index], EPOLL_CTL_ADD, q->socket.fd, &ev) < 0) {
-		ret = error_set(err, errno, NULL, "port %s: cannot wait for packets: %s", p->port.name, strerror(errno));
+		ret = error_set(err, errno, NULL, "port %s: cannot wait for packets: %s",
+			p->port.name, strerror(errno));
 		queue_free(q);
 		return ret;
 	}
@@ -207,20 +218,24 @@ static void follow_interface(struct port_packet *p)
 	if (now == p->ifindex)
 		return;
 	if (p->ifindex != 0) {
-		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface of an uplink is gone, waiting for it port=%s interface=%s", p->port.name, p->interface);
+		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING,
+			"interface of an uplink is gone, waiting for it port=%s interface=%s",
+			p->port.name, p->interface);
 		detach(p);
 	}
 	if (now == 0)
 		return;
 	if (kernel_interface_check(p->interface, &params, &err) < 0 || attach(p, now, &err) < 0) {
 		if (!p->refused)
-			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface of an uplink is back but cannot be used: %s", err.text);
+			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING,
+				"interface of an uplink is back but cannot be used: %s", err.text);
 		p->refused = true;
 		return;
 	}
 	p->refused = false;
-	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "interface of an uplink is back port=%s interface=%s promiscuous=%s", p->port.name, p->interface,
-		p->promiscuous ? "yes" : "no");
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO,
+		"interface of an uplink is back port=%s interface=%s promiscuous=%s", p->port.name,
+		p->interface, p->promiscuous ? "yes" : "no");
 }
 
 /* --- operations ----------------------------------------------------------------------------------------------- */
@@ -251,7 +266,8 @@ static int check_name(const struct port_params *params, struct error *err)
 	const char *name = params->interface;
 
 	if (name == NULL || name[0] == '\0' || strlen(name) >= IFNAMSIZ)
-		return error_set(err, EINVAL, NULL, "port %s: \"%s\" cannot be the name of an interface: see `ip link`",
+		return error_set(err, EINVAL, NULL,
+			"port %s: \"%s\" cannot be the name of an interface: see `ip link`",
 			params->name, name != NULL ? name : "");
 	if (params->n_queues == 0)
 		return error_set(err, EINVAL, NULL, "port %s: no queues wanted", params->name);
@@ -267,7 +283,8 @@ static struct port_packet *port_new(const struct port_params *params)
 	p->port.ops = &port_packet_ops;
 	p->port.mac = params->port_mac;
 	p->port.mtu = params->mtu;
-	p->port.offloads = PORT_TX_CSUM | PORT_TX_TSO; /* what the interface cannot do the kernel does for it */
+	p->port.offloads = PORT_TX_CSUM |
+			   PORT_TX_TSO; /* what the interface cannot do the kernel does for it */
 	p->port.n_rxq = (uint16_t)RTE_MIN((unsigned)params->n_queues, (unsigned)PORT_QUEUE_MAX);
 	p->port.n_txq = p->port.n_rxq;
 	p->pools.small = params->pool;
@@ -295,7 +312,8 @@ static int packet_open(const struct port_params *params, struct port **out, stru
 		return error_set(err, ENOMEM, NULL, "port %s: out of memory", params->name);
 	p->merge = packet_socket_segments_udp();
 	if (!p->merge)
-		LOG_WARNING("this kernel does not segment UDP for packet sockets (Linux 6.2 does): tunnel packets are sent one by one "
+		LOG_WARNING("this kernel does not segment UDP for packet sockets (Linux 6.2 does): "
+			    "tunnel packets are sent one by one "
 			    "port=%s",
 			params->name);
 	ret = attach(p, if_nametoindex(params->interface), err);
@@ -313,7 +331,9 @@ static uint16_t packet_rx(struct port *port, uint16_t queue, struct rte_mbuf **p
 	struct port_packet *p = (struct port_packet *)port;
 	struct packet_queue *q = rcu_read(&p->queues[queue]);
 
-	return likely(q != NULL) ? packet_rx_burst(&q->rx, &q->socket, &p->pools, pkts, n, &port->rx_errors) : 0;
+	return likely(q != NULL)
+		       ? packet_rx_burst(&q->rx, &q->socket, &p->pools, pkts, n, &port->rx_errors)
+		       : 0;
 }
 
 static uint16_t packet_tx(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
@@ -353,7 +373,9 @@ static void packet_tick(struct port *port)
 			continue;
 		p->missed += packet_socket_missed(&q->socket);
 		if (p->merge && !atomic_load_explicit(&q->tx.merge, memory_order_relaxed)) {
-			LOG_WARNING("the kernel refused a large UDP packet: tunnel packets are sent one by one port=%s", port->name);
+			LOG_WARNING("the kernel refused a large UDP packet: tunnel packets are "
+				    "sent one by one port=%s",
+				port->name);
 			p->merge = false;
 		}
 	}
@@ -368,8 +390,10 @@ static void packet_describe(const struct port *port, json_t *obj)
 		const struct packet_queue *q = rcu_own(&p->queues[n]);
 
 		if (q != NULL) {
-			messages += atomic_load_explicit(&q->tx.merged_messages, memory_order_relaxed);
-			packets += atomic_load_explicit(&q->tx.merged_packets, memory_order_relaxed);
+			messages +=
+				atomic_load_explicit(&q->tx.merged_messages, memory_order_relaxed);
+			packets +=
+				atomic_load_explicit(&q->tx.merged_packets, memory_order_relaxed);
 		}
 	}
 	json_object_set_new(obj, "interface", json_string(p->interface));

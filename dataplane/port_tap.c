@@ -27,12 +27,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define STOCK	   32 /* small buffers taken from the pool at a time */
-#define FRAME_MAX  (65535 + 40 + RTE_ETHER_HDR_LEN) /* what lengths in IP headers can say */
-#define LARGE_MAX  34  /* buffers behind the small one: all of 64 KiB even from 2 KiB buffers */
-#define TX_IOV_MAX 128 /* buffers of one packet, and its virtio header */
-#define LOOK_TICKS  10 /* between looks at the namespace: a second */
-#define RETRY_TICKS 10 /* between attempts to make an interface that is gone: a second */
+#define STOCK	    32 /* small buffers taken from the pool at a time */
+#define FRAME_MAX   (65535 + 40 + RTE_ETHER_HDR_LEN) /* what lengths in IP headers can say */
+#define LARGE_MAX   34	/* buffers behind the small one: all of 64 KiB even from 2 KiB buffers */
+#define TX_IOV_MAX  128 /* buffers of one packet, and its virtio header */
+#define LOOK_TICKS  10	/* between looks at the namespace: a second */
+#define RETRY_TICKS 10	/* between attempts to make an interface that is gone: a second */
 
 enum tap_state {
 	TAP_ALIVE,
@@ -43,7 +43,8 @@ enum tap_state {
 /** Owned by the queue's worker, but for what is said. */
 struct tap_queue {
 	int fd;
-	_Atomic uint8_t state; /* enum tap_state; writers: worker (dead; renewed to alive), control */
+	_Atomic uint8_t
+		state; /* enum tap_state; writers: worker (dead; renewed to alive), control */
 	struct tap_ready ready;
 	uint16_t n_small, n_large;
 	uint32_t large_room; /* bytes, of all in large[] */
@@ -60,8 +61,8 @@ struct port_tap {
 	/* From here to the queues: control thread only. */
 	uint16_t n_open; /* queues with a descriptor */
 	bool gone;
-	uint8_t retry;	/* ticks until the next attempt to make it anew */
-	uint8_t look;	/* ticks until the next look at the namespace */
+	uint8_t retry; /* ticks until the next attempt to make it anew */
+	uint8_t look;  /* ticks until the next look at the namespace */
 	struct netns_id netns_id;
 	char interface[IFNAMSIZ];
 	char netns[PATH_MAX]; /* "" = the daemon's own */
@@ -177,7 +178,8 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 	struct tap_queue *q = &p->queues[queue];
 	uint16_t got = 0;
 
-	if (unlikely(atomic_load_explicit(&q->state, memory_order_acquire) != TAP_ALIVE) && !renewed(q))
+	if (unlikely(atomic_load_explicit(&q->state, memory_order_acquire) != TAP_ALIVE) &&
+		!renewed(q))
 		return 0;
 	if (!tap_ready_poll(&q->ready, q->fd, port->id, queue))
 		return 0;
@@ -207,8 +209,9 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 		}
 		/* tun gives as much as there is room for, and says nothing about the rest. */
 		if (unlikely((size_t)len < sizeof(q->rx_hdr) + RTE_ETHER_HDR_LEN ||
-			     (stock != STOCK_FULL &&
-				     (size_t)len >= sizeof(q->rx_hdr) + q->rx_iov[1].iov_len + q->large_room))) {
+			     (stock != STOCK_FULL && (size_t)len >= sizeof(q->rx_hdr) +
+									    q->rx_iov[1].iov_len +
+									    q->large_room))) {
 			rx_error(p);
 			continue;
 		}
@@ -317,7 +320,8 @@ static void addressing_free(struct tap_addressing *a)
 
 static int addressing_copy(struct tap_addressing *a, const struct port_params *params)
 {
-	*a = (struct tap_addressing){ .addresses = calloc(params->n_addresses + 1, sizeof(*a->addresses)),
+	*a = (struct tap_addressing){ .addresses = calloc(
+					      params->n_addresses + 1, sizeof(*a->addresses)),
 		.routes = calloc(params->n_routes + 1, sizeof(*a->routes)) };
 	if (a->addresses == NULL || a->routes == NULL) {
 		addressing_free(a);
@@ -377,7 +381,9 @@ static int tap_configure(struct port *port, const struct port_params *params, st
 
 static void interface_gone(struct port_tap *p)
 {
-	LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface is gone; it is made anew when its network namespace is there port=%s interface=%s netns=%s",
+	LOG_FROM(&p->port.log, LOG_LEVEL_WARNING,
+		"interface is gone; it is made anew when its network namespace is there port=%s "
+		"interface=%s netns=%s",
 		p->port.name, p->interface, p->netns);
 	retire_descriptors(p);
 	p->retry = RETRY_TICKS;
@@ -422,7 +428,8 @@ static void again(struct port_tap *p)
 	p->gone = false;
 	p->netns_id = netns_identify(p->netns);
 	p->port.renewed = true;
-	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "interface is there again port=%s interface=%s", p->port.name, p->interface);
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "interface is there again port=%s interface=%s",
+		p->port.name, p->interface);
 }
 
 /** The namespace was deleted, and may be held by our descriptors only. */
@@ -452,7 +459,8 @@ static void tap_tick(struct port *port)
 	/* A worker may have met the old one's end after the new one took its place. */
 	for (uint16_t i = 0; i < p->n_open && !p->gone; i++) {
 		if (is_dead(&p->queues[i]))
-			atomic_store_explicit(&p->queues[i].state, TAP_RENEWED, memory_order_release);
+			atomic_store_explicit(
+				&p->queues[i].state, TAP_RENEWED, memory_order_release);
 	}
 	atomic_store_explicit(
 		&port->link_up, !p->gone && (pfd.revents & POLLOUT), memory_order_relaxed);
@@ -510,8 +518,9 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 	p->port.n_txq = p->port.n_rxq;
 	p->pool = params->pool;
 	p->large_pool = params->large_pool != NULL ? params->large_pool : params->pool;
-	p->large_wanted = FRAME_MAX - RTE_MIN((uint32_t)FRAME_MAX, rte_pktmbuf_data_room_size(p->pool) -
-									(uint32_t)RTE_PKTMBUF_HEADROOM);
+	p->large_wanted =
+		FRAME_MAX - RTE_MIN((uint32_t)FRAME_MAX, rte_pktmbuf_data_room_size(p->pool) -
+								 (uint32_t)RTE_PKTMBUF_HEADROOM);
 	snprintf(p->port.name, sizeof(p->port.name), "%s", params->name);
 	snprintf(p->interface, sizeof(p->interface), "%s", params->interface);
 	snprintf(p->netns, sizeof(p->netns), "%s", params->netns != NULL ? params->netns : "");

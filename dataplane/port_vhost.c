@@ -58,10 +58,12 @@ static int vhost_open(const struct port_params *params, struct port **out, struc
 	int ret;
 
 	if (params->socket == NULL || params->socket[0] == '\0' || params->n_queues == 0)
-		return error_set(err, EINVAL, "socket", "port %s: a vhost port needs a socket and queues", params->name);
+		return error_set(err, EINVAL, "socket",
+			"port %s: a vhost port needs a socket and queues", params->name);
 	if (strlen(params->socket) >= sizeof(p->socket))
-		return error_set(err, ENAMETOOLONG, "socket", "vhost socket %s: the path is longer than %zu bytes",
-			params->socket, sizeof(p->socket) - 1);
+		return error_set(err, ENAMETOOLONG, "socket",
+			"vhost socket %s: the path is longer than %zu bytes", params->socket,
+			sizeof(p->socket) - 1);
 	p = port_new(params);
 	if (p == NULL)
 		return error_set(err, ENOMEM, NULL, "port %s: out of memory", params->name);
@@ -92,18 +94,20 @@ static void vhost_close(struct port *port)
 }
 
 /** A guest may have more queue pairs than the port has queues: queue 1 of 4 serves pairs 1, 5, 9 ... */
-static uint16_t vhost_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t vhost_rx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct port_vhost *p = vhost_of(port);
 	uint16_t pairs = atomic_load_explicit(&p->n_tx, memory_order_relaxed), got = 0;
 
 	for (uint16_t pair = queue; pair < pairs && got < n; pair = (uint16_t)(pair + port->n_rxq))
-		got = (uint16_t)(got + vhost_queue_rx(&p->rx[pair], p->pool, p->large_pool, &pkts[got],
-					       (uint16_t)(n - got)));
+		got = (uint16_t)(got + vhost_queue_rx(&p->rx[pair], p->pool, p->large_pool,
+					       &pkts[got], (uint16_t)(n - got)));
 	return got;
 }
 
-static uint16_t vhost_tx_burst(struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t vhost_tx_burst(
+	struct port *port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct port_vhost *p = vhost_of(port);
 	uint16_t pairs = atomic_load_explicit(&p->n_tx, memory_order_acquire);
@@ -140,10 +144,12 @@ static json_t *offloads_json(uint64_t features)
 		const char *name;
 	} names[] = { { VIRTIO_NET_F_CSUM, "checksum" }, { VIRTIO_NET_F_HOST_TSO4, "tso4" },
 		{ VIRTIO_NET_F_HOST_TSO6, "tso6" }, { VIRTIO_NET_F_GUEST_CSUM, "guest-checksum" },
-		{ VIRTIO_NET_F_GUEST_TSO4, "guest-tso4" }, { VIRTIO_NET_F_GUEST_TSO6, "guest-tso6" },
-		{ VIRTIO_NET_F_HOST_UFO, "ufo" }, { VIRTIO_NET_F_HOST_USO, "uso" }, { VIRTIO_NET_F_GUEST_UFO, "guest-ufo" },
-		{ VIRTIO_NET_F_GUEST_USO4, "guest-uso4" }, { VIRTIO_NET_F_GUEST_USO6, "guest-uso6" },
-		{ VIRTIO_NET_F_MRG_RXBUF, "mergeable" }, { VIRTIO_RING_F_INDIRECT_DESC, "indirect" },
+		{ VIRTIO_NET_F_GUEST_TSO4, "guest-tso4" },
+		{ VIRTIO_NET_F_GUEST_TSO6, "guest-tso6" }, { VIRTIO_NET_F_HOST_UFO, "ufo" },
+		{ VIRTIO_NET_F_HOST_USO, "uso" }, { VIRTIO_NET_F_GUEST_UFO, "guest-ufo" },
+		{ VIRTIO_NET_F_GUEST_USO4, "guest-uso4" },
+		{ VIRTIO_NET_F_GUEST_USO6, "guest-uso6" }, { VIRTIO_NET_F_MRG_RXBUF, "mergeable" },
+		{ VIRTIO_RING_F_INDIRECT_DESC, "indirect" },
 		{ VIRTIO_RING_F_EVENT_IDX, "event-index" }, { VIRTIO_F_IN_ORDER, "in-order" },
 		{ VIRTIO_NET_F_MQ, "multiqueue" } };
 	json_t *array = json_array();
@@ -159,9 +165,10 @@ static json_t *queue_json(const struct vhost_queue *q)
 {
 	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "ready",
 		atomic_load_explicit((_Atomic bool *)&q->ready, memory_order_relaxed), "packets",
-		(json_int_t)counter_read(&q->packets), "bytes", (json_int_t)counter_read(&q->bytes), "segments", (json_int_t)counter_read(&q->segments), "errors",
-		(json_int_t)counter_read(&q->errors), "kicks", (json_int_t)counter_read(&q->kicks), "calls",
-		(json_int_t)counter_read(&q->calls));
+		(json_int_t)counter_read(&q->packets), "bytes", (json_int_t)counter_read(&q->bytes),
+		"segments", (json_int_t)counter_read(&q->segments), "errors",
+		(json_int_t)counter_read(&q->errors), "kicks", (json_int_t)counter_read(&q->kicks),
+		"calls", (json_int_t)counter_read(&q->calls));
 }
 
 /** Those that count or ever did; the first pair always. */
@@ -170,7 +177,8 @@ static json_t *queues_json(const struct vhost_queue *queues)
 	json_t *array = json_array();
 	unsigned n = VHOST_PAIRS_MAX;
 
-	while (n > 1 && !atomic_load((_Atomic bool *)&queues[n - 1].ready) && counter_read(&queues[n - 1].packets) == 0)
+	while (n > 1 && !atomic_load((_Atomic bool *)&queues[n - 1].ready) &&
+		counter_read(&queues[n - 1].packets) == 0)
 		n--;
 	for (unsigned i = 0; i < n; i++)
 		json_array_append_new(array, queue_json(&queues[i]));
@@ -191,7 +199,10 @@ static void vhost_describe(const struct port *port, json_t *obj)
 	struct port_vhost *p = vhost_of((struct port *)port);
 
 	pthread_mutex_lock(&p->lock);
-	json_object_set_new(obj, "guest", json_string(p->running ? "running" : p->vid >= 0 ? "connecting" : "none"));
+	json_object_set_new(obj, "guest",
+		json_string(p->running	  ? "running"
+			    : p->vid >= 0 ? "connecting"
+					  : "none"));
 	json_object_set_new(obj, "role", json_string(p->client ? "client" : "server"));
 	json_object_set_new(obj, "socket", json_string(p->socket));
 	json_object_set_new(obj, "connects", json_integer((json_int_t)p->connects));
@@ -209,10 +220,12 @@ static void vhost_describe(const struct port *port, json_t *obj)
 		for (uint32_t i = 0; i < p->memory.count; i++)
 			memory += p->memory.regions[i].size;
 		json_object_set_new(obj, "queue_pairs", json_integer(atomic_load(&p->n_tx)));
-		json_object_set_new(obj, "ring", json_string(p->features >> VIRTIO_F_RING_PACKED & 1 ? "packed" : "split"));
+		json_object_set_new(obj, "ring",
+			json_string(p->features >> VIRTIO_F_RING_PACKED & 1 ? "packed" : "split"));
 		json_object_set_new(obj, "ring_size", json_integer(p->tx[0].ring.size));
 		json_object_set_new(obj, "features", offloads_json(p->features));
-		json_object_set_new(obj, "inflight_tracking", json_boolean(p->inflight.area != NULL));
+		json_object_set_new(
+			obj, "inflight_tracking", json_boolean(p->inflight.area != NULL));
 		json_object_set_new(obj, "guest_mtu", json_integer(p->guest_mtu));
 		json_object_set_new(obj, "guest_memory", json_integer((json_int_t)memory));
 	}

@@ -41,9 +41,9 @@ struct port_vhost {
 	/* Under lock. */
 	pthread_mutex_t lock;
 	LIST_ENTRY(port_vhost) next;
-	int vid;	  /* librte_vhost's number of the connection; -1 = none */
-	bool running;	  /* between new_device and destroy_device */
-	bool in_message;  /* a message is being handled: no queue is ready */
+	int vid;			   /* librte_vhost's number of the connection; -1 = none */
+	bool running;			   /* between new_device and destroy_device */
+	bool in_message;		   /* a message is being handled: no queue is ready */
 	bool enabled[2 * VHOST_PAIRS_MAX]; /* by virtqueue index: rings set up and switched on */
 	uint64_t features;
 	uint64_t own_features; /* of them: those that librte_vhost does not know */
@@ -51,7 +51,8 @@ struct port_vhost {
 	struct vhost_inflight inflight;
 	uint16_t guest_mtu; /* what QEMU was told, 0 = nothing */
 	uint64_t connects, refusals, failures;
-	const char *refused;	  /* what was wrong with the message that is being refused; NULL = the library knows */
+	const char *
+		refused; /* what was wrong with the message that is being refused; NULL = the library knows */
 	const char *last_failure; /* of a guest whose set-up was refused; "" = none was */
 };
 

@@ -38,7 +38,7 @@ struct port_xdp {
 	struct kernel_link kernel;
 	struct steer_program *program; /* NULL = the interface is gone */
 	struct kernel_merging merging;
-	struct mac_addr mac;	 /* the interface's, as the queues know it */
+	struct mac_addr mac;	  /* the interface's, as the queues know it */
 	struct rte_mempool *pool; /* its buffers hold a frame */
 	enum xdp_mode mode;
 	struct steering steered; /* all of it, sorted: for the next interface */
@@ -57,13 +57,14 @@ static int check_interface(struct port_xdp *p, struct error *err)
 
 	if (p->port.mtu > p->kernel.mtu)
 		return error_set(err, EINVAL, "mtu",
-			"port %s: interface %s has MTU %u, less than the port's %u: lower the uplink's mtu, or `ip link set %s "
+			"port %s: interface %s has MTU %u, less than the port's %u: lower the "
+			"uplink's mtu, or `ip link set %s "
 			"mtu %u`",
 			name, interface, p->kernel.mtu, p->port.mtu, interface, p->port.mtu);
 	ret = kernel_interface_up(interface);
 	if (ret < 0)
-		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s", name, interface,
-			strerror(-ret));
+		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s", name,
+			interface, strerror(-ret));
 	return 0;
 }
 
@@ -83,12 +84,13 @@ static int open_queue(struct port_xdp *p, uint16_t index, struct xdp_queue **out
 		return ret;
 	xdp_queue_set_mac(*out, &p->kernel.mac);
 	if (epoll_ctl(p->epoll_fd[index], EPOLL_CTL_ADD, xdp_queue_fd(*out), &ev) < 0)
-		ret = error_set(err, errno, NULL, "port %s: cannot wait for packets: %s", p->port.name, strerror(errno));
+		ret = error_set(err, errno, NULL, "port %s: cannot wait for packets: %s",
+			p->port.name, strerror(errno));
 	if (ret == 0)
 		ret = steer_program_set_socket(p->program, index, xdp_queue_fd(*out));
 	if (ret < 0) {
-		error_set(err, -ret, NULL, "port %s: queue %u of %s cannot be steered: %s", p->port.name, index,
-			p->kernel.name, strerror(-ret));
+		error_set(err, -ret, NULL, "port %s: queue %u of %s cannot be steered: %s",
+			p->port.name, index, p->kernel.name, strerror(-ret));
 		xdp_queue_close(*out);
 	}
 	return ret;
@@ -144,13 +146,15 @@ static int attach(struct port_xdp *p, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (steer_program_set_mac(p->program, &p->kernel.mac) < 0)
-		ret = error_set(err, EIO, NULL, "port %s: the XDP program's settings cannot be written", name);
+		ret = error_set(err, EIO, NULL,
+			"port %s: the XDP program's settings cannot be written", name);
 	p->mac = p->kernel.mac;
 	/* In generic mode the program comes after merging. */
 	if (ret == 0 && !steer_program_native(p->program))
 		kernel_merging_stop(p->kernel.name, &p->merging);
 	if (ret == 0 && steer_program_edit(p->program, &p->steered, true) < 0)
-		ret = error_set(err, ENOSPC, NULL, "port %s: the XDP program's maps cannot be written", name);
+		ret = error_set(err, ENOSPC, NULL,
+			"port %s: the XDP program's maps cannot be written", name);
 	if (ret == 0)
 		ret = open_queues(p, err);
 	if (ret < 0)
@@ -165,9 +169,11 @@ static int check_queues(const struct port_params *params, unsigned queues, struc
 	/* A queue without a socket would leave its tunnel packets to the kernel, which has no use for them. */
 	if (queues > PORT_QUEUE_MAX)
 		return error_set(err, EINVAL, NULL,
-			"port %s: interface %s has %u receive queues, and all must be served but only %d can: `ethtool -L %s "
+			"port %s: interface %s has %u receive queues, and all must be served but "
+			"only %d can: `ethtool -L %s "
 			"combined %d`",
-			params->name, params->device, queues, PORT_QUEUE_MAX, params->device, PORT_QUEUE_MAX);
+			params->name, params->device, queues, PORT_QUEUE_MAX, params->device,
+			PORT_QUEUE_MAX);
 	return 0;
 }
 
@@ -182,18 +188,22 @@ static int fill(struct port_xdp *p, const struct port_params *params, struct err
 	if (!mac_addr_is_zero(&params->port_mac) &&
 		memcmp(&params->port_mac, &p->kernel.mac, sizeof(p->kernel.mac)) != 0)
 		return error_set(err, EINVAL, "mac",
-			"port %s: the interface is the kernel's and so is its MAC address: leave mac out", params->name);
+			"port %s: the interface is the kernel's and so is its MAC address: leave "
+			"mac out",
+			params->name);
 	p->port.ops = &port_xdp_ops;
 	p->port.mac = p->kernel.mac;
 	p->port.mtu = params->mtu;
 	p->port.n_rxq = p->port.n_txq = (uint16_t)queues;
 	p->mode = (enum xdp_mode)params->xdp_mode;
-	p->pool = room > rte_pktmbuf_data_room_size(params->pool) && params->large_pool != NULL ? params->large_pool
-												: params->pool;
+	p->pool = room > rte_pktmbuf_data_room_size(params->pool) && params->large_pool != NULL
+			  ? params->large_pool
+			  : params->pool;
 	for (uint16_t q = 0; q < queues; q++) {
 		p->epoll_fd[q] = epoll_create1(EPOLL_CLOEXEC);
 		if (p->epoll_fd[q] < 0)
-			return error_set(err, errno, NULL, "port %s: %s", params->name, strerror(errno));
+			return error_set(
+				err, errno, NULL, "port %s: %s", params->name, strerror(errno));
 	}
 	return 0;
 }
@@ -281,7 +291,8 @@ static bool xdp_rx_arm(struct port *port, uint16_t queue, bool on)
 
 /* --- the kernel's side ---------------------------------------------------------------------------------------- */
 
-static void heard(void *arg, const struct ip_addr *address, const struct mac_addr *mac, enum neighbour_news news)
+static void heard(void *arg, const struct ip_addr *address, const struct mac_addr *mac,
+	enum neighbour_news news)
 {
 	if (port_neighbour_told != NULL)
 		port_neighbour_told(arg, address, mac, news);
@@ -296,8 +307,8 @@ static void follow_mac(struct port_xdp *p)
 	p->mac = p->kernel.mac;
 	for (uint16_t q = 0; q < p->port.n_rxq; q++)
 		xdp_queue_set_mac(rcu_own(&p->queues[q]), &p->mac);
-	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "the interface has another MAC address, which is followed port=%s",
-		p->port.name);
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO,
+		"the interface has another MAC address, which is followed port=%s", p->port.name);
 }
 
 /** Link state and MAC follow the kernel's. The MTU is the port's for as long as it is open. */
@@ -305,9 +316,11 @@ static void refresh(struct port_xdp *p)
 {
 	if (kernel_link_refresh(&p->kernel) < 0)
 		p->kernel.up = false;
-	atomic_store_explicit(&p->port.link_up, p->kernel.up && p->program != NULL, memory_order_relaxed);
+	atomic_store_explicit(
+		&p->port.link_up, p->kernel.up && p->program != NULL, memory_order_relaxed);
 	if (!p->kernel.exists && p->program != NULL) {
-		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface of an uplink is gone, waiting for it port=%s interface=%s",
+		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING,
+			"interface of an uplink is gone, waiting for it port=%s interface=%s",
 			p->port.name, p->kernel.name);
 		detach(p, true);
 	}
@@ -316,8 +329,10 @@ static void refresh(struct port_xdp *p)
 	follow_mac(p);
 	if (p->kernel.mtu < p->port.mtu && !p->complained)
 		LOG_FROM(&p->port.log, LOG_LEVEL_WARNING,
-			"the interface has a smaller MTU than the uplink now: delete the uplink and add it again port=%s "
-			"mtu=%u interface_mtu=%u", p->port.name, p->port.mtu, p->kernel.mtu);
+			"the interface has a smaller MTU than the uplink now: delete the uplink "
+			"and add it again port=%s "
+			"mtu=%u interface_mtu=%u",
+			p->port.name, p->port.mtu, p->kernel.mtu);
 	p->complained = p->kernel.mtu < p->port.mtu;
 }
 
@@ -334,7 +349,8 @@ static int attach_again(struct port_xdp *p, struct error *err)
 
 	if (queues != p->port.n_rxq)
 		return error_set(err, EINVAL, NULL,
-			"port %s: interface %s has %u receive queues now instead of %u: delete the uplink and add it again",
+			"port %s: interface %s has %u receive queues now instead of %u: delete the "
+			"uplink and add it again",
 			p->port.name, p->kernel.name, queues, p->port.n_rxq);
 	return attach(p, err);
 }
@@ -347,13 +363,14 @@ static void look_for_interface(struct port_xdp *p)
 		return;
 	if (attach_again(p, &err) < 0) {
 		if (!p->refused)
-			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "interface of an uplink is back but cannot be used: %s",
-				err.text);
+			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING,
+				"interface of an uplink is back but cannot be used: %s", err.text);
 		p->refused = true;
 		return;
 	}
 	p->refused = false;
-	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "interface of an uplink is back port=%s interface=%s xdp_mode=%s", p->port.name,
+	LOG_FROM(&p->port.log, LOG_LEVEL_INFO,
+		"interface of an uplink is back port=%s interface=%s xdp_mode=%s", p->port.name,
 		p->kernel.name, steer_program_native(p->program) ? "native" : "generic");
 	refresh(p);
 }
@@ -427,7 +444,8 @@ static void xdp_describe(const struct port *port, json_t *obj)
 	for (size_t i = 0; i < p->kernel.n_addresses; i++) {
 		char text[PREFIX_TEXT_MAX];
 
-		json_array_append_new(list, json_string(ip_prefix_format(&p->kernel.addresses[i], text)));
+		json_array_append_new(
+			list, json_string(ip_prefix_format(&p->kernel.addresses[i], text)));
 	}
 	json_object_set_new(obj, "kernel_addresses", list);
 	if (p->program == NULL)
@@ -435,14 +453,18 @@ static void xdp_describe(const struct port *port, json_t *obj)
 	for (uint16_t q = 0; q < port->n_rxq; q++)
 		zero_copy = zero_copy && xdp_queue_zero_copy(rcu_own(&p->queues[q]));
 	steer_program_counters(p->program, counters);
-	json_object_set_new(obj, "xdp_mode", json_string(steer_program_native(p->program) ? "native" : "generic"));
+	json_object_set_new(obj, "xdp_mode",
+		json_string(steer_program_native(p->program) ? "native" : "generic"));
 	json_object_set_new(obj, "zero_copy", json_boolean(zero_copy));
 	json_object_set_new(obj, "xdp",
-		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "passed", (json_int_t)counters[STEER_PASSED],
-			"udp_tunnel", (json_int_t)counters[STEER_UDP_TUNNEL], "ip_tunnel",
-			(json_int_t)counters[STEER_IP_TUNNEL], "pods", (json_int_t)counters[STEER_PREFIX], "tunnel_errors",
-			(json_int_t)counters[STEER_TUNNEL_ERROR], "no_socket", (json_int_t)counters[STEER_NO_SOCKET],
-			"entries", (json_int_t)p->steered.count));
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "passed",
+			(json_int_t)counters[STEER_PASSED], "udp_tunnel",
+			(json_int_t)counters[STEER_UDP_TUNNEL], "ip_tunnel",
+			(json_int_t)counters[STEER_IP_TUNNEL], "pods",
+			(json_int_t)counters[STEER_PREFIX], "tunnel_errors",
+			(json_int_t)counters[STEER_TUNNEL_ERROR], "no_socket",
+			(json_int_t)counters[STEER_NO_SOCKET], "entries",
+			(json_int_t)p->steered.count));
 }
 
 static const struct port_shared_ops shared_ops = {

@@ -44,13 +44,14 @@ static struct limiter {
 
 int punt_init(unsigned n_workers, struct error *err)
 {
-	static const struct rte_mbuf_dynfield field = { .name = "podlane_note", .size = sizeof(struct pkt_note),
+	static const struct rte_mbuf_dynfield field = { .name = "podlane_note",
+		.size = sizeof(struct pkt_note),
 		.align = __alignof__(struct pkt_note) };
 	char name[32];
 
 	if (n_workers == 0 || n_workers > RCU_WORKERS_MAX)
-		return error_set(err, EINVAL, "", "punt: %u workers, 1 to %d are possible", n_workers,
-			RCU_WORKERS_MAX);
+		return error_set(err, EINVAL, "", "punt: %u workers, 1 to %d are possible",
+			n_workers, RCU_WORKERS_MAX);
 	if (pkt_note_offset < 0)
 		pkt_note_offset = rte_mbuf_dynfield_register(&field);
 	if (pkt_note_offset < 0)
@@ -66,7 +67,8 @@ int punt_init(unsigned n_workers, struct error *err)
 		goto no_memory;
 	for (unsigned w = 0; w < n_workers; w++) {
 		snprintf(name, sizeof(name), "inject_%u", w);
-		to_worker[w] = rte_ring_create(name, INJECT_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		to_worker[w] = rte_ring_create(
+			name, INJECT_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		if (to_worker[w] == NULL)
 			goto no_memory;
 	}
@@ -74,7 +76,8 @@ int punt_init(unsigned n_workers, struct error *err)
 	return 0;
 no_memory:
 	punt_fini();
-	return error_set(err, ENOMEM, "", "punt: out of DPDK memory for the rings between workers and control");
+	return error_set(err, ENOMEM, "",
+		"punt: out of DPDK memory for the rings between workers and control");
 }
 
 /* Workers have stopped: what is still in a ring ends here. */
@@ -164,7 +167,8 @@ void punt_send(struct counters *c, struct rte_mbuf *m)
 
 	/* Held before it can be taken, so that the gauge is never short. */
 	counter_hold(c, 1);
-	if (unlikely(!allowed(l, pkt_note(m)->kind, rte_rdtsc()) || rte_ring_enqueue(to_control, m) != 0)) {
+	if (unlikely(!allowed(l, pkt_note(m)->kind, rte_rdtsc()) ||
+		     rte_ring_enqueue(to_control, m) != 0)) {
 		counter_hold(c, -1);
 		counter_drop(c, m->port, DROP_punt_queue_full, 1);
 		rte_pktmbuf_free(m);

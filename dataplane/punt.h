@@ -14,27 +14,29 @@
 #include <rte_mbuf_dyn.h>
 
 enum punt_kind {
-	PUNT_NEIGHBOUR,  /* an ARP or ND frame; m->port says where it came in */
-	PUNT_RESOLVE,    /* IP packet ready to leave through an ADJ_RESOLVING adjacency (note.adjacency): hold and resolve */
-	PUNT_GLEAN,      /* IP packet for a connected destination without a neighbour (note.adjacency: the glean one) */
-	PUNT_PATH_MTU,   /* ICMP "too big" about a tunnel packet of ours: whole packet from its outer IP header */
+	PUNT_NEIGHBOUR, /* an ARP or ND frame; m->port says where it came in */
+	PUNT_RESOLVE, /* IP packet ready to leave through an ADJ_RESOLVING adjacency (note.adjacency): hold and resolve */
+	PUNT_GLEAN, /* IP packet for a connected destination without a neighbour (note.adjacency: the glean one) */
+	PUNT_PATH_MTU, /* ICMP "too big" about a tunnel packet of ours: whole packet from its outer IP header */
 };
 
 enum inject_kind {
-	INJECT_FRAME,     /* a complete frame for port note.port */
+	INJECT_FRAME, /* a complete frame for port note.port */
 	INJECT_ADJACENCY, /* an IP packet (header at data start) for adjacency note.adjacency; note.ip_tos etc. are re-read */
 };
 
 /** Travels in the mbuf (dynamic field). */
 struct pkt_note {
 	uint32_t adjacency;
-	uint16_t port;       /* PUNT: input port; INJECT_FRAME: output port */
-	uint8_t kind;        /* enum punt_kind or inject_kind */
-	uint8_t flags;       /* PUNT_RESOLVE/GLEAN: enum pkt_flags */
-	uint32_t hash;       /* top half of pkt.hash, for source ports */
-	uint16_t trace;      /* observe.h: the record that follows this packet; valid while an observer is published */
+	uint16_t port; /* PUNT: input port; INJECT_FRAME: output port */
+	uint8_t kind;  /* enum punt_kind or inject_kind */
+	uint8_t flags; /* PUNT_RESOLVE/GLEAN: enum pkt_flags */
+	uint32_t hash; /* top half of pkt.hash, for source ports */
+	uint16_t
+		trace; /* observe.h: the record that follows this packet; valid while an observer is published */
 	uint16_t reserved;
-	uint32_t rule;       /* that decided its flow; valid once that is known and while an observer is published */
+	uint32_t
+		rule; /* that decided its flow; valid once that is known and while an observer is published */
 };
 extern int pkt_note_offset;
 static inline struct pkt_note *pkt_note(struct rte_mbuf *m)

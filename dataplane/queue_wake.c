@@ -24,8 +24,9 @@ int queue_wake_open(struct queue_wake *wake, uint16_t n, const char *port, struc
 		ret = open_one(wake, wake->n++);
 		if (ret < 0) {
 			queue_wake_close(wake);
-			return error_set(err, -ret, NULL, "port %s: no descriptors for queue %u: %s", port,
-				wake->n - 1u, strerror(-ret));
+			return error_set(err, -ret, NULL,
+				"port %s: no descriptors for queue %u: %s", port, wake->n - 1u,
+				strerror(-ret));
 		}
 	}
 	return 0;
@@ -45,7 +46,9 @@ int queue_wake_watch(const struct queue_wake *wake, unsigned queue, int fd, bool
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
-	return epoll_ctl(wake->poll_fd[queue], on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event) < 0 ? -errno : 0;
+	return epoll_ctl(wake->poll_fd[queue], on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, fd, &event) < 0
+		       ? -errno
+		       : 0;
 }
 
 void queue_wake_all(const struct queue_wake *wake)

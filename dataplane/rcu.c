@@ -51,7 +51,9 @@ void rcu_retire(void *obj, void (*release)(void *))
 	r = malloc(sizeof(*r));
 	if (r == NULL)
 		abort();
-	*r = (struct retired){ .obj = obj, .release = release, .token = rte_rcu_qsbr_start(rcu_domain) };
+	*r = (struct retired){
+		.obj = obj, .release = release, .token = rte_rcu_qsbr_start(rcu_domain)
+	};
 	if (newest != NULL)
 		newest->next = r;
 	else

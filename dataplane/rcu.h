@@ -16,7 +16,7 @@
 extern struct rte_rcu_qsbr *rcu_domain;
 
 /* Readers load with acquire: everything built before the release store of rcu_publish is visible. */
-#define rcu_read(ptr)           atomic_load_explicit((ptr), memory_order_acquire)
+#define rcu_read(ptr)		atomic_load_explicit((ptr), memory_order_acquire)
 #define rcu_publish(ptr, value) atomic_exchange_explicit((ptr), (value), memory_order_acq_rel)
 /* The writer's own view of what it published. */
 #define rcu_own(ptr) atomic_load_explicit((ptr), memory_order_relaxed)

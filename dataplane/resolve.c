@@ -12,10 +12,10 @@
 
 #define DEP_NONE 0xffffu /* a slot that nobody bumps */
 
-#define STEP(stage, ...)                                                                           \
-	do {                                                                                       \
-		if (unlikely(rec != NULL))                                                         \
-			rec->step(rec->arg, (stage), __VA_ARGS__);                                 \
+#define STEP(stage, ...)                                           \
+	do {                                                       \
+		if (unlikely(rec != NULL))                         \
+			rec->step(rec->arg, (stage), __VA_ARGS__); \
 	} while (0)
 
 /** One direction, either family: addresses are 4 or 16 bytes in network order. */
@@ -32,14 +32,16 @@ static inline bool link_local(const struct tuple *k, const uint8_t *a)
 	return k->v6 ? a[0] == 0xfe && (a[1] & 0xc0) == 0x80 : a[0] == 169 && a[1] == 254;
 }
 
-static inline uint32_t route_lookup(const struct tables *t, const struct tuple *k, const uint8_t *addr)
+static inline uint32_t route_lookup(
+	const struct tables *t, const struct tuple *k, const uint8_t *addr)
 {
 	return fib_lookup(k->v6 ? t->fib6 : t->fib4, addr);
 }
 
 static bool pod_owns(const struct port *port, const struct tuple *k)
 {
-	const struct port_addresses *own = atomic_load_explicit(&port->addresses, memory_order_acquire);
+	const struct port_addresses *own =
+		atomic_load_explicit(&port->addresses, memory_order_acquire);
 	uint8_t family = k->v6 ? IP_V6 : IP_V4;
 	struct ip_addr src = { .family = family };
 
@@ -52,8 +54,9 @@ static bool pod_owns(const struct port *port, const struct tuple *k)
 }
 
 /** Whether the source may come from there; `dst` is where the packet is going. */
-static __rte_always_inline enum drop_reason source_check(const struct tables *t, const struct tuple *k, const struct port *in,
-	const struct adjacency *out, const struct recorder *rec)
+static __rte_always_inline enum drop_reason source_check(const struct tables *t,
+	const struct tuple *k, const struct port *in, const struct adjacency *out,
+	const struct recorder *rec)
 {
 	const struct adjacency *back;
 	const struct port *back_port;
@@ -76,7 +79,8 @@ static __rte_always_inline enum drop_reason source_check(const struct tables *t,
 		return DROP_NONE;
 	}
 	back = adjacency_get(route_adjacency(route_lookup(t, k, k->src), k->hash));
-	back_port = back->type == ADJ_REWRITE || back->type == ADJ_RESOLVING ? port_get(back->port) : NULL;
+	back_port = back->type == ADJ_REWRITE || back->type == ADJ_RESOLVING ? port_get(back->port)
+									     : NULL;
 	if (back->type == ADJ_LOCAL || (back_port != NULL && back_port->role != PORT_UPLINK)) {
 		STEP("source", "belongs to this node (%s) but came from outside", back->text);
 		return DROP_martian_source;
@@ -107,15 +111,18 @@ static inline uint32_t choose(uint32_t value, uint64_t hash, const struct adjace
 /** Is it an address of this node itself: one of its uplinks', the gateway, podlane0's? */
 static bool node_owns(const struct tables *t, const struct tuple *k, const uint8_t *addr)
 {
-	const struct adjacency *adj = adjacency_get(route_adjacency(route_lookup(t, k, addr), k->hash));
+	const struct adjacency *adj =
+		adjacency_get(route_adjacency(route_lookup(t, k, addr), k->hash));
 
 	return adj->type == ADJ_LOCAL ||
-		((adj->type == ADJ_REWRITE || adj->type == ADJ_RESOLVING) && adj->port == t->settings.host_port);
+	       ((adj->type == ADJ_REWRITE || adj->type == ADJ_RESOLVING) &&
+		       adj->port == t->settings.host_port);
 }
 
 /** Ask policies, about the connection's opener. */
-static __rte_noinline enum drop_reason judge(const struct tuple *k, const struct tables *t, const struct port *in, const struct adjacency *adj,
-	enum resolve_as as, const struct recorder *rec, struct resolution *out)
+static __rte_noinline enum drop_reason judge(const struct tuple *k, const struct tables *t,
+	const struct port *in, const struct adjacency *adj, enum resolve_as as,
+	const struct recorder *rec, struct resolution *out)
 {
 	struct verdict_ends ends = { .in = in, .out = adj, .reply = as == RESOLVE_REPLY };
 	struct flow_key4 key4;
@@ -143,8 +150,8 @@ static __rte_noinline enum drop_reason judge(const struct tuple *k, const struct
 }
 
 /** What the tables of now say, and what counters they go with. */
-static __rte_always_inline void decide(const struct tuple *k, const struct recorder *rec, struct resolution *out, const struct tables *t,
-	enum resolve_as as)
+static __rte_always_inline void decide(const struct tuple *k, const struct recorder *rec,
+	struct resolution *out, const struct tables *t, enum resolve_as as)
 {
 	const bool from_tunnel = k->zone == ZONE_TUNNEL;
 	const struct port *in = from_tunnel ? NULL : port_get((uint16_t)k->zone);
@@ -156,7 +163,8 @@ static __rte_always_inline void decide(const struct tuple *k, const struct recor
 
 	value = route_lookup(t, k, k->dst);
 	index = choose(value, k->hash, &adj);
-	STEP("route", "%s%s", adj->text, (value & PATHS_FLAG) != 0 ? " (chosen among several next hops)" : "");
+	STEP("route", "%s%s", adj->text,
+		(value & PATHS_FLAG) != 0 ? " (chosen among several next hops)" : "");
 	reason = source_check(t, k, in, adj, rec);
 	if (reason == DROP_NONE && link_local(k, k->dst) && adj->type != ADJ_LOCAL)
 		reason = DROP_link_local_scope;
@@ -166,7 +174,8 @@ static __rte_always_inline void decide(const struct tuple *k, const struct recor
 	}
 	if (reason != DROP_NONE) {
 		STEP("verdict", "drop: %s", drop_reason_text(reason));
-		out->decision = out->route = (struct flow_decision){ reason, generation + adjacency_get(reason)->generation };
+		out->decision = out->route = (struct flow_decision){ reason,
+			generation + adjacency_get(reason)->generation };
 		return;
 	}
 	out->decision = out->route = (struct flow_decision){ index, generation + adj->generation };
@@ -183,7 +192,8 @@ static __rte_always_inline void decide(const struct tuple *k, const struct recor
 		break;
 	default:
 		port = port_get(adj->port);
-		if (port == NULL || !atomic_load_explicit(&port->forwarding, memory_order_acquire)) {
+		if (port == NULL ||
+			!atomic_load_explicit(&port->forwarding, memory_order_acquire)) {
 			STEP("verdict", "drop: %s", drop_reason_text(DROP_port_down));
 			out->decision.adjacency = out->route.adjacency = DROP_port_down;
 			out->cache = false;
@@ -203,7 +213,8 @@ static __rte_always_inline void decide(const struct tuple *k, const struct recor
 			STEP("verdict", "drop: %s", drop_reason_text(reason));
 			out->denied = true;
 			out->reverse_zone = ZONE_NONE;
-			out->decision = (struct flow_decision){ reason, generation + adjacency_get(reason)->generation };
+			out->decision = (struct flow_decision){ reason,
+				generation + adjacency_get(reason)->generation };
 			return;
 		}
 	}
@@ -213,8 +224,8 @@ static __rte_always_inline void decide(const struct tuple *k, const struct recor
 		STEP("verdict", "forward: %s, MTU %u", adj->text, adj->mtu);
 }
 
-static __rte_always_inline void resolve(const struct tuple *k, uint16_t src_slot, uint16_t dst_slot, enum resolve_as as,
-	const struct recorder *rec, struct resolution *out)
+static __rte_always_inline void resolve(const struct tuple *k, uint16_t src_slot, uint16_t dst_slot,
+	enum resolve_as as, const struct recorder *rec, struct resolution *out)
 {
 	const struct port *in = k->zone == ZONE_TUNNEL ? NULL : port_get((uint16_t)k->zone);
 	/* Packets from outside are believed only while their source is nobody's here, and policy asks who the source is: the
@@ -242,10 +253,11 @@ static __rte_always_inline void resolve(const struct tuple *k, uint16_t src_slot
 		out->cache = false;
 }
 
-void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as, const struct recorder *rec,
-	struct resolution *out)
+void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as,
+	const struct recorder *rec, struct resolution *out)
 {
-	struct tuple k = { (const uint8_t *)&key->src, (const uint8_t *)&key->dst, key, key->zone_proto >> 8, hash, false };
+	struct tuple k = { (const uint8_t *)&key->src, (const uint8_t *)&key->dst, key,
+		key->zone_proto >> 8, hash, false };
 
 	/* The packet path's copy knows nothing of recorders. */
 	if (likely(rec == NULL))
@@ -254,8 +266,8 @@ void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as, co
 		resolve(&k, generation_dst4(key->src), generation_dst4(key->dst), as, rec, out);
 }
 
-void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as, const struct recorder *rec,
-	struct resolution *out)
+void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as,
+	const struct recorder *rec, struct resolution *out)
 {
 	struct tuple k = { key->src, key->dst, key, key->zone_proto >> 8, hash, true };
 
@@ -268,7 +280,8 @@ void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as, co
 bool resolution_current(const struct flow *flow)
 {
 	struct flow_decision d = flow_decision_get(flow);
-	uint32_t sum = generation_get(flow->deps[0]) + generation_get(flow->deps[1]) + generation_get(flow->deps[2]);
+	uint32_t sum = generation_get(flow->deps[0]) + generation_get(flow->deps[1]) +
+		       generation_get(flow->deps[2]);
 
 	return d.generation == sum + adjacency_get(d.adjacency)->generation;
 }

@@ -12,27 +12,31 @@
 
 /** Receives the steps. NULL in the packet path. */
 struct recorder {
-	void (*step)(void *arg, const char *stage, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+	void (*step)(void *arg, const char *stage, const char *fmt, ...)
+		__attribute__((format(printf, 3, 4)));
 	void *arg;
 };
 
 /** What the packet is to the connection it belongs to. Policy is about who may open one. */
 enum resolve_as {
 	RESOLVE_OPENER, /* it opens the connection, or did: judged */
-	RESOLVE_REPLY,  /* it answers: what its opposite, the opener, may do is judged */
+	RESOLVE_REPLY,	/* it answers: what its opposite, the opener, may do is judged */
 	RESOLVE_JUDGED, /* it answers one that the caller has just judged: compare `policy` of both answers */
 };
 
 struct resolution {
-	struct flow_decision decision; /* adjacency index (drop reasons are adjacencies) and generation sum */
-	struct flow_decision route;    /* what it would be without policies; the same unless `denied` */
+	struct flow_decision
+		decision; /* adjacency index (drop reasons are adjacencies) and generation sum */
+	struct flow_decision
+		route; /* what it would be without policies; the same unless `denied` */
 	uint16_t deps[3];
 	uint32_t rule;
-	uint32_t reverse_zone;         /* where replies come from; ZONE_NONE = make no reverse entry */
-	uint32_t opposite_zone;        /* zone of the opposite direction if there is a flow of it; ZONE_NONE = none */
-	bool cache;                    /* false: this answer may not be stored (port not in force yet, tables in motion) */
-	bool denied;                   /* by a policy: `decision` is a drop reason, `verdict` says the rest */
-	bool judged;                   /* policies were asked; `verdict` is theirs */
+	uint32_t reverse_zone; /* where replies come from; ZONE_NONE = make no reverse entry */
+	uint32_t
+		opposite_zone; /* zone of the opposite direction if there is a flow of it; ZONE_NONE = none */
+	bool cache; /* false: this answer may not be stored (port not in force yet, tables in motion) */
+	bool denied; /* by a policy: `decision` is a drop reason, `verdict` says the rest */
+	bool judged; /* policies were asked; `verdict` is theirs */
 	const struct policy_table *policy; /* the table of this answer */
 	struct policy_verdict verdict;
 };
@@ -41,10 +45,10 @@ struct resolution {
 
 /** Decide one direction from the tables published now; counters of generations are read before them. Thread: an RCU
  * reader (worker, or control registered as one). */
-void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as, const struct recorder *rec,
-	struct resolution *out);
-void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as, const struct recorder *rec,
-	struct resolution *out);
+void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as,
+	const struct recorder *rec, struct resolution *out);
+void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as,
+	const struct recorder *rec, struct resolution *out);
 
 /** True when the decision's dependencies have not changed. */
 bool resolution_current(const struct flow *flow);

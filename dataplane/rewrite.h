@@ -59,11 +59,12 @@ struct rewrite_inner {
 	bool v6, df;
 };
 
-static __rte_always_inline void rewrite_outer4(uint8_t *ip, const struct adjacency *adj, const struct rewrite_inner *p,
-	uint16_t outer_len, uint16_t outer_id, uint8_t proto)
+static __rte_always_inline void rewrite_outer4(uint8_t *ip, const struct adjacency *adj,
+	const struct rewrite_inner *p, uint16_t outer_len, uint16_t outer_id, uint8_t proto)
 {
 	const uint16_t df = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
-	const struct rte_ipv4_hdr *template = (const struct rte_ipv4_hdr *)(adj->header + RTE_ETHER_HDR_LEN);
+	const struct rte_ipv4_hdr *template =
+		(const struct rte_ipv4_hdr *)(adj->header + RTE_ETHER_HDR_LEN);
 	const uint8_t tos = adj->flags & ADJ_ECN ? p->tos : 0;
 	struct rte_ipv4_hdr *outer = (struct rte_ipv4_hdr *)ip;
 	uint16_t frag = template->fragment_offset, len = rte_cpu_to_be_16(outer_len);
@@ -98,7 +99,8 @@ static __rte_always_inline void rewrite_outer6(struct rte_ipv6_hdr *ip, const st
 		ip->proto = proto;
 }
 
-static __rte_always_inline void rewrite_udp(uint8_t *h, const struct rewrite_inner *p, uint16_t udp_len)
+static __rte_always_inline void rewrite_udp(
+	uint8_t *h, const struct rewrite_inner *p, uint16_t udp_len)
 {
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)h;
 
@@ -117,7 +119,8 @@ static __rte_noinline void rewrite_udp_checksum(
 	uint16_t pseudo, sum;
 
 	udp->dgram_cksum = 0;
-	pseudo = adj->flags & ADJ_OUTER_V4 ? rte_ipv4_phdr_cksum(ip, 0) : rte_ipv6_phdr_cksum(ip, 0);
+	pseudo =
+		adj->flags & ADJ_OUTER_V4 ? rte_ipv4_phdr_cksum(ip, 0) : rte_ipv6_phdr_cksum(ip, 0);
 	sum = (uint16_t)~pkt_checksum(m, adj->outer_udp_off, len, pseudo);
 	udp->dgram_cksum = sum == 0 ? 0xffff : sum;
 }
@@ -157,11 +160,13 @@ static __rte_always_inline void rewrite_copy(uint8_t *to, const uint8_t *from, u
 
 /** The headers of one shape: with constants at the call, copying is a few moves and every field has its place. */
 static __rte_always_inline void rewrite_tunnel_shape(uint8_t *ip, const struct adjacency *adj,
-	const struct rewrite_inner *p, uint16_t outer_id, bool udp, bool outer_v4, uint8_t header_len)
+	const struct rewrite_inner *p, uint16_t outer_id, bool udp, bool outer_v4,
+	uint8_t header_len)
 {
 	const uint16_t type = rewrite_type(p->v6);
 	const uint16_t outer_len = (uint16_t)(p->len + header_len - RTE_ETHER_HDR_LEN);
-	const uint16_t l3_len = outer_v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
+	const uint16_t l3_len =
+		outer_v4 ? sizeof(struct rte_ipv4_hdr) : sizeof(struct rte_ipv6_hdr);
 	const uint8_t proto = udp ? 0 : p->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP;
 	uint8_t *h = ip - header_len, *outer = h + RTE_ETHER_HDR_LEN;
 
@@ -200,8 +205,11 @@ static __rte_always_inline void rewrite_tunnel(
 static inline bool rewrite_prepend(struct rte_mbuf *m, const struct adjacency *adj,
 	const struct pkt *p, uint16_t ip_len, uint16_t outer_id)
 {
-	const struct rewrite_inner inner = { .hash = p->hash, .len = ip_len, .tos = p->tos,
-		.v6 = p->flags & PKT_V6, .df = p->flags & PKT_DF };
+	const struct rewrite_inner inner = { .hash = p->hash,
+		.len = ip_len,
+		.tos = p->tos,
+		.v6 = p->flags & PKT_V6,
+		.df = p->flags & PKT_DF };
 	uint8_t *h = (uint8_t *)rte_pktmbuf_prepend(m, adj->header_len);
 
 	if (unlikely(h == NULL))

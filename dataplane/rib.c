@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUCKETS     16384u
-#define TOUCHED_MAX 2048u /* more changed prefixes than this bump every destination: about as many slots either way */
+#define BUCKETS 16384u
+#define TOUCHED_MAX \
+	2048u /* more changed prefixes than this bump every destination: about as many slots either way */
 
 struct entry {
 	struct entry *next;
@@ -31,14 +32,14 @@ static struct {
 	struct undo *undo;
 	size_t n_undo, room_undo;
 	struct ip_prefix *touched;
-	size_t n_touched;              /* > TOUCHED_MAX: too many to remember */
-	struct fib *retire[2];         /* sealed over, not yet published over */
+	size_t n_touched;      /* > TOUCHED_MAX: too many to remember */
+	struct fib *retire[2]; /* sealed over, not yet published over */
 } rib;
 
 const char *rib_source_name(enum rib_source source)
 {
-	static const char *const names[RIB_SOURCES] = { "local", "pod", "neighbour", "route", "peer", "connected",
-		"pool" };
+	static const char *const names[RIB_SOURCES] = { "local", "pod", "neighbour", "route",
+		"peer", "connected", "pool" };
 
 	return (size_t)source < RIB_SOURCES ? names[source] : "unknown";
 }
@@ -55,7 +56,8 @@ int rib_init(void)
 	rib.base[1] = fib_new(IP_V6);
 	rib.buckets = calloc(BUCKETS, sizeof(*rib.buckets));
 	rib.touched = calloc(TOUCHED_MAX, sizeof(*rib.touched));
-	if (rib.base[0] == NULL || rib.base[1] == NULL || rib.buckets == NULL || rib.touched == NULL) {
+	if (rib.base[0] == NULL || rib.base[1] == NULL || rib.buckets == NULL ||
+		rib.touched == NULL) {
 		rib_fini();
 		return -ENOMEM;
 	}
@@ -93,7 +95,9 @@ static struct entry **entry_at(const struct ip_prefix *prefix)
 	uint32_t words[4]; /* aligned for the hash */
 
 	memcpy(words, prefix->addr.bytes, sizeof(words));
-	at = &rib.buckets[rte_jhash_32b(words, 4, (uint32_t)prefix->addr.family << 8 | prefix->len) & (BUCKETS - 1)];
+	at = &rib.buckets[rte_jhash_32b(
+				  words, 4, (uint32_t)prefix->addr.family << 8 | prefix->len) &
+			  (BUCKETS - 1)];
 	while (*at != NULL && !ip_prefix_equal(&(*at)->prefix, prefix))
 		at = &(*at)->next;
 	return at;
@@ -305,7 +309,8 @@ void rib_abort(void)
 		const struct undo *u = &rib.undo[i];
 		struct entry *e = *entry_at(&u->prefix);
 
-		e->value[u->source] = u->value; /* entries are freed by sweep alone, so it is there */
+		e->value[u->source] =
+			u->value; /* entries are freed by sweep alone, so it is there */
 	}
 	if (rib.buckets != NULL)
 		sweep();

@@ -16,7 +16,7 @@
 
 /* Best first. */
 enum rib_source {
-	RIB_LOCAL,     /* this node's own addresses: uplinks, gateway, host port, subnet broadcasts */
+	RIB_LOCAL, /* this node's own addresses: uplinks, gateway, host port, subnet broadcasts */
 	RIB_POD,
 	RIB_NEIGHBOUR, /* hosts found on connected subnets */
 	RIB_ROUTE,     /* route objects */

@@ -37,7 +37,8 @@ static int list_reserve(struct value_list *list)
 	return 0;
 }
 
-static int via_address(const struct object *route, const struct route_via *via, struct neighbour **out, struct error *err)
+static int via_address(const struct object *route, const struct route_via *via,
+	struct neighbour **out, struct error *err)
 {
 	const bool named = via->uplink != NULL && via->uplink[0] != '\0';
 	struct uplink_state *u = named ? uplink_find(via->uplink) : uplink_for(&via->address);
@@ -46,21 +47,27 @@ static int via_address(const struct object *route, const struct route_via *via, 
 	ip_addr_format(&via->address, text);
 	if (u == NULL || staged_future(&u->s) == NULL)
 		return error_set(err, EINVAL, "",
-			"route %s: next hop %s is on no uplink's subnet: name its uplink, or give an uplink an address "
-			"of that subnet", route->name, text);
-	if (rib_get(&(struct ip_prefix){ via->address, (uint8_t)ip_family_bits(via->address.family) }, RIB_LOCAL) !=
-		FIB_NONE)
-		return error_set(err, EINVAL, "", "route %s: next hop %s is this node's own or a broadcast address",
+			"route %s: next hop %s is on no uplink's subnet: name its uplink, or give "
+			"an uplink an address "
+			"of that subnet",
+			route->name, text);
+	if (rib_get(&(struct ip_prefix){ via->address,
+			    (uint8_t)ip_family_bits(via->address.family) },
+		    RIB_LOCAL) != FIB_NONE)
+		return error_set(err, EINVAL, "",
+			"route %s: next hop %s is this node's own or a broadcast address",
 			route->name, text);
 	*out = neighbour_acquire(u->port->id, &via->address, forwarding.now_ms);
 	if (*out == NULL)
 		return error_set(err, ENOSPC, "",
-			"route %s: the neighbour table is full: raise neighbours of the node", route->name);
+			"route %s: the neighbour table is full: raise neighbours of the node",
+			route->name);
 	return 0;
 }
 
 /** One next hop with a reference. */
-static int via_adjacency(const struct object *route, const struct route_via *via, uint32_t *out, struct error *err)
+static int via_adjacency(
+	const struct object *route, const struct route_via *via, uint32_t *out, struct error *err)
 {
 	struct neighbour *n;
 	int ret;
@@ -68,20 +75,23 @@ static int via_adjacency(const struct object *route, const struct route_via *via
 	if (via->peer != NULL && via->peer[0] != '\0') {
 		*out = peer_acquire(via->peer);
 		if (*out == ADJACENCY_NONE)
-			return error_set(err, EINVAL, "", "route %s: there is no peer %s", route->name, via->peer);
+			return error_set(err, EINVAL, "", "route %s: there is no peer %s",
+				route->name, via->peer);
 		return 0;
 	}
 	if (via->pod != NULL && via->pod[0] != '\0') {
 		n = pod_next_hop(via->pod, route->route.prefix.addr.family);
 		if (n == NULL)
-			return error_set(err, EINVAL, "", "route %s: there is no pod %s with an address of that family",
+			return error_set(err, EINVAL, "",
+				"route %s: there is no pod %s with an address of that family",
 				route->name, via->pod);
 		neighbour_ref(n);
 		*out = n->adjacency;
 		return 0;
 	}
 	if (via->address.family == IP_NONE)
-		return error_set(err, EINVAL, "", "route %s: the next hop needs an address, a peer or a pod", route->name);
+		return error_set(err, EINVAL, "",
+			"route %s: the next hop needs an address, a peer or a pod", route->name);
 	ret = via_address(route, via, &n, err);
 	if (ret == 0)
 		*out = n->adjacency;
@@ -108,8 +118,8 @@ static int forward_value(const struct object *route, uint32_t *value, struct err
 	int ret = 0;
 
 	if (route->route.via_count == 0 || route->route.via_count > PATH_MEMBERS_MAX)
-		return error_set(err, EINVAL, "", "route %s: 1 to %d next hops are possible", route->name,
-			PATH_MEMBERS_MAX);
+		return error_set(err, EINVAL, "", "route %s: 1 to %d next hops are possible",
+			route->name, PATH_MEMBERS_MAX);
 	for (size_t i = 0; i < route->route.via_count && ret == 0; i++) {
 		const struct route_via *via = &route->route.via[i];
 		uint32_t adjacency;
@@ -127,8 +137,8 @@ static int forward_value(const struct object *route, uint32_t *value, struct err
 		if (ret == 1)
 			return 0;
 		if (ret < 0)
-			error_set(err, -ret, "", "route %s: all %d groups of next hops are in use", route->name,
-				PATHS_MAX);
+			error_set(err, -ret, "", "route %s: all %d groups of next hops are in use",
+				route->name, PATHS_MAX);
 	}
 	/* A group that was there has its own references. */
 	for (unsigned i = 0; i < n; i++)
@@ -160,7 +170,8 @@ int route_stage(struct forwarding_txn *txn, const struct change *change, struct 
 	uint32_t value = FIB_NONE, old;
 	int ret;
 
-	if (list_reserve(&txn->acquired) < 0 || list_reserve(&txn->released) < 0 || steer_route_stage(change) < 0)
+	if (list_reserve(&txn->acquired) < 0 || list_reserve(&txn->released) < 0 ||
+		steer_route_stage(change) < 0)
 		return error_set(err, ENOMEM, "", "route %s: out of memory", route->name);
 	if (change->after != NULL) {
 		ret = route_value(route, &value, err);
@@ -169,7 +180,8 @@ int route_stage(struct forwarding_txn *txn, const struct change *change, struct 
 		txn->acquired.items[txn->acquired.count++] = value;
 	}
 	if (rib_set(&route->route.prefix, RIB_ROUTE, value, &old) < 0)
-		return error_set(err, ENOMEM, "", "route %s: out of memory for the routing table", route->name);
+		return error_set(err, ENOMEM, "", "route %s: out of memory for the routing table",
+			route->name);
 	if (old != FIB_NONE)
 		txn->released.items[txn->released.count++] = old;
 	return 0;

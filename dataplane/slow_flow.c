@@ -8,8 +8,8 @@
 #include "dataplane/verdict.h"
 
 /** The opposite direction of a packet just resolved, for an entry of its own. @return false when it gets none. */
-static bool opposite(struct worker *w, const struct pkt *p, bool v6, const struct resolution *fwd, struct resolution *rev,
-	struct flow_key6 *key)
+static bool opposite(struct worker *w, const struct pkt *p, bool v6, const struct resolution *fwd,
+	struct resolution *rev, struct flow_key6 *key)
 {
 	struct flow_key4 *key4 = (void *)key;
 
@@ -24,7 +24,8 @@ static bool opposite(struct worker *w, const struct pkt *p, bool v6, const struc
 	}
 	rev->rule = fwd->rule;
 	/* What was judged by one table is not stored as judged by another. */
-	return rev->cache && rev->policy == fwd->policy && rev->decision.adjacency >= DROP_REASON_COUNT;
+	return rev->cache && rev->policy == fwd->policy &&
+	       rev->decision.adjacency >= DROP_REASON_COUNT;
 }
 
 static struct flow_init init_of(const struct worker *w, const struct resolution *r, bool reply)
@@ -35,7 +36,8 @@ static struct flow_init init_of(const struct worker *w, const struct resolution 
 		flags |= FLOW_NEGATIVE;
 	if (r->verdict.stateless)
 		flags |= FLOW_STATELESS;
-	return (struct flow_init){ r->decision, w->epoch, r->rule, { r->deps[0], r->deps[1], r->deps[2] }, flags };
+	return (struct flow_init){ r->decision, w->epoch, r->rule,
+		{ r->deps[0], r->deps[1], r->deps[2] }, flags };
 }
 
 /** The adjacency of a packet whose flow is unknown; makes the flow entries of both directions. */
@@ -82,7 +84,8 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 
 /** Of packets whose flows are unknown: walk to their routes together, so that the cache misses overlap, and from what is
  * found there fetch the buckets where the opposite directions will go. */
-static void ahead(struct worker *w, const struct vector *v, const uint32_t *which, unsigned n, bool v6)
+static void ahead(
+	struct worker *w, const struct vector *v, const uint32_t *which, unsigned n, bool v6)
 {
 	const struct tables *t = w->tables;
 	const uint8_t *addrs[AHEAD];
@@ -90,11 +93,13 @@ static void ahead(struct worker *w, const struct vector *v, const uint32_t *whic
 
 	for (unsigned k = 0; k < n; k++) {
 		addrs[k] = v6 ? v->key6[which[k]].dst : (const uint8_t *)&v->key4[which[k]].dst;
-		rte_prefetch0((const void *)(uintptr_t)flow_bucket_other(w->flows, &w->flows->pool[v6], v->hash[which[k]]));
+		rte_prefetch0((const void *)(uintptr_t)flow_bucket_other(
+			w->flows, &w->flows->pool[v6], v->hash[which[k]]));
 	}
 	fib_lookup_bulk(v6 ? t->fib6 : t->fib4, addrs, values, n);
 	for (unsigned k = 0; k < n; k++) {
-		const struct adjacency *adj = adjacency_get(route_adjacency(values[k], v->hash[which[k]]));
+		const struct adjacency *adj =
+			adjacency_get(route_adjacency(values[k], v->hash[which[k]]));
 		const uint32_t zone = adj->type == ADJ_TUNNEL ? ZONE_TUNNEL : adj->port;
 		struct flow_key4 key4;
 		struct flow_key6 key6;
@@ -110,7 +115,8 @@ static void ahead(struct worker *w, const struct vector *v, const uint32_t *whic
 			hash = flow_hash4(w->flows, &key4);
 		}
 		rte_prefetch0((const void *)(uintptr_t)flow_bucket(&w->flows->pool[v6], hash));
-		rte_prefetch0((const void *)(uintptr_t)flow_bucket_other(w->flows, &w->flows->pool[v6], hash));
+		rte_prefetch0((const void *)(uintptr_t)flow_bucket_other(
+			w->flows, &w->flows->pool[v6], hash));
 	}
 }
 
@@ -153,8 +159,8 @@ uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, 
 	memcpy(&after, &r.decision, sizeof(after));
 	/* Another worker may be deciding the same flow, from other tables: whoever comes second leaves no mark, so that an
 	 * old decision is never stamped with a new epoch. */
-	if (!atomic_compare_exchange_strong_explicit(&flow->decision, &before, after, memory_order_acq_rel,
-		    memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(
+		    &flow->decision, &before, after, memory_order_acq_rel, memory_order_relaxed))
 		return r.decision.adjacency;
 	flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
 	if (unlikely(r.denied) && !(flags & FLOW_NEGATIVE))
@@ -170,11 +176,13 @@ uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, 
 	return r.decision.adjacency;
 }
 
-void slow_observe_flow(struct worker *w, const struct pkt *p, const struct flow *flow, bool v6, uint32_t adjacency)
+void slow_observe_flow(
+	struct worker *w, const struct pkt *p, const struct flow *flow, bool v6, uint32_t adjacency)
 {
 	const bool hit = flow != NULL;
 
-	WORKER_TRACE(w, p->m, "flow", "%s, adjacency %u: %s", hit ? "hit" : "miss", adjacency, adjacency_get(adjacency)->text);
+	WORKER_TRACE(w, p->m, "flow", "%s, adjacency %u: %s", hit ? "hit" : "miss", adjacency,
+		adjacency_get(adjacency)->text);
 	if (!hit) { /* by now there should be an entry */
 		struct pkt copy = *p, *list = &copy;
 		struct flow *found;
@@ -185,7 +193,9 @@ void slow_observe_flow(struct worker *w, const struct pkt *p, const struct flow 
 			flow_lookup4(w->flows, &list, &found, 1);
 		flow = found;
 	}
-	pkt_note(p->m)->rule = flow != NULL ? atomic_load_explicit(&flow->rule, memory_order_relaxed) : POLICY_RULE_NONE;
+	pkt_note(p->m)->rule = flow != NULL
+				       ? atomic_load_explicit(&flow->rule, memory_order_relaxed)
+				       : POLICY_RULE_NONE;
 	if (pkt_note(p->m)->rule != POLICY_RULE_NONE)
 		WORKER_TRACE(w, p->m, "rule", "%u", pkt_note(p->m)->rule);
 }
@@ -210,12 +220,14 @@ struct parsed slow_fragment(struct worker *w, const struct port *in, struct pkt 
 		unsigned freed = 0, merged = 0;
 		uint8_t l2_len = p->l2_len;
 		int64_t before = reassembly_held(w->reassembly);
-		struct rte_mbuf *whole = reassembly_add(w->reassembly, p->m, p, rte_rdtsc(), &freed, &merged);
+		struct rte_mbuf *whole =
+			reassembly_add(w->reassembly, p->m, p, rte_rdtsc(), &freed, &merged);
 
 		counter_hold(w->counters, (int64_t)reassembly_held(w->reassembly) - before);
 		counter_drop(w->counters, in->id, DROP_fragment_timeout, freed);
 		if (unlikely(trace != 0) && (whole == NULL || pkt_note(whole)->trace != trace)) {
-			trace_step(w->observer, trace, "reassemble", "part of a packet for this node");
+			trace_step(
+				w->observer, trace, "reassemble", "part of a packet for this node");
 			trace_end(w->observer, trace);
 		}
 		if (whole == NULL)
@@ -227,7 +239,8 @@ struct parsed slow_fragment(struct worker *w, const struct port *in, struct pkt 
 				   : pkt_parse_ip(whole, p, in->id, p->flags & PKT_V6 ? 6 : 4, 0);
 	}
 	reason = fragment_track(w->fragments, p->m, p, w->now_ms, &out, &held, &dropped);
-	counter_hold(w->counters, (held ? 1 : 0) - (int64_t)(out.count > 1 ? out.count - 1 : 0) - dropped.count);
+	counter_hold(w->counters,
+		(held ? 1 : 0) - (int64_t)(out.count > 1 ? out.count - 1 : 0) - dropped.count);
 	for (uint16_t i = 0; i < dropped.count; i++)
 		worker_drop(w, dropped.m[i], reason);
 	if (reason != DROP_NONE)

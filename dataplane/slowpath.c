@@ -10,21 +10,23 @@
 
 #include <rte_random.h>
 
-#define CUT_MAX 256 /* segments or fragments one packet may become: 64 KiB at an MSS of 256, or an MTU of 276 */
+#define CUT_MAX \
+	256 /* segments or fragments one packet may become: 64 KiB at an MSS of 256, or an MTU of 276 */
 
 void worker_drop(struct worker *w, struct rte_mbuf *m, enum drop_reason reason)
 {
 	if (unlikely(w->observer != NULL)) {
 		observe_point(w->observer, OBSERVE_DROP, m, m->port, reason);
-		trace_step(w->observer, pkt_note(m)->trace, "drop", "%s: %s", drop_reason_name(reason),
-			drop_reason_text(reason));
+		trace_step(w->observer, pkt_note(m)->trace, "drop", "%s: %s",
+			drop_reason_name(reason), drop_reason_text(reason));
 		trace_end(w->observer, pkt_note(m)->trace);
 	}
 	counter_drop(w->counters, m->port, reason, 1);
 	rte_pktmbuf_free(m);
 }
 
-uint16_t slow_limit_egress(struct worker *w, const struct port *in, struct port_limits *limits, uint16_t n)
+uint16_t slow_limit_egress(
+	struct worker *w, const struct port *in, struct port_limits *limits, uint16_t n)
 {
 	uint16_t pass = limit_apply(limits, w->id, LIMIT_EGRESS, rte_rdtsc(), w->pkts, n);
 	uint64_t bytes = 0;
@@ -44,7 +46,8 @@ uint16_t slow_limit_egress(struct worker *w, const struct port *in, struct port_
 	return pass;
 }
 
-uint16_t slow_limit_ingress(struct worker *w, struct port_limits *limits, struct rte_mbuf **pkts, uint16_t n)
+uint16_t slow_limit_ingress(
+	struct worker *w, struct port_limits *limits, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t pass = limit_apply(limits, w->id, LIMIT_INGRESS, rte_rdtsc(), pkts, n);
 
@@ -133,7 +136,8 @@ void slow_drop(struct worker *w, const struct port *in, struct rte_mbuf *m, cons
 	worker_drop(w, m, reason);
 }
 
-void slow_neighbour(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p, bool arp)
+void slow_neighbour(
+	struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p, bool arp)
 {
 	const struct settings *s = &w->tables->settings;
 	struct neighbour_info info;
@@ -149,15 +153,17 @@ void slow_neighbour(struct worker *w, const struct port *in, struct rte_mbuf *m,
 			const struct port_addresses *own =
 				atomic_load_explicit(&in->addresses, memory_order_acquire);
 
-			reason = neighbour_proxy_reply(m, p, &info, &s->gateway_mac, own != NULL ? own->items : NULL,
-				own != NULL ? own->count : 0);
+			reason = neighbour_proxy_reply(m, p, &info, &s->gateway_mac,
+				own != NULL ? own->items : NULL, own != NULL ? own->count : 0);
 			if (reason != DROP_NONE) {
 				worker_drop(w, m, reason);
 				return;
 			}
 			counter_add(&w->counters->delivered, 1);
 			counter_add(&w->counters->generated, 1);
-			counter_add(&w->counters->events[arp ? EVENT_arp_answered : EVENT_nd_answered], 1);
+			counter_add(
+				&w->counters->events[arp ? EVENT_arp_answered : EVENT_nd_answered],
+				1);
 			WORKER_TRACE(w, m, "proxy", "answered with the gateway's MAC address");
 			worker_output(w, in->id, m);
 			return;
@@ -170,8 +176,10 @@ void slow_neighbour(struct worker *w, const struct port *in, struct rte_mbuf *m,
 /** An ICMP "too big" about one of our own tunnel packets. */
 static bool is_path_mtu(const struct rte_mbuf *m, const struct pkt *p)
 {
-	const uint8_t *icmp = pkt_hdr(m, p->l2_len + p->l3_len, uint16_t) != NULL
-		? rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l2_len + p->l3_len) : NULL;
+	const uint8_t *icmp =
+		pkt_hdr(m, p->l2_len + p->l3_len, uint16_t) != NULL
+			? rte_pktmbuf_mtod_offset(m, const uint8_t *, p->l2_len + p->l3_len)
+			: NULL;
 
 	if (icmp == NULL)
 		return false;
@@ -190,7 +198,8 @@ static uint32_t kernel_way(const struct worker *w, const struct port *in, const 
 		return 0;
 	for (unsigned i = 0; i < s->n_kernel; i++) {
 		if (s->kernel[i].family == (v6 ? IP_V6 : IP_V4) &&
-			memcmp(s->kernel[i].bytes, v6 ? p->key6.dst : (const uint8_t *)&p->key4.dst, v6 ? 16 : 4) == 0)
+			memcmp(s->kernel[i].bytes, v6 ? p->key6.dst : (const uint8_t *)&p->key4.dst,
+				v6 ? 16 : 4) == 0)
 			return s->kernel_adjacency[v6];
 	}
 	return 0;
@@ -248,7 +257,8 @@ void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, stru
 	uint16_t trace = w->observer != NULL ? pkt_note(m)->trace : 0;
 
 	/* Told now: nobody remembers the sender when the packet is released. */
-	if (p->ip_len > adj->mtu && (p->flags & (PKT_DF | PKT_V6)) && !(m->ol_flags & OFFLOAD_LARGE)) {
+	if (p->ip_len > adj->mtu && (p->flags & (PKT_DF | PKT_V6)) &&
+		!(m->ol_flags & OFFLOAD_LARGE)) {
 		slow_drop(w, in, m, p, DROP_packet_too_big, adj->mtu);
 		return;
 	}
@@ -277,7 +287,8 @@ static void emit_all(struct worker *w, struct rte_mbuf **out, uint16_t n, const 
 }
 
 /** A packet larger than the MTU, which starts at its IP header. */
-static void output_fragments(struct worker *w, struct rte_mbuf *m, const struct pkt *p, const struct adjacency *adj)
+static void output_fragments(
+	struct worker *w, struct rte_mbuf *m, const struct pkt *p, const struct adjacency *adj)
 {
 	struct rte_mbuf *out[CUT_MAX];
 	enum drop_reason reason = DROP_no_buffer;
@@ -292,8 +303,8 @@ static void output_fragments(struct worker *w, struct rte_mbuf *m, const struct 
 }
 
 /** UDP datagrams that are larger than the MTU and may be fragmented. Cut from one: the first goes on as that. */
-static void emit_fragmented(struct worker *w, struct rte_mbuf **out, uint16_t n, const struct pkt *p,
-	const struct adjacency *adj, uint16_t trace)
+static void emit_fragmented(struct worker *w, struct rte_mbuf **out, uint16_t n,
+	const struct pkt *p, const struct adjacency *adj, uint16_t trace)
 {
 	counter_add(&w->counters->generated, n - 1u);
 	for (uint16_t i = 0; i < n; i++) {
@@ -339,7 +350,8 @@ static void output_large(struct worker *w, const struct port *in, struct rte_mbu
 	}
 	n = offload_segment(m, w->pool, out, CUT_MAX);
 	if (n == 0) {
-		worker_drop(w, m, offload_segment_count(m) == 0 ? DROP_offload_failed : DROP_no_buffer);
+		worker_drop(
+			w, m, offload_segment_count(m) == 0 ? DROP_offload_failed : DROP_no_buffer);
 		return;
 	}
 	counter_add(&w->counters->events[EVENT_segmented], 1);
@@ -350,8 +362,8 @@ static void output_large(struct worker *w, const struct port *in, struct rte_mbu
 }
 
 /** A UDP datagram that its sender leaves to us to fragment. `whole`: the port leaves it to somebody after it. */
-static void output_datagram(struct worker *w, const struct port *in, struct rte_mbuf *m, struct pkt *p,
-	const struct adjacency *adj, bool whole)
+static void output_datagram(struct worker *w, const struct port *in, struct rte_mbuf *m,
+	struct pkt *p, const struct adjacency *adj, bool whole)
 {
 	uint32_t headers = m->l3_len + (p->flags & PKT_V6 ? 8u : 0), size = headers + m->tso_segsz;
 	enum drop_reason reason = DROP_offload_failed;
@@ -383,7 +395,8 @@ static void output_datagram(struct worker *w, const struct port *in, struct rte_
 	trace = w->observer != NULL ? pkt_note(m)->trace : 0;
 	counter_add(&w->counters->events[EVENT_checksummed], 1);
 	rte_pktmbuf_adj(m, p->l2_len);
-	n = p->flags & PKT_V6 ? fragment_cut_v6(m, p->l3_len, (uint16_t)size, (uint32_t)rte_rand(), w->pool, out, CUT_MAX, &reason)
+	n = p->flags & PKT_V6 ? fragment_cut_v6(m, p->l3_len, (uint16_t)size, (uint32_t)rte_rand(),
+					w->pool, out, CUT_MAX, &reason)
 			      : fragment_cut(m, (uint16_t)size, w->pool, out, CUT_MAX, &reason);
 	if (n == 0) {
 		worker_drop(w, m, reason);
@@ -400,17 +413,20 @@ void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, st
 	/* No port here computes checksums inside a tunnel, so only plain Ethernet output may stay unfinished. */
 	uint8_t offloads = port != NULL && adj->type == ADJ_REWRITE ? port->offloads : 0;
 
-	m->l2_len = p->l2_len & 0x7fu; /* a held packet has lost its frame header since the driver said */
+	m->l2_len = p->l2_len &
+		    0x7fu; /* a held packet has lost its frame header since the driver said */
 	if (offload_is_datagram(m)) {
 		output_datagram(w, in, m, p, adj, offloads & PORT_TX_UFO);
 		return;
 	}
 	if (m->ol_flags & OFFLOAD_LARGE) {
 		output_large(w, in, m, p, adj,
-			offloads & (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? PORT_TX_TSO : PORT_TX_USO));
+			offloads &
+				(m->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? PORT_TX_TSO : PORT_TX_USO));
 		return;
 	}
-	if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) && (!(offloads & PORT_TX_CSUM) || p->ip_len > adj->mtu)) {
+	if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) &&
+		(!(offloads & PORT_TX_CSUM) || p->ip_len > adj->mtu)) {
 		if (!offload_complete_checksum(m)) {
 			worker_drop(w, m, DROP_offload_failed);
 			return;
@@ -449,7 +465,8 @@ void slow_injected(struct worker *w)
 			worker_output(w, note->port, m);
 			continue;
 		}
-		parsed = pkt_parse_ip(m, &p, PORT_NONE, rte_pktmbuf_mtod(m, const uint8_t *)[0] >> 4, 0);
+		parsed = pkt_parse_ip(
+			m, &p, PORT_NONE, rte_pktmbuf_mtod(m, const uint8_t *)[0] >> 4, 0);
 		if (parsed.class == PKT_DROP) {
 			worker_drop(w, m, parsed.reason);
 			continue;

@@ -17,7 +17,8 @@
 
 struct steer_program {
 	struct bpf_object *object;
-	struct xdp_program *beside; /* attached through libxdp's dispatcher; NULL = by our own link */
+	struct xdp_program
+		*beside; /* attached through libxdp's dispatcher; NULL = by our own link */
 	int ifindex;
 	int fd, link; /* -1 = none */
 	bool native;
@@ -67,8 +68,9 @@ static int find_maps(struct steer_program *p)
 	const struct {
 		const char *name;
 		int *fd;
-	} maps[] = { { "xsks_map", &p->xsks }, { "settings", &p->settings }, { "counters", &p->counters },
-		{ "tunnel_ports", &p->ports }, { "locals", &p->locals }, { "tunnel_peers", &p->peers },
+	} maps[] = { { "xsks_map", &p->xsks }, { "settings", &p->settings },
+		{ "counters", &p->counters }, { "tunnel_ports", &p->ports },
+		{ "locals", &p->locals }, { "tunnel_peers", &p->peers },
 		{ "prefixes4", &p->prefixes4 }, { "prefixes6", &p->prefixes6 } };
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
@@ -85,12 +87,15 @@ static int load(struct steer_program *p, const char *name, struct error *err)
 
 	if (ret == -EPERM || ret == -EACCES)
 		return error_set(err, -ret, NULL,
-			"port %s: no permission to load the XDP program: the daemon needs CAP_BPF and CAP_NET_ADMIN", name);
+			"port %s: no permission to load the XDP program: the daemon needs CAP_BPF "
+			"and CAP_NET_ADMIN",
+			name);
 	if (ret == 0)
 		ret = find_maps(p);
 	if (ret < 0)
 		return error_set(err, -ret, NULL,
-			"port %s: the kernel refuses the XDP program: %s (log_level \"debug\" shows its reasons); Linux 5.18 "
+			"port %s: the kernel refuses the XDP program: %s (log_level \"debug\" "
+			"shows its reasons); Linux 5.18 "
 			"or newer is needed",
 			name, strerror(-ret));
 	p->fd = bpf_program__fd(bpf_object__find_program_by_name(p->object, "podlane_steer"));
@@ -103,7 +108,8 @@ int steer_program_load(const char *name, struct steer_program **out, struct erro
 	int ret;
 
 	if (p == NULL)
-		return error_set(err, ENOMEM, NULL, "port %s: out of memory for the XDP program", name);
+		return error_set(
+			err, ENOMEM, NULL, "port %s: out of memory for the XDP program", name);
 	ret = load(p, name, err);
 	if (ret < 0) {
 		steer_program_close(p);
@@ -122,9 +128,11 @@ void steer_program_close(struct steer_program *p)
 	if (p->link >= 0)
 		close(p->link);
 	if (p->beside != NULL) {
-		if (xdp_program__detach(p->beside, p->ifindex, p->native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0) < 0 &&
+		if (xdp_program__detach(p->beside, p->ifindex,
+			    p->native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0) < 0 &&
 			if_indextoname((unsigned)p->ifindex, name) != NULL)
-			LOG_WARNING("the XDP program stays attached, passing everything ifindex=%d", p->ifindex);
+			LOG_WARNING("the XDP program stays attached, passing everything ifindex=%d",
+				p->ifindex);
 		xdp_program__close(p->beside);
 	}
 	bpf_object__close(p->object);
@@ -152,7 +160,8 @@ static int attach_beside(struct steer_program *p, const char *name, bool native,
 	int ret = (int)libxdp_get_error(program);
 
 	if (ret == 0)
-		ret = xdp_program__attach(program, p->ifindex, native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0);
+		ret = xdp_program__attach(
+			program, p->ifindex, native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0);
 	if (ret == 0) {
 		p->beside = program;
 		p->fd = xdp_program__fd(program);
@@ -160,7 +169,8 @@ static int attach_beside(struct steer_program *p, const char *name, bool native,
 	}
 	if (ret < 0)
 		return error_set(err, -ret, NULL,
-			"port %s: other XDP programs are on the interface and libxdp cannot add Podlane's: %s: see `xdp-loader "
+			"port %s: other XDP programs are on the interface and libxdp cannot add "
+			"Podlane's: %s: see `xdp-loader "
 			"status`",
 			name, strerror(-ret));
 	return 0;
@@ -175,7 +185,8 @@ static int attach_link(struct steer_program *p, bool native)
 	return p->link < 0 ? -errno : 0;
 }
 
-static int refuse_rival(const struct steer_program *p, const char *name, const char *interface, struct error *err)
+static int refuse_rival(
+	const struct steer_program *p, const char *name, const char *interface, struct error *err)
 {
 	struct bpf_prog_info info = { 0 };
 	uint32_t id = 0, len = sizeof(info);
@@ -188,12 +199,14 @@ static int refuse_rival(const struct steer_program *p, const char *name, const c
 		close(fd);
 	}
 	return error_set(err, EBUSY, NULL,
-		"port %s: interface %s has the XDP program \"%s\" (id %u) of somebody else: stop what attached it, or `ip link "
+		"port %s: interface %s has the XDP program \"%s\" (id %u) of somebody else: stop "
+		"what attached it, or `ip link "
 		"set dev %s xdp off`",
 		name, interface, info.name, id, interface);
 }
 
-static int attach(struct steer_program *p, const char *name, const char *interface, enum xdp_mode mode, struct error *err)
+static int attach(struct steer_program *p, const char *name, const char *interface,
+	enum xdp_mode mode, struct error *err)
 {
 	int ret = -EOPNOTSUPP, native_ret;
 
@@ -206,23 +219,27 @@ static int attach(struct steer_program *p, const char *name, const char *interfa
 	if (ret == -EBUSY || ret == -EEXIST)
 		return refuse_rival(p, name, interface, err);
 	if (ret < 0)
-		return error_set(err, -ret, NULL, "port %s: interface %s takes no XDP program%s: %s%s", name, interface,
+		return error_set(err, -ret, NULL,
+			"port %s: interface %s takes no XDP program%s: %s%s", name, interface,
 			mode == XDP_NATIVE ? " in its driver" : "", strerror(-ret),
 			mode == XDP_NATIVE ? ": write xdp_mode = \"auto\"" : "");
 	if (mode == XDP_AUTO && !p->native)
-		LOG_WARNING("the driver runs no XDP program: using generic mode, which is slower port=%s interface=%s "
-			    "reason=\"%s\"", name, interface, strerror(-native_ret));
+		LOG_WARNING("the driver runs no XDP program: using generic mode, which is slower "
+			    "port=%s interface=%s "
+			    "reason=\"%s\"",
+			name, interface, strerror(-native_ret));
 	return 0;
 }
 
-int steer_program_attach(const char *name, const char *interface, enum xdp_mode mode, struct steer_program **out,
-	struct error *err)
+int steer_program_attach(const char *name, const char *interface, enum xdp_mode mode,
+	struct steer_program **out, struct error *err)
 {
 	struct steer_program *p = open_object();
 	int ret;
 
 	if (p == NULL)
-		return error_set(err, ENOMEM, NULL, "port %s: out of memory for the XDP program", name);
+		return error_set(
+			err, ENOMEM, NULL, "port %s: out of memory for the XDP program", name);
 	p->ifindex = (int)if_nametoindex(interface);
 	if (has_dispatcher(p->ifindex)) {
 		p->native = mode != XDP_GENERIC;
@@ -263,7 +280,8 @@ int steer_program_set_mac(struct steer_program *p, const struct mac_addr *mac)
 
 int steer_program_set_socket(struct steer_program *p, uint32_t queue, int fd)
 {
-	int ret = fd >= 0 ? bpf_map_update_elem(p->xsks, &queue, &fd, BPF_ANY) : bpf_map_delete_elem(p->xsks, &queue);
+	int ret = fd >= 0 ? bpf_map_update_elem(p->xsks, &queue, &fd, BPF_ANY)
+			  : bpf_map_delete_elem(p->xsks, &queue);
 
 	return ret < 0 ? -errno : 0;
 }
@@ -282,7 +300,8 @@ static struct steer_address mapped(const struct ip_addr *addr)
 static int edit(int map, const void *key, bool add)
 {
 	uint8_t one = 1;
-	int ret = add ? bpf_map_update_elem(map, key, &one, BPF_ANY) : bpf_map_delete_elem(map, key);
+	int ret =
+		add ? bpf_map_update_elem(map, key, &one, BPF_ANY) : bpf_map_delete_elem(map, key);
 
 	if (ret == 0 || (!add && errno == ENOENT))
 		return 0;

@@ -22,8 +22,8 @@ struct steer_program;
 int steer_program_load(const char *name, struct steer_program **out, struct error *err);
 /** Load, and attach to an interface of this network namespace with empty maps: everything passes. "auto" tries the
  * driver first and falls back to generic mode with a line in the log. -EBUSY: another program is there. */
-int steer_program_attach(const char *name, const char *interface, enum xdp_mode mode, struct steer_program **out,
-	struct error *err);
+int steer_program_attach(const char *name, const char *interface, enum xdp_mode mode,
+	struct steer_program **out, struct error *err);
 /** Detach and unload. NULL is allowed. */
 void steer_program_close(struct steer_program *p);
 

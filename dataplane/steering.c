@@ -55,7 +55,8 @@ void steering_free(struct steering *s)
 	memset(s, 0, sizeof(*s));
 }
 
-int steering_difference(const struct steering *of, const struct steering *without, struct steering *out)
+int steering_difference(
+	const struct steering *of, const struct steering *without, struct steering *out)
 {
 	size_t j = 0;
 

@@ -37,6 +37,7 @@ void steering_sort(struct steering *s);
 void steering_free(struct steering *s);
 
 /** Both sorted: append to `out` what `of` has and `without` has not. @return 0 or -ENOMEM. */
-int steering_difference(const struct steering *of, const struct steering *without, struct steering *out);
+int steering_difference(
+	const struct steering *of, const struct steering *without, struct steering *out);
 
 #endif

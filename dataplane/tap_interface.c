@@ -26,22 +26,24 @@ struct opening {
 	struct error *err;
 	int *fds;
 	uint8_t offloads; /* enum port_offload */
-	uint16_t n;    /* wanted */
-	uint16_t open; /* descriptors in fds */
-	bool found;    /* the interface was there, and ours */
+	uint16_t n;	  /* wanted */
+	uint16_t open;	  /* descriptors in fds */
+	bool found;	  /* the interface was there, and ours */
 };
 
 static int open_failed(const struct opening *o, int ret, const char *name)
 {
 	if (ret == -EBUSY && o->found)
 		return error_set(o->err, EBUSY, NULL,
-			"port %s: interface %s is held by another process: is another podlaned running?",
+			"port %s: interface %s is held by another process: is another podlaned "
+			"running?",
 			o->params->name, name);
 	if (ret == -EBUSY || ret == -EEXIST || (o->open == 0 && ret == -EINVAL))
-		return error_set(o->err, EEXIST, NULL, "port %s: interface %s exists already", o->params->name,
-			name);
-	return error_set(o->err, -ret, NULL, "port %s: cannot make interface %s: %s%s", o->params->name,
-		o->params->interface, strerror(-ret), ret == -EPERM ? ": the daemon needs CAP_NET_ADMIN" : "");
+		return error_set(o->err, EEXIST, NULL, "port %s: interface %s exists already",
+			o->params->name, name);
+	return error_set(o->err, -ret, NULL, "port %s: cannot make interface %s: %s%s",
+		o->params->name, o->params->interface, strerror(-ret),
+		ret == -EPERM ? ": the daemon needs CAP_NET_ADMIN" : "");
 }
 
 /** Say what may come whole. */
@@ -62,12 +64,14 @@ static int offloads_set(struct opening *o, int fd)
 static int queue_open(struct opening *o, struct ifreq *ifr)
 {
 	const bool first = o->open == 0;
-	int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, hdr_len = sizeof(struct virtio_net_hdr), ret;
+	int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, hdr_len = sizeof(struct virtio_net_hdr),
+	    ret;
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return error_set(o->err, errno, NULL,
-			"port %s: /dev/net/tun: %s: load the tun module, and run with CAP_NET_ADMIN",
+			"port %s: /dev/net/tun: %s: load the tun module, and run with "
+			"CAP_NET_ADMIN",
 			o->params->name, strerror(errno));
 	if (o->n > 1)
 		flags |= IFF_MULTI_QUEUE;
@@ -82,8 +86,9 @@ static int queue_open(struct opening *o, struct ifreq *ifr)
 	if (ioctl(fd, TUNSETVNETHDRSZ, &hdr_len) < 0 || (first && offloads_set(o, fd) < 0)) {
 		ret = -errno;
 		close(fd);
-		return error_set(o->err, -ret, NULL, "port %s: this kernel's TAP lacks offloads: %s",
-			o->params->name, strerror(-ret));
+		return error_set(o->err, -ret, NULL,
+			"port %s: this kernel's TAP lacks offloads: %s", o->params->name,
+			strerror(-ret));
 	}
 	o->fds[o->open++] = fd;
 	return 0;
@@ -129,7 +134,8 @@ static int take_over(struct opening *o)
 	ret = queues_open(o, &ifr);
 	/* One queue before and several now, or the other way round: the kernel cannot change that. */
 	if (ret == -EEXIST && o->open == 0) {
-		LOG_WARNING("interface is made anew for another number of queues: its connections may break port=%s",
+		LOG_WARNING("interface is made anew for another number of queues: its connections "
+			    "may break port=%s",
 			o->params->name);
 		o->found = false;
 		return tap_link_delete(o->params->interface, o->params->name, o->err);
@@ -169,20 +175,23 @@ static int make(struct opening *o, int netns_fd)
 	int ret;
 
 	/* The pod's name for it may be taken here: the kernel picks one for the short time before the move. */
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", netns_fd >= 0 ? "pltap%d" : o->params->interface);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s",
+		netns_fd >= 0 ? "pltap%d" : o->params->interface);
 	ret = queues_open(o, &ifr);
 	if (ret == 0 && netns_fd >= 0)
-		ret = tap_link_move(ifr.ifr_name, netns_fd, o->params->interface, o->params, o->err);
+		ret = tap_link_move(
+			ifr.ifr_name, netns_fd, o->params->interface, o->params, o->err);
 	if (ret == 0)
 		ret = inside(netns_fd, configure, o);
 	if (ret == 0 && o->params->role == PORT_POD && ioctl(o->fds[0], TUNSETPERSIST, 1) < 0)
-		ret = error_set(o->err, errno, NULL, "port %s: interface %s cannot be made to stay: %s",
-			o->params->name, o->params->interface, strerror(errno));
+		ret = error_set(o->err, errno, NULL,
+			"port %s: interface %s cannot be made to stay: %s", o->params->name,
+			o->params->interface, strerror(errno));
 	return ret;
 }
 
-int tap_interface_open(
-	const struct port_params *params, uint16_t n, int *fds, uint8_t *offloads, struct error *err)
+int tap_interface_open(const struct port_params *params, uint16_t n, int *fds, uint8_t *offloads,
+	struct error *err)
 {
 	struct opening o = { .params = params, .err = err, .fds = fds, .n = n };
 	int netns_fd = -1, ret = 0;
@@ -206,7 +215,8 @@ int tap_interface_open(
 void tap_interface_close(const int *fds, uint16_t n, bool keep, bool ending)
 {
 	if (n > 0)
-		ioctl(fds[0], TUNSETPERSIST, keep ? 1 : 0); /* one that is gone says no: nothing to do about it */
+		ioctl(fds[0], TUNSETPERSIST,
+			keep ? 1 : 0); /* one that is gone says no: nothing to do about it */
 	for (uint16_t i = 0; i < n; i++) {
 		/* Those that stay are asked for by the next daemon as soon as we say that we are through. */
 		if (ending && !keep)
@@ -226,10 +236,13 @@ static int remove_inside(void *arg)
 	const struct removal *r = arg;
 	struct tap_link link;
 
-	return is_ours(r->interface, r->port, &link) ? tap_link_delete(r->interface, r->port, r->err) : 0;
+	return is_ours(r->interface, r->port, &link)
+		       ? tap_link_delete(r->interface, r->port, r->err)
+		       : 0;
 }
 
-int tap_interface_remove(const char *netns, const char *interface, const char *port, struct error *err)
+int tap_interface_remove(
+	const char *netns, const char *interface, const char *port, struct error *err)
 {
 	struct removal removal = { interface, port, err };
 	int netns_fd = netns_open(netns, port, err), ret;

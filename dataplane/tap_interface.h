@@ -26,6 +26,7 @@ void tap_interface_close(const int *fds, uint16_t n, bool keep, bool ending);
 
 /** Remove what an earlier daemon left for the port of this name ("pod:web").
  * @return 0, also when there is nothing or it belongs to somebody else; -errno. */
-int tap_interface_remove(const char *netns, const char *interface, const char *port, struct error *err);
+int tap_interface_remove(
+	const char *netns, const char *interface, const char *port, struct error *err);
 
 #endif

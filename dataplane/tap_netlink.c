@@ -178,8 +178,8 @@ static uint8_t kernel_family(const struct ip_addr *addr)
 /** type: RTM_NEWADDR or RTM_DELADDR. */
 static int address_request(struct request *r, uint16_t type, int index, const struct ip_addr *addr)
 {
-	struct ifaddrmsg *ifa = request_start(r, type,
-		type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(*ifa));
+	struct ifaddrmsg *ifa = request_start(
+		r, type, type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(*ifa));
 
 	ifa->ifa_family = kernel_family(addr);
 	ifa->ifa_prefixlen = (uint8_t)ip_family_bits(addr->family);
@@ -196,8 +196,8 @@ static int address_request(struct request *r, uint16_t type, int index, const st
 static int route_request(struct request *r, uint16_t type, int index, const struct ip_prefix *dst,
 	const struct ip_addr *via)
 {
-	struct rtmsg *rtm = request_start(r, type,
-		type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(*rtm));
+	struct rtmsg *rtm = request_start(
+		r, type, type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(*rtm));
 
 	rtm->rtm_family = kernel_family(&dst->addr);
 	rtm->rtm_dst_len = dst->len;
@@ -284,7 +284,8 @@ static const struct nlattr *attribute(const struct nlmsghdr *nlh, size_t header,
 {
 	const struct nlattr *attr = mnl_nlmsg_get_payload_offset(nlh, header);
 
-	while (mnl_attr_ok(attr, (int)((const char *)mnl_nlmsg_get_payload_tail(nlh) - (const char *)attr))) {
+	while (mnl_attr_ok(
+		attr, (int)((const char *)mnl_nlmsg_get_payload_tail(nlh) - (const char *)attr))) {
 		if (mnl_attr_get_type(attr) == type)
 			return attr;
 		attr = mnl_attr_next(attr);
@@ -295,7 +296,8 @@ static const struct nlattr *attribute(const struct nlmsghdr *nlh, size_t header,
 /* An interface that had another daemon. */
 
 #define STALE_MAX 64
-#define DUMP_MAX  256 /* datagrams of up to 16 KiB: the pod says how many addresses and routes there are, and the daemon waits */
+#define DUMP_MAX \
+	256 /* datagrams of up to 16 KiB: the pod says how many addresses and routes there are, and the daemon waits */
 
 struct stale {
 	int index;
@@ -315,13 +317,15 @@ static int dump(uint16_t type, mnl_cb_t each, struct stale *stale)
 	ret = request_open(&r);
 	if (ret < 0)
 		return ret;
-	request_start(&r, type, 0, type == RTM_GETADDR ? sizeof(struct ifaddrmsg) : sizeof(struct rtmsg));
+	request_start(
+		&r, type, 0, type == RTM_GETADDR ? sizeof(struct ifaddrmsg) : sizeof(struct rtmsg));
 	r.nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	if (mnl_socket_sendto(r.socket, r.nlh, r.nlh->nlmsg_len) < 0)
 		ret = -errno;
 	for (unsigned i = 0; ret == 0 && more == MNL_CB_OK; i++) {
 		n = i < DUMP_MAX ? mnl_socket_recvfrom(r.socket, answer, sizeof(answer)) : -1;
-		more = n > 0 ? mnl_cb_run(answer, (size_t)n, r.seq, mnl_socket_get_portid(r.socket), each, stale)
+		more = n > 0 ? mnl_cb_run(answer, (size_t)n, r.seq, mnl_socket_get_portid(r.socket),
+				       each, stale)
 			     : MNL_CB_ERROR;
 		if (more == MNL_CB_ERROR)
 			ret = i < DUMP_MAX ? -errno : -E2BIG;
@@ -372,7 +376,8 @@ static int stale_route(const struct nlmsghdr *nlh, void *arg)
 	const struct nlattr *oif = attribute(nlh, sizeof(*rtm), RTA_OIF);
 	const struct nlattr *via = attribute(nlh, sizeof(*rtm), RTA_GATEWAY);
 	const struct nlattr *to = attribute(nlh, sizeof(*rtm), RTA_DST);
-	struct ip_prefix dst = { .addr.family = rtm->rtm_family == AF_INET ? IP_V4 : IP_V6, .len = rtm->rtm_dst_len };
+	struct ip_prefix dst = { .addr.family = rtm->rtm_family == AF_INET ? IP_V4 : IP_V6,
+		.len = rtm->rtm_dst_len };
 	struct stale *s = arg;
 
 	if (oif == NULL || (int)mnl_attr_get_u32(oif) != s->index || via == NULL ||
@@ -409,7 +414,9 @@ void tap_alias_format(const char *port, char alias[TAP_ALIAS_MAX])
 /** An attribute inside another one, or NULL. */
 static const struct nlattr *nested(const struct nlattr *in, uint16_t type)
 {
-	const char *end = in != NULL ? (const char *)mnl_attr_get_payload(in) + mnl_attr_get_payload_len(in) : NULL;
+	const char *end =
+		in != NULL ? (const char *)mnl_attr_get_payload(in) + mnl_attr_get_payload_len(in)
+			   : NULL;
 	const struct nlattr *attr = in != NULL ? mnl_attr_get_payload(in) : NULL;
 
 	while (attr != NULL && mnl_attr_ok(attr, (int)(end - (const char *)attr))) {
@@ -426,8 +433,8 @@ static int link_of(const struct nlmsghdr *nlh, void *arg)
 	struct tap_link *link = arg;
 
 	if (attr != NULL)
-		snprintf(link->alias, sizeof(link->alias), "%.*s", (int)mnl_attr_get_payload_len(attr),
-			mnl_attr_get_str(attr));
+		snprintf(link->alias, sizeof(link->alias), "%.*s",
+			(int)mnl_attr_get_payload_len(attr), mnl_attr_get_str(attr));
 	attr = nested(attribute(nlh, sizeof(struct ifinfomsg), IFLA_LINKINFO), IFLA_INFO_DATA);
 	attr = nested(attr, IFLA_TUN_NUM_QUEUES);
 	if (attr != NULL && mnl_attr_get_payload_len(attr) == sizeof(uint32_t))
@@ -452,7 +459,8 @@ int tap_link_get(const char *interface, struct tap_link *link)
 	mnl_attr_put_strz(r.nlh, IFLA_IFNAME, interface);
 	if (mnl_socket_sendto(r.socket, r.nlh, r.nlh->nlmsg_len) < 0 ||
 		(n = mnl_socket_recvfrom(r.socket, answer, sizeof(answer))) < 0 ||
-		mnl_cb_run(answer, (size_t)n, r.seq, mnl_socket_get_portid(r.socket), link_of, link) < 0)
+		mnl_cb_run(answer, (size_t)n, r.seq, mnl_socket_get_portid(r.socket), link_of,
+			link) < 0)
 		ret = -errno;
 	mnl_socket_close(r.socket);
 	return ret;
@@ -465,14 +473,15 @@ int tap_link_delete(const char *interface, const char *port, struct error *err)
 	int ret = request_open(&r);
 
 	if (ret < 0)
-		return error_set(err, -ret, NULL, "port %s: no rtnetlink: %s", port, strerror(-ret));
+		return error_set(
+			err, -ret, NULL, "port %s: no rtnetlink: %s", port, strerror(-ret));
 	ifi = request_start(&r, RTM_DELLINK, 0, sizeof(*ifi));
 	ifi->ifi_index = (int)if_nametoindex(interface);
 	ret = request_send(&r);
 	mnl_socket_close(r.socket);
 	if (ret < 0 && ret != -ENODEV)
-		return error_set(err, -ret, NULL, "port %s: cannot remove interface %s: %s", port, interface,
-			strerror(-ret));
+		return error_set(err, -ret, NULL, "port %s: cannot remove interface %s: %s", port,
+			interface, strerror(-ret));
 	return 0;
 }
 
@@ -559,16 +568,15 @@ static int difference(struct request *r, int index, bool add, const struct tap_a
 
 	for (size_t i = 0; i < of->n_addresses && (ret == 0 || !add); i++) {
 		if (!has_address(without, &of->addresses[i]))
-			ret = address_request(r, add ? RTM_NEWADDR : RTM_DELADDR, index,
-				&of->addresses[i]);
+			ret = address_request(
+				r, add ? RTM_NEWADDR : RTM_DELADDR, index, &of->addresses[i]);
 	}
 	for (size_t i = 0; i < of->n_routes && (ret == 0 || !add); i++) {
-		const struct ip_addr *via =
-			&gateway[of->routes[i].addr.family == IP_V4 ? 0 : 1];
+		const struct ip_addr *via = &gateway[of->routes[i].addr.family == IP_V4 ? 0 : 1];
 
 		if (via->family != IP_NONE && !has_route(without, &of->routes[i]))
-			ret = route_request(r, add ? RTM_NEWROUTE : RTM_DELROUTE, index,
-				&of->routes[i], via);
+			ret = route_request(
+				r, add ? RTM_NEWROUTE : RTM_DELROUTE, index, &of->routes[i], via);
 	}
 	return ret;
 }
@@ -581,10 +589,12 @@ int tap_link_change(const char *interface, const struct tap_addressing *before,
 	struct request r;
 
 	if (index == 0)
-		return error_set(err, ENODEV, NULL, "port %s: interface %s is gone", port, interface);
+		return error_set(
+			err, ENODEV, NULL, "port %s: interface %s is gone", port, interface);
 	ret = request_open(&r);
 	if (ret < 0)
-		return error_set(err, -ret, NULL, "port %s: no rtnetlink: %s", port, strerror(-ret));
+		return error_set(
+			err, -ret, NULL, "port %s: no rtnetlink: %s", port, strerror(-ret));
 	/* New ones first: an interface that loses its last address loses its routes with it. */
 	ret = difference(&r, index, true, after, before, gateway);
 	if (ret == 0)
@@ -593,7 +603,8 @@ int tap_link_change(const char *interface, const struct tap_addressing *before,
 		difference(&r, index, false, after, before, gateway);
 	mnl_socket_close(r.socket);
 	if (ret < 0)
-		return error_set(err, -ret, NULL, "port %s: interface %s refuses its new addresses or routes: %s",
-			port, interface, strerror(-ret));
+		return error_set(err, -ret, NULL,
+			"port %s: interface %s refuses its new addresses or routes: %s", port,
+			interface, strerror(-ret));
 	return 0;
 }

@@ -32,7 +32,7 @@ void tap_alias_format(const char *port, char alias[TAP_ALIAS_MAX]);
 /** What a daemon that did not make the interface wants to know of it. */
 struct tap_link {
 	char alias[TAP_ALIAS_MAX]; /* "" when it has none */
-	unsigned queues;	   /* that processes have open now; told of multi-queue interfaces only */
+	unsigned queues; /* that processes have open now; told of multi-queue interfaces only */
 };
 /** Inside the interface's namespace. 0, -ENODEV, or another -errno. */
 int tap_link_get(const char *interface, struct tap_link *link);

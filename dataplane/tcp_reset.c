@@ -26,8 +26,8 @@ static void *ip4_header(struct rte_mbuf *m, const struct rte_ipv4_hdr *seen, boo
 
 static void *ip6_header(struct rte_mbuf *m, const struct rte_ipv6_hdr *seen, bool back)
 {
-	struct rte_ipv6_hdr *ip =
-		(struct rte_ipv6_hdr *)rte_pktmbuf_append(m, sizeof(*ip) + sizeof(struct rte_tcp_hdr));
+	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)rte_pktmbuf_append(
+		m, sizeof(*ip) + sizeof(struct rte_tcp_hdr));
 
 	if (ip == NULL)
 		return NULL;
@@ -45,11 +45,13 @@ static uint32_t sequence_length(const struct pkt *p, const struct rte_tcp_hdr *t
 {
 	const uint32_t headers = p->l3_len + (uint32_t)(tcp->data_off >> 4) * 4;
 
-	return (p->ip_len > headers ? p->ip_len - headers : 0) + ((tcp->tcp_flags & RTE_TCP_SYN_FLAG) != 0) +
-		((tcp->tcp_flags & RTE_TCP_FIN_FLAG) != 0);
+	return (p->ip_len > headers ? p->ip_len - headers : 0) +
+	       ((tcp->tcp_flags & RTE_TCP_SYN_FLAG) != 0) +
+	       ((tcp->tcp_flags & RTE_TCP_FIN_FLAG) != 0);
 }
 
-struct rte_mbuf *tcp_reset_make(struct rte_mempool *pool, const struct rte_mbuf *m, const struct pkt *p, bool back)
+struct rte_mbuf *tcp_reset_make(
+	struct rte_mempool *pool, const struct rte_mbuf *m, const struct pkt *p, bool back)
 {
 	const bool v6 = p->flags & PKT_V6;
 	const struct rte_tcp_hdr *seen = pkt_hdr(m, p->l2_len + p->l3_len, struct rte_tcp_hdr);
@@ -57,7 +59,8 @@ struct rte_mbuf *tcp_reset_make(struct rte_mempool *pool, const struct rte_mbuf 
 	struct rte_mbuf *reset;
 	struct rte_tcp_hdr *tcp;
 
-	if (seen == NULL || ip == NULL || (p->flags & PKT_FRAGMENT_LATER) || (seen->tcp_flags & RTE_TCP_RST_FLAG))
+	if (seen == NULL || ip == NULL || (p->flags & PKT_FRAGMENT_LATER) ||
+		(seen->tcp_flags & RTE_TCP_RST_FLAG))
 		return NULL;
 	/* Without ACK nothing says what R would send next. */
 	if (back && !(seen->tcp_flags & RTE_TCP_ACK_FLAG))
@@ -73,11 +76,16 @@ struct rte_mbuf *tcp_reset_make(struct rte_mempool *pool, const struct rte_mbuf 
 	*tcp = (struct rte_tcp_hdr){ .src_port = back ? seen->dst_port : seen->src_port,
 		.dst_port = back ? seen->src_port : seen->dst_port,
 		.sent_seq = back ? seen->recv_ack : seen->sent_seq,
-		.recv_ack = back ? rte_cpu_to_be_32(rte_be_to_cpu_32(seen->sent_seq) + sequence_length(p, seen))
+		.recv_ack = back ? rte_cpu_to_be_32(rte_be_to_cpu_32(seen->sent_seq) +
+						    sequence_length(p, seen))
 				 : seen->recv_ack,
 		.data_off = sizeof(*tcp) / 4 << 4,
-		.tcp_flags = RTE_TCP_RST_FLAG | (back ? RTE_TCP_ACK_FLAG : seen->tcp_flags & RTE_TCP_ACK_FLAG) };
-	tcp->cksum = v6 ? rte_ipv6_udptcp_cksum((const struct rte_ipv6_hdr *)rte_pktmbuf_mtod(reset, void *), tcp)
-			: rte_ipv4_udptcp_cksum((const struct rte_ipv4_hdr *)rte_pktmbuf_mtod(reset, void *), tcp);
+		.tcp_flags = RTE_TCP_RST_FLAG |
+			     (back ? RTE_TCP_ACK_FLAG : seen->tcp_flags & RTE_TCP_ACK_FLAG) };
+	tcp->cksum =
+		v6 ? rte_ipv6_udptcp_cksum(
+			     (const struct rte_ipv6_hdr *)rte_pktmbuf_mtod(reset, void *), tcp)
+		   : rte_ipv4_udptcp_cksum(
+			     (const struct rte_ipv4_hdr *)rte_pktmbuf_mtod(reset, void *), tcp);
 	return reset;
 }

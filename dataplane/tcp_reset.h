@@ -10,6 +10,7 @@
 
 /** From the packet (m, p), which goes from S to R: the RST that S would send to R, or, `back`, R to S. It starts at its IP
  * header. NULL: the packet is itself an RST, its bytes are not all there, or no buffer was free. */
-struct rte_mbuf *tcp_reset_make(struct rte_mempool *pool, const struct rte_mbuf *m, const struct pkt *p, bool back);
+struct rte_mbuf *tcp_reset_make(
+	struct rte_mempool *pool, const struct rte_mbuf *m, const struct pkt *p, bool back);
 
 #endif

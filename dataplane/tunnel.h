@@ -23,26 +23,28 @@
 
 /** One peer as decapsulation sees it; immutable, part of a published tunnel_table. */
 struct tunnel_peer {
-	struct ip_addr underlay;  /* outer source address to believe */
-	uint32_t vni;             /* VXLAN network identifier to accept from it */
-	uint32_t peer;            /* number of the peer, for statistics */
+	struct ip_addr underlay; /* outer source address to believe */
+	uint32_t vni;		 /* VXLAN network identifier to accept from it */
+	uint32_t peer;		 /* number of the peer, for statistics */
 };
 
 /** Everything receive needs; immutable, replaced as a whole. Open-addressed hash by underlay address. */
 struct tunnel_table {
-	uint64_t serial;               /* no other table has it, even at the same address later */
-	struct mac_addr vtep_mac;      /* inner destination MAC of VXLAN for this node */
-	uint16_t vxlan_ports[TUNNEL_PORTS_MAX]; /* UDP, host order: 4789, 8472 and what peers or node.vxlan_port add */
+	uint64_t serial;	  /* no other table has it, even at the same address later */
+	struct mac_addr vtep_mac; /* inner destination MAC of VXLAN for this node */
+	uint16_t vxlan_ports
+		[TUNNEL_PORTS_MAX]; /* UDP, host order: 4789, 8472 and what peers or node.vxlan_port add */
 	uint8_t n_vxlan_ports;
-	uint8_t n_local;               /* own underlay addresses: outer destination must be one of them */
+	uint8_t n_local; /* own underlay addresses: outer destination must be one of them */
 	struct ip_addr local[32];
-	uint32_t mask;                 /* slots - 1 */
-	struct tunnel_peer slots[];    /* underlay.family == IP_NONE: empty */
+	uint32_t mask;		    /* slots - 1 */
+	struct tunnel_peer slots[]; /* underlay.family == IP_NONE: empty */
 };
 
 /** Control: build a table; peers need not be unique by name but must be by underlay. NULL when out of memory. */
-struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uint16_t *ports, size_t n_ports,
-	const struct ip_addr *local, size_t n_local, const struct tunnel_peer *peers, size_t n_peers);
+struct tunnel_table *tunnel_table_new(const struct mac_addr *vtep_mac, const uint16_t *ports,
+	size_t n_ports, const struct ip_addr *local, size_t n_local,
+	const struct tunnel_peer *peers, size_t n_peers);
 void tunnel_table_free(void *table);
 /** Whether an address of that family (constant at the call) is `bytes`: inline words instead of
  * a call. */
@@ -88,7 +90,8 @@ bool tunnel_is_local(const struct tunnel_table *table, uint8_t family, const uin
  * it. ARP and ND become drops: nobody resolves inside a routed tunnel. */
 struct parsed tunnel_inner(struct rte_mbuf *m, struct pkt *p, uint32_t off, unsigned version);
 /** Worker: is this a UDP port (network order) on which VXLAN is received? */
-static __rte_always_inline bool tunnel_is_vxlan_port(const struct tunnel_table *table, uint16_t port_be)
+static __rte_always_inline bool tunnel_is_vxlan_port(
+	const struct tunnel_table *table, uint16_t port_be)
 {
 	const uint16_t port = rte_be_to_cpu_16(port_be);
 
@@ -102,9 +105,9 @@ static __rte_always_inline bool tunnel_is_vxlan_port(const struct tunnel_table *
 /** Forget what receive offloads said about outer headers, and what senders asked to be done to them. */
 static __rte_always_inline void tunnel_strip_offloads(struct rte_mbuf *m)
 {
-	m->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK | RTE_MBUF_F_TX_L4_MASK |
-			 RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 |
-			 RTE_MBUF_F_TX_IPV6);
+	m->ol_flags &= ~(RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK |
+			 RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_UDP_SEG |
+			 RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6);
 	m->packet_type = 0;
 }
 /** RFC 6040 section 4.2, figure 4: the ECN field (0..3) to forward, or -1 for a drop. */
@@ -112,25 +115,26 @@ int tunnel_ecn_merge(uint8_t outer, uint8_t inner);
 
 /** What an adjacency for one peer is built from. Ethernet header included. */
 struct tunnel_endpoint {
-	struct ip_addr local, remote;       /* outer addresses, one family */
+	struct ip_addr local, remote;	    /* outer addresses, one family */
 	struct mac_addr src_mac, dst_mac;   /* outer Ethernet */
 	struct mac_addr vtep_src, vtep_dst; /* inner Ethernet of VXLAN */
 	uint32_t vni;
-	uint16_t udp_port;                  /* outer destination, host order */
-	uint16_t port;                      /* output port id */
-	uint16_t underlay_mtu;              /* IP bytes */
+	uint16_t udp_port;     /* outer destination, host order */
+	uint16_t port;	       /* output port id */
+	uint16_t underlay_mtu; /* IP bytes */
 	bool udp6_checksum;
 };
 
 /** Result of decapsulating: a reason, or the inner packet parsed like any other with zone ZONE_TUNNEL. */
 struct tunnel_ops {
-	const char *name;          /* "vxlan" */
+	const char *name; /* "vxlan" */
 	enum encap encap;
 	/** Bytes added to an inner IP packet by underlay family: MTU calculator. */
 	uint16_t (*overhead)(uint8_t underlay_family);
 	/** Control: fill type, flags, port, next_hop, MTU, header and all that describes it of a zeroed adjacency; generation,
 	 * index, tunnel_hash and text are the caller's. -EINVAL: one sentence in err. */
-	int (*build)(const struct tunnel_endpoint *endpoint, struct adjacency *adj, struct error *err);
+	int (*build)(
+		const struct tunnel_endpoint *endpoint, struct adjacency *adj, struct error *err);
 	/** Worker: is this parsed outer packet (addressed to this node) mine? */
 	bool (*claims)(const struct tunnel_table *table, const struct pkt *outer);
 	/** Worker: outer headers begin at p->l2_len. On PKT_FLOW4/6, PKT_FRAG: m and p describe the inner packet, m starts

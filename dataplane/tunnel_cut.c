@@ -31,7 +31,8 @@ static bool layer_at(const struct rte_mbuf *m, uint32_t off, bool v6, struct lay
 		return true;
 	}
 	if (ip4 == NULL || ip4->version_ihl != RTE_IPV4_VHL_DEF ||
-		(ip4->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0)
+		(ip4->fragment_offset &
+			RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)) != 0)
 		return false;
 	out->proto = ip4->next_proto_id;
 	return true;
@@ -42,9 +43,11 @@ static bool layer_in_frame(const struct rte_mbuf *m, uint32_t off, struct layer 
 {
 	const struct rte_ether_hdr *eth = pkt_hdr(m, off, const struct rte_ether_hdr);
 
-	if (eth == NULL || (eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4) && eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV6)))
+	if (eth == NULL || (eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4) &&
+				   eth->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV6)))
 		return false;
-	return layer_at(m, off + (uint32_t)sizeof(*eth), eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6), out);
+	return layer_at(m, off + (uint32_t)sizeof(*eth),
+		eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6), out);
 }
 
 static bool inner_of(const struct rte_mbuf *m, const struct layer *outer, struct layer *inner)
@@ -53,7 +56,9 @@ static bool inner_of(const struct rte_mbuf *m, const struct layer *outer, struct
 
 	switch (outer->proto) {
 	case IPPROTO_UDP:
-		return layer_in_frame(m, l4 + (uint32_t)(sizeof(struct rte_udp_hdr) + sizeof(struct rte_vxlan_hdr)), inner);
+		return layer_in_frame(m,
+			l4 + (uint32_t)(sizeof(struct rte_udp_hdr) + sizeof(struct rte_vxlan_hdr)),
+			inner);
 	case IPPROTO_IPIP:
 		return layer_at(m, l4, false, inner);
 	case IPPROTO_IPV6:
@@ -72,7 +77,8 @@ static void outer_fix(struct rte_mbuf *m, const struct layer *outer, uint16_t i)
 		rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *, outer->off)->payload_len =
 			rte_cpu_to_be_16((uint16_t)(len - outer->len));
 	} else {
-		struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, outer->off);
+		struct rte_ipv4_hdr *ip =
+			rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, outer->off);
 
 		ip->total_length = rte_cpu_to_be_16(len);
 		ip->packet_id = rte_cpu_to_be_16((uint16_t)(rte_be_to_cpu_16(ip->packet_id) + i));
@@ -80,22 +86,24 @@ static void outer_fix(struct rte_mbuf *m, const struct layer *outer, uint16_t i)
 		ip->hdr_checksum = rte_ipv4_cksum(ip);
 	}
 	if (outer->proto == IPPROTO_UDP) {
-		struct rte_udp_hdr *udp = rte_pktmbuf_mtod_offset(m, struct rte_udp_hdr *, outer->off + outer->len);
+		struct rte_udp_hdr *udp =
+			rte_pktmbuf_mtod_offset(m, struct rte_udp_hdr *, outer->off + outer->len);
 
 		udp->dgram_len = rte_cpu_to_be_16((uint16_t)(len - outer->len));
 		udp->dgram_cksum = 0;
 	}
 }
 
-uint16_t tunnel_cut(struct rte_mbuf *m, const struct virtio_net_hdr *hdr, struct rte_mempool *pool, struct rte_mbuf **out,
-	uint16_t max)
+uint16_t tunnel_cut(struct rte_mbuf *m, const struct virtio_net_hdr *hdr, struct rte_mempool *pool,
+	struct rte_mbuf **out, uint16_t max)
 {
 	const uint8_t type = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 	const struct rte_tcp_hdr *tcp;
 	struct layer outer, inner;
 	uint16_t n;
 
-	if (!layer_in_frame(m, 0, &outer) || !inner_of(m, &outer, &inner) || inner.proto != IPPROTO_TCP || inner.off > L2_MAX ||
+	if (!layer_in_frame(m, 0, &outer) || !inner_of(m, &outer, &inner) ||
+		inner.proto != IPPROTO_TCP || inner.off > L2_MAX ||
 		type != (inner.v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4) ||
 		hdr->csum_start != inner.off + inner.len)
 		return 0;
@@ -106,7 +114,8 @@ uint16_t tunnel_cut(struct rte_mbuf *m, const struct virtio_net_hdr *hdr, struct
 	m->l3_len = inner.len & 0x1ff;
 	m->l4_len = ((uint32_t)tcp->data_off >> 4) * 4 & 0xff;
 	m->tso_segsz = hdr->gso_size;
-	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM | (inner.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
+	m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM |
+		       (inner.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
 	n = offload_segment(m, pool, out, max);
 	for (uint16_t i = 0; i < n; i++)
 		outer_fix(out[i], &outer, i);

@@ -15,7 +15,7 @@
  * @param out  receives up to max packets, in order, owned by the caller
  * @return their number, m is then freed; or 0 with m still the caller's: malformed, not in a tunnel, more than max, or out of
  * buffers. */
-uint16_t tunnel_cut(struct rte_mbuf *m, const struct virtio_net_hdr *hdr, struct rte_mempool *pool, struct rte_mbuf **out,
-	uint16_t max);
+uint16_t tunnel_cut(struct rte_mbuf *m, const struct virtio_net_hdr *hdr, struct rte_mempool *pool,
+	struct rte_mbuf **out, uint16_t max);
 
 #endif

@@ -13,16 +13,19 @@ static void want_all(struct tunnel_memo *memo, const uint8_t *frame, uint32_t fr
 		want(memo, frame, from + i, 0xff);
 }
 
-void tunnel_memo_keep(struct tunnel_memo *memo, const uint8_t *frame, uint32_t inner_off, const struct pkt *outer)
+void tunnel_memo_keep(
+	struct tunnel_memo *memo, const uint8_t *frame, uint32_t inner_off, const struct pkt *outer)
 {
 	const bool v6 = outer->flags & PKT_V6, udp = outer->proto == IPPROTO_UDP;
 	const uint32_t ip = RTE_ETHER_HDR_LEN, l4 = ip + outer->l3_len;
 
 	memo->shape = TUNNEL_NONE;
-	if (outer->l2_len != RTE_ETHER_HDR_LEN || (outer->flags & (PKT_OPTIONS | PKT_FRAGMENT)) != 0 ||
+	if (outer->l2_len != RTE_ETHER_HDR_LEN ||
+		(outer->flags & (PKT_OPTIONS | PKT_FRAGMENT)) != 0 ||
 		outer->l3_len != (v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr)))
 		return;
-	if (udp ? inner_off != l4 + 16 || frame[l4 + 6] != 0 || frame[l4 + 7] != 0 : inner_off != l4)
+	if (udp ? inner_off != l4 + 16 || frame[l4 + 6] != 0 || frame[l4 + 7] != 0
+		: inner_off != l4)
 		return;
 	memset(memo->want, 0, sizeof(memo->want));
 	memset(memo->mask, 0, sizeof(memo->mask));
@@ -46,10 +49,11 @@ void tunnel_memo_keep(struct tunnel_memo *memo, const uint8_t *frame, uint32_t i
 		want(memo, frame, l4 + 8, 0x08);   /* the VNI is valid, */
 		want_all(memo, frame, l4 + 12, 3); /* and the peer's */
 		want_all(memo, frame, l4 + 16, 6); /* to this VTEP, */
-		want(memo, frame, l4 + 22, 1);     /* from no group address */
+		want(memo, frame, l4 + 22, 1);	   /* from no group address */
 	}
 	memo->inner_l2 = udp ? RTE_ETHER_HDR_LEN : 0;
 	memo->inner_ip = (uint8_t)(inner_off + memo->inner_l2);
 	memo->inner_version = udp ? 0 : outer->proto == IPPROTO_IPV6 ? 6 : 4;
-	memo->shape = udp ? (v6 ? TUNNEL_VXLAN6 : TUNNEL_VXLAN4) : (v6 ? TUNNEL_IPIP6 : TUNNEL_IPIP4);
+	memo->shape =
+		udp ? (v6 ? TUNNEL_VXLAN6 : TUNNEL_VXLAN4) : (v6 ? TUNNEL_IPIP6 : TUNNEL_IPIP4);
 }

@@ -14,8 +14,9 @@
 #include "dataplane/tunnel.h"
 
 #define TUNNEL_MEMO_PLACES 64
-#define TUNNEL_MEMO_V4     64 /* bytes compared for an IPv4 underlay: up to the inner Ethernet header's end */
-#define TUNNEL_MEMO_V6     96 /* for IPv6 */
+#define TUNNEL_MEMO_V4 \
+	64 /* bytes compared for an IPv4 underlay: up to the inner Ethernet header's end */
+#define TUNNEL_MEMO_V6 96 /* for IPv6 */
 
 enum tunnel_shape { /* of the headers before the inner packet; 0 = nothing kept */
 	TUNNEL_NONE,
@@ -27,9 +28,9 @@ enum tunnel_shape { /* of the headers before the inner packet; 0 = nothing kept 
 
 struct tunnel_memo {
 	uint8_t want[TUNNEL_MEMO_V6] __rte_aligned(64);
-	uint8_t shape;         /* enum tunnel_shape */
-	uint8_t inner_l2;      /* of the inner packet: 14, or 0 for IP-in-IP */
-	uint8_t inner_ip;      /* offset of the inner IP header */
+	uint8_t shape;	  /* enum tunnel_shape */
+	uint8_t inner_l2; /* of the inner packet: 14, or 0 for IP-in-IP */
+	uint8_t inner_ip; /* offset of the inner IP header */
 	uint8_t inner_version; /* IP-in-IP: 4 or 6, as the outer protocol says; VXLAN: 0, the inner Ethernet header says */
 	uint8_t mask[TUNNEL_MEMO_V6] __rte_aligned(64);
 };
@@ -41,7 +42,8 @@ struct tunnel_memos {
 };
 
 /** Once a burst: forget what was kept for another table or port. */
-static inline void tunnel_memos_check(struct tunnel_memos *memos, const struct tunnel_table *table, uint16_t port)
+static inline void tunnel_memos_check(
+	struct tunnel_memos *memos, const struct tunnel_table *table, uint16_t port)
 {
 	if (likely(memos->serial == table->serial && memos->port == port))
 		return;
@@ -52,7 +54,8 @@ static inline void tunnel_memos_check(struct tunnel_memos *memos, const struct t
 }
 
 /** The place of a frame's peer. Frames have at least TUNNEL_MEMO_V4 bytes. */
-static __rte_always_inline struct tunnel_memo *tunnel_memo_of(struct tunnel_memos *memos, const uint8_t *frame)
+static __rte_always_inline struct tunnel_memo *tunnel_memo_of(
+	struct tunnel_memos *memos, const uint8_t *frame)
 {
 	/* The last byte of the outer source: of an IPv6 address, or of an IPv4 address. */
 	const uint8_t low = frame[12] == 0x86 ? frame[37] : frame[29];
@@ -62,18 +65,21 @@ static __rte_always_inline struct tunnel_memo *tunnel_memo_of(struct tunnel_memo
 
 /** Keep the outer headers of a packet that was accepted: `frame` is where it began, `inner_off` what was stripped,
  * `outer` its outer headers as parsed. Not everything can be kept: an outer UDP checksum, options, no Ethernet header. */
-void tunnel_memo_keep(struct tunnel_memo *memo, const uint8_t *frame, uint32_t inner_off, const struct pkt *outer);
+void tunnel_memo_keep(struct tunnel_memo *memo, const uint8_t *frame, uint32_t inner_off,
+	const struct pkt *outer);
 
 /** What the instruction set makes of 64 bytes at once. Unaligned, and may alias. */
 typedef uint64_t tunnel_memo_vector __attribute__((vector_size(32), aligned(1), may_alias));
 
-static __rte_always_inline bool tunnel_memo_equal(const struct tunnel_memo *memo, const uint8_t *frame, unsigned bytes)
+static __rte_always_inline bool tunnel_memo_equal(
+	const struct tunnel_memo *memo, const uint8_t *frame, unsigned bytes)
 {
 	tunnel_memo_vector differ = { 0 };
 
 	for (unsigned i = 0; i < bytes; i += sizeof(differ))
-		differ |= (*(const tunnel_memo_vector *)(frame + i) ^ *(const tunnel_memo_vector *)(memo->want + i)) &
-			*(const tunnel_memo_vector *)(memo->mask + i);
+		differ |= (*(const tunnel_memo_vector *)(frame + i) ^
+				  *(const tunnel_memo_vector *)(memo->want + i)) &
+			  *(const tunnel_memo_vector *)(memo->mask + i);
 	return (differ[0] | differ[1] | differ[2] | differ[3]) == 0;
 }
 
@@ -90,12 +96,14 @@ static __rte_always_inline void tunnel_memo_strip(struct rte_mbuf *m, uint16_t b
  * but *key4 or *key6 (of its family) when it returns 0. Otherwise m starts at the inner Ethernet (or IP)
  * header afterwards, and its lengths are the frame's rest; *ip is the inner IP header, *version its version, the result
  * its packet's length. The frame has at least TUNNEL_MEMO_V4 bytes in one segment. */
-static __rte_always_inline uint16_t tunnel_memo_decap(const struct tunnel_memo *memo, const struct tunnel_table *table,
-	struct rte_mbuf *m, struct flow_key4 *key4, struct flow_key6 *key6, uint8_t **ip, unsigned *version)
+static __rte_always_inline uint16_t tunnel_memo_decap(const struct tunnel_memo *memo,
+	const struct tunnel_table *table, struct rte_mbuf *m, struct flow_key4 *key4,
+	struct flow_key6 *key6, uint8_t **ip, unsigned *version)
 {
 	const bool outer_v6 = memo->shape == TUNNEL_VXLAN6 || memo->shape == TUNNEL_IPIP6;
 	const uint32_t l3 = outer_v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
-	const uint32_t off = (uint32_t)memo->inner_ip - RTE_ETHER_HDR_LEN; /* outer IP header to inner IP header */
+	const uint32_t off = (uint32_t)memo->inner_ip -
+			     RTE_ETHER_HDR_LEN; /* outer IP header to inner IP header */
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *), *inner = frame + memo->inner_ip;
 	const uint8_t *outer = frame + RTE_ETHER_HDR_LEN;
 	uint16_t inner_len, port_be;
@@ -103,8 +111,9 @@ static __rte_always_inline uint16_t tunnel_memo_decap(const struct tunnel_memo *
 	bool udp;
 	uint32_t len;
 
-	if (unlikely(memo->shape == TUNNEL_NONE || (outer_v6 && rte_pktmbuf_data_len(m) < TUNNEL_MEMO_V6) ||
-		    !tunnel_memo_equal(memo, frame, outer_v6 ? TUNNEL_MEMO_V6 : TUNNEL_MEMO_V4)))
+	if (unlikely(memo->shape == TUNNEL_NONE ||
+		     (outer_v6 && rte_pktmbuf_data_len(m) < TUNNEL_MEMO_V6) ||
+		     !tunnel_memo_equal(memo, frame, outer_v6 ? TUNNEL_MEMO_V6 : TUNNEL_MEMO_V4)))
 		return 0;
 	if (outer_v6) {
 		len = (uint32_t)sizeof(struct rte_ipv6_hdr) + ((uint32_t)outer[4] << 8 | outer[5]);
@@ -124,7 +133,9 @@ static __rte_always_inline uint16_t tunnel_memo_decap(const struct tunnel_memo *
 		memcpy(&type, inner - 2, sizeof(type));
 		if (unlikely((uint32_t)(outer[l3 + 4] << 8 | outer[l3 + 5]) != len - l3))
 			return 0;
-		*version = type == RTE_BE16(RTE_ETHER_TYPE_IPV4) ? 4 : type == RTE_BE16(RTE_ETHER_TYPE_IPV6) ? 6 : 0;
+		*version = type == RTE_BE16(RTE_ETHER_TYPE_IPV4)   ? 4
+			   : type == RTE_BE16(RTE_ETHER_TYPE_IPV6) ? 6
+								   : 0;
 	}
 	if (*version == 4) {
 		inner_len = plain_parse4(inner, len - off, ZONE_TUNNEL, key4);

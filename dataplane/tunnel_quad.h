@@ -18,7 +18,8 @@ struct tunnel_quads {
 static __rte_always_inline struct tunnel_quads tunnel_quads_for(void)
 {
 	/* Inner MAC addresses are in the memo. */
-	return (struct tunnel_quads){ plain_quad_for(true, 0, 0, ZONE_TUNNEL), plain_quad_for(false, 0, 0, ZONE_TUNNEL) };
+	return (struct tunnel_quads){ plain_quad_for(true, 0, 0, ZONE_TUNNEL),
+		plain_quad_for(false, 0, 0, ZONE_TUNNEL) };
 }
 
 /** A word of each lane's key is one of the ports. */
@@ -34,9 +35,9 @@ static __rte_always_inline bool tunnel_quad_nested(const struct tunnel_table *ta
 
 /** @return bytes before the inner Ethernet (or IP) header, 0 when not all four are plain packets of one shape; then *key
  * and *ip_len are the inner packets', ip[] their headers. Touches no packet. */
-static __rte_always_inline uint16_t tunnel_quad_parse(const struct tunnel_quads *quads, struct tunnel_memos *memos,
-	const struct tunnel_table *table, uint8_t *const frame[4], const uint16_t *frame_len, __m512i *key,
-	__m128i *ip_len, uint8_t *ip[4])
+static __rte_always_inline uint16_t tunnel_quad_parse(const struct tunnel_quads *quads,
+	struct tunnel_memos *memos, const struct tunnel_table *table, uint8_t *const frame[4],
+	const uint16_t *frame_len, __m512i *key, __m128i *ip_len, uint8_t *ip[4])
 {
 	const struct plain_quad_constants *k = quads->vxlan.k;
 	const __m128i lens = plain_quad_low(frame_len);
@@ -58,7 +59,8 @@ static __rte_always_inline uint16_t tunnel_quad_parse(const struct tunnel_quads 
 		const struct tunnel_memo *memo = tunnel_memo_of(memos, frame[i]);
 
 		odd = _mm512_or_si512(odd, _mm512_ternarylogic_epi64(_mm512_loadu_si512(frame[i]),
-						   _mm512_load_si512(memo->want), _mm512_load_si512(memo->mask), 0x28));
+						   _mm512_load_si512(memo->want),
+						   _mm512_load_si512(memo->mask), 0x28));
 		shapes |= (uint8_t)(1u << memo->shape);
 		versions |= memo->inner_version;
 	}
@@ -77,10 +79,11 @@ static __rte_always_inline uint16_t tunnel_quad_parse(const struct tunnel_quads 
 	plain = plain_quad_parse4(vxlan ? &quads->vxlan : &quads->ipip, &inner, len, key, ip_len);
 	/* RFC 6040 section 4.2: nothing changes when the outer field says nothing, or the same. Byte 15 of each lane. */
 	tos = _mm512_xor_si512(outer.a, inner.a);
-	if (unlikely(!plain || _mm512_test_epi64_mask(odd, odd) != 0 || _mm_cvtsi128_si64(bad) != 0 ||
-		    (_mm512_test_epi8_mask(outer.a, plain_quad_all(k->ecn)) &
-			    _mm512_test_epi8_mask(tos, plain_quad_all(k->ecn))) != 0 ||
-		    tunnel_quad_nested(table, *key)))
+	if (unlikely(!plain || _mm512_test_epi64_mask(odd, odd) != 0 ||
+		     _mm_cvtsi128_si64(bad) != 0 ||
+		     (_mm512_test_epi8_mask(outer.a, plain_quad_all(k->ecn)) &
+			     _mm512_test_epi8_mask(tos, plain_quad_all(k->ecn))) != 0 ||
+		     tunnel_quad_nested(table, *key)))
 		return 0;
 	for (unsigned i = 0; i < 4; i++)
 		ip[i] = inner_frame[i] + RTE_ETHER_HDR_LEN;

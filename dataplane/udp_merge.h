@@ -22,15 +22,16 @@
 #define VIRTIO_NET_HDR_GSO_UDP_L4 5 /* younger than the headers of Debian 12 */
 #endif
 
-#define UDP_MERGE_PACKETS 128   /* what the kernel's own senders are allowed (UDP_MAX_SEGMENTS) */
-#define UDP_MERGE_FRAME   65535 /* bytes with all headers: a device's gso_max_size is one more */
-#define UDP_MERGE_HEADERS 62    /* Ethernet, IPv6, UDP */
+#define UDP_MERGE_PACKETS 128	/* what the kernel's own senders are allowed (UDP_MAX_SEGMENTS) */
+#define UDP_MERGE_FRAME	  65535 /* bytes with all headers: a device's gso_max_size is one more */
+#define UDP_MERGE_HEADERS 62	/* Ethernet, IPv6, UDP */
 
 /** The packets from the first of a burst on that go together. */
 struct udp_run {
-	uint16_t count;   /* packets, at least 1 */
+	uint16_t count;	  /* packets, at least 1 */
 	uint16_t buffers; /* of all of them */
-	uint16_t headers; /* bytes before the payload; 0 = the first is no such packet, count is 1 */
+	uint16_t
+		headers; /* bytes before the payload; 0 = the first is no such packet, count is 1 */
 	uint16_t segment; /* payload bytes of each, but for the last */
 	uint32_t payload; /* of all of them */
 	bool v6;
@@ -40,13 +41,15 @@ struct udp_run {
  * headers are equal but for lengths, checksums and identification; lengths are equal, a shorter one ends the run; they have no
  * IPv4 options, IPv6 extension headers or padding and are no fragments; identifications count up where fragmentation is
  * allowed; and checksums are none, partial (RTE_MBUF_F_TX_UDP_CKSUM) or right, so that none that is wrong gets mended. */
-void udp_merge_find(struct rte_mbuf *const *pkts, uint16_t n, uint16_t max_buffers, struct udp_run *run);
+void udp_merge_find(
+	struct rte_mbuf *const *pkts, uint16_t n, uint16_t max_buffers, struct udp_run *run);
 
 /** The headers (run->headers bytes) and the virtio header of a run of two and more. */
-void udp_merge_headers(
-	const struct rte_mbuf *first, const struct udp_run *run, uint8_t *headers, struct virtio_net_hdr *hdr);
+void udp_merge_headers(const struct rte_mbuf *first, const struct udp_run *run, uint8_t *headers,
+	struct virtio_net_hdr *hdr);
 
 /** The payloads of a run. @return how many of iov were used: at most run->buffers. */
-uint16_t udp_merge_payload(struct rte_mbuf *const *pkts, const struct udp_run *run, struct iovec *iov);
+uint16_t udp_merge_payload(
+	struct rte_mbuf *const *pkts, const struct udp_run *run, struct iovec *iov);
 
 #endif

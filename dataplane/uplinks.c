@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANNOUNCEMENTS       2     /* RFC 5227 section 1.1, ANNOUNCE_NUM and ANNOUNCE_INTERVAL */
+#define ANNOUNCEMENTS	    2 /* RFC 5227 section 1.1, ANNOUNCE_NUM and ANNOUNCE_INTERVAL */
 #define ANNOUNCE_PERIOD_MS  2000u
 #define MTU_WITHOUT_UPLINKS 1500u
-#define QUIET_TICKS         10    /* of 100 ms: the kernel's addresses change without us */
+#define QUIET_TICKS	    10 /* of 100 ms: the kernel's addresses change without us */
 
 static const struct uplink *future_of(const struct uplink_state *u)
 {
@@ -45,7 +45,7 @@ struct uplink_state *uplink_find(const char *name)
 {
 	struct uplink_state *u;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		const struct object *obj = u->s.obj != NULL ? u->s.obj : u->s.next;
 
 		if (strcmp(obj->name, name) == 0)
@@ -69,8 +69,9 @@ static struct ip_addr link_local_of(const struct port *port, const struct prefix
 		if (a->family == IP_V6 && ip_addr_is_link_local(a))
 			return (struct ip_addr){ .family = IP_NONE };
 	}
-	return (struct ip_addr){ .family = IP_V6, .bytes = { 0xfe, 0x80, [8] = mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe,
-		mac[3], mac[4], mac[5] } };
+	return (struct ip_addr){ .family = IP_V6,
+		.bytes = { 0xfe, 0x80, [8] = mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4],
+			mac[5] } };
 }
 
 static int set_addresses(struct uplink_state *u, const struct uplink *conf)
@@ -105,7 +106,8 @@ static struct ip_prefix edge_of(const struct ip_prefix *subnet, bool ones)
 
 enum claim_mode { CLAIM, UNCLAIM, CLAIM_IF_FREE };
 
-static int claim_one(const struct ip_prefix *prefix, enum rib_source source, uint32_t value, enum claim_mode mode)
+static int claim_one(const struct ip_prefix *prefix, enum rib_source source, uint32_t value,
+	enum claim_mode mode)
 {
 	if (mode == UNCLAIM)
 		return rib_clear(prefix, source, value);
@@ -122,15 +124,19 @@ static int claim(const struct uplink_state *u, const struct uplink *conf, enum c
 
 	for (size_t i = 0; i < list.count && ret == 0; i++) {
 		const struct ip_prefix *p = &list.items[i];
-		struct ip_prefix subnet = ip_prefix_canonical(p), own = forwarding_host_prefix(&p->addr), edge;
+		struct ip_prefix subnet = ip_prefix_canonical(p),
+				 own = forwarding_host_prefix(&p->addr), edge;
 
 		if (p->addr.family == IP_V4 && p->len < 31) {
 			edge = edge_of(p, false);
 			ret = claim_one(&edge, RIB_LOCAL, DROP_multicast_unsupported, mode);
 			edge = edge_of(p, true);
-			ret = ret != 0 ? ret : claim_one(&edge, RIB_LOCAL, DROP_multicast_unsupported, mode);
+			ret = ret != 0 ? ret
+				       : claim_one(&edge, RIB_LOCAL, DROP_multicast_unsupported,
+						 mode);
 		}
-		if (ret == 0 && p->len < ip_family_bits(p->addr.family) && !ip_addr_is_link_local(&p->addr))
+		if (ret == 0 && p->len < ip_family_bits(p->addr.family) &&
+			!ip_addr_is_link_local(&p->addr))
 			ret = claim_one(&subnet, RIB_CONNECTED, u->glean, mode);
 		ret = ret != 0 ? ret : claim_one(&own, RIB_LOCAL, adjacency_local(), mode);
 	}
@@ -150,7 +156,7 @@ static int claim_again(void)
 	struct uplink_state *u;
 	int ret = 0;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		const struct uplink *conf = future_of(u);
 
 		if (conf != NULL && ret == 0)
@@ -164,14 +170,15 @@ struct uplink_state *uplink_for(const struct ip_addr *addr)
 	struct uplink_state *u, *best = NULL;
 	int best_len = -1;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		size_t count;
 		const struct ip_prefix *items = uplink_addresses(u, &count);
 
 		for (size_t i = 0; i < count; i++) {
 			const struct ip_prefix *p = &items[i];
 
-			if (p->len > best_len && ip_prefix_contains(p, addr) && !ip_addr_is_link_local(addr)) {
+			if (p->len > best_len && ip_prefix_contains(p, addr) &&
+				!ip_addr_is_link_local(addr)) {
 				best = u;
 				best_len = p->len;
 			}
@@ -192,7 +199,7 @@ struct ip_addr uplink_source(uint16_t port, const struct ip_addr *towards)
 	struct ip_addr source = { .family = IP_NONE };
 	struct uplink_state *u;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		size_t count;
 		const struct ip_prefix *items = uplink_addresses(u, &count);
 
@@ -215,7 +222,7 @@ uint16_t uplinks_mtu(void)
 	uint16_t mtu = UINT16_MAX;
 	struct uplink_state *u;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		if (future_of(u) != NULL)
 			mtu = (uint16_t)RTE_MIN((unsigned)mtu, (unsigned)u->port->mtu);
 	}
@@ -224,11 +231,13 @@ uint16_t uplinks_mtu(void)
 
 /* --- transactions --------------------------------------------------------------------------------------------- */
 
-static int open_port(struct uplink_state *u, const char *name, const struct uplink *conf, struct error *err)
+static int open_port(
+	struct uplink_state *u, const char *name, const struct uplink *conf, struct error *err)
 {
 	struct port_params params = { .name = name,
 		.role = PORT_UPLINK,
-		.n_queues = (uint16_t)RTE_MIN(conf->queues > 0 ? conf->queues : forwarding.conf.n_workers,
+		.n_queues = (uint16_t)RTE_MIN(
+			conf->queues > 0 ? conf->queues : forwarding.conf.n_workers,
 			(uint32_t)PORT_QUEUE_MAX),
 		.mtu = (uint16_t)conf->mtu,
 		.port_mac = conf->mac,
@@ -307,9 +316,11 @@ static int add(struct object *obj, struct error *err)
 	u->glean = adjacency_new(&glean);
 	if (u->glean == ADJACENCY_NONE) {
 		u->glean = 0;
-		return error_set(err, ENOSPC, "", "uplink %s: all %d adjacencies are in use", obj->name, ADJACENCY_MAX);
+		return error_set(err, ENOSPC, "", "uplink %s: all %d adjacencies are in use",
+			obj->name, ADJACENCY_MAX);
 	}
-	if (uplink_shared_open(u) < 0 || set_addresses(u, &obj->uplink) < 0 || claim(u, &obj->uplink, CLAIM) < 0)
+	if (uplink_shared_open(u) < 0 || set_addresses(u, &obj->uplink) < 0 ||
+		claim(u, &obj->uplink, CLAIM) < 0)
 		return error_set(err, ENOMEM, "", "uplink %s: out of memory", obj->name);
 	return 0;
 }
@@ -342,7 +353,8 @@ static const char *fixed_field(const struct uplink *a, const struct uplink *b)
 
 int uplink_stage(const struct change *change, struct error *err)
 {
-	const char *name = change->before != NULL ? change->before->name : change->after->name, *field;
+	const char *name = change->before != NULL ? change->before->name : change->after->name,
+		   *field;
 	struct uplink_state *u = change->before != NULL ? uplink_find(name) : NULL;
 	char path[128];
 
@@ -351,17 +363,20 @@ int uplink_stage(const struct change *change, struct error *err)
 		return add(change->after, err);
 	if (u == NULL)
 		return error_set(err, ENOENT, "", "uplink %s: is not open", name);
-	field = change->after != NULL ? fixed_field(&change->before->uplink, &change->after->uplink) : NULL;
+	field = change->after != NULL ? fixed_field(&change->before->uplink, &change->after->uplink)
+				      : NULL;
 	if (field != NULL) {
 		snprintf(path, sizeof(path), "uplinks/%s/%s", name, field);
 		return error_set(err, EBUSY, path,
-			"uplink %s: %s cannot change while the uplink is open: delete the uplink and add it again", name,
-			field);
+			"uplink %s: %s cannot change while the uplink is open: delete the uplink "
+			"and add it again",
+			name, field);
 	}
 	staged_begin(&u->s, change->after);
 	forwarding.txn->ports = forwarding.txn->ports || change->after == NULL;
 	if (claim(u, &change->before->uplink, UNCLAIM) < 0 ||
-		(change->after != NULL && claim(u, &change->after->uplink, CLAIM) < 0) || claim_again() < 0)
+		(change->after != NULL && claim(u, &change->after->uplink, CLAIM) < 0) ||
+		claim_again() < 0)
 		return error_set(err, ENOMEM, "", "uplink %s: out of memory", name);
 	return 0;
 }
@@ -374,7 +389,8 @@ bool uplink_readdress(struct uplink_state *u, const struct ip_prefix *items, siz
 	struct error err = { 0 };
 	int ret = -ENOMEM;
 
-	if (txn == NULL || after.items == NULL || (txn->tables = malloc(sizeof(*txn->tables))) == NULL) {
+	if (txn == NULL || after.items == NULL ||
+		(txn->tables = malloc(sizeof(*txn->tables))) == NULL) {
 		free(after.items);
 		free(txn);
 		return false;
@@ -384,14 +400,18 @@ bool uplink_readdress(struct uplink_state *u, const struct ip_prefix *items, siz
 	txn->uplinks = true;
 	if (claim(u, conf, UNCLAIM) == 0) {
 		u->kernel = after;
-		ret = claim(u, conf, CLAIM) < 0 || claim_again() < 0 ? -ENOMEM : peers_tunnel_table(&txn->tunnels, &err);
+		ret = claim(u, conf, CLAIM) < 0 || claim_again() < 0
+			      ? -ENOMEM
+			      : peers_tunnel_table(&txn->tunnels, &err);
 	}
 	if (ret == 0)
 		ret = uplinks_steer_more(&err);
 	if (ret == 0)
 		ret = policies_prepare(txn, NULL, NULL, 0, &err);
 	if (ret < 0 || set_addresses(u, conf) < 0) {
-		LOG_FROM(&u->port->log, LOG_LEVEL_WARNING, "the kernel's new addresses cannot be followed uplink=%s error=\"%s\"", u->port->name, err.text);
+		LOG_FROM(&u->port->log, LOG_LEVEL_WARNING,
+			"the kernel's new addresses cannot be followed uplink=%s error=\"%s\"",
+			u->port->name, err.text);
 		u->kernel = before;
 		free(after.items);
 		forwarding_abort(txn);
@@ -406,7 +426,7 @@ void uplinks_commit(void)
 {
 	struct uplink_state *u;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		if (!u->s.staged)
 			continue;
 		if (u->s.next == NULL) {
@@ -478,7 +498,7 @@ static void keep_kernel_quiet(void)
 	struct uplink_state *u;
 	size_t n = 0, has;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		const struct uplink *conf = u->s.obj != NULL ? &u->s.obj->uplink : NULL;
 		struct ip_addr *more;
 
@@ -494,10 +514,13 @@ static void keep_kernel_quiet(void)
 				list[n++] = conf->addresses.items[i].addr;
 		}
 	}
-	has = kernel_quiet(list, peers_underlays(NULL) > 0 ? n : 0, udp_ports, peers_udp_ports(udp_ports, NULL));
+	has = kernel_quiet(list, peers_underlays(NULL) > 0 ? n : 0, udp_ports,
+		peers_udp_ports(udp_ports, NULL));
 	if (has > 0 && before == 0)
-		LOG_WARNING("the kernel has an uplink's address too: it is kept from answering tunnels, but it answers the rest "
-			    "that comes there: take the address off its interface, or use driver = \"af_xdp\"");
+		LOG_WARNING("the kernel has an uplink's address too: it is kept from answering "
+			    "tunnels, but it answers the rest "
+			    "that comes there: take the address off its interface, or use driver = "
+			    "\"af_xdp\"");
 	before = has;
 	free(list);
 }
@@ -509,14 +532,14 @@ void uplinks_tick(uint64_t now_ms)
 
 	if (forwarding.txn == NULL && quiet_ticks++ % QUIET_TICKS == 0)
 		keep_kernel_quiet();
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		bool up;
 
 		port_tick(u->port);
 		if (u->port->ops->shared != NULL)
 			uplink_shared_tick(u);
 		up = atomic_load_explicit(&u->port->link_up, memory_order_relaxed) &&
-			atomic_load_explicit(&u->port->forwarding, memory_order_relaxed);
+		     atomic_load_explicit(&u->port->forwarding, memory_order_relaxed);
 		if (up && !u->was_up) {
 			u->announcements = ANNOUNCEMENTS;
 			u->announce_ms = now_ms;

@@ -60,17 +60,22 @@ static bool listed(const struct prefix_list *list, const struct ip_prefix *prefi
 	return false;
 }
 
-void uplink_shared_assign(struct uplink_state *u, const struct uplink *of, const struct uplink *without, bool on)
+void uplink_shared_assign(
+	struct uplink_state *u, const struct uplink *of, const struct uplink *without, bool on)
 {
 	const struct port_shared_ops *shared = u->port->ops->shared;
 	char text[PREFIX_TEXT_MAX];
 
-	for (size_t i = 0; shared != NULL && shared->assign != NULL && i < of->addresses.count; i++) {
+	for (size_t i = 0; shared != NULL && shared->assign != NULL && i < of->addresses.count;
+		i++) {
 		const struct ip_prefix *p = &of->addresses.items[i];
-		int ret = without != NULL && listed(&without->addresses, p) ? 0 : shared->assign(u->port, p, on);
+		int ret = without != NULL && listed(&without->addresses, p)
+				  ? 0
+				  : shared->assign(u->port, p, on);
 
 		if (ret < 0)
-			LOG_WARNING("the kernel's interface does not take an address uplink=%s address=%s error=\"%s\"",
+			LOG_WARNING("the kernel's interface does not take an address uplink=%s "
+				    "address=%s error=\"%s\"",
 				u->port->name, ip_prefix_format(p, text), strerror(-ret));
 	}
 }
@@ -86,8 +91,10 @@ int uplink_shared_open(struct uplink_state *u)
 	uplink_shared_assign(u, conf, NULL, true);
 	for (size_t i = 0; u->port->ops->shared->assign == NULL && i < conf->addresses.count; i++) {
 		if (!kernel_has(u, &conf->addresses.items[i].addr))
-			LOG_WARNING("the interface does not have the uplink's address, so nobody will find it there: add it, or "
-				    "leave addresses out uplink=%s address=%s", u->port->name,
+			LOG_WARNING("the interface does not have the uplink's address, so nobody "
+				    "will find it there: add it, or "
+				    "leave addresses out uplink=%s address=%s",
+				u->port->name,
 				ip_addr_format(&conf->addresses.items[i].addr, text));
 	}
 	if (conf->addresses.count > 0)
@@ -98,7 +105,8 @@ int uplink_shared_open(struct uplink_state *u)
 		return -ENOMEM;
 	memcpy(u->kernel.items, items, u->kernel.count * sizeof(items[0]));
 	if (u->kernel.count == 0)
-		LOG_WARNING("the interface has no address yet: tunnels wait for one uplink=%s", u->port->name);
+		LOG_WARNING("the interface has no address yet: tunnels wait for one uplink=%s",
+			u->port->name);
 	return 0;
 }
 
@@ -115,7 +123,9 @@ void uplink_shared_tick(struct uplink_state *u)
 	for (size_t i = 0; i < n && same; i++)
 		same = ip_prefix_equal(&items[i], &u->kernel.items[i]);
 	if (!same && uplink_readdress(u, items, n))
-		LOG_FROM(&u->port->log, LOG_LEVEL_INFO, "following the kernel's addresses uplink=%s addresses=%zu", u->port->name, n);
+		LOG_FROM(&u->port->log, LOG_LEVEL_INFO,
+			"following the kernel's addresses uplink=%s addresses=%zu", u->port->name,
+			n);
 }
 
 /* --- routes through pods -------------------------------------------------------------------------------------- */
@@ -201,7 +211,9 @@ void steer_routes_fini(void)
 
 static int want_prefix(struct steering *s, const struct ip_prefix *prefix)
 {
-	struct steer_item item = { .kind = STEER_ITEM_PREFIX, .len = prefix->len, .addr = prefix->addr };
+	struct steer_item item = {
+		.kind = STEER_ITEM_PREFIX, .len = prefix->len, .addr = prefix->addr
+	};
 
 	return steering_add(s, &item);
 }
@@ -231,7 +243,8 @@ static int want_tunnels(struct steering *s, const struct uplink_state *u)
 		ret = want_addresses(s, STEER_ITEM_PEER, &list[i]);
 	free(list);
 	for (size_t i = 0; i < n_ports && ret == 0; i++)
-		ret = steering_add(s, &(struct steer_item){ .kind = STEER_ITEM_PORT, .port = udp_ports[i] });
+		ret = steering_add(
+			s, &(struct steer_item){ .kind = STEER_ITEM_PORT, .port = udp_ports[i] });
 	for (size_t i = 0; i < n_own && ret == 0; i++) {
 		if (!ip_addr_is_link_local(&own[i].addr))
 			ret = want_addresses(s, STEER_ITEM_LOCAL, &own[i].addr);
@@ -245,7 +258,7 @@ static int want_pods(struct steering *s)
 	struct pool_state *pool;
 	int ret = 0;
 
-	TAILQ_FOREACH(pool, &forwarding.pools, link) {
+	TAILQ_FOREACH (pool, &forwarding.pools, link) {
 		const struct object *obj = staged_future(&pool->s);
 
 		if (obj != NULL && ret == 0)
@@ -281,13 +294,16 @@ static int steer_more(struct uplink_state *u, const struct steering *want, struc
 	int ret = steering_difference(want, &u->steered, &more);
 
 	for (size_t i = 0; i < more.count && ret == 0; i++)
-		ret = steering_add(&u->steered, &more.items[i]); /* before it is done: what is not there is taken away easily */
+		ret = steering_add(&u->steered,
+			&more.items
+				 [i]); /* before it is done: what is not there is taken away easily */
 	steering_sort(&u->steered);
 	if (ret == 0 && more.count > 0)
 		ret = u->port->ops->shared->steer(u->port, &more, true);
 	if (ret < 0)
 		error_set(err, -ret, "", "uplink %s: %s", u->port->name,
-			ret == -ENOSPC ? "more peers, or pools and routes through pods, than the XDP program's maps hold"
+			ret == -ENOSPC ? "more peers, or pools and routes through pods, than the "
+					 "XDP program's maps hold"
 				       : "the XDP program's maps cannot be written");
 	steering_free(&more);
 	return ret;
@@ -298,7 +314,7 @@ int uplinks_steer_more(struct error *err)
 	struct uplink_state *u;
 	int ret = 0;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		struct steering want = { NULL, 0, 0 };
 
 		if (u->port->ops->shared == NULL || staged_future(&u->s) == NULL || ret != 0)
@@ -317,7 +333,7 @@ void uplinks_steer_less(void)
 {
 	struct uplink_state *u;
 
-	TAILQ_FOREACH(u, &forwarding.uplinks, link) {
+	TAILQ_FOREACH (u, &forwarding.uplinks, link) {
 		struct steering want = { NULL, 0, 0 }, less = { NULL, 0, 0 };
 
 		if (u->port->ops->shared == NULL || staged_future(&u->s) == NULL)

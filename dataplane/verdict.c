@@ -9,10 +9,10 @@
 
 static_assert(POLICY_PORT_NONE == PORT_NONE, "no port is no end");
 
-#define STEP(...)                                                                                  \
-	do {                                                                                       \
-		if (unlikely(rec != NULL))                                                         \
-			rec->step(rec->arg, "policy", __VA_ARGS__);                                \
+#define STEP(...)                                                   \
+	do {                                                        \
+		if (unlikely(rec != NULL))                          \
+			rec->step(rec->arg, "policy", __VA_ARGS__); \
 	} while (0)
 
 static bool judged_role(const struct port *port)
@@ -51,8 +51,8 @@ static bool icmp_error(const void *key, bool v6)
 	return (uint8_t)k4->zone_proto == IPPROTO_ICMP && (type == 3 || type == 11 || type == 12);
 }
 
-static void ask(const struct tables *t, const void *key, bool v6, uint16_t from, uint16_t to, const struct recorder *rec,
-	struct policy_verdict *verdict)
+static void ask(const struct tables *t, const void *key, bool v6, uint16_t from, uint16_t to,
+	const struct recorder *rec, struct policy_verdict *verdict)
 {
 	if (v6)
 		policy_judge6(t->policy, key, from, to, rec, verdict);
@@ -60,8 +60,8 @@ static void ask(const struct tables *t, const void *key, bool v6, uint16_t from,
 		policy_judge4(t->policy, key, from, to, rec, verdict);
 }
 
-enum drop_reason verdict_judge(const struct tables *t, const void *key, bool v6, const struct verdict_ends *ends,
-	const struct recorder *rec, struct policy_verdict *verdict)
+enum drop_reason verdict_judge(const struct tables *t, const void *key, bool v6,
+	const struct verdict_ends *ends, const struct recorder *rec, struct policy_verdict *verdict)
 {
 	const uint16_t host = t->settings.host_port;
 	struct policy_verdict first;
@@ -73,7 +73,8 @@ enum drop_reason verdict_judge(const struct tables *t, const void *key, bool v6,
 		from = to;
 		to = swap;
 	}
-	if (from != POLICY_PORT_NONE && from == host && to != POLICY_PORT_NONE && to != host && ends->opener_is_node) {
+	if (from != POLICY_PORT_NONE && from == host && to != POLICY_PORT_NONE && to != host &&
+		ends->opener_is_node) {
 		STEP("a node reaches its own pods: ingress policies are not asked");
 		to = POLICY_PORT_NONE;
 	}

@@ -27,24 +27,27 @@ struct worker;
 
 /** A packet's way, which says what the ends of its connection are. */
 struct verdict_ends {
-	const struct port *in;       /* where it came from; NULL = a tunnel */
+	const struct port *in;	     /* where it came from; NULL = a tunnel */
 	const struct adjacency *out; /* and goes to */
-	bool reply;                  /* it goes against the opener's direction */
-	bool opener_is_node;         /* the opener's address is this node's */
+	bool reply;		     /* it goes against the opener's direction */
+	bool opener_is_node;	     /* the opener's address is this node's */
 };
 
 /** Judge a connection by its opener's key, a struct flow_key4, or 6 when `v6`. @return DROP_NONE, or the reason to drop
  * it. Any online RCU reader. */
-enum drop_reason verdict_judge(const struct tables *t, const void *key, bool v6, const struct verdict_ends *ends,
-	const struct recorder *rec, struct policy_verdict *verdict);
+enum drop_reason verdict_judge(const struct tables *t, const void *key, bool v6,
+	const struct verdict_ends *ends, const struct recorder *rec,
+	struct policy_verdict *verdict);
 
 /* --- workers (verdict_flow.c) ----------------------------------------------------------------------------------- */
 
 /** Resolve a packet, as what its entry says it is (NULL = there is none): a reply to a known connection is one although
  * its own entry is missing, and a connection that was allowed may keep that. @return true when it is a reply. Counts rules. */
-bool verdict_resolve(struct worker *w, const struct pkt *p, struct flow *flow, bool v6, struct resolution *out);
+bool verdict_resolve(
+	struct worker *w, const struct pkt *p, struct flow *flow, bool v6, struct resolution *out);
 /** After an allowed opener was inserted: the opposite direction had been denied as a connection of its own, now it answers. */
-void verdict_adopt(struct worker *w, const struct pkt *p, uint32_t zone, const struct flow_init *reverse, bool v6);
+void verdict_adopt(struct worker *w, const struct pkt *p, uint32_t zone,
+	const struct flow_init *reverse, bool v6);
 /** A connection that was allowed is denied now, and its packet is p: tell both ends if the policy says so. */
 void verdict_changed(struct worker *w, const struct pkt *p, const struct resolution *r);
 

@@ -37,7 +37,8 @@ static uint32_t opposite_of(const struct worker *w, const struct pkt *p, uint32_
 }
 
 /** The flow of the opposite direction, if that is one that opened a connection and may go on. */
-static const struct flow *opener_of(const struct worker *w, const struct pkt *p, uint32_t zone, bool v6)
+static const struct flow *opener_of(
+	const struct worker *w, const struct pkt *p, uint32_t zone, bool v6)
 {
 	const struct flow_pool *pool = &w->flows->pool[v6];
 	const uint32_t index = zone != ZONE_NONE ? opposite_of(w, p, zone, v6) : 0;
@@ -46,7 +47,8 @@ static const struct flow *opener_of(const struct worker *w, const struct pkt *p,
 	if (index == 0 || flow_idle(w->flows, pool, index, w->now_ms, v6))
 		return NULL;
 	flow = flow_at(pool, index, v6);
-	if (atomic_load_explicit(&flow->flags, memory_order_relaxed) & (FLOW_NEGATIVE | FLOW_REPLY | FLOW_STATELESS))
+	if (atomic_load_explicit(&flow->flags, memory_order_relaxed) &
+		(FLOW_NEGATIVE | FLOW_REPLY | FLOW_STATELESS))
 		return NULL;
 	return flow;
 }
@@ -62,7 +64,9 @@ static void keep(struct resolution *r, const struct flow *flow)
 /** The first packet of a connection: what its verdict matched, and the log. */
 static void count(struct worker *w, const struct pkt *p, bool v6, const struct resolution *r)
 {
-	struct policy_log_entry entry = { .v6 = v6, .allow = !r->denied, .logged = r->verdict.logged, .rule = r->rule };
+	struct policy_log_entry entry = {
+		.v6 = v6, .allow = !r->denied, .logged = r->verdict.logged, .rule = r->rule
+	};
 
 	policy_count(r->policy, w->id, &r->verdict);
 	if (unlikely(r->verdict.staged_differs))
@@ -73,12 +77,17 @@ static void count(struct worker *w, const struct pkt *p, bool v6, const struct r
 		entry.key6 = p->key6;
 	else
 		entry.key4 = p->key4;
-	counter_add(&w->counters->events[policy_log_put(w->id, &entry) ? EVENT_policy_logged : EVENT_policy_log_lost], 1);
+	counter_add(&w->counters->events[policy_log_put(w->id, &entry) ? EVENT_policy_logged
+								       : EVENT_policy_log_lost],
+		1);
 }
 
-bool verdict_resolve(struct worker *w, const struct pkt *p, struct flow *flow, bool v6, struct resolution *out)
+bool verdict_resolve(
+	struct worker *w, const struct pkt *p, struct flow *flow, bool v6, struct resolution *out)
 {
-	const uint8_t flags = flow != NULL ? atomic_load_explicit(&flow->flags, memory_order_relaxed) : FLOW_NEGATIVE;
+	const uint8_t flags = flow != NULL
+				      ? atomic_load_explicit(&flow->flags, memory_order_relaxed)
+				      : FLOW_NEGATIVE;
 	const bool established = !(flags & FLOW_NEGATIVE);
 	const struct flow *opener;
 	struct resolution reply;
@@ -117,7 +126,8 @@ bool verdict_resolve(struct worker *w, const struct pkt *p, struct flow *flow, b
 	return flags & FLOW_REPLY;
 }
 
-void verdict_adopt(struct worker *w, const struct pkt *p, uint32_t zone, const struct flow_init *reverse, bool v6)
+void verdict_adopt(struct worker *w, const struct pkt *p, uint32_t zone,
+	const struct flow_init *reverse, bool v6)
 {
 	const uint32_t index = opposite_of(w, p, zone, v6);
 	struct flow_decision was;
@@ -131,14 +141,16 @@ void verdict_adopt(struct worker *w, const struct pkt *p, uint32_t zone, const s
 	flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
 	before = atomic_load_explicit(&flow->decision, memory_order_acquire);
 	memcpy(&was, &before, sizeof(was));
-	if (!(flags & FLOW_NEGATIVE) || (was.adjacency != DROP_policy_egress && was.adjacency != DROP_policy_ingress))
+	if (!(flags & FLOW_NEGATIVE) ||
+		(was.adjacency != DROP_policy_egress && was.adjacency != DROP_policy_ingress))
 		return;
 	memcpy(&after, &reverse->decision, sizeof(after));
-	if (!atomic_compare_exchange_strong_explicit(&flow->decision, &before, after, memory_order_acq_rel,
-		    memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(
+		    &flow->decision, &before, after, memory_order_acq_rel, memory_order_relaxed))
 		return;
 	atomic_store_explicit(&flow->state, reverse->state, memory_order_relaxed);
-	atomic_store_explicit(&flow->flags, (uint8_t)((flags & ~FLOW_NEGATIVE) | FLOW_REPLY), memory_order_relaxed);
+	atomic_store_explicit(&flow->flags, (uint8_t)((flags & ~FLOW_NEGATIVE) | FLOW_REPLY),
+		memory_order_relaxed);
 	atomic_store_explicit(&flow->rule, reverse->rule, memory_order_relaxed);
 	atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
 }

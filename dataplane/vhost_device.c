@@ -32,14 +32,16 @@
 /* Not offered of what the library would: logging of writes, which live migration needs. */
 #define FEATURES_OFF (1ULL << VHOST_F_LOG_ALL)
 /* Offered beyond what it knows, and kept from it: our bursts, not its own, have to do with them. */
-#define FEATURES_OWN \
-	(1ULL << VIRTIO_NET_F_GUEST_USO4 | 1ULL << VIRTIO_NET_F_GUEST_USO6 | 1ULL << VIRTIO_NET_F_HOST_USO)
-#define PROTOCOL_FEATURES                                                                  \
-	(1ULL << VHOST_USER_PROTOCOL_F_MQ | 1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK |      \
+#define FEATURES_OWN                                                         \
+	(1ULL << VIRTIO_NET_F_GUEST_USO4 | 1ULL << VIRTIO_NET_F_GUEST_USO6 | \
+		1ULL << VIRTIO_NET_F_HOST_USO)
+#define PROTOCOL_FEATURES                                                                      \
+	(1ULL << VHOST_USER_PROTOCOL_F_MQ | 1ULL << VHOST_USER_PROTOCOL_F_REPLY_ACK |          \
 		1ULL << VHOST_USER_PROTOCOL_F_NET_MTU | 1ULL << VHOST_USER_PROTOCOL_F_STATUS | \
 		1ULL << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
 
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER; /* inside it no port's lock is taken */
+static pthread_mutex_t list_lock =
+	PTHREAD_MUTEX_INITIALIZER; /* inside it no port's lock is taken */
 static LIST_HEAD(, port_vhost) list = LIST_HEAD_INITIALIZER(list);
 static struct port_vhost *_Atomic by_vid[RTE_MAX_VHOST_DEVICE];
 
@@ -83,9 +85,10 @@ static void memory_load(struct port_vhost *p)
 
 		addr[i] = r->mmap_addr;
 		size[i] = r->mmap_size;
-		p->memory.regions[p->memory.count++] = (struct virtq_region){ .guest = r->guest_phys_addr,
-			.size = r->size,
-			.host = (uint8_t *)(uintptr_t)r->host_user_addr };
+		p->memory.regions[p->memory.count++] =
+			(struct virtq_region){ .guest = r->guest_phys_addr,
+				.size = r->size,
+				.host = (uint8_t *)(uintptr_t)r->host_user_addr };
 	}
 	vhost_guard_set(p->vid, addr, size, p->memory.count);
 	free(m);
@@ -209,8 +212,9 @@ static bool is_connection(int fd, const struct port_vhost *p)
 
 	ret = p->client ? getpeername(fd, (struct sockaddr *)&addr, &len)
 			: getsockname(fd, (struct sockaddr *)&addr, &len);
-	return ret == 0 && addr.sun_family == AF_UNIX && strncmp(addr.sun_path, p->socket, sizeof(addr.sun_path)) == 0 &&
-		getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && !listening;
+	return ret == 0 && addr.sun_family == AF_UNIX &&
+	       strncmp(addr.sun_path, p->socket, sizeof(addr.sun_path)) == 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && !listening;
 }
 
 /** All guests' messages are handled by one thread, which reads and answers with calls that block. Half a message, or a
@@ -238,7 +242,8 @@ static int new_connection(int vid)
 	char path[sizeof(((struct port_vhost *)0)->socket)];
 	struct port_vhost *p = NULL;
 
-	if (vid >= 0 && vid < RTE_MAX_VHOST_DEVICE && rte_vhost_get_ifname(vid, path, sizeof(path)) == 0)
+	if (vid >= 0 && vid < RTE_MAX_VHOST_DEVICE &&
+		rte_vhost_get_ifname(vid, path, sizeof(path)) == 0)
 		p = port_by_path(path);
 	if (p == NULL || rte_vhost_extern_callback_register(vid, &message_ops, NULL) < 0)
 		return -1;
@@ -272,12 +277,16 @@ static int new_device(int vid)
 		p->running = true;
 		p->connects++;
 		rings_load(p);
-		LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "vhost guest connected name=%s features=0x%llx rings=%s queue_pairs=%u", p->port.name,
-			(unsigned long long)p->features, p->features >> VIRTIO_F_RING_PACKED & 1 ? "packed" : "split",
+		LOG_FROM(&p->port.log, LOG_LEVEL_INFO,
+			"vhost guest connected name=%s features=0x%llx rings=%s queue_pairs=%u",
+			p->port.name, (unsigned long long)p->features,
+			p->features >> VIRTIO_F_RING_PACKED & 1 ? "packed" : "split",
 			(unsigned)atomic_load_explicit(&p->n_tx, memory_order_relaxed));
 		if (p->guest_mtu > p->port.mtu)
-			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "the guest was given a larger MTU than its pod has: what does not fit is answered "
-				    "with ICMP name=%s guest=%u pod=%u",
+			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING,
+				"the guest was given a larger MTU than its pod has: what does not "
+				"fit is answered "
+				"with ICMP name=%s guest=%u pod=%u",
 				p->port.name, p->guest_mtu, p->port.mtu);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -334,8 +343,10 @@ static int vring_state_changed(int vid, uint16_t index, int enable)
 		return 0;
 	if (index >= 2 * VHOST_PAIRS_MAX) {
 		if (enable)
-			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING, "the guest enabled more queue pairs than are served: what it sends there waits for "
-				    "ever: give it fewer name=%s virtqueue=%u most=%u",
+			LOG_FROM(&p->port.log, LOG_LEVEL_WARNING,
+				"the guest enabled more queue pairs than are served: what it sends "
+				"there waits for "
+				"ever: give it fewer name=%s virtqueue=%u most=%u",
 				p->port.name, index, VHOST_PAIRS_MAX);
 		return 0;
 	}
@@ -372,23 +383,27 @@ static int stale_socket_remove(const struct port_vhost *p, struct error *err)
 	if (lstat(p->socket, &st) < 0)
 		return 0; /* bind will say what is wrong, if anything */
 	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, EEXIST, "socket", "vhost socket %s: the path is taken by another kind of file: "
-							"remove it or choose another path",
+		return error_set(err, EEXIST, "socket",
+			"vhost socket %s: the path is taken by another kind of file: "
+			"remove it or choose another path",
 			p->socket);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return error_set(err, errno, "socket", "vhost socket %s: %s", p->socket, strerror(errno));
+		return error_set(
+			err, errno, "socket", "vhost socket %s: %s", p->socket, strerror(errno));
 	ret = connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
 	close(fd);
 	if (ret == -ENOENT)
 		return 0;
 	if (ret != -ECONNREFUSED)
 		return error_set(err, EADDRINUSE, "socket",
-			"vhost socket %s: another process listens on it: stop it, choose another path, or set role to "
+			"vhost socket %s: another process listens on it: stop it, choose another "
+			"path, or set role to "
 			"client",
 			p->socket);
 	if (unlink(p->socket) < 0)
-		return error_set(err, errno, "socket", "vhost socket %s: a stale socket can't be removed: %s", p->socket,
+		return error_set(err, errno, "socket",
+			"vhost socket %s: a stale socket can't be removed: %s", p->socket,
 			strerror(errno));
 	return 0;
 }
@@ -405,8 +420,8 @@ static int directory_check(const struct port_vhost *p, struct error *err)
 		return 0;
 	*(slash == directory ? slash + 1 : slash) = '\0';
 	if (access(directory, F_OK) < 0)
-		return error_set(err, EINVAL, "socket", "vhost socket %s: its directory does not exist: create it",
-			p->socket);
+		return error_set(err, EINVAL, "socket",
+			"vhost socket %s: its directory does not exist: create it", p->socket);
 	return 0;
 }
 
@@ -419,11 +434,13 @@ static int bind_check(const struct port_vhost *p, struct error *err)
 	memcpy(addr.sun_path, p->socket, sizeof(addr.sun_path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return error_set(err, errno, "socket", "vhost socket %s: %s", p->socket, strerror(errno));
+		return error_set(
+			err, errno, "socket", "vhost socket %s: %s", p->socket, strerror(errno));
 	ret = bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
 	close(fd);
 	if (ret < 0)
-		return error_set(err, EINVAL, "socket", "vhost socket %s: can't be made there: %s", p->socket, strerror(-ret));
+		return error_set(err, EINVAL, "socket", "vhost socket %s: can't be made there: %s",
+			p->socket, strerror(-ret));
 	unlink(p->socket);
 	return 0;
 }
@@ -434,18 +451,22 @@ static int start(struct port_vhost *p, struct error *err)
 
 	if (rte_vhost_driver_register(p->socket, flags) < 0)
 		return error_set(err, ENOSPC, "socket",
-			"vhost socket %s: librte_vhost takes no more sockets, or has this one already", p->socket);
+			"vhost socket %s: librte_vhost takes no more sockets, or has this one "
+			"already",
+			p->socket);
 	if (rte_vhost_driver_disable_features(p->socket, FEATURES_OFF) < 0 ||
 		rte_vhost_driver_set_protocol_features(p->socket, PROTOCOL_FEATURES) < 0 ||
 		rte_vhost_driver_callback_register(p->socket, &device_ops) < 0 ||
 		rte_vhost_driver_start(p->socket) < 0) {
 		/* The library has closed the socket, if it got as far. */
 		rte_vhost_driver_unregister(p->socket);
-		return error_set(err, EIO, "socket", "vhost socket %s: can't be served: the log has librte_vhost's reason",
+		return error_set(err, EIO, "socket",
+			"vhost socket %s: can't be served: the log has librte_vhost's reason",
 			p->socket);
 	}
 	if (!p->client && chmod(p->socket, 0660) < 0)
-		LOG_WARNING("the mode of a vhost socket can't be set path=%s error=\"%s\"", p->socket, strerror(errno));
+		LOG_WARNING("the mode of a vhost socket can't be set path=%s error=\"%s\"",
+			p->socket, strerror(errno));
 	return 0;
 }
 

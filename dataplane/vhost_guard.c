@@ -18,7 +18,8 @@ static _Thread_local bool handles_messages;
 
 static bool replace(uintptr_t addr, uint64_t size)
 {
-	return mmap((void *)addr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+	return mmap((void *)addr, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
 		       0) != MAP_FAILED;
 }
 

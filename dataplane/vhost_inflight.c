@@ -32,7 +32,8 @@ bool vhost_inflight_make(struct vhost_message *message, unsigned most)
 	fd = memfd_create("vhost-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return true;
-	if (ftruncate(fd, size) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+	if (ftruncate(fd, size) < 0 ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
 		close(fd);
 		return true;
 	}
@@ -58,12 +59,14 @@ static bool lasting(int fd, const struct vhost_inflight_area *area, size_t size)
 	struct statfs fs;
 	struct stat st;
 
-	return seals >= 0 && (seals & F_SEAL_SHRINK) && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC &&
-		fstat(fd, &st) == 0 && area->mmap_size >= size && area->mmap_offset <= (uint64_t)st.st_size &&
-		size <= (uint64_t)st.st_size - area->mmap_offset;
+	return seals >= 0 && (seals & F_SEAL_SHRINK) && fstatfs(fd, &fs) == 0 &&
+	       fs.f_type == TMPFS_MAGIC && fstat(fd, &st) == 0 && area->mmap_size >= size &&
+	       area->mmap_offset <= (uint64_t)st.st_size &&
+	       size <= (uint64_t)st.st_size - area->mmap_offset;
 }
 
-const char *vhost_inflight_take(struct vhost_inflight *inflight, struct vhost_message *message, unsigned most)
+const char *vhost_inflight_take(
+	struct vhost_inflight *inflight, struct vhost_message *message, unsigned most)
 {
 	const struct vhost_inflight_area area = message->payload.inflight;
 	const char *wrong = NULL;
@@ -78,7 +81,8 @@ const char *vhost_inflight_take(struct vhost_inflight *inflight, struct vhost_me
 	if (!lasting(message->fds[0], &area, size))
 		wrong = "the in-flight area is not the one that was handed out";
 	else
-		at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, message->fds[0], (off_t)area.mmap_offset);
+		at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, message->fds[0],
+			(off_t)area.mmap_offset);
 	vhost_inflight_sent(message);
 	if (wrong == NULL && at == MAP_FAILED)
 		wrong = "the in-flight area can't be mapped";
@@ -98,5 +102,7 @@ void vhost_inflight_drop(struct vhost_inflight *inflight)
 
 struct virtq_record *vhost_inflight_record(const struct vhost_inflight *inflight, unsigned index)
 {
-	return index < inflight->count ? (void *)((char *)inflight->area + (size_t)index * RECORD_BYTES) : NULL;
+	return index < inflight->count
+		       ? (void *)((char *)inflight->area + (size_t)index * RECORD_BYTES)
+		       : NULL;
 }

@@ -29,7 +29,8 @@ bool vhost_inflight_make(struct vhost_message *message, unsigned most);
 void vhost_inflight_sent(struct vhost_message *message);
 /** SET_INFLIGHT_FD: use this area from now on. Takes the message's descriptors.
  * @return NULL, or what is wrong. */
-const char *vhost_inflight_take(struct vhost_inflight *inflight, struct vhost_message *message, unsigned most);
+const char *vhost_inflight_take(
+	struct vhost_inflight *inflight, struct vhost_message *message, unsigned most);
 void vhost_inflight_drop(struct vhost_inflight *inflight);
 
 /** NULL = none is kept for this virtqueue. */

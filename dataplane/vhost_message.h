@@ -40,7 +40,8 @@ struct vhost_message {
 	int fd_num;
 } __attribute__((packed));
 
-static_assert(offsetof(struct vhost_message, fds) == 12 + 632, "struct vhu_msg_context of DPDK 22.11");
+static_assert(
+	offsetof(struct vhost_message, fds) == 12 + 632, "struct vhu_msg_context of DPDK 22.11");
 static_assert(sizeof(struct vhost_inflight_area) == 24, "vhost-user");
 
 #endif

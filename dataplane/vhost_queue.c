@@ -18,15 +18,18 @@
 #define BATCH	  32 /* frames looked at before the first is copied: hides the misses on their bytes */
 #define HEADS_MAX 64 /* buffers a frame to a guest may take: 64 KiB in mergeable ones of 1 KiB */
 
-static_assert(VHOST_FRAME_MAX + sizeof(struct virtio_net_hdr_mrg_rxbuf) < VIRTQ_RECORD_BYTES, "fits a record");
-static_assert(sizeof(struct virtio_net_hdr) == 10 && sizeof(struct virtio_net_hdr_mrg_rxbuf) == 12, "virtio 1.2");
+static_assert(VHOST_FRAME_MAX + sizeof(struct virtio_net_hdr_mrg_rxbuf) < VIRTQ_RECORD_BYTES,
+	"fits a record");
+static_assert(sizeof(struct virtio_net_hdr) == 10 && sizeof(struct virtio_net_hdr_mrg_rxbuf) == 12,
+	"virtio 1.2");
 
 /* --- hand-over -------------------------------------------------------------------------------------------------- */
 
 void vhost_queue_stop(struct vhost_queue *q)
 {
 	atomic_store_explicit(&q->ready, false, memory_order_seq_cst);
-	for (unsigned spins = 0; atomic_load_explicit(&q->busy, memory_order_seq_cst) != 0; spins++) {
+	for (unsigned spins = 0; atomic_load_explicit(&q->busy, memory_order_seq_cst) != 0;
+		spins++) {
 		/* The worker may have lost its CPU in mid-burst, to us perhaps. */
 		if (spins < 100)
 			rte_pause();
@@ -57,7 +60,8 @@ struct rx_frame {
 };
 
 /** The next chains, and a start at fetching their bytes. The ring's position stays. */
-static uint16_t rx_scan(struct vhost_queue *q, struct virtq_place *place, uint16_t limit, struct rx_frame *frames, uint16_t max)
+static uint16_t rx_scan(struct vhost_queue *q, struct virtq_place *place, uint16_t limit,
+	struct rx_frame *frames, uint16_t max)
 {
 	uint16_t count = 0;
 
@@ -103,8 +107,8 @@ static void span_read(const struct virtq_span **at, uint32_t *off, void *to, uin
 }
 
 /** @return 0, -ENOBUFS: try again later, -EBADMSG: malformed. */
-static int rx_slow(struct vhost_queue *q, const struct rx_frame *f, struct rte_mempool *pool, struct rte_mempool *large,
-	struct rte_mbuf **out)
+static int rx_slow(struct vhost_queue *q, const struct rx_frame *f, struct rte_mempool *pool,
+	struct rte_mempool *large, struct rte_mbuf **out)
 {
 	struct virtq_span spans[VIRTQ_CHAIN_MAX];
 	const struct virtq_span *at = spans;
@@ -114,7 +118,8 @@ static int rx_slow(struct vhost_queue *q, const struct rx_frame *f, struct rte_m
 	uint16_t count = 0;
 
 	if (!virtq_spans(&q->ring, &f->head, false, spans, RTE_DIM(spans), &count, &bytes) ||
-		bytes < (uint32_t)q->header_size + RTE_ETHER_HDR_LEN || bytes - q->header_size > VHOST_FRAME_MAX)
+		bytes < (uint32_t)q->header_size + RTE_ETHER_HDR_LEN ||
+		bytes - q->header_size > VHOST_FRAME_MAX)
 		return -EBADMSG;
 	left = bytes - q->header_size;
 	if (large != NULL && left + RTE_PKTMBUF_HEADROOM > rte_pktmbuf_data_room_size(pool))
@@ -166,8 +171,9 @@ static inline bool rx_simple(struct vhost_queue *q, const struct rx_frame *f, st
 }
 
 /** Copy frames out and use them up. @return packets; *stop when buffers ran out. */
-static uint16_t rx_copy(struct vhost_queue *q, const struct rx_frame *frames, uint16_t count, struct rte_mempool *pool,
-	struct rte_mempool *large, struct rte_mbuf **pkts, uint32_t *bad, bool *stop)
+static uint16_t rx_copy(struct vhost_queue *q, const struct rx_frame *frames, uint16_t count,
+	struct rte_mempool *pool, struct rte_mempool *large, struct rte_mbuf **pkts, uint32_t *bad,
+	bool *stop)
 {
 	uint32_t least = (uint32_t)q->header_size + RTE_ETHER_HDR_LEN;
 	struct rte_mbuf *bufs[BATCH];
@@ -206,8 +212,8 @@ static uint16_t rx_copy(struct vhost_queue *q, const struct rx_frame *frames, ui
 	return out;
 }
 
-uint16_t vhost_queue_rx(struct vhost_queue *q, struct rte_mempool *pool, struct rte_mempool *large, struct rte_mbuf **pkts,
-	uint16_t n)
+uint16_t vhost_queue_rx(struct vhost_queue *q, struct rte_mempool *pool, struct rte_mempool *large,
+	struct rte_mbuf **pkts, uint16_t n)
 {
 	struct rx_frame frames[BATCH];
 	struct virtq_place place;
@@ -231,7 +237,8 @@ uint16_t vhost_queue_rx(struct vhost_queue *q, struct rte_mempool *pool, struct 
 		count = rx_scan(q, &place, limit, frames, (uint16_t)RTE_MIN(budget, BATCH));
 		if (count == 0)
 			break;
-		out = (uint16_t)(out + rx_copy(q, frames, count, pool, large, &pkts[out], &bad, &stop));
+		out = (uint16_t)(out +
+				 rx_copy(q, frames, count, pool, large, &pkts[out], &bad, &stop));
 		budget = (uint16_t)(budget - count);
 	}
 	bad += q->ring.broken;
@@ -281,7 +288,8 @@ static void span_write(struct virtq_span **at, const void *from, uint32_t n)
 }
 
 /** A packet or buffers in several parts. */
-static enum tx_result tx_slow(struct vhost_queue *q, uint16_t limit, const struct rte_mbuf *m, uint32_t *bad)
+static enum tx_result tx_slow(
+	struct vhost_queue *q, uint16_t limit, const struct rte_mbuf *m, uint32_t *bad)
 {
 	struct virtq_head heads[HEADS_MAX];
 	uint32_t sizes[HEADS_MAX], room = 0, need = m->pkt_len + q->header_size, left = need;
@@ -297,7 +305,8 @@ static enum tx_result tx_slow(struct vhost_queue *q, uint16_t limit, const struc
 			return TX_REFUSED;
 		if (!virtq_head(&q->ring, limit, &place, &heads[n_heads]))
 			return TX_FULL;
-		if (!virtq_spans(&q->ring, &heads[n_heads], true, spans, RTE_DIM(spans), &n_spans, &room) ||
+		if (!virtq_spans(&q->ring, &heads[n_heads], true, spans, RTE_DIM(spans), &n_spans,
+			    &room) ||
 			room == before) {
 			/* It would be met again and again: back it goes, with what was found before it. */
 			for (uint16_t i = 0; i <= n_heads; i++)
@@ -347,15 +356,15 @@ static void tx_scan(struct vhost_queue *q, uint16_t limit, struct tx_buffers *b,
 /** Does the guest take a large packet of this kind? */
 static bool takes_large(const struct vhost_queue *q, const struct rte_mbuf *m)
 {
-	uint8_t kind = offload_is_datagram(m)			   ? VHOST_GUEST_UFO
+	uint8_t kind = offload_is_datagram(m)		     ? VHOST_GUEST_UFO
 		       : m->ol_flags & RTE_MBUF_F_TX_UDP_SEG ? VHOST_GUEST_USO
-								   : VHOST_GUEST_TSO;
+							     : VHOST_GUEST_TSO;
 
 	return (q->guest & kind) != 0;
 }
 
-static inline enum tx_result tx_one(struct vhost_queue *q, uint16_t limit, struct tx_buffers *b, struct rte_mbuf *m,
-	uint32_t *bad)
+static inline enum tx_result tx_one(struct vhost_queue *q, uint16_t limit, struct tx_buffers *b,
+	struct rte_mbuf *m, uint32_t *bad)
 {
 	const uint64_t asks = RTE_MBUF_F_TX_L4_MASK | OFFLOAD_LARGE;
 	struct virtio_net_hdr_mrg_rxbuf hdr = { .num_buffers = 1 };
@@ -371,11 +380,13 @@ static inline enum tx_result tx_one(struct vhost_queue *q, uint16_t limit, struc
 	}
 	if (unlikely(b->next == b->count))
 		return TX_FULL;
-	if (unlikely(buffer->to == NULL || m->nb_segs != 1 || buffer->head.len < m->pkt_len + q->header_size)) {
+	if (unlikely(buffer->to == NULL || m->nb_segs != 1 ||
+		     buffer->head.len < m->pkt_len + q->header_size)) {
 		b->count = b->next; /* it may take several: look anew */
 		return tx_slow(q, limit, m, bad);
 	}
-	memcpy(buffer->to, &hdr, sizeof(hdr)); /* of a header of ten bytes the last two are overwritten now */
+	memcpy(buffer->to, &hdr,
+		sizeof(hdr)); /* of a header of ten bytes the last two are overwritten now */
 	rte_memcpy(buffer->to + q->header_size, rte_pktmbuf_mtod(m, const void *), m->data_len);
 	virtq_use(&q->ring, &buffer->head, m->pkt_len + q->header_size);
 	b->next++;

@@ -45,9 +45,11 @@ struct vhost_queue {
 	/* Writer: whoever has it busy; readers: control. They count on while guests come and go. */
 	_Atomic uint64_t packets, bytes;
 	_Atomic uint64_t segments; /* of the packets: large ones that passed whole */
-	_Atomic uint64_t errors; /* malformed chains and frames; tx: packets that no buffer of the guest holds */
-	_Atomic uint64_t calls;	 /* times we woke the guest */
-	_Atomic uint64_t kicks;	 /* times it woke us, as far as we looked: not while a worker polls */
+	_Atomic uint64_t
+		errors; /* malformed chains and frames; tx: packets that no buffer of the guest holds */
+	_Atomic uint64_t calls; /* times we woke the guest */
+	_Atomic uint64_t
+		kicks; /* times it woke us, as far as we looked: not while a worker polls */
 } __rte_cache_aligned;
 
 /** Workers: may the queue be used? If so, vhost_queue_leave must follow. `wait`: for another worker, never for set-up. */
@@ -80,8 +82,8 @@ void vhost_queue_start(struct vhost_queue *q);
 /** Up to n frames that the guest sends, with the offload words that port.h describes. Buffers come from pool, or from
  * large (may be NULL) for frames that do not fit one of pool's; without a free one, frames wait in the ring.
  * @return packets, the caller's. */
-uint16_t vhost_queue_rx(struct vhost_queue *q, struct rte_mempool *pool, struct rte_mempool *large, struct rte_mbuf **pkts,
-	uint16_t n);
+uint16_t vhost_queue_rx(struct vhost_queue *q, struct rte_mempool *pool, struct rte_mempool *large,
+	struct rte_mbuf **pkts, uint16_t n);
 /** Copy packets into buffers of the guest and free them. Checksums the guest does not want partial are finished here,
  * though callers that look at port->offloads have done that.
  * @return how many went; the others are as port_ops.tx_burst says. */

@@ -107,7 +107,8 @@ static int ring_describe(struct port_vhost *p, unsigned index, struct vhost_queu
 	int ret;
 
 	if (rte_vhost_get_vhost_vring(p->vid, (uint16_t)index, &v) < 0 ||
-		rte_vhost_get_vring_base(p->vid, (uint16_t)index, &avail, &used) < 0 || v.desc == NULL)
+		rte_vhost_get_vring_base(p->vid, (uint16_t)index, &avail, &used) < 0 ||
+		v.desc == NULL)
 		return -ENOENT;
 	*r = (struct virtq){ .memory = &p->memory,
 		.desc = (const void *)v.desc,
@@ -124,7 +125,8 @@ static int ring_describe(struct port_vhost *p, unsigned index, struct vhost_queu
 	if (ret < 0)
 		return ret;
 	q->guest = guest_of(p->features);
-	q->header_size = has(p->features, VIRTIO_NET_F_MRG_RXBUF) || has(p->features, VIRTIO_F_VERSION_1) || r->packed
+	q->header_size = has(p->features, VIRTIO_NET_F_MRG_RXBUF) ||
+					 has(p->features, VIRTIO_F_VERSION_1) || r->packed
 				 ? sizeof(struct virtio_net_hdr_mrg_rxbuf)
 				 : sizeof(struct virtio_net_hdr);
 	q->call_fd = eventfd_copy(v.callfd);

@@ -111,16 +111,18 @@ static bool accept_checksum(struct rte_mbuf *m, const struct virtio_net_hdr *hdr
 }
 
 /** A large packet whose L4 header begins at l4: the length of that header, 0 when it is not what the virtio header says. */
-static uint32_t segment_header(
-	const struct rte_mbuf *m, const struct virtio_net_hdr *hdr, const struct headers *h, uint32_t l4)
+static uint32_t segment_header(const struct rte_mbuf *m, const struct virtio_net_hdr *hdr,
+	const struct headers *h, uint32_t l4)
 {
 	uint8_t type = hdr->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 	const struct rte_tcp_hdr *tcp;
 	uint32_t len;
 
 	if (h->proto == IPPROTO_UDP)
-		return (hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 || hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP) &&
-				       hdr->csum_offset == offsetof(struct rte_udp_hdr, dgram_cksum) &&
+		return (hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 ||
+			       hdr->gso_type == VIRTIO_NET_HDR_GSO_UDP) &&
+				       hdr->csum_offset ==
+					       offsetof(struct rte_udp_hdr, dgram_cksum) &&
 				       BYTES_AT(m, l4, struct rte_udp_hdr) != NULL
 			       ? sizeof(struct rte_udp_hdr)
 			       : 0;
@@ -149,7 +151,9 @@ static bool accept_segment(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
 	/* One that needs no cutting is an ordinary packet to everyone after us. */
 	if (rte_pktmbuf_pkt_len(m) > l4 + (datagram ? 0 : l4_len) + size) {
 		m->tso_segsz = size;
-		m->ol_flags |= tcp ? RTE_MBUF_F_TX_TCP_SEG : datagram ? OFFLOAD_DATAGRAM : RTE_MBUF_F_TX_UDP_SEG;
+		m->ol_flags |= tcp	  ? RTE_MBUF_F_TX_TCP_SEG
+			       : datagram ? OFFLOAD_DATAGRAM
+					  : RTE_MBUF_F_TX_UDP_SEG;
 	}
 	return true;
 }
@@ -181,7 +185,8 @@ void virtio_hdr_make(const struct rte_mbuf *m, struct virtio_net_hdr *hdr)
 	hdr->gso_size = m->tso_segsz;
 	hdr->hdr_len = (uint16_t)(hdr->csum_start + m->l4_len);
 	if (m->ol_flags & RTE_MBUF_F_TX_UDP_SEG) {
-		hdr->gso_type = offload_is_datagram(m) ? VIRTIO_NET_HDR_GSO_UDP : VIRTIO_NET_HDR_GSO_UDP_L4;
+		hdr->gso_type =
+			offload_is_datagram(m) ? VIRTIO_NET_HDR_GSO_UDP : VIRTIO_NET_HDR_GSO_UDP_L4;
 	} else {
 		const struct rte_tcp_hdr *tcp = BYTES_AT(m, hdr->csum_start, struct rte_tcp_hdr);
 

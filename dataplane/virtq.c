@@ -3,8 +3,10 @@
 
 #include <assert.h>
 
-static_assert(sizeof(struct virtq_desc_split) == 16 && sizeof(struct virtq_desc_packed) == 16, "virtio 1.2");
-static_assert(sizeof(struct virtq_used_elem_split) == 8 && sizeof(struct virtq_event_packed) == 4, "virtio 1.2");
+static_assert(sizeof(struct virtq_desc_split) == 16 && sizeof(struct virtq_desc_packed) == 16,
+	"virtio 1.2");
+static_assert(sizeof(struct virtq_used_elem_split) == 8 && sizeof(struct virtq_event_packed) == 4,
+	"virtio 1.2");
 
 /** Does the mapped memory hold `bytes` at p, in one piece? */
 static bool mapped(const struct virtq_memory *m, const void *p, size_t bytes, size_t align)
@@ -31,11 +33,12 @@ bool virtq_valid(const struct virtq *r)
 		return false;
 	if (r->packed)
 		return mapped(m, r->packed_desc, n * sizeof(*r->packed_desc), 16) &&
-			mapped(m, r->driver_event, sizeof(*r->driver_event), 4) &&
-			mapped(m, r->device_event, sizeof(*r->device_event), 4);
+		       mapped(m, r->driver_event, sizeof(*r->driver_event), 4) &&
+		       mapped(m, r->device_event, sizeof(*r->device_event), 4);
 	return (n & (n - 1)) == 0 && mapped(m, r->desc, n * sizeof(*r->desc), 16) &&
-		mapped(m, r->avail, sizeof(*r->avail) + (n + 1) * sizeof(uint16_t), 2) &&
-		mapped(m, r->used, sizeof(*r->used) + n * sizeof(r->used->ring[0]) + sizeof(uint16_t), 4);
+	       mapped(m, r->avail, sizeof(*r->avail) + (n + 1) * sizeof(uint16_t), 2) &&
+	       mapped(m, r->used,
+		       sizeof(*r->used) + n * sizeof(r->used->ring[0]) + sizeof(uint16_t), 4);
 }
 
 uint16_t virtq_slots(const struct virtq *r, const struct virtq_place *place, uint16_t *id)
@@ -97,7 +100,7 @@ static int position_if(const struct virtq *r, bool wrap, uint16_t *first_used)
 	end = position;
 	while (end < r->size && slot_available(r, end, wrap))
 		end++;
-	if (end < r->size && *first_used > 0)
+	if (end<r->size && * first_used> 0)
 		return -1;
 	for (uint16_t k = end; k < r->size; k++) {
 		if (!slot_used(r, k, !wrap))
@@ -122,7 +125,8 @@ bool virtq_recover(struct virtq *r)
 	 * same and are nobody's any more.) */
 	for (int i = first; i < position; i++) {
 		if (slot_available(r, (uint16_t)i, wrap))
-			__atomic_store_n(&r->packed_desc[i].flags, wrap ? VIRTQ_AVAIL | VIRTQ_USED : 0, __ATOMIC_RELEASE);
+			__atomic_store_n(&r->packed_desc[i].flags,
+				wrap ? VIRTQ_AVAIL | VIRTQ_USED : 0, __ATOMIC_RELEASE);
 	}
 	r->at = (struct virtq_place){ .next = (uint16_t)position, .wrap = wrap };
 	if (r->at.next == r->size)
@@ -158,7 +162,9 @@ static bool finish(struct virtq *r, const struct virtq_place *place, uint32_t le
 	__atomic_store_n(&d->id, id, __ATOMIC_RELAXED);
 	__atomic_store_n(&d->len, len, __ATOMIC_RELAXED);
 	__atomic_store_n(&d->flags,
-		(uint16_t)((place->wrap ? VIRTQ_AVAIL | VIRTQ_USED : 0) | (len > 0 ? VIRTQ_WRITE : 0)), __ATOMIC_RELEASE);
+		(uint16_t)((place->wrap ? VIRTQ_AVAIL | VIRTQ_USED : 0) |
+			   (len > 0 ? VIRTQ_WRITE : 0)),
+		__ATOMIC_RELEASE);
 	return true;
 }
 
@@ -173,7 +179,9 @@ static struct virtq_place finish_rest(struct virtq *r, struct virtq_place at, ui
 		uint16_t count = 0;
 		uint32_t room = 0, len;
 
-		if (!virtq_head(r, 0, &next, &h) || !virtq_spans(r, &h, true, spans, VIRTQ_CHAIN_MAX, &count, &room) || room == 0)
+		if (!virtq_head(r, 0, &next, &h) ||
+			!virtq_spans(r, &h, true, spans, VIRTQ_CHAIN_MAX, &count, &room) ||
+			room == 0)
 			break;
 		len = rest < room ? rest : room;
 		finish(r, &at, len);
@@ -186,7 +194,8 @@ static struct virtq_place finish_rest(struct virtq *r, struct virtq_place at, ui
 bool virtq_resume(struct virtq *r)
 {
 	uint64_t said = atomic_load(&r->record->last);
-	struct virtq_place start = place_of(atomic_load(&r->record->start)), end = place_of(said), last = end;
+	struct virtq_place start = place_of(atomic_load(&r->record->start)), end = place_of(said),
+			   last = end;
 	uint32_t slots = said >> 16 & 0x3fff, len = said >> 30 & (VIRTQ_RECORD_BYTES - 1);
 
 	if (start.next >= r->size || end.next >= r->size || slots > r->size ||
@@ -248,10 +257,12 @@ static bool gather_add(struct gather *g, uint64_t addr, uint32_t len, uint16_t f
 }
 
 /** A copy of entry i of an indirect table. Both formats have address, length and 32 more bits. */
-static bool table_entry(const struct virtq_memory *m, uint64_t table, uint32_t i, struct virtq_desc_split *out)
+static bool table_entry(
+	const struct virtq_memory *m, uint64_t table, uint32_t i, struct virtq_desc_split *out)
 {
 	uint64_t len = sizeof(*out);
-	const struct virtq_desc_split *d = (const void *)virtq_at(m, table + (uint64_t)i * sizeof(*out), &len);
+	const struct virtq_desc_split *d =
+		(const void *)virtq_at(m, table + (uint64_t)i * sizeof(*out), &len);
 
 	if (unlikely(d == NULL || len < sizeof(*out)))
 		return false;
@@ -304,8 +315,8 @@ static bool gather_split(struct gather *g, const struct virtq *r, const struct v
 		flags = __atomic_load_n(&d->flags, __ATOMIC_RELAXED);
 		next = __atomic_load_n(&d->next, __ATOMIC_RELAXED);
 		if (unlikely((flags & VIRTQ_INDIRECT) ||
-			    !gather_add(g, __atomic_load_n(&d->addr, __ATOMIC_RELAXED),
-				    __atomic_load_n(&d->len, __ATOMIC_RELAXED), flags)))
+			     !gather_add(g, __atomic_load_n(&d->addr, __ATOMIC_RELAXED),
+				     __atomic_load_n(&d->len, __ATOMIC_RELAXED), flags)))
 			return false;
 	}
 	return true;
@@ -326,17 +337,19 @@ static bool gather_packed(struct gather *g, const struct virtq *r, const struct 
 		d = &r->packed_desc[slot];
 		flags = __atomic_load_n(&d->flags, __ATOMIC_RELAXED);
 		if (unlikely((flags & VIRTQ_INDIRECT) ||
-			    !gather_add(g, __atomic_load_n(&d->addr, __ATOMIC_RELAXED),
-				    __atomic_load_n(&d->len, __ATOMIC_RELAXED), flags)))
+			     !gather_add(g, __atomic_load_n(&d->addr, __ATOMIC_RELAXED),
+				     __atomic_load_n(&d->len, __ATOMIC_RELAXED), flags)))
 			return false;
 	}
 	return true;
 }
 
-bool virtq_spans(const struct virtq *r, const struct virtq_head *h, bool write, struct virtq_span *spans,
-	uint16_t max, uint16_t *count, uint32_t *bytes)
+bool virtq_spans(const struct virtq *r, const struct virtq_head *h, bool write,
+	struct virtq_span *spans, uint16_t max, uint16_t *count, uint32_t *bytes)
 {
-	struct gather g = { .memory = r->memory, .spans = spans, .max = max, .count = *count, .write = write };
+	struct gather g = {
+		.memory = r->memory, .spans = spans, .max = max, .count = *count, .write = write
+	};
 	bool ok = h->flags & VIRTQ_INDIRECT ? gather_table(&g, h, r->packed)
 		  : r->packed		    ? gather_packed(&g, r, h)
 					    : gather_split(&g, r, h);
@@ -386,16 +399,19 @@ bool virtq_publish(struct virtq *r)
 		return false;
 	r->advance = 0;
 	if (r->packed) {
-		__atomic_store_n(&r->packed_desc[r->held_slot].flags, r->held_flags, __ATOMIC_RELEASE);
+		__atomic_store_n(
+			&r->packed_desc[r->held_slot].flags, r->held_flags, __ATOMIC_RELEASE);
 		r->held = false;
 		if (r->record != NULL)
-			atomic_store_explicit(&r->record->start, virtq_word(&r->at), memory_order_release);
+			atomic_store_explicit(
+				&r->record->start, virtq_word(&r->at), memory_order_release);
 	} else {
 		atomic_store_explicit(&r->used->idx, r->at.next, memory_order_release);
 	}
 	/* The driver says what it wants, then looks for used buffers; we the other way round: one of us sees. */
 	atomic_thread_fence(memory_order_seq_cst);
-	return r->packed ? wanted_packed(r, advance) : wanted_split(r, (uint16_t)(r->at.next - advance));
+	return r->packed ? wanted_packed(r, advance)
+			 : wanted_split(r, (uint16_t)(r->at.next - advance));
 }
 
 /** Our avail_event, behind the used ring. */
@@ -417,10 +433,11 @@ static bool something_waits(const struct virtq *r)
 bool virtq_arm(struct virtq *r, bool on)
 {
 	if (r->packed)
-		atomic_store_explicit(&r->device_event->flags, on ? VIRTQ_EVENT_ENABLE : VIRTQ_EVENT_DISABLE,
-			memory_order_relaxed);
+		atomic_store_explicit(&r->device_event->flags,
+			on ? VIRTQ_EVENT_ENABLE : VIRTQ_EVENT_DISABLE, memory_order_relaxed);
 	else if (!r->event_idx)
-		atomic_store_explicit(&r->used->flags, on ? 0 : VIRTQ_NO_INTERRUPT, memory_order_relaxed);
+		atomic_store_explicit(
+			&r->used->flags, on ? 0 : VIRTQ_NO_INTERRUPT, memory_order_relaxed);
 	else if (on) /* not to be told needs nothing: an event is told once */
 		atomic_store_explicit(avail_event(r), r->at.next, memory_order_relaxed);
 	if (!on)

@@ -26,11 +26,17 @@
 
 #define VIRTQ_REGIONS_MAX 8
 #define VIRTQ_SIZE_MAX	  32768
-#define VIRTQ_CHAIN_MAX	  256	    /* descriptors a chain, and parts of what it names */
+#define VIRTQ_CHAIN_MAX	  256	     /* descriptors a chain, and parts of what it names */
 #define VIRTQ_BYTES_MAX	  (1u << 20) /* of a chain; a frame has at most 64 KiB */
 
 /* Descriptor flags, the same bits in both formats; the last two in packed rings only. */
-enum { VIRTQ_NEXT = 1, VIRTQ_WRITE = 2, VIRTQ_INDIRECT = 4, VIRTQ_AVAIL = 1 << 7, VIRTQ_USED = 1 << 15 };
+enum {
+	VIRTQ_NEXT = 1,
+	VIRTQ_WRITE = 2,
+	VIRTQ_INDIRECT = 4,
+	VIRTQ_AVAIL = 1 << 7,
+	VIRTQ_USED = 1 << 15
+};
 /* Event suppression, packed: section 2.8.10. */
 enum { VIRTQ_EVENT_ENABLE = 0, VIRTQ_EVENT_DISABLE = 1, VIRTQ_EVENT_DESC = 2 };
 #define VIRTQ_NO_INTERRUPT 1 /* split: in avail->flags and, as NO_NOTIFY, in used->flags */
@@ -77,15 +83,18 @@ struct virtq_place {
 /** Of a packed ring. In shared memory: what it says is believed as far as the ring bears it out. Stores are in program
  * order for whoever comes after a process that was killed, whatever the processor. */
 struct virtq_record {
-	_Atomic uint32_t open; /* VIRTQ_RECORD_OPEN while somebody serves the ring, and after one who died */
-	_Atomic uint32_t start; /* where the burst began; places are a slot and, bit 15, the wrap counter */
-	_Atomic uint32_t len;	/* bytes written to its first chain */
+	_Atomic uint32_t
+		open; /* VIRTQ_RECORD_OPEN while somebody serves the ring, and after one who died */
+	_Atomic uint32_t
+		start; /* where the burst began; places are a slot and, bit 15, the wrap counter */
+	_Atomic uint32_t len; /* bytes written to its first chain */
 	uint32_t unused;
-	_Atomic uint64_t last; /* of its last chain, from bit 0: the place behind it; 16: slots; 30: bytes written to it; 47: bytes
+	_Atomic uint64_t
+		last; /* of its last chain, from bit 0: the place behind it; 16: slots; 30: bytes written to it; 47: bytes
 				  of its frame in the chains after it */
 };
 #define VIRTQ_RECORD_BYTES (1u << 17) /* a frame is shorter */
-#define VIRTQ_RECORD_OPEN 0x316e6470u
+#define VIRTQ_RECORD_OPEN  0x316e6470u
 
 struct virtq {
 	/* Constant while in use. */
@@ -103,14 +112,14 @@ struct virtq {
 		struct virtq_event_packed *device_event;
 	};
 	struct virtq_record *record; /* packed; NULL = none is kept */
-	uint16_t size; /* descriptors; split: a power of two */
+	uint16_t size;		     /* descriptors; split: a power of two */
 	bool packed, event_idx;
 	/* Ours alone. */
 	bool broken;
-	bool held;		/* packed: the first entry used since virtq_publish waits for it */
+	bool held; /* packed: the first entry used since virtq_publish waits for it */
 	uint16_t held_slot, held_flags;
-	struct virtq_place at;	/* chains before this one are used */
-	uint16_t advance;	/* entries used since virtq_publish; packed: slots */
+	struct virtq_place at; /* chains before this one are used */
+	uint16_t advance;      /* entries used since virtq_publish; packed: slots */
 };
 
 /** The first descriptor of a chain, copied, and what giving it back needs. */
@@ -180,7 +189,8 @@ static inline uint16_t virtq_limit(struct virtq *r)
 uint16_t virtq_slots(const struct virtq *r, const struct virtq_place *place, uint16_t *id);
 
 /** The chain at *place, which moves behind it. @return false when there is none, or the ring is broken. */
-static inline bool virtq_head(struct virtq *r, uint16_t limit, struct virtq_place *place, struct virtq_head *h)
+static inline bool virtq_head(
+	struct virtq *r, uint16_t limit, struct virtq_place *place, struct virtq_head *h)
 {
 	if (r->packed) {
 		const struct virtq_desc_packed *d = &r->packed_desc[place->next];
@@ -210,7 +220,8 @@ static inline bool virtq_head(struct virtq *r, uint16_t limit, struct virtq_plac
 	}
 	if (place->next == limit)
 		return false;
-	h->id = atomic_load_explicit(&r->avail->ring[place->next & (r->size - 1)], memory_order_relaxed);
+	h->id = atomic_load_explicit(
+		&r->avail->ring[place->next & (r->size - 1)], memory_order_relaxed);
 	if (unlikely(h->id >= r->size)) {
 		r->broken = true;
 		return false;
@@ -231,7 +242,8 @@ static inline uint8_t *virtq_simple(const struct virtq *r, const struct virtq_he
 	uint64_t len = h->len;
 	uint8_t *data;
 
-	if (unlikely((h->flags & (VIRTQ_NEXT | VIRTQ_INDIRECT | VIRTQ_WRITE)) != (write ? VIRTQ_WRITE : 0)))
+	if (unlikely((h->flags & (VIRTQ_NEXT | VIRTQ_INDIRECT | VIRTQ_WRITE)) !=
+		     (write ? VIRTQ_WRITE : 0)))
 		return NULL;
 	data = virtq_at(r->memory, h->addr, &len);
 	return likely(len == h->len) ? data : NULL;
@@ -239,8 +251,8 @@ static inline uint8_t *virtq_simple(const struct virtq *r, const struct virtq_he
 
 /** Append the bytes a chain names to spans[*count..max). *bytes grows by as many.
  * @return false when it is malformed or has too many parts; *count and *bytes are then as before. */
-bool virtq_spans(const struct virtq *r, const struct virtq_head *h, bool write, struct virtq_span *spans,
-	uint16_t max, uint16_t *count, uint32_t *bytes);
+bool virtq_spans(const struct virtq *r, const struct virtq_head *h, bool write,
+	struct virtq_span *spans, uint16_t max, uint16_t *count, uint32_t *bytes);
 
 static inline uint16_t virtq_word(const struct virtq_place *place)
 {
@@ -249,7 +261,8 @@ static inline uint16_t virtq_word(const struct virtq_place *place)
 
 /** Give the chain at our position back, with so many bytes written; in order, and not seen before virtq_publish. rest: the
  * bytes of the same frame that are in the chains behind it. */
-static inline void virtq_use_part(struct virtq *r, const struct virtq_head *h, uint32_t written, uint32_t rest)
+static inline void virtq_use_part(
+	struct virtq *r, const struct virtq_head *h, uint32_t written, uint32_t rest)
 {
 	if (r->packed) {
 		struct virtq_desc_packed *d = &r->packed_desc[h->slot];
@@ -264,11 +277,12 @@ static inline void virtq_use_part(struct virtq *r, const struct virtq_head *h, u
 		}
 		if (r->record != NULL) {
 			if (!r->held)
-				atomic_store_explicit(&r->record->len, written, memory_order_relaxed);
+				atomic_store_explicit(
+					&r->record->len, written, memory_order_relaxed);
 			atomic_signal_fence(memory_order_seq_cst);
 			atomic_store_explicit(&r->record->last,
-				(uint64_t)rest << 47 | (uint64_t)written << 30 | (uint32_t)h->slots << 16 |
-					virtq_word(&r->at),
+				(uint64_t)rest << 47 | (uint64_t)written << 30 |
+					(uint32_t)h->slots << 16 | virtq_word(&r->at),
 				memory_order_relaxed);
 			atomic_signal_fence(memory_order_seq_cst); /* before the descriptor goes */
 		}

@@ -38,7 +38,9 @@ static inline const struct tunnel_ops *tunnel_of(const struct tunnel_table *t, c
 		return NULL;
 	for (unsigned i = 0; tunnels[i] != NULL; i++) {
 		if (tunnels[i]->claims(t, p))
-			return tunnel_is_local(t, p->flags & PKT_V6 ? IP_V6 : IP_V4, dst) ? tunnels[i] : NULL;
+			return tunnel_is_local(t, p->flags & PKT_V6 ? IP_V6 : IP_V4, dst)
+				       ? tunnels[i]
+				       : NULL;
 	}
 	return NULL;
 }
@@ -57,7 +59,8 @@ static inline struct parsed decapsulate(
 	parsed = tunnel->decap(t, p->m, p);
 	if (parsed.class == PKT_DROP) {
 		/* Only inner addresses can be wrong by now. The hit path takes a packet out of its tunnel before it looks. */
-		if (parsed.reason == DROP_ip4_bad_address || parsed.reason == DROP_ip6_bad_address ||
+		if (parsed.reason == DROP_ip4_bad_address ||
+			parsed.reason == DROP_ip6_bad_address ||
 			parsed.reason == DROP_multicast_unsupported)
 			counter_add(&w->counters->events[EVENT_decapsulated], 1);
 		return parsed;
@@ -69,7 +72,8 @@ static inline struct parsed decapsulate(
 	counter_add(&w->counters->events[EVENT_decapsulated], 1);
 	if (unlikely(w->observer != NULL))
 		observe_point(w->observer, OBSERVE_INNER, p->m, p->m->port, DROP_NONE);
-	if (parsed.class == PKT_ARP || parsed.class == PKT_ND) /* routed form: nobody resolves inside a tunnel */
+	if (parsed.class == PKT_ARP ||
+		parsed.class == PKT_ND) /* routed form: nobody resolves inside a tunnel */
 		return (struct parsed){ PKT_DROP,
 			parsed.class == PKT_ARP ? DROP_arp_ignored : DROP_nd_ignored };
 	if (unlikely(parsed.class != PKT_FRAG && tunnel_of(t, p) != NULL))
@@ -80,10 +84,11 @@ static inline struct parsed decapsulate(
 /** Bridges flood: only what is addressed to the port is routed; ARP and ND may come by multicast. */
 static inline bool l2_for_us(const struct pkt *p, const struct port *in, enum pkt_class class)
 {
-	const uint8_t *dst = rte_pktmbuf_mtod(p->m, const struct rte_ether_hdr *)->dst_addr.addr_bytes;
+	const uint8_t *dst =
+		rte_pktmbuf_mtod(p->m, const struct rte_ether_hdr *)->dst_addr.addr_bytes;
 
 	return memcmp(dst, in->mac.bytes, sizeof(in->mac.bytes)) == 0 ||
-		((dst[0] & 1) != 0 && (class == PKT_ARP || class == PKT_ND));
+	       ((dst[0] & 1) != 0 && (class == PKT_ARP || class == PKT_ND));
 }
 
 bool worker_parse(struct worker *w, struct port *in, struct pkt *p, bool open)
@@ -100,7 +105,8 @@ bool worker_parse(struct worker *w, struct port *in, struct pkt *p, bool open)
 	if (parsed.class != PKT_DROP && unlikely(!l2_for_us(p, in, parsed.class)))
 		parsed = (struct parsed){ PKT_DROP, DROP_l2_not_for_us };
 	for (;;) {
-		if (in->role == PORT_UPLINK && (parsed.class == PKT_FLOW4 || parsed.class == PKT_FLOW6) &&
+		if (in->role == PORT_UPLINK &&
+			(parsed.class == PKT_FLOW4 || parsed.class == PKT_FLOW6) &&
 			!(p->flags & PKT_DECAPSULATED)) {
 			const struct tunnel_ops *tunnel = tunnel_of(w->tables->tunnels, p);
 
@@ -145,7 +151,9 @@ static uint32_t known_flow(struct worker *w, struct pkt *p, struct flow *flow, b
 		reason = conntrack_hit(w, p, flow, v6);
 		if (unlikely(reason == CONNTRACK_NEW))
 			return slow_miss(w, p, v6);
-		if (unlikely(reason != DROP_NONE)) /* what does not belong to the connection keeps it no longer */
+		if (unlikely(
+			    reason !=
+			    DROP_NONE)) /* what does not belong to the connection keeps it no longer */
 			return reason;
 	}
 	counter_add(&flow->packets, 1);
@@ -168,7 +176,8 @@ void worker_flow(struct worker *w, const struct port *in, struct pkt *p, struct 
 	worker_forward(w, in, p->m, p, adjacency_get(adjacency));
 }
 
-void worker_plain_left(struct worker *w, const struct port *in, struct pkt *p, struct flow *flow, bool v6)
+void worker_plain_left(
+	struct worker *w, const struct port *in, struct pkt *p, struct flow *flow, bool v6)
 {
 	const uint32_t zone = (v6 ? p->key6.zone_proto : p->key4.zone_proto) >> 8;
 	const uint64_t hash = p->hash;
@@ -195,11 +204,13 @@ static inline void ttl_decrement(struct rte_mbuf *m, const struct pkt *p)
 	if (p->flags & PKT_V6) {
 		rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *, p->l2_len)->hop_limits--;
 	} else {
-		struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, p->l2_len);
+		struct rte_ipv4_hdr *ip =
+			rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, p->l2_len);
 		uint32_t sum = (uint32_t)ip->hdr_checksum + rte_cpu_to_be_16(0x0100); /* RFC 1624 */
 
 		ip->time_to_live--;
-		ip->hdr_checksum = (uint16_t)(sum + (sum >= 0xffff)); /* never the other zero, 0xffff */
+		ip->hdr_checksum =
+			(uint16_t)(sum + (sum >= 0xffff)); /* never the other zero, 0xffff */
 	}
 }
 
@@ -245,7 +256,7 @@ void worker_forward(struct worker *w, const struct port *in, struct rte_mbuf *m,
 		return;
 	}
 	if (unlikely(p->ip_len > adj->mtu ||
-		    (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_L4_MASK)) != 0)) {
+		     (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_L4_MASK)) != 0)) {
 		slow_output(w, in, m, p, adj);
 		return;
 	}
@@ -256,8 +267,8 @@ void worker_forward(struct worker *w, const struct port *in, struct rte_mbuf *m,
 /* --- 4. send -------------------------------------------------------------------------------------------------- */
 
 /** Make fewer, larger packets for a port that takes them. @return how many are left. */
-static __rte_noinline uint16_t flush_merged(struct worker *w, const struct port *port, struct tx_buffer *tx, uint16_t n,
-	uint64_t *bytes)
+static __rte_noinline uint16_t flush_merged(struct worker *w, const struct port *port,
+	struct tx_buffer *tx, uint16_t n, uint64_t *bytes)
 {
 	uint64_t saved;
 	uint16_t left = gro_merge(tx->pkts, n, port->offloads, &saved);

@@ -15,16 +15,16 @@
 
 /* Linux 6.6; younger than the headers of Debian 12 */
 #ifndef XDP_USE_SG
-#define XDP_USE_SG   (1 << 4)
+#define XDP_USE_SG    (1 << 4)
 #define XDP_PKT_CONTD (1 << 0)
 #endif
 
 #define RING_SIZE  2048u /* of each of the four rings, and frames a direction */
 #define RX_BURST   128u
-#define TX_KICKS   80u   /* system calls a burst: a copying kernel sends 32 frames a call */
+#define TX_KICKS   80u /* system calls a burst: a copying kernel sends 32 frames a call */
 #define BUSY_TRIES 50u
 #define BUSY_US	   10000u
-#define FRAME_ROOM 256u  /* XDP_PACKET_HEADROOM, in front of what is received */
+#define FRAME_ROOM 256u /* XDP_PACKET_HEADROOM, in front of what is received */
 
 struct xdp_queue {
 	/* The worker that receives. */
@@ -58,7 +58,8 @@ struct xdp_queue {
 static int open_area(struct xdp_queue *q)
 {
 	q->area_size = (size_t)2 * RING_SIZE * q->frame_size;
-	q->area = mmap(NULL, q->area_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	q->area = mmap(NULL, q->area_size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (q->area == MAP_FAILED) {
 		q->area = NULL;
 		return -ENOMEM;
@@ -82,15 +83,15 @@ static void hand_out_frames(struct xdp_queue *q)
 
 static int open_socket(struct xdp_queue *q, const struct xdp_queue_params *params)
 {
-	const struct xsk_umem_config frames = { .fill_size = RING_SIZE,
-		.comp_size = RING_SIZE,
-		.frame_size = q->frame_size };
+	const struct xsk_umem_config frames = {
+		.fill_size = RING_SIZE, .comp_size = RING_SIZE, .frame_size = q->frame_size
+	};
 	/* The program and its map are the port's. */
 	const struct xsk_socket_config config = { .rx_size = RING_SIZE,
 		.tx_size = RING_SIZE,
 		.libxdp_flags = XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD,
 		.bind_flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (params->native ? 0 : XDP_COPY) |
-			(q->chains ? XDP_USE_SG : 0)) };
+					 (q->chains ? XDP_USE_SG : 0)) };
 	struct xdp_options options = { 0 };
 	socklen_t len = sizeof(options);
 	int ret;
@@ -98,7 +99,8 @@ static int open_socket(struct xdp_queue *q, const struct xdp_queue_params *param
 	ret = xsk_umem__create(&q->umem, q->area, q->area_size, &q->fill, &q->completion, &frames);
 	if (ret < 0)
 		return ret;
-	ret = xsk_socket__create(&q->socket, params->interface, params->queue, q->umem, &q->rx, &q->tx, &config);
+	ret = xsk_socket__create(
+		&q->socket, params->interface, params->queue, q->umem, &q->rx, &q->tx, &config);
 	if (ret < 0)
 		return ret;
 	q->fd = xsk_socket__fd(q->socket);
@@ -119,7 +121,8 @@ static void close_socket(struct xdp_queue *q)
 
 int xdp_queue_open(const struct xdp_queue_params *params, struct xdp_queue **out, struct error *err)
 {
-	struct xdp_queue *q = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*q), RTE_CACHE_LINE_SIZE));
+	struct xdp_queue *q =
+		aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(sizeof(*q), RTE_CACHE_LINE_SIZE));
 	int ret;
 
 	if (q == NULL)
@@ -142,15 +145,18 @@ int xdp_queue_open(const struct xdp_queue_params *params, struct xdp_queue **out
 	if (ret == -EINVAL && q->chains) {
 		xdp_queue_close(q);
 		return error_set(err, EOPNOTSUPP, "mtu",
-			"port %s: this kernel's AF_XDP carries an MTU of at most %u, not %u (Linux 6.6 carries more): lower the "
+			"port %s: this kernel's AF_XDP carries an MTU of at most %u, not %u (Linux "
+			"6.6 carries more): lower the "
 			"uplink's mtu, or use driver = \"af_packet\"",
-			params->port, XDP_QUEUE_FRAME_ONE - RTE_ETHER_HDR_LEN, params->frame_bytes - RTE_ETHER_HDR_LEN);
+			params->port, XDP_QUEUE_FRAME_ONE - RTE_ETHER_HDR_LEN,
+			params->frame_bytes - RTE_ETHER_HDR_LEN);
 	}
 	if (ret < 0) {
 		xdp_queue_close(q);
-		return error_set(err, -ret, NULL, "port %s: no AF_XDP socket on queue %u of %s: %s%s", params->port,
+		return error_set(err, -ret, NULL,
+			"port %s: no AF_XDP socket on queue %u of %s: %s%s", params->port,
 			params->queue, params->interface, strerror(-ret),
-			ret == -EBUSY  ? ": another program has one there"
+			ret == -EBUSY	? ": another program has one there"
 			: ret == -EPERM ? ": the daemon needs CAP_NET_RAW"
 					: "");
 	}
@@ -204,15 +210,17 @@ uint64_t xdp_queue_lost(const struct xdp_queue *q)
 /** The kernel has yet to take something, and will not by itself. */
 static bool unsent(const struct xdp_queue *q)
 {
-	return __atomic_load_n(q->tx.consumer, __ATOMIC_ACQUIRE) != __atomic_load_n(q->tx.producer, __ATOMIC_ACQUIRE) &&
-		xsk_ring_prod__needs_wakeup(&q->tx);
+	return __atomic_load_n(q->tx.consumer, __ATOMIC_ACQUIRE) !=
+		       __atomic_load_n(q->tx.producer, __ATOMIC_ACQUIRE) &&
+	       xsk_ring_prod__needs_wakeup(&q->tx);
 }
 
 /** Get the kernel to send what is in the ring. Either worker; nothing of the ring is written. */
 static void kick(struct xdp_queue *q, unsigned calls)
 {
 	while (calls-- > 0) {
-		if (sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno != EAGAIN && errno != EBUSY)
+		if (sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 && errno != EAGAIN &&
+			errno != EBUSY)
 			break; /* the interface is down, or full: later */
 		if (q->zero_copy || !unsent(q))
 			break;
@@ -265,7 +273,8 @@ static uint16_t join(struct xdp_queue *q, uint32_t at, uint32_t got, struct rte_
 }
 
 /** The interface has another MAC address than the port was opened with. */
-static void address_inside(const struct xdp_queue *q, struct rte_mbuf **pkts, uint16_t n, uint64_t wire)
+static void address_inside(
+	const struct xdp_queue *q, struct rte_mbuf **pkts, uint16_t n, uint64_t wire)
 {
 	for (uint16_t i = 0; i < n; i++) {
 		uint8_t *to = rte_pktmbuf_mtod(pkts[i], uint8_t *);
@@ -301,8 +310,10 @@ uint16_t xdp_queue_rx(struct xdp_queue *q, struct rte_mbuf **pkts, uint16_t n)
 	}
 	if (unlikely(rte_pktmbuf_alloc_bulk(q->pool, pkts, got) != 0)) {
 		for (uint32_t i = 0; i < got; i++)
-			frames[i] = xsk_ring_cons__rx_desc(&q->rx, at + i)->addr & ~(uint64_t)(q->frame_size - 1);
-		atomic_store_explicit(&q->no_buffer, atomic_load_explicit(&q->no_buffer, memory_order_relaxed) + got,
+			frames[i] = xsk_ring_cons__rx_desc(&q->rx, at + i)->addr &
+				    ~(uint64_t)(q->frame_size - 1);
+		atomic_store_explicit(&q->no_buffer,
+			atomic_load_explicit(&q->no_buffer, memory_order_relaxed) + got,
 			memory_order_relaxed);
 		xsk_ring_cons__release(&q->rx, got);
 		refill(q, frames, got);
@@ -312,7 +323,8 @@ uint16_t xdp_queue_rx(struct xdp_queue *q, struct rte_mbuf **pkts, uint16_t n)
 		rte_prefetch0(q->area + xsk_ring_cons__rx_desc(&q->rx, at + i)->addr);
 	received = (uint16_t)got;
 	for (uint32_t i = 0; i < got && unlikely(q->chains); i++)
-		frames[i] = xsk_ring_cons__rx_desc(&q->rx, at + i)->addr & ~(uint64_t)(q->frame_size - 1);
+		frames[i] = xsk_ring_cons__rx_desc(&q->rx, at + i)->addr &
+			    ~(uint64_t)(q->frame_size - 1);
 	if (unlikely(q->chains))
 		received = join(q, at, got, pkts);
 	for (uint32_t i = 0; i < got && likely(!q->chains); i++) {
@@ -349,7 +361,8 @@ static void reclaim(struct xdp_queue *q)
 	uint32_t at, n = xsk_ring_cons__peek(&q->completion, RING_SIZE, &at);
 
 	for (uint32_t i = 0; i < n; i++)
-		q->free[q->n_free++] = *xsk_ring_cons__comp_addr(&q->completion, at + i) & ~(uint64_t)(q->frame_size - 1);
+		q->free[q->n_free++] = *xsk_ring_cons__comp_addr(&q->completion, at + i) &
+				       ~(uint64_t)(q->frame_size - 1);
 	if (n > 0)
 		xsk_ring_cons__release(&q->completion, n);
 }
@@ -379,7 +392,8 @@ static uint32_t put(struct xdp_queue *q, uint32_t at, const struct rte_mbuf *m, 
 
 		struct xdp_desc *desc = xsk_ring_prod__tx_desc(&q->tx, at + i);
 
-		*desc = (struct xdp_desc){ .addr = q->free[--q->n_free], .len = size,
+		*desc = (struct xdp_desc){ .addr = q->free[--q->n_free],
+			.len = size,
 			.options = i + 1 < n ? XDP_PKT_CONTD : 0 };
 		if (n == 1) {
 			copy_out(m, q->area + desc->addr);
@@ -388,7 +402,8 @@ static uint32_t put(struct xdp_queue *q, uint32_t at, const struct rte_mbuf *m, 
 		for (uint32_t done = 0; done < size && m != NULL;) {
 			const uint32_t part = RTE_MIN(size - done, (uint32_t)m->data_len - in);
 
-			memcpy(q->area + desc->addr + done, rte_pktmbuf_mtod_offset(m, const uint8_t *, in), part);
+			memcpy(q->area + desc->addr + done,
+				rte_pktmbuf_mtod_offset(m, const uint8_t *, in), part);
 			done += part;
 			in += part;
 			if (in == m->data_len) {
@@ -398,12 +413,14 @@ static uint32_t put(struct xdp_queue *q, uint32_t at, const struct rte_mbuf *m, 
 		}
 	}
 	if (unlikely(wire != 0))
-		memcpy(q->area + xsk_ring_prod__tx_desc(&q->tx, at)->addr + RTE_ETHER_ADDR_LEN, &wire, RTE_ETHER_ADDR_LEN);
+		memcpy(q->area + xsk_ring_prod__tx_desc(&q->tx, at)->addr + RTE_ETHER_ADDR_LEN,
+			&wire, RTE_ETHER_ADDR_LEN);
 	return n;
 }
 
 /** How many packets there are buffers and descriptors for, and how many of these they take. */
-static uint16_t fitting(struct xdp_queue *q, struct rte_mbuf *const *pkts, uint16_t n, uint32_t *taken)
+static uint16_t fitting(
+	struct xdp_queue *q, struct rte_mbuf *const *pkts, uint16_t n, uint32_t *taken)
 {
 	uint32_t want = 0, room;
 	uint16_t fit = 0;

@@ -22,9 +22,9 @@ struct xdp_queue_params {
 	const char *port;      /* for messages */
 	const char *interface; /* of this network namespace, up */
 	uint32_t queue;
-	uint32_t frame_bytes;  /* largest frame to receive or send, Ethernet header included */
-	struct mac_addr inside; /* what xdp_queue_set_mac translates to */
-	bool native;           /* the program runs in the driver: try zero copy */
+	uint32_t frame_bytes;	  /* largest frame to receive or send, Ethernet header included */
+	struct mac_addr inside;	  /* what xdp_queue_set_mac translates to */
+	bool native;		  /* the program runs in the driver: try zero copy */
 	struct rte_mempool *pool; /* its buffers hold a frame */
 };
 
@@ -33,7 +33,8 @@ struct xdp_queue_params {
 
 /** -EBUSY: somebody else's socket is on the queue; -ENOMEM; -EOPNOTSUPP: such frames are too large for this kernel; -EINVAL; what
  * the kernel says. */
-int xdp_queue_open(const struct xdp_queue_params *params, struct xdp_queue **out, struct error *err);
+int xdp_queue_open(
+	const struct xdp_queue_params *params, struct xdp_queue **out, struct error *err);
 void xdp_queue_close(void *queue);
 /** The interface's MAC address: received frames for it are given to `inside`, sent ones are from it. Control, at any time. */
 void xdp_queue_set_mac(struct xdp_queue *q, const struct mac_addr *mac);

@@ -11,12 +11,18 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *text;
 } commands[] = {
-	{ "pipeline", bench_pipeline, "cycles a packet of the daemon's own packet path, fed from memory" },
+	{ "pipeline", bench_pipeline,
+		"cycles a packet of the daemon's own packet path, fed from memory" },
 	{ "tables", bench_tables, "the FIB and the flow table alone" },
-	{ "change", bench_change, "what changes of routes, peers and pods cost beside traffic, and how soon they are seen" },
-	{ "workers", bench_workers, "two workers on two CPUs against one, and what they cost each other" },
-	{ "policy", bench_policy, "verdicts on first packets by the number of rules, and changes of policies" },
-	{ "wire", bench_wire, "throughput, loss and latency of a device under test, over DPDK ports" },
+	{ "change", bench_change,
+		"what changes of routes, peers and pods cost beside traffic, and how soon they are "
+		"seen" },
+	{ "workers", bench_workers,
+		"two workers on two CPUs against one, and what they cost each other" },
+	{ "policy", bench_policy,
+		"verdicts on first packets by the number of rules, and changes of policies" },
+	{ "wire", bench_wire,
+		"throughput, loss and latency of a device under test, over DPDK ports" },
 	{ "cacheline", bench_cacheline, "round trip of a cache line between two cores" },
 };
 

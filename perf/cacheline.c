@@ -75,7 +75,8 @@ static double seconds(void)
 /** Wait until the ball has been played, or the time is up. */
 static bool wait_ball(struct court *c, uint32_t ball, double until)
 {
-	for (uint32_t spins = 1; atomic_load_explicit(&c->ball, memory_order_acquire) != ball; spins++) {
+	for (uint32_t spins = 1; atomic_load_explicit(&c->ball, memory_order_acquire) != ball;
+		spins++) {
 		if (c->pause)
 			rte_pause();
 		if (spins % 1024 == 0 && seconds() > until)
@@ -176,14 +177,17 @@ int cacheline_cpus_parse(const char *text, unsigned cpus[2])
 {
 	char end;
 
-	return sscanf(text, "%u,%u%c", &cpus[0], &cpus[1], &end) == 2 && cpus[0] != cpus[1] ? 0 : -EINVAL;
+	return sscanf(text, "%u,%u%c", &cpus[0], &cpus[1], &end) == 2 && cpus[0] != cpus[1]
+		       ? 0
+		       : -EINVAL;
 }
 
 void cacheline_cpus_option(const char *text, unsigned cpus[2])
 {
 	if (cacheline_cpus_parse(text, cpus) == 0)
 		return;
-	fprintf(stderr, "podlane-bench: --cpus takes two different CPUs, as in 0,1, not \"%s\"\n", text);
+	fprintf(stderr, "podlane-bench: --cpus takes two different CPUs, as in 0,1, not \"%s\"\n",
+		text);
 	exit(2);
 }
 
@@ -207,24 +211,30 @@ int bench_cacheline(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "podlane-bench: cacheline takes no argument \"%s\"\n", argv[optind]);
+		fprintf(stderr, "podlane-bench: cacheline takes no argument \"%s\"\n",
+			argv[optind]);
 		return 2;
 	}
 	ret = cacheline_measure(cpus[0], cpus[1], &trip);
 	if (ret < 0) {
-		fprintf(stderr, "podlane-bench: CPUs %u and %u: %s: give two that this process may use (--cpus)\n", cpus[0],
-			cpus[1], strerror(-ret));
+		fprintf(stderr,
+			"podlane-bench: CPUs %u and %u: %s: give two that this process may use "
+			"(--cpus)\n",
+			cpus[0], cpus[1], strerror(-ret));
 		return ret == -EINVAL ? 2 : 1;
 	}
 	if (trip.spin == 0) {
-		fprintf(stderr, "podlane-bench: CPUs %u and %u are too busy to measure\n", cpus[0], cpus[1]);
+		fprintf(stderr, "podlane-bench: CPUs %u and %u are too busy to measure\n", cpus[0],
+			cpus[1]);
 		return 1;
 	}
 	if (json)
-		printf("{\"kind\":\"cacheline\",\"cpus\":[%u,%u],\"cacheline_tsc\":%ld,\"cacheline_pause_tsc\":%ld}\n", cpus[0],
-			cpus[1], trip.spin, trip.pause);
+		printf("{\"kind\":\"cacheline\",\"cpus\":[%u,%u],\"cacheline_tsc\":%ld,\"cacheline_"
+		       "pause_tsc\":%ld}\n",
+			cpus[0], cpus[1], trip.spin, trip.pause);
 	else
-		printf("CPUs %u and %u: the round trip of a cache line takes %ld TSC cycles, %ld when polled with pauses\n",
+		printf("CPUs %u and %u: the round trip of a cache line takes %ld TSC cycles, %ld "
+		       "when polled with pauses\n",
 			cpus[0], cpus[1], trip.spin, trip.pause);
 	return 0;
 }

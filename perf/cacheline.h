@@ -6,7 +6,7 @@
 #define PERF_CACHELINE_H
 
 struct cacheline {
-	long spin;  /* median round trip in TSC cycles between threads that poll without pause, as packet loops do; 0 when too
+	long spin; /* median round trip in TSC cycles between threads that poll without pause, as packet loops do; 0 when too
 		     * few happened */
 	long pause; /* the same with a pause instruction in the loops, which polls the line less eagerly */
 };

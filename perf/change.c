@@ -83,7 +83,8 @@ static uint64_t run_round(struct worker *w, uint32_t first_flow)
 		plane_burst_begin(w);
 		if (w->epoch != before) {
 			b.shared.worker.seen_tsc = rte_rdtsc();
-			atomic_store_explicit(&b.shared.worker.seen_epoch, w->epoch, memory_order_release);
+			atomic_store_explicit(
+				&b.shared.worker.seen_epoch, w->epoch, memory_order_release);
 		}
 		plane_burst(w, b.set.in, b.set.m + i, VECTOR_SIZE);
 	}
@@ -110,7 +111,8 @@ static void *run_worker(void *arg)
 		flow += ROUND_PACKETS;
 		packets += ROUND_PACKETS;
 		if (plane_sent(0) - sent != ROUND_PACKETS)
-			bench_die("not every packet was forwarded: the figures would be of drops", NULL);
+			bench_die("not every packet was forwarded: the figures would be of drops",
+				NULL);
 		atomic_store_explicit(&b.shared.worker.busy, busy, memory_order_relaxed);
 		mark = atomic_load_explicit(&b.shared.control.mark, memory_order_acquire);
 		if (mark != atomic_load_explicit(&b.shared.worker.mark, memory_order_relaxed)) {
@@ -186,14 +188,18 @@ static void change_pod(struct changeset *set, uint32_t n, struct error *err)
 		return;
 	}
 	snprintf(text, sizeof(text),
-		"{\"name\":\"c\",\"kind\":\"memif\",\"socket\":\"%s/c\",\"addresses\":[\"10.244.1.12\",\"fd00:244:1::12\"]}", b.dir);
+		"{\"name\":\"c\",\"kind\":\"memif\",\"socket\":\"%s/"
+		"c\",\"addresses\":[\"10.244.1.12\",\"fd00:244:1::12\"]}",
+		b.dir);
 	changeset_put(set, object_of(OBJECT_POD, text), err);
 }
 
 static void commit_one(struct outcome *out)
 {
-	static void (*const changes[])(struct changeset *, uint32_t, struct error *) = { change_route, change_peer, change_pod };
-	uint32_t n = b.serial++, epoch = generation_epoch(), kind = b.kind == CHANGE_MIXED ? n % 3 : b.kind;
+	static void (*const changes[])(struct changeset *, uint32_t,
+		struct error *) = { change_route, change_peer, change_pod };
+	uint32_t n = b.serial++, epoch = generation_epoch(),
+		 kind = b.kind == CHANGE_MIXED ? n % 3 : b.kind;
 	struct changeset *set = changeset_new(b.plane.model);
 	struct error err = { 0 };
 	uint64_t start, end;
@@ -211,7 +217,8 @@ static void commit_one(struct outcome *out)
 
 		out->commit_us[out->n_times] = (double)(end - start) / hz;
 		/* The worker may have seen it before the commit was over: that is what counts. */
-		out->visible_us[out->n_times++] = (double)(int64_t)(b.shared.worker.seen_tsc - start) / hz;
+		out->visible_us[out->n_times++] =
+			(double)(int64_t)(b.shared.worker.seen_tsc - start) / hz;
 	}
 	out->changes++;
 	rcu_reclaim();
@@ -237,17 +244,20 @@ static void run_stretch(uint32_t rate, struct outcome *out)
 			continue;
 		}
 		rcu_reclaim();
-		for (unsigned i = 0; i < 200; i++) /* the worker's line is its own most of the time */
+		for (unsigned i = 0; i < 200;
+			i++) /* the worker's line is its own most of the time */
 			rte_pause();
 	}
 	counters_sum(&after);
 	mark(&end_busy, &end_packets);
 	changes = out->changes - changes;
-	samples_add(&out->mpps, (double)(end_packets - packets) / ((double)(end_busy - busy) / bench_tsc_hz()) / 1e6);
+	samples_add(&out->mpps, (double)(end_packets - packets) /
+					((double)(end_busy - busy) / bench_tsc_hz()) / 1e6);
 	samples_add(&out->cycles, (double)(end_busy - busy) / (double)(end_packets - packets));
 	if (changes > 0)
 		samples_add(&out->stale,
-			(double)(after.events[EVENT_flow_stale] - before.events[EVENT_flow_stale]) / (double)changes);
+			(double)(after.events[EVENT_flow_stale] - before.events[EVENT_flow_stale]) /
+				(double)changes);
 }
 
 /* --- figures ------------------------------------------------------------------------------------------------------ */
@@ -268,20 +278,25 @@ static double percentile(double *values, uint32_t n, double p)
 static void print_outcome(uint32_t rate, struct outcome *out, double base, bool json)
 {
 	double mpps = samples_median(&out->mpps), cycles = samples_median(&out->cycles);
-	double commit[2] = { percentile(out->commit_us, out->n_times, 0.5), percentile(out->commit_us, out->n_times, 0.99) };
-	double visible[2] = { percentile(out->visible_us, out->n_times, 0.5), percentile(out->visible_us, out->n_times, 0.99) };
+	double commit[2] = { percentile(out->commit_us, out->n_times, 0.5),
+		percentile(out->commit_us, out->n_times, 0.99) };
+	double visible[2] = { percentile(out->visible_us, out->n_times, 0.5),
+		percentile(out->visible_us, out->n_times, 0.99) };
 	double stale = out->stale.count > 0 ? samples_median(&out->stale) : 0;
 	json_t *row;
 
 	if (!json) {
-		printf("| %6u | %6.2f | %6.1f (%.1f to %.1f) | %.3f | %7.0f | %5.0f / %5.0f | %5.0f / %5.0f |\n", rate, mpps, cycles,
-			samples_min(&out->cycles), samples_max(&out->cycles), base > 0 ? mpps / base : 1, stale, commit[0], commit[1],
-			visible[0], visible[1]);
+		printf("| %6u | %6.2f | %6.1f (%.1f to %.1f) | %.3f | %7.0f | %5.0f / %5.0f | "
+		       "%5.0f / %5.0f |\n",
+			rate, mpps, cycles, samples_min(&out->cycles), samples_max(&out->cycles),
+			base > 0 ? mpps / base : 1, stale, commit[0], commit[1], visible[0],
+			visible[1]);
 		return;
 	}
-	row = json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "scenario", b.plane.conf.scenario->name,
-		"kind", kind_names[b.kind], "flows", (int)b.flows, "routes", (int)b.routes, "rate", (int)rate, "mpps", mpps,
-		"cycles", cycles, "stale_a_change", stale, "commit_us_p50", commit[0], "commit_us_p99", commit[1],
+	row = json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "scenario",
+		b.plane.conf.scenario->name, "kind", kind_names[b.kind], "flows", (int)b.flows,
+		"routes", (int)b.routes, "rate", (int)rate, "mpps", mpps, "cycles", cycles,
+		"stale_a_change", stale, "commit_us_p50", commit[0], "commit_us_p99", commit[1],
 		"visible_us_p50", visible[0], "visible_us_p99", visible[1]);
 	json_dumpf(row, stdout, JSON_COMPACT);
 	printf("\n");
@@ -313,11 +328,14 @@ static void run(bool json)
 	atomic_store(&b.shared.control.stop, true);
 	pthread_join(thread, NULL);
 	if (!json) {
-		printf("%s\n%s, %u flows, %u routes; changes of kind %s; worker on CPU %d, control on %d; round trip of a cache line "
+		printf("%s\n%s, %u flows, %u routes; changes of kind %s; worker on CPU %d, control "
+		       "on %d; round trip of a cache line "
 		       "between them %ld cycles before, %ld after\n\n",
-			bench_machine(), b.plane.conf.scenario->name, b.flows, b.routes, kind_names[b.kind], b.cpus[0], b.cpus[1],
-			before, cacheline_round_trip((unsigned)b.cpus[0], (unsigned)b.cpus[1]));
-		printf("| changes/s | Mpps | cycles/packet | of no changes | flows decided again a change | commit us p50 / p99 | "
+			bench_machine(), b.plane.conf.scenario->name, b.flows, b.routes,
+			kind_names[b.kind], b.cpus[0], b.cpus[1], before,
+			cacheline_round_trip((unsigned)b.cpus[0], (unsigned)b.cpus[1]));
+		printf("| changes/s | Mpps | cycles/packet | of no changes | flows decided again a "
+		       "change | commit us p50 / p99 | "
 		       "seen by the worker us p50 / p99 |\n|---:|---:|---:|---:|---:|---:|---:|\n");
 	}
 	for (uint32_t r = 0; r < b.n_rates; r++) {
@@ -330,26 +348,29 @@ static void run(bool json)
 
 static void usage(FILE *out)
 {
-	fprintf(out,
-		"usage: podlane-bench change [OPTION]...\n"
-		"One worker forwards while the control thread commits changes, as in the daemon but without HTTP and the store.\n\n"
-		"  --scenario NAME   one of podlane-bench pipeline --list (ipv4-vxlan-encap)\n"
-		"  --flows N         active flows (100000)\n"
-		"  --routes N        routes by the peer (100000)\n"
-		"  --kind KIND       route, peer, pod or mixed: what changes (route)\n"
-		"  --rates N,N,...   changes a second of forwarding; the first is the base (0,10,100,1000)\n"
-		"  --seconds N       of forwarding, a rate and repeat (1)\n"
-		"  --repeats N       rates take turns (5)\n"
-		"  --cpus W,C        CPU of the worker and of the control thread (0,1)\n"
-		"  --json            one JSON object a line\n");
+	fprintf(out, "usage: podlane-bench change [OPTION]...\n"
+		     "One worker forwards while the control thread commits changes, as in the "
+		     "daemon but without HTTP and the store.\n\n"
+		     "  --scenario NAME   one of podlane-bench pipeline --list (ipv4-vxlan-encap)\n"
+		     "  --flows N         active flows (100000)\n"
+		     "  --routes N        routes by the peer (100000)\n"
+		     "  --kind KIND       route, peer, pod or mixed: what changes (route)\n"
+		     "  --rates N,N,...   changes a second of forwarding; the first is the base "
+		     "(0,10,100,1000)\n"
+		     "  --seconds N       of forwarding, a rate and repeat (1)\n"
+		     "  --repeats N       rates take turns (5)\n"
+		     "  --cpus W,C        CPU of the worker and of the control thread (0,1)\n"
+		     "  --json            one JSON object a line\n");
 }
 
 static int parse_rates(char *text)
 {
 	b.n_rates = 0;
-	for (char *save = NULL, *item = strtok_r(text, ",", &save); item != NULL; item = strtok_r(NULL, ",", &save)) {
+	for (char *save = NULL, *item = strtok_r(text, ",", &save); item != NULL;
+		item = strtok_r(NULL, ",", &save)) {
 		if (b.n_rates == RATES_MAX) {
-			fprintf(stderr, "podlane-bench: --rates takes at most %d rates\n", RATES_MAX);
+			fprintf(stderr, "podlane-bench: --rates takes at most %d rates\n",
+				RATES_MAX);
 			return -1;
 		}
 		b.rates[b.n_rates++] = bench_number(item, "--rates", 0, 100000);
@@ -359,9 +380,11 @@ static int parse_rates(char *text)
 
 static int parse(int argc, char **argv, const char **scenario, bool *json)
 {
-	static const struct option options[] = { { "scenario", 1, NULL, 's' }, { "flows", 1, NULL, 'f' }, { "routes", 1, NULL, 'r' },
-		{ "kind", 1, NULL, 'k' }, { "rates", 1, NULL, 'R' }, { "seconds", 1, NULL, 't' }, { "repeats", 1, NULL, 'n' },
-		{ "cpus", 1, NULL, 'c' }, { "json", 0, NULL, 'j' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = { { "scenario", 1, NULL, 's' },
+		{ "flows", 1, NULL, 'f' }, { "routes", 1, NULL, 'r' }, { "kind", 1, NULL, 'k' },
+		{ "rates", 1, NULL, 'R' }, { "seconds", 1, NULL, 't' }, { "repeats", 1, NULL, 'n' },
+		{ "cpus", 1, NULL, 'c' }, { "json", 0, NULL, 'j' }, { "help", 0, NULL, 'h' },
+		{ NULL, 0, NULL, 0 } };
 	unsigned cpus[2];
 	int c;
 
@@ -377,10 +400,15 @@ static int parse(int argc, char **argv, const char **scenario, bool *json)
 			b.routes = bench_number(optarg, "--routes", 0, 2000000);
 			break;
 		case 'k':
-			for (b.kind = CHANGE_ROUTE; kind_names[b.kind] != NULL && strcmp(kind_names[b.kind], optarg) != 0; b.kind++)
+			for (b.kind = CHANGE_ROUTE; kind_names[b.kind] != NULL &&
+						    strcmp(kind_names[b.kind], optarg) != 0;
+				b.kind++)
 				;
 			if (kind_names[b.kind] == NULL) {
-				fprintf(stderr, "podlane-bench: --kind is route, peer, pod or mixed, not \"%s\"\n", optarg);
+				fprintf(stderr,
+					"podlane-bench: --kind is route, peer, pod or mixed, not "
+					"\"%s\"\n",
+					optarg);
 				return 2;
 			}
 			break;
@@ -408,7 +436,9 @@ static int parse(int argc, char **argv, const char **scenario, bool *json)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "podlane-bench: \"%s\" is no option: see podlane-bench change --help\n", argv[optind]);
+		fprintf(stderr,
+			"podlane-bench: \"%s\" is no option: see podlane-bench change --help\n",
+			argv[optind]);
 		return 2;
 	}
 	return -1;
@@ -432,17 +462,25 @@ int bench_change(int argc, char **argv)
 	ret = parse(argc, argv, &name, &json);
 	if (ret >= 0)
 		return ret;
-	plane = (struct plane_conf){ .scenario = plane_scenario_find(name), .routes = b.routes, .buffers = ROUND_PACKETS,
-		.flow_entries = RTE_MAX(1u << 20, b.flows * 4), .cpus = b.cpus };
+	plane = (struct plane_conf){ .scenario = plane_scenario_find(name),
+		.routes = b.routes,
+		.buffers = ROUND_PACKETS,
+		.flow_entries = RTE_MAX(1u << 20, b.flows * 4),
+		.cpus = b.cpus };
 	if (plane.scenario == NULL || plane.scenario->work == PLANE_NEW_FLOW) {
-		fprintf(stderr, "podlane-bench: --scenario %s: take one of podlane-bench pipeline --list, but no new-flow\n", name);
+		fprintf(stderr,
+			"podlane-bench: --scenario %s: take one of podlane-bench pipeline --list, "
+			"but no new-flow\n",
+			name);
 		return 2;
 	}
 	strcpy(b.dir, "/tmp/podlane-bench-XXXXXX");
 	if (mkdtemp(b.dir) == NULL)
 		bench_die("cannot make a temporary directory", NULL);
 	plane_start(&b.plane, &plane);
-	packets = (struct packets_conf){ .scenario = plane.scenario, .flows = b.flows, .count = ROUND_PACKETS,
+	packets = (struct packets_conf){ .scenario = plane.scenario,
+		.flows = b.flows,
+		.count = ROUND_PACKETS,
 		.sizes = { 1, { { 64, 1 } } } };
 	packets_new(&b.set, &b.plane, &packets);
 	run(json);

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #define PORTS_A_HOST  50000 /* source ports used before the destination port changes */
-#define FRAME_MIN      64
-#define FRAME_MAX     1900  /* headers and all, a packet stays in one buffer */
-#define TOUCHED_BYTES 256   /* of each packet: buffer header and headers */
+#define FRAME_MIN     64
+#define FRAME_MAX     1900 /* headers and all, a packet stays in one buffer */
+#define TOUCHED_BYTES 256  /* of each packet: buffer header and headers */
 
 /* --- sizes -------------------------------------------------------------------------------------------------------- */
 
@@ -55,9 +55,10 @@ static void make_pattern(struct packets *set)
 		unsigned best = 0;
 
 		for (unsigned i = 1; i < sizes->count; i++) {
-			int64_t lag_i = (int64_t)sizes->items[i].share * (at + 1) - (int64_t)given[i] * set->pattern_len;
+			int64_t lag_i = (int64_t)sizes->items[i].share * (at + 1) -
+					(int64_t)given[i] * set->pattern_len;
 			int64_t lag_best = (int64_t)sizes->items[best].share * (at + 1) -
-				(int64_t)given[best] * set->pattern_len;
+					   (int64_t)given[best] * set->pattern_len;
 
 			if (lag_i > lag_best)
 				best = i;
@@ -69,7 +70,8 @@ static void make_pattern(struct packets *set)
 
 /* --- headers ------------------------------------------------------------------------------------------------------ */
 
-static uint8_t *put_ip(uint8_t *at, bool v6, const char *src, const char *dst, uint8_t proto, uint16_t ip_len)
+static uint8_t *put_ip(
+	uint8_t *at, bool v6, const char *src, const char *dst, uint8_t proto, uint16_t ip_len)
 {
 	struct ip_addr s, d;
 
@@ -99,7 +101,8 @@ static uint8_t *put_ip(uint8_t *at, bool v6, const char *src, const char *dst, u
 	}
 }
 
-static uint8_t *put_ether(uint8_t *at, const struct mac_addr *dst, const struct mac_addr *src, uint16_t type)
+static uint8_t *put_ether(
+	uint8_t *at, const struct mac_addr *dst, const struct mac_addr *src, uint16_t type)
 {
 	memcpy(at, dst->bytes, 6);
 	memcpy(at + 6, src->bytes, 6);
@@ -112,15 +115,18 @@ static uint8_t *put_udp(uint8_t *at, uint16_t sport, uint16_t dport, uint16_t le
 {
 	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)at;
 
-	*udp = (struct rte_udp_hdr){ rte_cpu_to_be_16(sport), rte_cpu_to_be_16(dport), rte_cpu_to_be_16(len), 0 };
+	*udp = (struct rte_udp_hdr){ rte_cpu_to_be_16(sport), rte_cpu_to_be_16(dport),
+		rte_cpu_to_be_16(len), 0 };
 	return at + sizeof(*udp);
 }
 
 /** What the peer puts around an inner packet. */
-static uint8_t *put_outer(uint8_t *at, const struct plane_scenario *s, const struct mac_addr *self, uint16_t ip_len)
+static uint8_t *put_outer(
+	uint8_t *at, const struct plane_scenario *s, const struct mac_addr *self, uint16_t ip_len)
 {
 	static const struct mac_addr peer = { { 2, 0, 0, 0, 2, 2 } };
-	static const struct mac_addr vtep_a = { { 2, 0, 0xc0, 0, 2, 1 } }, vtep_b = { { 2, 0, 0xc0, 0, 2, 2 } };
+	static const struct mac_addr vtep_a = { { 2, 0, 0xc0, 0, 2, 1 } },
+				     vtep_b = { { 2, 0, 0xc0, 0, 2, 2 } };
 	bool vxlan = strcmp(s->encap, "vxlan") == 0;
 	uint16_t outer = (uint16_t)(20 + (vxlan ? 8 + 8 + 14 : 0) + ip_len);
 	uint16_t type = s->v6 ? 0x86dd : 0x0800;
@@ -128,7 +134,11 @@ static uint8_t *put_outer(uint8_t *at, const struct plane_scenario *s, const str
 	if (strcmp(s->encap, "direct") == 0)
 		return put_ether(at, self, &peer, type);
 	at = put_ether(at, self, &peer, 0x0800);
-	at = put_ip(at, false, "192.0.2.2", "192.0.2.1", vxlan ? IPPROTO_UDP : s->v6 ? IPPROTO_IPV6 : IPPROTO_IPIP, outer);
+	at = put_ip(at, false, "192.0.2.2", "192.0.2.1",
+		vxlan	? IPPROTO_UDP
+		: s->v6 ? IPPROTO_IPV6
+			: IPPROTO_IPIP,
+		outer);
 	if (!vxlan)
 		return at;
 	at = put_udp(at, 50000, 8472, (uint16_t)(outer - 20));
@@ -145,8 +155,10 @@ static bool from_peer(const struct packets_conf *c)
 static void make_template(struct packets *set, struct packets_template *t, uint16_t size)
 {
 	const struct plane_scenario *s = set->conf.scenario;
-	static const struct mac_addr pod[2] = { { { 2, 0, 0, 0, 0, 0x0a } }, { { 2, 0, 0, 0, 0, 0x0b } } };
-	const char *a = s->v6 ? "fd00:244:1::10" : "10.244.1.10", *b = s->v6 ? "fd00:244:1::11" : "10.244.1.11";
+	static const struct mac_addr pod[2] = { { { 2, 0, 0, 0, 0, 0x0a } },
+		{ { 2, 0, 0, 0, 0, 0x0b } } };
+	const char *a = s->v6 ? "fd00:244:1::10" : "10.244.1.10",
+		   *b = s->v6 ? "fd00:244:1::11" : "10.244.1.11";
 	const char *remote = s->v6 ? "fd00:245::10" : "10.245.0.10";
 	uint16_t header = s->v6 ? 40 : 20;
 	uint16_t ip_len = (uint16_t)RTE_MAX(size - 18, header + 8);
@@ -176,7 +188,8 @@ static void put_far_end(const struct packets *set, uint8_t *at, uint32_t flow)
 	bool is_source = from_peer(&set->conf);
 
 	if (set->conf.scenario->v6) {
-		uint16_t words[2] = { rte_cpu_to_be_16((uint16_t)(route >> 16)), rte_cpu_to_be_16((uint16_t)route) };
+		uint16_t words[2] = { rte_cpu_to_be_16((uint16_t)(route >> 16)),
+			rte_cpu_to_be_16((uint16_t)route) };
 		struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)at;
 		uint8_t *addr = is_source ? ip->src_addr : ip->dst_addr;
 
@@ -218,7 +231,9 @@ static void scatter(struct rte_mbuf **m, uint32_t count)
 void packets_new(struct packets *set, const struct plane *plane, const struct packets_conf *conf)
 {
 	*set = (struct packets){ .conf = *conf, .routes = plane->conf.routes };
-	set->in = from_peer(conf) ? plane->uplink : conf->scenario->work == PLANE_L3 && conf->reply ? plane->pod_b : plane->pod_a;
+	set->in = from_peer(conf)				    ? plane->uplink
+		  : conf->scenario->work == PLANE_L3 && conf->reply ? plane->pod_b
+								    : plane->pod_a;
 	for (unsigned i = 0; i < conf->sizes.count; i++)
 		make_template(set, &set->templates[i], conf->sizes.items[i].bytes);
 	make_pattern(set);
@@ -233,11 +248,16 @@ void packets_prepare(struct packets *set, uint32_t first_flow)
 {
 	const struct packets_conf *c = &set->conf;
 	/* Only the far side of a tunnel is routed; the replies' own way is pod:a, whoever they are from. */
-	bool routed = set->routes > 0 && (c->scenario->work == PLANE_ENCAP || c->scenario->work == PLANE_NEW_FLOW);
+	bool routed = set->routes > 0 &&
+		      (c->scenario->work == PLANE_ENCAP || c->scenario->work == PLANE_NEW_FLOW);
 
-	for (uint32_t i = 0, turn = 0; i < c->count; i++, turn = turn + 1 == set->pattern_len ? 0 : turn + 1) {
-		uint32_t flow = c->scenario->work == PLANE_NEW_FLOW
-			? first_flow + i : c->first + (uint32_t)(((uint64_t)(first_flow + i) * 2654435761u) % c->flows);
+	for (uint32_t i = 0, turn = 0; i < c->count;
+		i++, turn = turn + 1 == set->pattern_len ? 0 : turn + 1) {
+		uint32_t flow =
+			c->scenario->work == PLANE_NEW_FLOW
+				? first_flow + i
+				: c->first + (uint32_t)(((uint64_t)(first_flow + i) * 2654435761u) %
+							c->flows);
 		const struct packets_template *t = &set->templates[set->pattern[turn]];
 		struct rte_mbuf *m = set->m[i];
 		uint16_t ports_be[2];

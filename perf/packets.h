@@ -25,25 +25,25 @@ double packets_sizes_mean(const struct packets_sizes *sizes);
 
 struct packets_conf {
 	const struct plane_scenario *scenario;
-	uint32_t flows;        /* NEW_FLOW: every packet has a flow of its own instead */
-	uint32_t first;        /* number of the first flow: sets may have flows of their own */
-	uint32_t count;        /* packets; plane_conf.buffers must allow for them */
+	uint32_t flows; /* NEW_FLOW: every packet has a flow of its own instead */
+	uint32_t first; /* number of the first flow: sets may have flows of their own */
+	uint32_t count; /* packets; plane_conf.buffers must allow for them */
 	struct packets_sizes sizes;
-	bool reply;            /* what the other end of the same flows sends back (L3: pod:b; encap <-> decap) */
-	bool scattered;        /* buffers in random order, as after a while of running */
+	bool reply; /* what the other end of the same flows sends back (L3: pod:b; encap <-> decap) */
+	bool scattered; /* buffers in random order, as after a while of running */
 };
 
 struct packets {
 	struct packets_conf conf;
-	struct port *in;       /* where they arrive */
-	struct rte_mbuf **m;   /* conf.count of them */
+	struct port *in;     /* where they arrive */
+	struct rte_mbuf **m; /* conf.count of them */
 	uint32_t routes;
 	/* One a size. What differs between flows is at inner_ip and inner_l4. */
 	struct packets_template {
 		uint8_t bytes[PACKETS_TEMPLATE_MAX];
 		uint32_t len, frame;
 	} templates[PACKETS_SIZES_MAX];
-	uint8_t pattern[32];   /* template of packet i mod pattern_len */
+	uint8_t pattern[32]; /* template of packet i mod pattern_len */
 	uint32_t pattern_len;
 	uint32_t inner_ip, inner_l4;
 };

@@ -44,7 +44,8 @@ void plane_isa_names(const char *separator, char *text, size_t size)
 	size_t used = 0;
 
 	for (unsigned i = 0; burst_variants[i] != NULL && used < size; i++)
-		used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? separator : "", burst_variants[i]->name);
+		used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? separator : "",
+			burst_variants[i]->name);
 }
 
 /* --- memory ports ----------------------------------------------------------------------------------------------- */
@@ -86,12 +87,15 @@ static void make_memory(struct port *port, unsigned n_workers)
 	for (size_t i = 0; i < RTE_DIM(memory_ops); i++) {
 		if (port->ops == &memory_ops[i])
 			return;
-		if (ops == NULL && (memory_ops[i].close == port->ops->close || memory_ops[i].close == NULL))
+		if (ops == NULL &&
+			(memory_ops[i].close == port->ops->close || memory_ops[i].close == NULL))
 			ops = &memory_ops[i];
 	}
 	if (ops == NULL)
 		bench_die("more port drivers than the bench knows", NULL);
-	*ops = (struct port_ops){ .name = "memory", .close = port->ops->close, .rx_burst = no_rx, .tx_burst = count_tx };
+	*ops = (struct port_ops){
+		.name = "memory", .close = port->ops->close, .rx_burst = no_rx, .tx_burst = count_tx
+	};
 	port->ops = ops;
 	port->n_txq = (uint16_t)n_workers;
 	port->tx_shared = false;
@@ -122,22 +126,30 @@ static void config_text(char *buf, size_t size, const struct plane *plane, const
 	size_t used = 0;
 
 	for (unsigned i = 0; i < plane->n_workers; i++)
-		used += (size_t)snprintf(cpus + used, sizeof(cpus) - used, "%s%d", i > 0 ? ", " : "",
-			c->cpus != NULL ? c->cpus[i] : (int)i);
+		used += (size_t)snprintf(cpus + used, sizeof(cpus) - used, "%s%d",
+			i > 0 ? ", " : "", c->cpus != NULL ? c->cpus[i] : (int)i);
 	snprintf(buf, size,
-		"node: { name = \"bench\"; vtep_mac = \"02:00:c0:00:02:01\"; hugepages = \"%s\"; memory_mb = %u;"
-		" buffers = %u; flows = %u; flows6 = %u; host_interface = \"\"; metrics_listen = \"\";"
+		"node: { name = \"bench\"; vtep_mac = \"02:00:c0:00:02:01\"; hugepages = \"%s\"; "
+		"memory_mb = %u;"
+		" buffers = %u; flows = %u; flows6 = %u; host_interface = \"\"; metrics_listen = "
+		"\"\";"
 		" flow_timeout_s = 3600; worker_cpus = [ %s ]; };\n"
-		"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null_bench\"; mtu = 9000;"
+		"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null_bench\"; "
+		"mtu = 9000;"
 		" addresses = [ \"" SELF_UNDERLAY "/24\", \"2001:db8::1/64\" ]; } );\n"
-		"pools: ( { name = \"p4\"; cidr = \"10.244.1.0/24\"; }, { name = \"p6\"; cidr = \"fd00:244:1::/64\"; } );\n"
-		"peers: ( { name = \"node-b\"; underlay = [ \"" PEER_UNDERLAY "\" ]; vtep_mac = \"02:00:c0:00:02:02\";"
+		"pools: ( { name = \"p4\"; cidr = \"10.244.1.0/24\"; }, { name = \"p6\"; cidr = "
+		"\"fd00:244:1::/64\"; } );\n"
+		"peers: ( { name = \"node-b\"; underlay = [ \"" PEER_UNDERLAY
+		"\" ]; vtep_mac = \"02:00:c0:00:02:02\";"
 		" pod_cidrs = [ \"10.245.0.0/16\", \"fd00:245::/48\" ]; encap = \"%s\"; } );\n"
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; mac = \"02:00:00:00:00:0a\";"
+		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; mac = "
+		"\"02:00:00:00:00:0a\";"
 		" addresses = [ \"10.244.1.10\", \"fd00:244:1::10\" ]; },\n"
-		"        { name = \"b\"; kind = \"memif\"; socket = \"%s/b\"; mac = \"02:00:00:00:00:0b\";"
+		"        { name = \"b\"; kind = \"memif\"; socket = \"%s/b\"; mac = "
+		"\"02:00:00:00:00:0b\";"
 		" addresses = [ \"10.244.1.11\", \"fd00:244:1::11\" ]; } );\n",
-		c->small_pages ? "off" : "auto", memory_mb, buffers, entries, entries, cpus, c->scenario->encap, dir, dir);
+		c->small_pages ? "off" : "auto", memory_mb, buffers, entries, entries, cpus,
+		c->scenario->encap, dir, dir);
 }
 
 void plane_route_prefix(bool v6, uint32_t i, char *text, size_t size)
@@ -154,7 +166,8 @@ void plane_route_put(struct changeset *set, const char *prefix)
 	struct error err = { 0 };
 	struct object *obj;
 
-	if (object_from_json(OBJECT_ROUTE, json, &obj, &err) < 0 || changeset_put(set, obj, &err) < 0)
+	if (object_from_json(OBJECT_ROUTE, json, &obj, &err) < 0 ||
+		changeset_put(set, obj, &err) < 0)
 		bench_die("route", &err);
 	json_decref(json);
 }
@@ -186,7 +199,8 @@ static void learn_peer(struct plane *plane)
 
 	ip_addr_parse(PEER_UNDERLAY, &peer);
 	ip_addr_parse(SELF_UNDERLAY, &self);
-	m = neighbour_reply_make(plane->pool, &peer, &peer_mac, &self, &plane->uplink->mac, false, true, true);
+	m = neighbour_reply_make(
+		plane->pool, &peer, &peer_mac, &self, &plane->uplink->mac, false, true, true);
 	if (m == NULL)
 		bench_die("no buffer", NULL);
 	m->port = plane->uplink->id;
@@ -203,7 +217,9 @@ void plane_start(struct plane *plane, const struct plane_conf *conf)
 	struct error err = { 0 };
 	struct changeset *set;
 
-	*plane = (struct plane){ .conf = *conf, .n_workers = conf->workers > 0 ? conf->workers : 1, .model = model_new() };
+	*plane = (struct plane){ .conf = *conf,
+		.n_workers = conf->workers > 0 ? conf->workers : 1,
+		.model = model_new() };
 	if (plane->n_workers > PLANE_WORKERS_MAX)
 		bench_die("too many workers", NULL);
 	if (plane->conf.buffers == 0)
@@ -218,7 +234,8 @@ void plane_start(struct plane *plane, const struct plane_conf *conf)
 		plane_route_prefix(conf->scenario->v6, i, prefix, sizeof(prefix));
 		plane_route_put(set, prefix);
 	}
-	if (dataplane_start(&changeset_find(set, OBJECT_NODE, "bench")->node, tunnel_types, &err) < 0)
+	if (dataplane_start(&changeset_find(set, OBJECT_NODE, "bench")->node, tunnel_types, &err) <
+		0)
 		bench_die("start", &err);
 	if (conf->isa != NULL && burst_select(conf->isa) < 0) {
 		fprintf(stderr, "podlane-bench: this CPU does not have %s\n", conf->isa);

@@ -38,13 +38,15 @@ const struct plane_scenario *plane_scenario_find(const char *name);
 
 struct plane_conf {
 	const struct plane_scenario *scenario; /* says how the peer is reached */
-	uint32_t flow_entries;  /* of either family, both directions counted; 0 = 1 M */
-	uint32_t routes;        /* by the peer, beside the few there are anyway; of the scenario's family */
-	uint32_t buffers;       /* packets that will exist at once; 0 = 8192 */
-	unsigned workers;       /* 0 = 1 */
-	const char *isa;        /* instruction set of the hit path (dataplane/burst.h); NULL = the best this CPU has */
-	bool small_pages;       /* no hugepages: DPDK then reserves little address space, which valgrind needs */
-	const int *cpus;        /* of the workers; NULL = 0, 1, ... */
+	uint32_t flow_entries; /* of either family, both directions counted; 0 = 1 M */
+	uint32_t
+		routes; /* by the peer, beside the few there are anyway; of the scenario's family */
+	uint32_t buffers; /* packets that will exist at once; 0 = 8192 */
+	unsigned workers; /* 0 = 1 */
+	const char *
+		isa; /* instruction set of the hit path (dataplane/burst.h); NULL = the best this CPU has */
+	bool small_pages; /* no hugepages: DPDK then reserves little address space, which valgrind needs */
+	const int *cpus; /* of the workers; NULL = 0, 1, ... */
 };
 
 /** Names of the instruction sets in the program, separated by `separator`, into text. */
@@ -52,7 +54,7 @@ void plane_isa_names(const char *separator, char *text, size_t size);
 
 struct plane {
 	struct plane_conf conf;
-	struct model *model;     /* what is configured; plane_commit applies sets made from it */
+	struct model *model; /* what is configured; plane_commit applies sets made from it */
 	struct rte_mempool *pool;
 	struct port *uplink, *pod_a, *pod_b;
 	struct worker *workers[PLANE_WORKERS_MAX];
@@ -75,7 +77,8 @@ static inline void plane_burst_begin(struct worker *w)
 	w->tables = rcu_read(&tables);
 }
 /** One burst from memory, start to end. n is at most VECTOR_SIZE. */
-static inline void plane_burst(struct worker *w, struct port *in, struct rte_mbuf *const *packets, uint16_t n)
+static inline void plane_burst(
+	struct worker *w, struct port *in, struct rte_mbuf *const *packets, uint16_t n)
 {
 	memcpy(w->pkts, packets, n * sizeof(packets[0]));
 	worker_burst(w, in, n);

@@ -27,7 +27,8 @@ static int serve(const struct sockaddr_in *addr)
 	int s = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 
 	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (s < 0 || bind(s, (const struct sockaddr *)addr, sizeof(*addr)) < 0 || listen(s, 1024) < 0) {
+	if (s < 0 || bind(s, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ||
+		listen(s, 1024) < 0) {
 		perror("server");
 		return EXIT_FAILURE;
 	}

@@ -61,7 +61,8 @@ static void put(enum object_type type, const char *json)
 	struct error err = { 0 };
 	struct object *obj;
 
-	if (object_from_text(type, json, strlen(json), &obj, &err) < 0 || changeset_put(b.set, obj, &err) < 0)
+	if (object_from_text(type, json, strlen(json), &obj, &err) < 0 ||
+		changeset_put(b.set, obj, &err) < 0)
 		bench_die(json, &err);
 }
 
@@ -124,11 +125,14 @@ static void make_keys(struct flow_key4 *keys, const struct simple_rule *rules, u
 		const struct simple_rule *rule = &rules[r % n];
 		bool hit = i % 2 == 0;
 
-		keys[i] = (struct flow_key4){ .src = htonl(hit ? rule->prefix | ((uint32_t)(r >> 20) & ~rule->mask) : 11u << 24 | (uint32_t)(r >> 40)),
+		keys[i] = (struct flow_key4){
+			.src = htonl(hit ? rule->prefix | ((uint32_t)(r >> 20) & ~rule->mask)
+					 : 11u << 24 | (uint32_t)(r >> 40)),
 			.dst = htonl(0x0ae00001),
 			.sport = htons((uint16_t)(r >> 30 | 1024)),
 			.dport = htons(hit ? rule->first : (uint16_t)(r >> 44)),
-			.zone_proto = IPPROTO_TCP };
+			.zone_proto = IPPROTO_TCP
+		};
 	}
 }
 
@@ -139,16 +143,20 @@ static void put_rules(const struct simple_rule *rules, uint32_t n)
 
 	if (text == NULL)
 		bench_die("rules", NULL);
-	put(OBJECT_POD, "{\"name\":\"pod1\",\"netns\":\"a\",\"labels\":[\"app=a\"],\"addresses\":[\"10.224.0.1\"]}");
+	put(OBJECT_POD, "{\"name\":\"pod1\",\"netns\":\"a\",\"labels\":[\"app=a\"],\"addresses\":["
+			"\"10.224.0.1\"]}");
 	/* A policy holds at most 65536 rules; real ones hold few. */
 	for (uint32_t from = 0, policy = 0; from < n; from += 100, policy++) {
-		len = (size_t)sprintf(text, "{\"name\":\"p%07u\",\"namespace\":\"default\",\"ingress\":[", policy);
+		len = (size_t)sprintf(text,
+			"{\"name\":\"p%07u\",\"namespace\":\"default\",\"ingress\":[", policy);
 		for (uint32_t i = from; i < n && i < from + 100; i++) {
 			uint32_t a = rules[i].prefix;
 
 			len += (size_t)sprintf(text + len,
-				"%s{\"protocol\":\"tcp\",\"source_cidrs\":[\"%u.%u.%u.%u/%u\"],\"destination_ports\":[\"%u:%u\"]}", i > from ? "," : "",
-				a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255, (unsigned)__builtin_popcount(rules[i].mask), rules[i].first,
+				"%s{\"protocol\":\"tcp\",\"source_cidrs\":[\"%u.%u.%u.%u/"
+				"%u\"],\"destination_ports\":[\"%u:%u\"]}",
+				i > from ? "," : "", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255,
+				(unsigned)__builtin_popcount(rules[i].mask), rules[i].first,
 				rules[i].last);
 		}
 		strcpy(text + len, "]}");
@@ -176,7 +184,8 @@ static bool walk(const struct flow_key4 *key)
 	const uint16_t port = ntohs(key->dport);
 
 	for (uint32_t i = 0; i < n_walked; i++) {
-		if (((src ^ walked[i].prefix) & walked[i].mask) == 0 && port >= walked[i].first && port <= walked[i].last)
+		if (((src ^ walked[i].prefix) & walked[i].mask) == 0 && port >= walked[i].first &&
+			port <= walked[i].last)
 			return true;
 	}
 	return false;
@@ -192,12 +201,17 @@ struct acl_key {
 
 static double acl_build(const struct simple_rule *rules, uint32_t n)
 {
-	static const struct rte_acl_field_def fields[4] = { /* input comes in groups of four bytes */
+	static const struct rte_acl_field_def fields[4] = {
+		/* input comes in groups of four bytes */
 		{ RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(struct acl_key, protocol) },
 		{ RTE_ACL_FIELD_TYPE_MASK, 4, 1, 1, offsetof(struct acl_key, src) },
 		{ RTE_ACL_FIELD_TYPE_RANGE, 2, 2, 2, offsetof(struct acl_key, port) },
-		{ RTE_ACL_FIELD_TYPE_RANGE, 2, 3, 2, offsetof(struct acl_key, pad2) } };
-	const struct rte_acl_param param = { .name = "bench", .rule_size = RTE_ACL_RULE_SZ(4), .max_rule_num = n, .socket_id = SOCKET_ID_ANY };
+		{ RTE_ACL_FIELD_TYPE_RANGE, 2, 3, 2, offsetof(struct acl_key, pad2) }
+	};
+	const struct rte_acl_param param = { .name = "bench",
+		.rule_size = RTE_ACL_RULE_SZ(4),
+		.max_rule_num = n,
+		.socket_id = SOCKET_ID_ANY };
 	struct rte_acl_config config = { .num_categories = 1, .num_fields = 4 };
 	uint64_t begin = rte_rdtsc();
 
@@ -206,7 +220,9 @@ static double acl_build(const struct simple_rule *rules, uint32_t n)
 	if (acl == NULL)
 		return -1;
 	for (uint32_t i = 0; i < n; i++) {
-		struct acl_rule rule = { .data = { .userdata = 1 + i, .category_mask = 1, .priority = (int32_t)(n - i) } };
+		struct acl_rule rule = { .data = { .userdata = 1 + i,
+						 .category_mask = 1,
+						 .priority = (int32_t)(n - i) } };
 
 		rule.field[0].value.u8 = IPPROTO_TCP;
 		rule.field[0].mask_range.u8 = 0xff;
@@ -242,7 +258,8 @@ static void cool(void)
 }
 
 /** Cycles a verdict; cold: one at a time, its memory thrown out of the caches before. @return verdicts that allow. */
-static uint32_t time_it(bool (*ask)(const struct flow_key4 *), const struct flow_key4 *keys, bool cold, struct samples *samples)
+static uint32_t time_it(bool (*ask)(const struct flow_key4 *), const struct flow_key4 *keys,
+	bool cold, struct samples *samples)
 {
 	uint32_t allowed = 0;
 
@@ -274,7 +291,8 @@ static void verdicts(uint32_t n)
 {
 	struct simple_rule *rules = calloc(n, sizeof(*rules));
 	static struct flow_key4 keys[KEYS];
-	struct samples warm = { 0 }, cold = { 0 }, linear = { 0 }, warm_acl = { 0 }, cold_acl = { 0 };
+	struct samples warm = { 0 }, cold = { 0 }, linear = { 0 }, warm_acl = { 0 },
+		       cold_acl = { 0 };
 	struct policy_size size;
 	double compile, build;
 	uint32_t allowed;
@@ -295,9 +313,10 @@ static void verdicts(uint32_t n)
 	time_it(judge, keys, true, &cold);
 	if (time_it(walk, keys, false, &linear) != allowed)
 		bench_die("the walk along the rules has other answers", NULL);
-	row = json_pack("{s:s, s:i, s:f, s:i, s:o, s:o, s:o}", "bench", "policy verdicts", "rules", (int)n, "compile_s", compile, "program_kib",
-		(int)(size.memory >> 10), "cycles_warm", samples_json(&warm), "cycles_cold", samples_json(&cold), "cycles_linear",
-		samples_json(&linear));
+	row = json_pack("{s:s, s:i, s:f, s:i, s:o, s:o, s:o}", "bench", "policy verdicts", "rules",
+		(int)n, "compile_s", compile, "program_kib", (int)(size.memory >> 10),
+		"cycles_warm", samples_json(&warm), "cycles_cold", samples_json(&cold),
+		"cycles_linear", samples_json(&linear));
 	if (build >= 0) {
 		if (time_it(acl_ask, keys, false, &warm_acl) != allowed)
 			bench_die("rte_acl has other answers", NULL);
@@ -340,53 +359,74 @@ static void cluster(uint32_t policies, uint32_t endpoints, uint32_t identities)
 	start();
 	for (uint32_t i = 0; i < endpoints; i++) {
 		snprintf(json, sizeof(json),
-			"{\"name\":\"e%u\",\"namespace\":\"ns%u\",\"labels\":[\"app=a%u\",\"tier=t%u\"],\"addresses\":[\"10.%u.%u.%u\"]}", i,
-			i % identities % 100, i % identities, i % 3, 128 + i / 65536, i / 256 % 256, i % 256);
+			"{\"name\":\"e%u\",\"namespace\":\"ns%u\",\"labels\":[\"app=a%u\",\"tier=t%"
+			"u\"],\"addresses\":[\"10.%u.%u.%u\"]}",
+			i, i % identities % 100, i % identities, i % 3, 128 + i / 65536,
+			i / 256 % 256, i % 256);
 		put(OBJECT_ENDPOINT, json);
 	}
 	for (uint32_t i = 1; i <= 100; i++) {
 		snprintf(json, sizeof(json),
-			"{\"name\":\"pod%u\",\"netns\":\"a\",\"namespace\":\"ns%u\",\"labels\":[\"app=a%u\",\"tier=t%u\"],\"addresses\":[\"10.1.0.%u\"]}", i,
-			i % 100, i, i % 3, i);
+			"{\"name\":\"pod%u\",\"netns\":\"a\",\"namespace\":\"ns%u\",\"labels\":["
+			"\"app=a%u\",\"tier=t%u\"],\"addresses\":[\"10.1.0.%u\"]}",
+			i, i % 100, i, i % 3, i);
 		put(OBJECT_POD, json);
 	}
 	for (uint32_t i = 0; i < policies; i++) {
 		snprintf(json, sizeof(json),
-			"{\"name\":\"p%u\",\"namespace\":\"ns%u\",\"selector\":\"app == 'a%u'\",\"ingress\":[{\"source\":\"app == 'a%u'\",\"protocol\":\"tcp\","
-			"\"destination_ports\":[\"%u\"]},{\"source\":\"tier in {'t0', 't1'}\",\"source_namespaces\":\"all()\"}]}",
-			i, i % identities % 100, i % identities, (i + 100) % identities, 1 + i % 60000);
+			"{\"name\":\"p%u\",\"namespace\":\"ns%u\",\"selector\":\"app == "
+			"'a%u'\",\"ingress\":[{\"source\":\"app == 'a%u'\",\"protocol\":\"tcp\","
+			"\"destination_ports\":[\"%u\"]},{\"source\":\"tier in {'t0', "
+			"'t1'}\",\"source_namespaces\":\"all()\"}]}",
+			i, i % identities % 100, i % identities, (i + 100) % identities,
+			1 + i % 60000);
 		put(OBJECT_POLICY, json);
 	}
 	load = commit();
 	policy_size(b.state, &size);
 	for (unsigned i = 0; i < 9; i++) {
-		snprintf(json, sizeof(json), "{\"name\":\"pod%u\",\"netns\":\"a\",\"namespace\":\"ns1\",\"labels\":[\"app=a1\",\"tier=t1\"],\"addresses\":[\"10.1.1.%u\"]}",
+		snprintf(json, sizeof(json),
+			"{\"name\":\"pod%u\",\"netns\":\"a\",\"namespace\":\"ns1\",\"labels\":["
+			"\"app=a1\",\"tier=t1\"],\"addresses\":[\"10.1.1.%u\"]}",
 			200 + i, i + 1);
 		samples_add(&known, change(json, OBJECT_POD));
-		snprintf(json, sizeof(json), "{\"name\":\"pod%u\",\"netns\":\"a\",\"namespace\":\"ns1\",\"labels\":[\"app=a1\",\"job=j%u\"],\"addresses\":[\"10.1.2.%u\"]}",
+		snprintf(json, sizeof(json),
+			"{\"name\":\"pod%u\",\"netns\":\"a\",\"namespace\":\"ns1\",\"labels\":["
+			"\"app=a1\",\"job=j%u\"],\"addresses\":[\"10.1.2.%u\"]}",
 			300 + i, i, i + 1);
 		samples_add(&pod, change(json, OBJECT_POD));
-		snprintf(json, sizeof(json), "{\"name\":\"p1\",\"namespace\":\"ns1\",\"selector\":\"app == 'a1'\",\"ingress\":[{\"protocol\":\"tcp\",\"destination_ports\":[\"%u\"]}]}",
+		snprintf(json, sizeof(json),
+			"{\"name\":\"p1\",\"namespace\":\"ns1\",\"selector\":\"app == "
+			"'a1'\",\"ingress\":[{\"protocol\":\"tcp\",\"destination_ports\":[\"%u\"]}]"
+			"}",
 			i + 1);
 		samples_add(&policy, change(json, OBJECT_POLICY));
 	}
-	bench_print_json(json_pack("{s:s, s:i, s:i, s:i, s:f, s:i, s:i, s:o, s:o, s:o}", "bench", "policy cluster", "policies", (int)policies, "endpoints",
-		(int)endpoints, "identities", (int)size.identities, "load_s", load, "programs", (int)size.programs, "peak_mib", (int)(resident() >> 10),
-		"pod_known_labels_ms", samples_json(&known), "pod_new_labels_ms", samples_json(&pod), "policy_changed_ms", samples_json(&policy)));
+	bench_print_json(json_pack("{s:s, s:i, s:i, s:i, s:f, s:i, s:i, s:o, s:o, s:o}", "bench",
+		"policy cluster", "policies", (int)policies, "endpoints", (int)endpoints,
+		"identities", (int)size.identities, "load_s", load, "programs", (int)size.programs,
+		"peak_mib", (int)(resident() >> 10), "pod_known_labels_ms", samples_json(&known),
+		"pod_new_labels_ms", samples_json(&pod), "policy_changed_ms",
+		samples_json(&policy)));
 	stop();
 }
 
 int bench_policy(int argc, char **argv)
 {
-	static const struct option options[] = { { "rules", required_argument, NULL, 'r' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-	static char *eal[] = { (char *)(uintptr_t)"podlane-bench", "--no-huge", "-m", "1024", "--no-pci", "--no-telemetry", "--log-level=4", "-l", "0", NULL };
+	static const struct option options[] = { { "rules", required_argument, NULL, 'r' },
+		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	static char *eal[] = { (char *)(uintptr_t) "podlane-bench", "--no-huge", "-m", "1024",
+		"--no-pci", "--no-telemetry", "--log-level=4", "-l", "0", NULL };
 	static const uint32_t sizes[] = { 10, 100, 1000, 10000, 100000 };
 	uint32_t only = 0;
 
 	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
 		if (c != 'r') {
-			printf("usage: podlane-bench policy [--rules N]\n\nVerdicts on first packets at 10 to 100 000 rules (or N) that select the pod, half of them allowed: cycles with the\n"
-			       "caches warm and cold, beside a walk along the rules and rte_acl; then load and changes of a cluster. One JSON object a line.\n");
+			printf("usage: podlane-bench policy [--rules N]\n\nVerdicts on first "
+			       "packets at 10 to 100 000 rules (or N) that select the pod, half of "
+			       "them allowed: cycles with the\n"
+			       "caches warm and cold, beside a walk along the rules and rte_acl; "
+			       "then load and changes of a cluster. One JSON object a line.\n");
 			return c == 'h' ? 0 : 2;
 		}
 		only = bench_number(optarg, "--rules", 1, 1000000);

@@ -39,9 +39,9 @@ static void on_signal(int number)
 /* --- set-up ----------------------------------------------------------------------------------------------------- */
 
 struct need {
-	uint32_t frame;	   /* longest frame sent, without checksum */
-	uint16_t room;	   /* data room of a buffer */
-	uint32_t rx, tx;   /* buffers: of the receive pool, of each pool to send from */
+	uint32_t frame;	 /* longest frame sent, without checksum */
+	uint16_t room;	 /* data room of a buffer */
+	uint32_t rx, tx; /* buffers: of the receive pool, of each pool to send from */
 	unsigned classes;
 	uint32_t memory_mb;
 };
@@ -59,15 +59,18 @@ static int plan(struct wire *w, struct need *n, struct error *err)
 		n->classes = RTE_MAX(n->classes, w->n_classes);
 		for (unsigned d = 0; d < WIRE_DIRECTIONS; d++) {
 			if (w->o.active[d])
-				n->frame = RTE_MAX(n->frame, wire_frame_length(&w->o.keys[d], w->o.sizes[i]));
+				n->frame = RTE_MAX(
+					n->frame, wire_frame_length(&w->o.keys[d], w->o.sizes[i]));
 		}
 	}
 	/* The device may add headers: room for any tunnel. */
-	n->room = (uint16_t)RTE_MAX((uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE, RTE_ALIGN(n->frame + 128 + RTE_PKTMBUF_HEADROOM, 64u));
+	n->room = (uint16_t)RTE_MAX((uint32_t)RTE_MBUF_DEFAULT_BUF_SIZE,
+		RTE_ALIGN(n->frame + 128 + RTE_PKTMBUF_HEADROOM, 64u));
 	n->rx = RX_BUFFERS * (w->o.device[1] != NULL ? 2 : 1);
 	n->tx = w->o.buffers;
 	bytes = (uint64_t)(n->rx + n->tx * n->classes * active) * (n->room + BUFFER_HEADER);
-	n->memory_mb = w->o.memory_mb != 0 ? w->o.memory_mb : (uint32_t)(bytes * 9 / 8 >> 20) + MEMORY_SPARE;
+	n->memory_mb = w->o.memory_mb != 0 ? w->o.memory_mb
+					   : (uint32_t)(bytes * 9 / 8 >> 20) + MEMORY_SPARE;
 	n->memory_mb += n->memory_mb % 2;
 	return 0;
 }
@@ -83,13 +86,15 @@ static int pools_create(struct wire *w, const struct need *n, struct error *err)
 			char name[16];
 
 			snprintf(name, sizeof(name), "tx_%u_%u", d, c);
-			w->tx_pools[d][c] = rte_pktmbuf_pool_create(
-				name, n->tx - 1, RTE_MIN(CACHE, n->tx * 2 / 3), 0, n->room, SOCKET_ID_ANY);
+			w->tx_pools[d][c] = rte_pktmbuf_pool_create(name, n->tx - 1,
+				RTE_MIN(CACHE, n->tx * 2 / 3), 0, n->room, SOCKET_ID_ANY);
 			ok = w->tx_pools[d][c] != NULL;
 		}
 	}
 	if (!ok)
-		return error_set(err, ENOMEM, NULL, "%u MiB hold not all packet buffers (%s): lower --buffers or raise --memory",
+		return error_set(err, ENOMEM, NULL,
+			"%u MiB hold not all packet buffers (%s): lower --buffers or raise "
+			"--memory",
 			n->memory_mb, rte_strerror(rte_errno));
 	return 0;
 }
@@ -119,7 +124,8 @@ static int set_up(struct wire *w, struct error *err)
 	if (w->o.echo_cpu >= 0 && wire_echo_start(w->o.echo_cpu, w->o.echo_sleeps, err) < 0)
 		return -ENODEV;
 	for (unsigned p = 0; p < WIRE_PORTS && w->o.device[p] != NULL; p++) {
-		if (wire_port_open(&w->ports[p], &w->o, p == 0 ? 'a' : 'b', w->o.device[p], need.frame, w->rx_pool, err) < 0)
+		if (wire_port_open(&w->ports[p], &w->o, p == 0 ? 'a' : 'b', w->o.device[p],
+			    need.frame, w->rx_pool, err) < 0)
 			return -ENODEV;
 		w->n_ports++;
 	}
@@ -134,9 +140,12 @@ static int set_up(struct wire *w, struct error *err)
 
 /* --- measuring -------------------------------------------------------------------------------------------------- */
 
-static int latency_at(struct wire *w, double rate, unsigned percent, uint32_t repeat, struct error *err)
+static int latency_at(
+	struct wire *w, double rate, unsigned percent, uint32_t repeat, struct error *err)
 {
-	struct wire_trial t = { .rate = rate, .seconds = w->o.seconds, .settle = w->o.settle, .stamped = true };
+	struct wire_trial t = {
+		.rate = rate, .seconds = w->o.seconds, .settle = w->o.settle, .stamped = true
+	};
 	int ret = wire_trial_warm(w, &t, err);
 
 	if (ret == 0)
@@ -175,17 +184,20 @@ static int throughput(struct wire *w, uint32_t repeat, struct error *err)
 		uint64_t most = RTE_MAX(first.count[0].tx, first.count[1].tx);
 
 		if (most > 0)
-			ret = latency_at(w, (double)most / first.elapsed * percents[i] / 100, percents[i], repeat, err);
+			ret = latency_at(w, (double)most / first.elapsed * percents[i] / 100,
+				percents[i], repeat, err);
 	}
 	return ret;
 }
 
 static int cacheline_look(const struct wire *w, struct cacheline *result, struct error *err)
 {
-	int ret = w->o.cacheline ? cacheline_measure(w->o.cacheline_cpus[0], w->o.cacheline_cpus[1], result) : 0;
+	int ret = w->o.cacheline ? cacheline_measure(
+					   w->o.cacheline_cpus[0], w->o.cacheline_cpus[1], result)
+				 : 0;
 
-	return ret < 0 ? error_set(err, -ret, NULL, "--cacheline-cpus: CPUs %u and %u: %s", w->o.cacheline_cpus[0],
-				 w->o.cacheline_cpus[1], strerror(-ret))
+	return ret < 0 ? error_set(err, -ret, NULL, "--cacheline-cpus: CPUs %u and %u: %s",
+				 w->o.cacheline_cpus[0], w->o.cacheline_cpus[1], strerror(-ret))
 		       : 0;
 }
 
@@ -216,7 +228,8 @@ static int measure(struct wire *w, struct error *err)
 	int ret = 0;
 
 	for (uint32_t repeat = 1; ret == 0 && repeat <= w->o.repeats; repeat++) {
-		for (unsigned i = 0; ret == 0 && i < w->o.n_sizes && !atomic_load(&wire_interrupted); i++)
+		for (unsigned i = 0;
+			ret == 0 && i < w->o.n_sizes && !atomic_load(&wire_interrupted); i++)
 			ret = one_size(w, w->o.sizes[i], repeat, err);
 	}
 	return ret;

@@ -26,21 +26,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_DIRECTIONS	  2  /* a to b, b to a */
-#define WIRE_PORTS	  2
-#define WIRE_BURST	  32
-#define WIRE_SIZES_MAX	  16
-#define WIRE_LOSSES_MAX	  4
-#define WIRE_ANSWERS_MAX  16
+#define WIRE_DIRECTIONS	   2 /* a to b, b to a */
+#define WIRE_PORTS	   2
+#define WIRE_BURST	   32
+#define WIRE_SIZES_MAX	   16
+#define WIRE_LOSSES_MAX	   4
+#define WIRE_ANSWERS_MAX   16
 #define WIRE_RX_QUEUES_MAX 8
-#define WIRE_CLASSES	  3 /* frame sizes of one trial: 1, or IMIX's 3 */
-#define WIRE_SIZE_IMIX	  0u
-#define WIRE_FRAME_MAX	  9600u
-#define WIRE_PORT_FLOWS	  50000u /* flows that differ in their source port alone */
-#define WIRE_RATE_MAX	  0.0	 /* as fast as the ports take it */
+#define WIRE_CLASSES	   3 /* frame sizes of one trial: 1, or IMIX's 3 */
+#define WIRE_SIZE_IMIX	   0u
+#define WIRE_FRAME_MAX	   9600u
+#define WIRE_PORT_FLOWS	   50000u /* flows that differ in their source port alone */
+#define WIRE_RATE_MAX	   0.0	  /* as fast as the ports take it */
 
 extern const char *const wire_direction_names[WIRE_DIRECTIONS]; /* "a-to-b", "b-to-a" */
-extern _Atomic bool wire_interrupted;				/* by SIGINT or SIGTERM: finish and report */
+extern _Atomic bool wire_interrupted; /* by SIGINT or SIGTERM: finish and report */
 
 enum wire_encap { WIRE_PLAIN, WIRE_VXLAN, WIRE_IPIP };
 
@@ -48,8 +48,8 @@ enum wire_encap { WIRE_PLAIN, WIRE_VXLAN, WIRE_IPIP };
 struct wire_keys {
 	struct ip_addr src;
 	struct ip_prefix dst;
-	struct ip_addr gateway;		   /* asked for its MAC address with --arp; family 0: dst itself */
-	struct mac_addr src_mac, dst_mac;  /* of the frame; zero: the port's own; to be resolved */
+	struct ip_addr gateway; /* asked for its MAC address with --arp; family 0: dst itself */
+	struct mac_addr src_mac, dst_mac; /* of the frame; zero: the port's own; to be resolved */
 	enum wire_encap encap;
 	struct ip_addr outer_src, outer_dst;
 	struct mac_addr inner_src_mac, inner_dst_mac; /* vxlan */
@@ -63,24 +63,27 @@ struct wire_options {
 	const char *device[WIRE_PORTS]; /* [1] NULL: traffic comes back on the first */
 	bool active[WIRE_DIRECTIONS];
 	struct wire_keys keys[WIRE_DIRECTIONS];
-	struct ip_prefix answers[WIRE_PORTS][WIRE_ANSWERS_MAX]; /* further addresses a port answers for */
+	struct ip_prefix answers[WIRE_PORTS]
+				[WIRE_ANSWERS_MAX]; /* further addresses a port answers for */
 	unsigned n_answers[WIRE_PORTS];
 	uint32_t flows;
-	uint32_t sizes[WIRE_SIZES_MAX]; /* frames with their checksum, RFC 2544; of the inner frame where there is one */
+	uint32_t sizes
+		[WIRE_SIZES_MAX]; /* frames with their checksum, RFC 2544; of the inner frame where there is one */
 	unsigned n_sizes;
 	double losses[WIRE_LOSSES_MAX];
 	unsigned n_losses;
-	bool search, fixed;   /* throughput search, or trials at `rate` */
-	double rate;	      /* packets a second and direction, WIRE_RATE_MAX */
-	double latency_rate;  /* 0: none */
+	bool search, fixed;  /* throughput search, or trials at `rate` */
+	double rate;	     /* packets a second and direction, WIRE_RATE_MAX */
+	double latency_rate; /* 0: none */
 	double seconds, resolution, settle, wait; /* resolution: a ratio; settle, wait: seconds */
-	uint32_t rx_queues; /* a port: some devices use a queue of their peer's for each of their threads */
-	uint32_t repeats, buffers, memory_mb;	  /* memory_mb 0: what the buffers need */
+	uint32_t
+		rx_queues; /* a port: some devices use a queue of their peer's for each of their threads */
+	uint32_t repeats, buffers, memory_mb; /* memory_mb 0: what the buffers need */
 	bool latency, arp, json, no_huge, self_test;
-	int cpu_tx, cpu_rx;	   /* cpu_rx -1: one thread does both */
+	int cpu_tx, cpu_rx; /* cpu_rx -1: one thread does both */
 	unsigned cacheline_cpus[2];
 	bool cacheline;
-	int echo_cpu;	   /* --echo: frames come back from a thread there; -1: from a device */
+	int echo_cpu; /* --echo: frames come back from a thread there; -1: from a device */
 	bool echo_sleeps;
 };
 /** @return 0 to go on; else the process's exit code is -1 - value: help was printed (0) or an option is wrong (2). */

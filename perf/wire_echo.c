@@ -49,7 +49,8 @@ static void *echo_main(void *arg)
 	while (!atomic_load_explicit(&echo.stop, memory_order_acquire)) {
 		unsigned n = rte_ring_sc_dequeue_burst(echo.in, pkts, BURST, NULL);
 
-		for (unsigned sent = 0; sent < n && !atomic_load_explicit(&echo.stop, memory_order_acquire);)
+		for (unsigned sent = 0;
+			sent < n && !atomic_load_explicit(&echo.stop, memory_order_acquire);)
 			sent += rte_ring_sp_enqueue_burst(echo.out, pkts + sent, n - sent, NULL);
 		if (n == 0 && echo.sleeps)
 			echo_sleep();
@@ -104,7 +105,8 @@ int wire_echo_start(int cpu, bool sleeps, struct error *err)
 	if (ret == 0)
 		ret = echo_thread();
 	if (ret < 0)
-		return error_set(err, -ret, NULL, "--echo: the thread cannot run on CPU %d: %s", cpu, strerror(-ret));
+		return error_set(err, -ret, NULL, "--echo: the thread cannot run on CPU %d: %s",
+			cpu, strerror(-ret));
 	echo.running = true;
 	return 0;
 }
@@ -116,7 +118,8 @@ void wire_echo_kick(void)
 	if (!echo.sleeps)
 		return;
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&echo.asleep, memory_order_relaxed) && write(echo.event_fd, &one, sizeof(one)) < 0)
+	if (atomic_load_explicit(&echo.asleep, memory_order_relaxed) &&
+		write(echo.event_fd, &one, sizeof(one)) < 0)
 		return; /* the counter is full: it is awake already */
 }
 

@@ -53,7 +53,8 @@ static const char *value_parse(const struct key *key, const char *text, struct w
 		return mac_addr_parse(text, at) < 0 ? "a MAC address" : NULL;
 	case VALUE_VNI:
 		keys->encap = WIRE_VXLAN;
-		return number_parse(text, 0xffffff, &keys->vni) ? NULL : "a number from 0 to 16777215";
+		return number_parse(text, 0xffffff, &keys->vni) ? NULL
+								: "a number from 0 to 16777215";
 	case VALUE_PORT:
 		if (!number_parse(text, 0xffff, &n) || n == 0)
 			return "a port from 1 to 65535";
@@ -72,7 +73,8 @@ static const char *value_parse(const struct key *key, const char *text, struct w
 static int check(const struct wire_keys *k, bool vxlan, bool ipip, struct error *err)
 {
 	if (k->src.family == IP_NONE || k->dst.addr.family == IP_NONE)
-		return error_set(err, EINVAL, NULL, "%s is missing: src=ADDRESS,dst=ADDRESS[/LENGTH] are needed",
+		return error_set(err, EINVAL, NULL,
+			"%s is missing: src=ADDRESS,dst=ADDRESS[/LENGTH] are needed",
 			k->src.family == IP_NONE ? "src" : "dst");
 	if (k->src.family != k->dst.addr.family)
 		return error_set(err, EINVAL, NULL, "src and dst are of different families");
@@ -80,14 +82,20 @@ static int check(const struct wire_keys *k, bool vxlan, bool ipip, struct error 
 		return error_set(err, EINVAL, NULL, "vxlan_vni and ipip exclude each other");
 	if (k->vxlan_port != 0 && !vxlan)
 		return error_set(err, EINVAL, NULL, "vxlan_port needs vxlan_vni");
-	if (k->encap == WIRE_PLAIN && (k->outer_src.family != IP_NONE || k->outer_dst.family != IP_NONE))
-		return error_set(err, EINVAL, NULL, "outer_src and outer_dst need vxlan_vni or ipip=1");
-	if (k->encap != WIRE_PLAIN && (k->outer_src.family == IP_NONE || k->outer_dst.family == IP_NONE))
-		return error_set(err, EINVAL, NULL, "encapsulated packets need outer_src and outer_dst");
+	if (k->encap == WIRE_PLAIN &&
+		(k->outer_src.family != IP_NONE || k->outer_dst.family != IP_NONE))
+		return error_set(
+			err, EINVAL, NULL, "outer_src and outer_dst need vxlan_vni or ipip=1");
+	if (k->encap != WIRE_PLAIN &&
+		(k->outer_src.family == IP_NONE || k->outer_dst.family == IP_NONE))
+		return error_set(
+			err, EINVAL, NULL, "encapsulated packets need outer_src and outer_dst");
 	if (k->outer_src.family != k->outer_dst.family)
-		return error_set(err, EINVAL, NULL, "outer_src and outer_dst are of different families");
+		return error_set(
+			err, EINVAL, NULL, "outer_src and outer_dst are of different families");
 	if (vxlan && (mac_addr_is_zero(&k->inner_src_mac) || mac_addr_is_zero(&k->inner_dst_mac)))
-		return error_set(err, EINVAL, NULL, "vxlan_vni needs inner_src_mac and inner_dst_mac");
+		return error_set(
+			err, EINVAL, NULL, "vxlan_vni needs inner_src_mac and inner_dst_mac");
 	return 0;
 }
 
@@ -113,12 +121,14 @@ int wire_keys_parse(const char *text, struct wire_keys *keys, struct error *err)
 		}
 		if (key == NULL || value == NULL)
 			return error_set(err, EINVAL, NULL,
-				"\"%s\" is not KEY=VALUE with a key of src, dst, gw, src_mac, dst_mac, vxlan_vni, vxlan_port, "
+				"\"%s\" is not KEY=VALUE with a key of src, dst, gw, src_mac, "
+				"dst_mac, vxlan_vni, vxlan_port, "
 				"ipip, outer_src, outer_dst, inner_src_mac, inner_dst_mac",
 				item);
 		wanted = value_parse(key, value, keys);
 		if (wanted != NULL)
-			return error_set(err, EINVAL, NULL, "%s takes %s, not \"%s\"", key->name, wanted, value);
+			return error_set(err, EINVAL, NULL, "%s takes %s, not \"%s\"", key->name,
+				wanted, value);
 		vxlan |= key->value == VALUE_VNI;
 		ipip |= key->value == VALUE_FLAG && keys->encap == WIRE_IPIP;
 	}

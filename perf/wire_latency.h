@@ -9,7 +9,8 @@
 
 #define LATENCY_SUB_BITS 6 /* 64 buckets a power of two */
 #define LATENCY_BUCKETS	 ((64 - LATENCY_SUB_BITS + 1) << LATENCY_SUB_BITS)
-#define LATENCY_WINDOW	 65536u /* sequence numbers remembered, to tell a late frame from a second one */
+#define LATENCY_WINDOW \
+	65536u /* sequence numbers remembered, to tell a late frame from a second one */
 
 struct wire_latency {
 	uint64_t count, sum, min, max; /* TSC cycles */

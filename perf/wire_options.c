@@ -10,36 +10,50 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SELF_TEST_KEYS "src=198.18.0.1,dst=198.19.0.1,src_mac=02:00:00:00:00:0a,dst_mac=02:00:00:00:00:0b"
+#define SELF_TEST_KEYS \
+	"src=198.18.0.1,dst=198.19.0.1,src_mac=02:00:00:00:00:0a,dst_mac=02:00:00:00:00:0b"
 
 static const char usage_text[] =
-	"usage: podlane-bench wire --a DEVICE [--b DEVICE] --a-to-b KEYS [--b-to-a KEYS] [options]\n"
+	"usage: podlane-bench wire --a DEVICE [--b DEVICE] --a-to-b KEYS [--b-to-a KEYS] "
+	"[options]\n"
 	"       podlane-bench wire --self-test [options]\n"
 	"\n"
-	"Sends UDP through a device under test and counts what comes back: throughput at a loss ratio (RFC 2544), latency.\n"
+	"Sends UDP through a device under test and counts what comes back: throughput at a loss "
+	"ratio (RFC 2544), latency.\n"
 	"\n"
 	"ports\n"
-	"  --a DEVICE, --b DEVICE  a DPDK device string (net_memif0,role=client,id=0,socket=/x/a.sock,socket-abstract=no) or a\n"
-	"                          PCI address; without --b the traffic is expected back on port a\n"
-	"  --a-to-b KEYS           src=ADDRESS,dst=ADDRESS[/LENGTH][,src_mac=MAC][,dst_mac=MAC][,gw=ADDRESS]\n"
-	"                          encapsulated: vxlan_vni=N[,vxlan_port=N],outer_src=..,outer_dst=..,inner_src_mac=..,\n"
+	"  --a DEVICE, --b DEVICE  a DPDK device string "
+	"(net_memif0,role=client,id=0,socket=/x/a.sock,socket-abstract=no) or a\n"
+	"                          PCI address; without --b the traffic is expected back on port "
+	"a\n"
+	"  --a-to-b KEYS           "
+	"src=ADDRESS,dst=ADDRESS[/LENGTH][,src_mac=MAC][,dst_mac=MAC][,gw=ADDRESS]\n"
+	"                          encapsulated: "
+	"vxlan_vni=N[,vxlan_port=N],outer_src=..,outer_dst=..,inner_src_mac=..,\n"
 	"                          inner_dst_mac=.. or ipip=1,outer_src=..,outer_dst=..\n"
 	"  --b-to-a KEYS           send in this direction as well\n"
-	"  --arp                   answer ARP and ND for the stream's addresses, find dst_mac by asking for gw (else dst)\n"
-	"  --a-answers LIST, --b-answers LIST  further addresses or prefixes a port answers for, with --arp\n"
+	"  --arp                   answer ARP and ND for the stream's addresses, find dst_mac by "
+	"asking for gw (else dst)\n"
+	"  --a-answers LIST, --b-answers LIST  further addresses or prefixes a port answers for, "
+	"with --arp\n"
 	"  --self-test             loop through memory: what this tester can do by itself\n"
-	"  --echo CPU[,sleep]      no device: a thread on that CPU sends every frame back, polling, or asleep until it is told: what\n"
+	"  --echo CPU[,sleep]      no device: a thread on that CPU sends every frame back, "
+	"polling, or asleep until it is told: what\n"
 	"                          two CPUs of this machine take without any device\n"
 	"\n"
 	"traffic\n"
-	"  --flows N               flows a direction (1): source ports, then destination addresses or ports\n"
-	"  --sizes LIST            frame sizes with checksum as in RFC 2544, or imix (7:4:1 of 64, 594, 1518) (64)\n"
+	"  --flows N               flows a direction (1): source ports, then destination addresses "
+	"or ports\n"
+	"  --sizes LIST            frame sizes with checksum as in RFC 2544, or imix (7:4:1 of 64, "
+	"594, 1518) (64)\n"
 	"\n"
 	"measuring (without --rate: search the throughput)\n"
 	"  --loss LIST             loss ratios to search for (0)\n"
 	"  --resolution PERCENT    where the search ends (1)\n"
-	"  --rate PPS|max          trials at this rate a direction instead; k and M are understood\n"
-	"  --latency               percentiles: at 10, 50 and 90 % of the throughput found, or at --rate\n"
+	"  --rate PPS|max          trials at this rate a direction instead; k and M are "
+	"understood\n"
+	"  --latency               percentiles: at 10, 50 and 90 % of the throughput found, or at "
+	"--rate\n"
 	"  --latency-rate PPS      percentiles at this rate\n"
 	"  --seconds S             length of a trial (2)\n"
 	"  --repeats N             do everything this many times (1)\n"
@@ -47,11 +61,14 @@ static const char usage_text[] =
 	"  --wait S                patience for links and neighbours (10)\n"
 	"\n"
 	"running\n"
-	"  --lcores CPU[,CPU]      one CPU that sends and receives, or one each (the last allowed CPU)\n"
-	"  --cacheline-cpus A,B    measure the round trip of a cache line between two CPUs around each size\n"
+	"  --lcores CPU[,CPU]      one CPU that sends and receives, or one each (the last allowed "
+	"CPU)\n"
+	"  --cacheline-cpus A,B    measure the round trip of a cache line between two CPUs around "
+	"each size\n"
 	"  --buffers N             packet buffers to send from, a size and direction (8192)\n"
 	"  --memory MB             memory for buffers (what they need)\n"
-	"  --rx-queues N           queues to receive from, a port: OVS sends from each of its threads to another (1)\n"
+	"  --rx-queues N           queues to receive from, a port: OVS sends from each of its "
+	"threads to another (1)\n"
 	"  --no-huge               4 KiB pages, also when there are hugepages\n"
 	"  --json                  one JSON object a line\n";
 
@@ -149,10 +166,12 @@ static bool number_parse(const char *text, bool scaled, double min, double max, 
 	return *end == '\0' && *value >= min && *value <= max;
 }
 
-static int number(const char *name, const char *text, bool scaled, double min, double max, double *value)
+static int number(
+	const char *name, const char *text, bool scaled, double min, double max, double *value)
 {
 	if (!number_parse(text, scaled, min, max, value))
-		return wrong("--%s takes a number from %.10g to %.10g, not \"%s\"", name, min, max, text);
+		return wrong("--%s takes a number from %.10g to %.10g, not \"%s\"", name, min, max,
+			text);
 	return 0;
 }
 
@@ -161,7 +180,8 @@ static int whole(const char *name, const char *text, uint32_t min, uint32_t max,
 	double v;
 
 	if (!number_parse(text, true, min, max, &v) || v != (double)(uint32_t)v)
-		return wrong("--%s takes a whole number from %u to %u, not \"%s\"", name, min, max, text);
+		return wrong("--%s takes a whole number from %u to %u, not \"%s\"", name, min, max,
+			text);
 	*value = (uint32_t)v;
 	return 0;
 }
@@ -177,7 +197,8 @@ static int sizes_parse(const char *text, struct wire_options *o)
 
 		if (o->n_sizes == WIRE_SIZES_MAX)
 			return wrong("--sizes takes at most %d sizes", WIRE_SIZES_MAX);
-		if (strcmp(item, "imix") != 0 && whole("sizes", item, 64, WIRE_FRAME_MAX, &size) < 0)
+		if (strcmp(item, "imix") != 0 &&
+			whole("sizes", item, 64, WIRE_FRAME_MAX, &size) < 0)
 			return WRONG;
 		o->sizes[o->n_sizes++] = size;
 	}
@@ -213,7 +234,8 @@ static int answers_parse(const char *name, const char *text, struct wire_options
 	return 0;
 }
 
-static int keys_parse(const char *name, const char *text, struct wire_options *o, unsigned direction)
+static int keys_parse(
+	const char *name, const char *text, struct wire_options *o, unsigned direction)
 {
 	struct error err;
 
@@ -231,8 +253,11 @@ static int lcores_parse(const char *text, struct wire_options *o)
 	if (n == 1)
 		o->cpu_rx = -1;
 	snprintf(again, sizeof(again), n == 2 ? "%d,%d" : "%d", o->cpu_tx, o->cpu_rx);
-	if (n < 1 || strcmp(again, text) != 0 || o->cpu_tx < 0 || (n == 2 && o->cpu_rx < 0) || o->cpu_tx == o->cpu_rx)
-		return wrong("--lcores takes one CPU or two different ones, as in 1 or 1,0, not \"%s\"", text);
+	if (n < 1 || strcmp(again, text) != 0 || o->cpu_tx < 0 || (n == 2 && o->cpu_rx < 0) ||
+		o->cpu_tx == o->cpu_rx)
+		return wrong(
+			"--lcores takes one CPU or two different ones, as in 1 or 1,0, not \"%s\"",
+			text);
 	return 0;
 }
 
@@ -241,8 +266,11 @@ static int echo_parse(const char *name, const char *text, struct wire_options *o
 	char *end;
 	long cpu = strtol(text, &end, 10);
 
-	if (end == text || cpu < 0 || cpu >= CPU_SETSIZE || (*end != '\0' && strcmp(end, ",sleep") != 0))
-		return wrong("--%s takes a CPU, or a CPU and the word sleep, as in 0 or 0,sleep, not \"%s\"", name, text);
+	if (end == text || cpu < 0 || cpu >= CPU_SETSIZE ||
+		(*end != '\0' && strcmp(end, ",sleep") != 0))
+		return wrong("--%s takes a CPU, or a CPU and the word sleep, as in 0 or 0,sleep, "
+			     "not \"%s\"",
+			name, text);
 	o->echo_cpu = (int)cpu;
 	o->echo_sleeps = *end != '\0';
 	o->device[0] = WIRE_ECHO_DEVICE;
@@ -286,7 +314,8 @@ static int one(int id, const char *name, struct wire_options *o)
 	case OPT_RATE:
 		o->fixed = true;
 		o->rate = WIRE_RATE_MAX;
-		return strcmp(optarg, "max") == 0 ? 0 : number(name, optarg, true, 1, 1e9, &o->rate);
+		return strcmp(optarg, "max") == 0 ? 0
+						  : number(name, optarg, true, 1, 1e9, &o->rate);
 	case OPT_LATENCY:
 		o->latency = true;
 		return 0;
@@ -308,7 +337,8 @@ static int one(int id, const char *name, struct wire_options *o)
 	case OPT_CACHELINE_CPUS:
 		o->cacheline = true;
 		if (cacheline_cpus_parse(optarg, o->cacheline_cpus) < 0)
-			return wrong("--%s takes two different CPUs, as in 0,1, not \"%s\"", name, optarg);
+			return wrong("--%s takes two different CPUs, as in 0,1, not \"%s\"", name,
+				optarg);
 		return 0;
 	case OPT_BUFFERS:
 		return whole(name, optarg, 512, 1u << 20, &o->buffers);
@@ -340,10 +370,13 @@ static int check(struct wire_options *o)
 	if ((o->self_test || o->echo_cpu >= 0) && o->device[1] != NULL)
 		return wrong("--%s has no port b", o->self_test ? "self-test" : "echo");
 	if (o->echo_cpu >= 0 && (o->echo_cpu == o->cpu_tx || o->echo_cpu == o->cpu_rx))
-		return wrong("--echo: CPU %d is the tester's own (--lcores): the thread needs another", o->echo_cpu);
+		return wrong(
+			"--echo: CPU %d is the tester's own (--lcores): the thread needs another",
+			o->echo_cpu);
 	for (unsigned d = 0; d < WIRE_DIRECTIONS; d++) {
 		if (o->active[d] && mac_addr_is_zero(&o->keys[d].dst_mac) && !o->arp)
-			return wrong("--%s: dst_mac is missing: give it, or --arp and gw=ADDRESS to ask for it",
+			return wrong("--%s: dst_mac is missing: give it, or --arp and gw=ADDRESS "
+				     "to ask for it",
 				wire_direction_names[d]);
 	}
 	if ((o->n_answers[0] > 0 || o->n_answers[1] > 0) && !o->arp)
@@ -358,8 +391,20 @@ int wire_options_parse(int argc, char **argv, struct wire_options *o)
 {
 	int id, index = 0, ret;
 
-	*o = (struct wire_options){ .flows = 1, .sizes = { 64 }, .n_sizes = 1, .n_losses = 1, .seconds = 2,
-		.resolution = 0.01, .rx_queues = 1, .settle = 0.1, .wait = 10, .repeats = 1, .buffers = 8192, .cpu_tx = -1, .cpu_rx = -1, .echo_cpu = -1 };
+	*o = (struct wire_options){ .flows = 1,
+		.sizes = { 64 },
+		.n_sizes = 1,
+		.n_losses = 1,
+		.seconds = 2,
+		.resolution = 0.01,
+		.rx_queues = 1,
+		.settle = 0.1,
+		.wait = 10,
+		.repeats = 1,
+		.buffers = 8192,
+		.cpu_tx = -1,
+		.cpu_rx = -1,
+		.echo_cpu = -1 };
 	optind = 1;
 	while ((id = getopt_long(argc, argv, "", option_table, &index)) != -1) {
 		ret = one(id, id == '?' ? "" : option_table[index].name, o);

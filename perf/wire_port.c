@@ -58,7 +58,8 @@ int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct erro
 
 	if (!huge && !o->no_huge)
 		fprintf(stderr,
-			"podlane-bench: %u MiB of free hugepages are fewer than the %u needed: using 4 KiB pages, which is slower\n",
+			"podlane-bench: %u MiB of free hugepages are fewer than the %u needed: "
+			"using 4 KiB pages, which is slower\n",
 			hugepages_free_mb(), memory_mb);
 	snprintf(prefix, sizeof(prefix), "--file-prefix=podlane-wire-%d", (int)getpid());
 	snprintf(memory, sizeof(memory), "%u", memory_mb);
@@ -85,8 +86,9 @@ int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct erro
 		argv[argc++] = "--no-shconf";
 	}
 	if (rte_eal_init(argc, argv) < 0)
-		return error_set(err, EINVAL, NULL, "DPDK's environment cannot start on CPUs %s with %u MiB: %s", lcores, memory_mb,
-			rte_strerror(rte_errno));
+		return error_set(err, EINVAL, NULL,
+			"DPDK's environment cannot start on CPUs %s with %u MiB: %s", lcores,
+			memory_mb, rte_strerror(rte_errno));
 	return 0;
 }
 
@@ -98,29 +100,35 @@ static int probe(struct wire_port *port, const char *device, struct error *err)
 	int ret;
 
 	if (len == 0 || len >= sizeof(name))
-		return error_set(err, EINVAL, NULL, "port %c: \"%s\" is neither a DPDK device string nor a PCI address", port->name,
-			device);
+		return error_set(err, EINVAL, NULL,
+			"port %c: \"%s\" is neither a DPDK device string nor a PCI address",
+			port->name, device);
 	memcpy(name, device, len);
 	name[len] = '\0';
 	if (rte_eth_dev_get_port_by_name(name, &port->id) == 0)
 		return 0; /* made already: wire_echo.c */
 	ret = rte_dev_probe(device);
 	if (ret < 0)
-		return error_set(err, -ret, NULL, "port %c: DPDK cannot open %s: %s%s", port->name, device, rte_strerror(-ret),
-			strncmp(name, "net_", 4) == 0 ? " (is the driver's name followed by a number? are its arguments right?)"
+		return error_set(err, -ret, NULL, "port %c: DPDK cannot open %s: %s%s", port->name,
+			device, rte_strerror(-ret),
+			strncmp(name, "net_", 4) == 0 ? " (is the driver's name followed by a "
+							"number? are its arguments right?)"
 						      : " (is it bound to vfio-pci?)");
 	if (rte_eth_dev_get_port_by_name(name, &port->id) == 0)
 		return 0;
 	/* Some drivers name their ports otherwise than the device. */
 	for (port->id = 0; port->id < RTE_MAX_ETHPORTS; port->id++) {
-		if (rte_eth_dev_is_valid_port(port->id) && rte_eth_dev_info_get(port->id, &info) == 0 && info.device != NULL &&
+		if (rte_eth_dev_is_valid_port(port->id) &&
+			rte_eth_dev_info_get(port->id, &info) == 0 && info.device != NULL &&
 			strcmp(rte_dev_name(info.device), name) == 0)
 			return 0;
 	}
-	return error_set(err, ENODEV, NULL, "port %c: %s is not a network device", port->name, device);
+	return error_set(
+		err, ENODEV, NULL, "port %c: %s is not a network device", port->name, device);
 }
 
-static int configure(struct wire_port *port, uint16_t n_queues, uint32_t frame, struct rte_mempool *rx_pool, struct error *err)
+static int configure(struct wire_port *port, uint16_t n_queues, uint32_t frame,
+	struct rte_mempool *rx_pool, struct error *err)
 {
 	struct rte_eth_conf conf = { 0 };
 	struct rte_eth_dev_info info;
@@ -129,11 +137,14 @@ static int configure(struct wire_port *port, uint16_t n_queues, uint32_t frame, 
 	int ret = rte_eth_dev_info_get(port->id, &info);
 
 	/* memif names a limit that it does not have. */
-	if (ret == 0 && frame > RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN && strcmp(info.driver_name, "net_memif") != 0) {
+	if (ret == 0 && frame > RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN &&
+		strcmp(info.driver_name, "net_memif") != 0) {
 		conf.rxmode.mtu = frame - RTE_ETHER_HDR_LEN;
-		if (conf.rxmode.mtu > info.max_mtu || frame + RTE_ETHER_CRC_LEN > info.max_rx_pktlen)
+		if (conf.rxmode.mtu > info.max_mtu ||
+			frame + RTE_ETHER_CRC_LEN > info.max_rx_pktlen)
 			return error_set(err, EINVAL, NULL,
-				"port %c: frames of %u bytes are too long for it: MTU at most %u, frames at most %u: lower --sizes",
+				"port %c: frames of %u bytes are too long for it: MTU at most %u, "
+				"frames at most %u: lower --sizes",
 				port->name, frame, info.max_mtu, info.max_rx_pktlen);
 	}
 	if (ret == 0) {
@@ -151,7 +162,8 @@ static int configure(struct wire_port *port, uint16_t n_queues, uint32_t frame, 
 		ret = rte_eth_tx_queue_setup(port->id, 0, n_tx, SOCKET_ID_ANY, NULL);
 	}
 	if (ret < 0)
-		return error_set(err, -ret, NULL, "port %c: DPDK cannot %s the device: %s", port->name, step, rte_strerror(-ret));
+		return error_set(err, -ret, NULL, "port %c: DPDK cannot %s the device: %s",
+			port->name, step, rte_strerror(-ret));
 	return 0;
 }
 
@@ -161,7 +173,8 @@ static struct {
 	int fd, copy;
 } kept = { -1, -1 };
 
-static int memory_fd(const struct rte_memseg_list *list, const struct rte_memseg *segment, void *arg)
+static int memory_fd(
+	const struct rte_memseg_list *list, const struct rte_memseg *segment, void *arg)
 {
 	(void)list;
 	*(int *)arg = rte_memseg_get_fd(segment);
@@ -185,7 +198,8 @@ static int start(struct wire_port *port, double wait, struct error *err)
 {
 	double until = seconds() + wait, again = 0;
 
-	rte_log_set_level_pattern("pmd.net.memif", RTE_LOG_CRIT); /* it would report every attempt */
+	rte_log_set_level_pattern(
+		"pmd.net.memif", RTE_LOG_CRIT); /* it would report every attempt */
 	do {
 		double now = seconds();
 
@@ -197,12 +211,13 @@ static int start(struct wire_port *port, double wait, struct error *err)
 			return 0;
 		usleep(2000);
 	} while (!atomic_load(&wire_interrupted) && seconds() < until);
-	return error_set(err, ENOLINK, NULL, "port %c: %s within %.1f s: is the device under test running? (--wait)", port->name,
+	return error_set(err, ENOLINK, NULL,
+		"port %c: %s within %.1f s: is the device under test running? (--wait)", port->name,
 		port->started ? "its link did not come up" : "it does not start", wait);
 }
 
-int wire_port_open(struct wire_port *port, const struct wire_options *o, char name, const char *device,
-	uint32_t frame, struct rte_mempool *rx_pool, struct error *err)
+int wire_port_open(struct wire_port *port, const struct wire_options *o, char name,
+	const char *device, uint32_t frame, struct rte_mempool *rx_pool, struct error *err)
 {
 	int ret;
 
@@ -235,7 +250,8 @@ bool wire_port_lost(const struct wire_port *port)
 {
 	struct rte_eth_link link;
 
-	return rte_eth_link_get_nowait(port->id, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN;
+	return rte_eth_link_get_nowait(port->id, &link) == 0 &&
+	       link.link_status == RTE_ETH_LINK_DOWN;
 }
 
 static struct {
@@ -245,7 +261,8 @@ static struct {
 
 static void on_fault(int number)
 {
-	static const char text[] = "podlane-bench wire: port ?: its peer went away, and its memory with it\n";
+	static const char text[] =
+		"podlane-bench wire: port ?: its peer went away, and its memory with it\n";
 	char line[sizeof(text)];
 
 	for (unsigned i = 0; i < guarded.n; i++) {
@@ -257,7 +274,8 @@ static void on_fault(int number)
 			_exit(1);
 		}
 	}
-	signal(number, SIG_DFL); /* our own mistake: happens again at once, with the default action */
+	signal(number,
+		SIG_DFL); /* our own mistake: happens again at once, with the default action */
 }
 
 void wire_port_guard(const struct wire_port *ports, unsigned n)

@@ -8,8 +8,8 @@
 #include <rte_mbuf.h>
 
 struct wire_port {
-	uint16_t id;	   /* of the ethdev */
-	char name;	   /* 'a' or 'b' */
+	uint16_t id; /* of the ethdev */
+	char name;   /* 'a' or 'b' */
 	bool started;
 	struct mac_addr mac;
 };
@@ -19,8 +19,8 @@ struct wire_port {
 int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct error *err);
 /** Probe, configure and start a device; waits for its link at most o->wait seconds. `frame`: the longest frame without
  * checksum. */
-int wire_port_open(struct wire_port *port, const struct wire_options *o, char name, const char *device,
-	uint32_t frame, struct rte_mempool *rx_pool, struct error *err);
+int wire_port_open(struct wire_port *port, const struct wire_options *o, char name,
+	const char *device, uint32_t frame, struct rte_mempool *rx_pool, struct error *err);
 void wire_port_close(struct wire_port *port);
 /** True when the port's link is down. */
 bool wire_port_lost(const struct wire_port *port);

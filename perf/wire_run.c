@@ -12,20 +12,23 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define PATTERN       12u   /* frames after which sizes repeat */
-#define RX_BURST      64
-#define RX_ROUNDS     8	    /* bursts a port and turn at most, so that sending does not starve */
-#define LINK_PERIOD   0.05  /* seconds between looks at the links */
-#define DEBT_SECONDS  1e-4  /* what pacing may catch up with after a pause */
-#define BURST_SECONDS 2e-6  /* bursts of paced trials without stamps are as long as this, so that a high rate is not sent
+#define PATTERN	     12u /* frames after which sizes repeat */
+#define RX_BURST     64
+#define RX_ROUNDS    8	  /* bursts a port and turn at most, so that sending does not starve */
+#define LINK_PERIOD  0.05 /* seconds between looks at the links */
+#define DEBT_SECONDS 1e-4 /* what pacing may catch up with after a pause */
+#define BURST_SECONDS \
+	2e-6 /* bursts of paced trials without stamps are as long as this, so that a high rate is not sent
 			     * one by one */
 /* Polling a shared ring takes its cache lines from the device under test: without stamps there is no hurry. */
 #define REFUSED_SECONDS 2e-6 /* pause after a full ring: a small part of what a ring holds */
 #define EMPTY_SECONDS	1e-6 /* pause after a short burst was received */
-#define AWAY_SECONDS  5e-6 /* a longer turn of the receiving loop means that something else ran on its CPU */
-#define TEACH_RATE    1e6
-#define TEACH_LEAST   1e5 /* whatever rate the user asks for: many flows must not take minutes */
-#define TEACH_FRAMES  4096u /* so many at least: every slot and buffer of a ring is touched once, page faults are over */
+#define AWAY_SECONDS \
+	5e-6 /* a longer turn of the receiving loop means that something else ran on its CPU */
+#define TEACH_RATE  1e6
+#define TEACH_LEAST 1e5 /* whatever rate the user asks for: many flows must not take minutes */
+#define TEACH_FRAMES \
+	4096u /* so many at least: every slot and buffer of a ring is touched once, page faults are over */
 #define WARM_SECONDS  0.05
 #define WARM_SETTLE   0.01
 #define OFFERED_LEAST 0.995
@@ -48,8 +51,8 @@ struct sender {
 	double least;	/* packets due before a burst is worth sending */
 	uint64_t random;
 	bool echo;
-	double debt;	/* packets that may be caught up with */
-	double credit;	/* packets sent or given up since start */
+	double debt;   /* packets that may be caught up with */
+	double credit; /* packets sent or given up since start */
 	uint64_t start, limit;
 	uint64_t again, pause; /* TSC: not before `again` */
 	uint64_t tx, refused, no_buffer;
@@ -59,16 +62,17 @@ struct sender {
 
 struct receiver {
 	const struct wire *w;
-	uint32_t word;			/* of direction 0 */
-	uint32_t accept[WIRE_PORTS];	/* bit d: frames of direction d belong here */
+	uint32_t word;		     /* of direction 0 */
+	uint32_t accept[WIRE_PORTS]; /* bit d: frames of direction d belong here */
 	uint64_t rx[WIRE_DIRECTIONS];
-	uint64_t other, stale, last;	/* last: when a frame of this trial came */
+	uint64_t other, stale, last;		    /* last: when a frame of this trial came */
 	struct wire_latency *latency, *undisturbed; /* [WIRE_DIRECTIONS] */
 	uint64_t settle;
-	uint64_t looked, away_end, away_least; /* TSC: the turn before, the end of the last pause of the loop */
+	uint64_t looked, away_end,
+		away_least; /* TSC: the turn before, the end of the last pause of the loop */
 	uint64_t again[WIRE_PORTS][WIRE_RX_QUEUES_MAX], pause; /* TSC: not before `again` */
 	bool stamped;
-	_Atomic bool sent;		/* sending is over */
+	_Atomic bool sent; /* sending is over */
 } __rte_cache_aligned;
 
 static struct sender senders[WIRE_DIRECTIONS];
@@ -77,7 +81,8 @@ static struct receiver receiver;
 /* --- sending --------------------------------------------------------------------------------------------------- */
 
 /** Fill s->pkts with n frames. Buffers of a pool hold the template already; nothing else writes them. */
-static __rte_always_inline bool sender_fill(struct sender *s, uint16_t n, bool one_class, bool stamped)
+static __rte_always_inline bool sender_fill(
+	struct sender *s, uint16_t n, bool one_class, bool stamped)
 {
 	struct rte_mbuf *pkts[WIRE_CLASSES][WIRE_BURST];
 	uint16_t need[WIRE_CLASSES] = { 0 }, used[WIRE_CLASSES] = { 0 };
@@ -93,10 +98,12 @@ static __rte_always_inline bool sender_fill(struct sender *s, uint16_t n, bool o
 		for (uint16_t i = 0; i < n; i++)
 			need[s->pattern[(s->turn + i) % PATTERN]]++;
 		for (unsigned c = 0; c < s->n_classes; c++) {
-			if (need[c] > 0 && rte_mempool_get_bulk(s->pools[c], (void **)pkts[c], need[c]) != 0) {
+			if (need[c] > 0 &&
+				rte_mempool_get_bulk(s->pools[c], (void **)pkts[c], need[c]) != 0) {
 				s->no_buffer++;
 				while (c-- > 0)
-					rte_mempool_put_bulk(s->pools[c], (void **)pkts[c], need[c]);
+					rte_mempool_put_bulk(
+						s->pools[c], (void **)pkts[c], need[c]);
 				return false;
 			}
 		}
@@ -110,7 +117,8 @@ static __rte_always_inline bool sender_fill(struct sender *s, uint16_t n, bool o
 		m->data_len = f->length;
 		m->pkt_len = f->length;
 		m->ol_flags = 0;
-		wire_frame_flow(f, rte_pktmbuf_mtod(m, uint8_t *), flow, stamped, s->sequence + i, tsc);
+		wire_frame_flow(
+			f, rte_pktmbuf_mtod(m, uint8_t *), flow, stamped, s->sequence + i, tsc);
 		flow = flow + 1 == s->flows ? 0 : flow + 1;
 		s->pkts[i] = m;
 	}
@@ -158,7 +166,8 @@ static inline double sender_jitter(struct sender *s)
 }
 
 /** @return true when a port was given frames. */
-static __rte_always_inline bool sender_step(struct sender *s, uint64_t now, bool one_class, bool stamped)
+static __rte_always_inline bool sender_step(
+	struct sender *s, uint64_t now, bool one_class, bool stamped)
 {
 	uint16_t taken, due;
 
@@ -213,7 +222,8 @@ static void receive_other(struct receiver *r, unsigned port, struct rte_mbuf *m,
 }
 
 /** Note how long a frame was on its way, apart when this thread was away meanwhile: then the time says nothing. */
-static inline void receive_stamped(struct receiver *r, uint32_t d, const struct wire_tag *tag, uint64_t now)
+static inline void receive_stamped(
+	struct receiver *r, uint32_t d, const struct wire_tag *tag, uint64_t now)
 {
 	bool away = tag->tsc < r->away_end || now - r->looked > r->away_least;
 
@@ -231,7 +241,8 @@ static inline void receive_look(struct receiver *r)
 	r->looked = now;
 }
 
-static __rte_always_inline uint16_t receive_burst(struct receiver *r, unsigned port, uint16_t queue, bool stamped)
+static __rte_always_inline uint16_t receive_burst(
+	struct receiver *r, unsigned port, uint16_t queue, bool stamped)
 {
 	struct rte_mbuf *pkts[RX_BURST];
 	uint64_t now = rte_rdtsc();
@@ -247,7 +258,8 @@ static __rte_always_inline uint16_t receive_burst(struct receiver *r, unsigned p
 	if (stamped)
 		now = rte_rdtsc();
 	for (uint16_t i = 0; i < n; i++)
-		rte_prefetch0(rte_pktmbuf_mtod_offset(pkts[i], void *, pkts[i]->data_len - sizeof(struct wire_tag)));
+		rte_prefetch0(rte_pktmbuf_mtod_offset(
+			pkts[i], void *, pkts[i]->data_len - sizeof(struct wire_tag)));
 	for (uint16_t i = 0; i < n; i++) {
 		struct wire_tag buf;
 		const struct wire_tag *tag = wire_tag_find(pkts[i], &buf);
@@ -272,7 +284,8 @@ static __rte_always_inline void receive_all(struct receiver *r, bool stamped)
 		receive_look(r);
 	for (unsigned p = 0; p < r->w->n_ports; p++) {
 		for (uint16_t q = 0; q < r->w->o.rx_queues; q++) {
-			for (unsigned i = 0; i < RX_ROUNDS && receive_burst(r, p, q, stamped) == RX_BURST; i++)
+			for (unsigned i = 0;
+				i < RX_ROUNDS && receive_burst(r, p, q, stamped) == RX_BURST; i++)
 				;
 		}
 	}
@@ -311,23 +324,27 @@ static int lost_port(const struct wire *w, struct error *err)
 {
 	for (unsigned p = 0; p < w->n_ports; p++) {
 		if (wire_port_lost(&w->ports[p]))
-			return error_set(err, ENOLINK, NULL, "port %c: the link went down: the device under test went away",
+			return error_set(err, ENOLINK, NULL,
+				"port %c: the link went down: the device under test went away",
 				w->ports[p].name);
 	}
 	return 0;
 }
 
 /** Send, and receive when one thread does both, until the time is over. */
-static __rte_always_inline int work(struct wire *w, uint64_t end, bool one_class, bool stamped, struct error *err)
+static __rte_always_inline int work(
+	struct wire *w, uint64_t end, bool one_class, bool stamped, struct error *err)
 {
 	bool alone = w->o.cpu_rx < 0;
-	uint64_t period = (uint64_t)(LINK_PERIOD * (double)rte_get_tsc_hz()), look = rte_rdtsc() + period, now;
+	uint64_t period = (uint64_t)(LINK_PERIOD * (double)rte_get_tsc_hz()),
+		 look = rte_rdtsc() + period, now;
 	int ret = 0;
 
 	while ((now = rte_rdtsc()) < end && ret == 0) {
 		for (unsigned d = 0; d < WIRE_DIRECTIONS; d++) {
 			/* Waking the device may take long, and is part of what the frame's way takes. */
-			if (w->o.active[d] && sender_step(&senders[d], now, one_class, stamped) && stamped && alone)
+			if (w->o.active[d] && sender_step(&senders[d], now, one_class, stamped) &&
+				stamped && alone)
 				receiver.looked = rte_rdtsc();
 		}
 		if (alone)
@@ -390,7 +407,9 @@ static void senders_prepare(struct wire *w, const struct wire_trial *t)
 			.flows = w->o.flows,
 			.flow = w->flow[d],
 			.per_tsc = t->rate / hz,
-			.least = t->stamped ? 1 : RTE_MAX(1.0, RTE_MIN((double)WIRE_BURST, t->rate * BURST_SECONDS)),
+			.least = t->stamped ? 1
+					    : RTE_MAX(1.0, RTE_MIN((double)WIRE_BURST,
+								   t->rate * BURST_SECONDS)),
 			.debt = RTE_MAX((double)WIRE_BURST, t->rate * DEBT_SECONDS),
 			.random = (uint64_t)d + 1,
 			.echo = w->o.echo_cpu >= 0,
@@ -444,11 +463,16 @@ static int collect(struct wire *w, struct wire_trial *t, uint64_t cycles, struct
 			(double)s->tx + WIRE_BURST < OFFERED_LEAST * t->rate * t->elapsed)
 			t->offered_short = true;
 	}
-	if (wire_trial_total(t).tx > 0 || atomic_load(&wire_interrupted) || (t->rate > 0 && t->rate * t->elapsed < 2))
+	if (wire_trial_total(t).tx > 0 || atomic_load(&wire_interrupted) ||
+		(t->rate > 0 && t->rate * t->elapsed < 2))
 		return 0;
 	if (no_buffer > 0)
-		return error_set(err, ENOBUFS, NULL, "no packet buffer was left to send: the port keeps them all: raise --buffers");
-	return error_set(err, EIO, NULL, "the port took not one frame in %.1f s: nothing reads at its other end", t->elapsed);
+		return error_set(err, ENOBUFS, NULL,
+			"no packet buffer was left to send: the port keeps them all: raise "
+			"--buffers");
+	return error_set(err, EIO, NULL,
+		"the port took not one frame in %.1f s: nothing reads at its other end",
+		t->elapsed);
 }
 
 int wire_trial_run(struct wire *w, struct wire_trial *t, struct error *err)
@@ -482,7 +506,9 @@ int wire_trial_run(struct wire *w, struct wire_trial *t, struct error *err)
 
 int wire_teach(struct wire *w, struct error *err)
 {
-	struct wire_trial t = { .rate = TEACH_RATE, .limit = RTE_MAX(w->o.flows, TEACH_FRAMES), .settle = WARM_SETTLE };
+	struct wire_trial t = { .rate = TEACH_RATE,
+		.limit = RTE_MAX(w->o.flows, TEACH_FRAMES),
+		.settle = WARM_SETTLE };
 
 	if (w->o.fixed && w->o.rate > 0)
 		t.rate = RTE_MIN(t.rate, RTE_MAX(w->o.rate, TEACH_LEAST));
@@ -492,7 +518,9 @@ int wire_teach(struct wire *w, struct error *err)
 
 int wire_trial_warm(struct wire *w, struct wire_trial *t, struct error *err)
 {
-	struct wire_trial warm = { .rate = t->rate, .seconds = WARM_SECONDS, .settle = WARM_SETTLE };
+	struct wire_trial warm = {
+		.rate = t->rate, .seconds = WARM_SECONDS, .settle = WARM_SETTLE
+	};
 	int ret = 0;
 
 	if (t->rate == WIRE_RATE_MAX || t->rate * WARM_SECONDS >= 1)
@@ -504,8 +532,8 @@ int wire_trial_warm(struct wire *w, struct wire_trial *t, struct error *err)
 
 struct wire_count wire_trial_total(const struct wire_trial *t)
 {
-	return (struct wire_count){ t->count[0].tx + t->count[1].tx, t->count[0].rx + t->count[1].rx,
-		t->count[0].refused + t->count[1].refused };
+	return (struct wire_count){ t->count[0].tx + t->count[1].tx,
+		t->count[0].rx + t->count[1].rx, t->count[0].refused + t->count[1].refused };
 }
 
 double wire_loss(const struct wire_count *c)
@@ -524,7 +552,8 @@ int wire_size_set(struct wire *w, uint32_t size, struct error *err)
 
 			if (size == WIRE_SIZE_IMIX && w->o.keys[d].src.family == IP_V6)
 				bytes = RTE_MAX(bytes, IMIX_LEAST_V6);
-			ret = wire_frame_init(&w->frames[d][c], &w->o.keys[d], bytes, w->o.flows, err);
+			ret = wire_frame_init(
+				&w->frames[d][c], &w->o.keys[d], bytes, w->o.flows, err);
 			if (ret < 0)
 				return ret;
 		}

@@ -19,19 +19,21 @@ struct wire {
 	struct wire_frame frames[WIRE_DIRECTIONS][WIRE_CLASSES];
 	unsigned n_classes; /* of the current size */
 	uint32_t size;
-	uint32_t flow[WIRE_DIRECTIONS]; /* next to send */
-	uint8_t trial;			/* number of the last one, in the tags */
-	struct wire_arp *arp;		/* NULL without --arp */
+	uint32_t flow[WIRE_DIRECTIONS];		      /* next to send */
+	uint8_t trial;				      /* number of the last one, in the tags */
+	struct wire_arp *arp;			      /* NULL without --arp */
 	struct wire_latency latency[WIRE_DIRECTIONS]; /* of the last stamped trial */
-	struct wire_latency undisturbed[WIRE_DIRECTIONS]; /* of frames during whose flight the tester did not miss a turn */
+	struct wire_latency undisturbed
+		[WIRE_DIRECTIONS]; /* of frames during whose flight the tester did not miss a turn */
 	struct cacheline cacheline_before; /* of the current size; 0 = not measured */
 };
 
 /** One direction of a trial. */
 struct wire_count {
-	uint64_t tx;	  /* frames a port took: what was offered */
-	uint64_t rx;	  /* of these, frames that came back where they should */
-	uint64_t refused; /* frames a port would not take at an attempt: they were offered again, and are not loss */
+	uint64_t tx; /* frames a port took: what was offered */
+	uint64_t rx; /* of these, frames that came back where they should */
+	uint64_t
+		refused; /* frames a port would not take at an attempt: they were offered again, and are not loss */
 };
 
 struct wire_trial {
@@ -39,12 +41,12 @@ struct wire_trial {
 	double seconds; /* of sending */
 	uint64_t limit; /* frames a direction, 0 = none: ends a warm-up */
 	double settle;
-	bool stamped;	/* sequence numbers and times: fills w->latency */
+	bool stamped; /* sequence numbers and times: fills w->latency */
 
 	struct wire_count count[WIRE_DIRECTIONS];
-	double elapsed;	    /* of sending, seconds */
-	uint64_t other;	    /* received frames that are not the tester's, or at the wrong port */
-	uint64_t stale;	    /* received frames of earlier trials */
+	double elapsed; /* of sending, seconds */
+	uint64_t other; /* received frames that are not the tester's, or at the wrong port */
+	uint64_t stale; /* received frames of earlier trials */
 	bool offered_short; /* less than 99.5 % of the rate was sent: the tester or its port is too slow */
 };
 

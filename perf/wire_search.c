@@ -30,7 +30,8 @@ static double offered(const struct wire_trial *t)
 	return t->elapsed > 0 ? (double)most / t->elapsed : 0;
 }
 
-static int try(struct wire *w, struct wire_search *s, double rate, const struct wire_trial **out, struct error *err)
+static int try(struct wire *w, struct wire_search *s, double rate, const struct wire_trial **out,
+	struct error *err)
 {
 	struct wire_trial *t;
 	int ret;
@@ -67,13 +68,15 @@ static const struct wire_trial *bounds(
 	for (unsigned i = 0; i < s->n; i++) {
 		double rate = offered(&s->trials[i]);
 
-		if (worst_loss(w, &s->trials[i]) > loss && rate > *low && (*high == 0 || rate < *high))
+		if (worst_loss(w, &s->trials[i]) > loss && rate > *low &&
+			(*high == 0 || rate < *high))
 			*high = rate;
 	}
 	return best;
 }
 
-int wire_search_run(struct wire *w, struct wire_search *s, double loss, struct wire_trial *found, struct error *err)
+int wire_search_run(struct wire *w, struct wire_search *s, double loss, struct wire_trial *found,
+	struct error *err)
 {
 	const struct wire_trial *t = NULL, *best;
 	double low, high;

@@ -19,6 +19,7 @@ struct wire_search {
 
 /** @return 0, or an error of wire_trial_run. *found: the trial that is the answer, all zero when even the lowest rate lost
  * too much. Trials are reported as they end. */
-int wire_search_run(struct wire *w, struct wire_search *s, double loss, struct wire_trial *found, struct error *err);
+int wire_search_run(struct wire *w, struct wire_search *s, double loss, struct wire_trial *found,
+	struct error *err);
 
 #endif

@@ -115,7 +115,8 @@ static void note(unsigned s)
 	samples_add(&b.mpps[s], (double)packets / ((double)longest / bench_tsc_hz()) / 1e6);
 	for (unsigned id = 0; id < TWO; id++) {
 		if (b.totals[id].packets > 0)
-			samples_add(&b.cycles[s][id], (double)b.totals[id].cycles / (double)b.totals[id].packets);
+			samples_add(&b.cycles[s][id],
+				(double)b.totals[id].cycles / (double)b.totals[id].packets);
 	}
 }
 
@@ -147,18 +148,24 @@ static void *run_worker(void *arg)
 static void print(bool json, long before, long after)
 {
 	double one = samples_median(&b.mpps[STEP_ONE]), two = samples_median(&b.mpps[STEP_TWO]);
-	double alone[TWO] = { samples_median(&b.cycles[STEP_FIRST][0]), samples_median(&b.cycles[STEP_SECOND][1]) };
-	double beside[TWO] = { samples_median(&b.cycles[STEP_TWO][0]), samples_median(&b.cycles[STEP_TWO][1]) };
+	double alone[TWO] = { samples_median(&b.cycles[STEP_FIRST][0]),
+		samples_median(&b.cycles[STEP_SECOND][1]) };
+	double beside[TWO] = { samples_median(&b.cycles[STEP_TWO][0]),
+		samples_median(&b.cycles[STEP_TWO][1]) };
 	json_t *row;
 
 	if (!json) {
-		printf("| %s | %s | %u | %.2f | %.2f | %.2f x | %.1f / %.1f | %.1f / %.1f | %ld, %ld |\n", b.plane.conf.scenario->name,
-			spread_names[b.spread], b.flows, one, two, two / one, alone[0], alone[1], beside[0], beside[1], before, after);
+		printf("| %s | %s | %u | %.2f | %.2f | %.2f x | %.1f / %.1f | %.1f / %.1f | %ld, "
+		       "%ld |\n",
+			b.plane.conf.scenario->name, spread_names[b.spread], b.flows, one, two,
+			two / one, alone[0], alone[1], beside[0], beside[1], before, after);
 		return;
 	}
-	row = json_pack("{s:s, s:s, s:i, s:f, s:f, s:f, s:[f,f], s:[f,f], s:[i,i]}", "scenario", b.plane.conf.scenario->name, "spread",
-		spread_names[b.spread], "flows", (int)b.flows, "mpps_one", one, "mpps_two", two, "ratio", two / one, "cycles_alone",
-		alone[0], alone[1], "cycles_beside", beside[0], beside[1], "cacheline", (int)before, (int)after);
+	row = json_pack("{s:s, s:s, s:i, s:f, s:f, s:f, s:[f,f], s:[f,f], s:[i,i]}", "scenario",
+		b.plane.conf.scenario->name, "spread", spread_names[b.spread], "flows",
+		(int)b.flows, "mpps_one", one, "mpps_two", two, "ratio", two / one, "cycles_alone",
+		alone[0], alone[1], "cycles_beside", beside[0], beside[1], "cacheline", (int)before,
+		(int)after);
 	json_dumpf(row, stdout, JSON_COMPACT);
 	printf("\n");
 	json_decref(row);
@@ -177,8 +184,10 @@ static void run(bool json)
 		pthread_join(threads[id], NULL);
 	if (!json)
 		printf("%s\nMedian of %u. Workers on CPUs %d and %d.\n\n"
-		       "| scenario | flows are | flows | Mpps one | Mpps two | two to one | cycles/packet, each half alone | beside the "
-		       "other | cache line round trip before, after |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n",
+		       "| scenario | flows are | flows | Mpps one | Mpps two | two to one | "
+		       "cycles/packet, each half alone | beside the "
+		       "other | cache line round trip before, after "
+		       "|\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n",
 			bench_machine(), b.repeats, b.cpus[0], b.cpus[1]);
 	print(json, before, cacheline_round_trip((unsigned)b.cpus[0], (unsigned)b.cpus[1]));
 }
@@ -191,7 +200,8 @@ static void usage(FILE *out)
 		"usage: podlane-bench workers [OPTION]...\n"
 		"Two workers on two CPUs against one, over the same flow table.\n\n"
 		"  --scenario NAME   one of podlane-bench pipeline --list (ipv4-l3)\n"
-		"  --spread HOW      disjoint: half of the flows each; directions: a direction of all flows each;\n"
+		"  --spread HOW      disjoint: half of the flows each; directions: a direction of "
+		"all flows each;\n"
 		"                    same: the same packets, to see what sharing costs (disjoint)\n"
 		"  --flows N         (100000)\n"
 		"  --rounds N        of %d packets, a stretch (64)\n"
@@ -203,8 +213,9 @@ static void usage(FILE *out)
 
 static int parse(int argc, char **argv, const char **scenario, bool *json)
 {
-	static const struct option options[] = { { "scenario", 1, NULL, 's' }, { "spread", 1, NULL, 'd' }, { "flows", 1, NULL, 'f' },
-		{ "rounds", 1, NULL, 'r' }, { "repeats", 1, NULL, 'n' }, { "cpus", 1, NULL, 'c' }, { "json", 0, NULL, 'j' },
+	static const struct option options[] = { { "scenario", 1, NULL, 's' },
+		{ "spread", 1, NULL, 'd' }, { "flows", 1, NULL, 'f' }, { "rounds", 1, NULL, 'r' },
+		{ "repeats", 1, NULL, 'n' }, { "cpus", 1, NULL, 'c' }, { "json", 0, NULL, 'j' },
 		{ "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	unsigned cpus[TWO];
 	int c;
@@ -215,11 +226,16 @@ static int parse(int argc, char **argv, const char **scenario, bool *json)
 			*scenario = optarg;
 			break;
 		case 'd':
-			for (b.spread = SPREAD_DISJOINT; spread_names[b.spread] != NULL && strcmp(spread_names[b.spread], optarg) != 0;
+			for (b.spread = SPREAD_DISJOINT;
+				spread_names[b.spread] != NULL &&
+				strcmp(spread_names[b.spread], optarg) != 0;
 				b.spread++)
 				;
 			if (spread_names[b.spread] == NULL) {
-				fprintf(stderr, "podlane-bench: --spread is disjoint, directions or same, not \"%s\"\n", optarg);
+				fprintf(stderr,
+					"podlane-bench: --spread is disjoint, directions or same, "
+					"not \"%s\"\n",
+					optarg);
 				return 2;
 			}
 			break;
@@ -246,7 +262,9 @@ static int parse(int argc, char **argv, const char **scenario, bool *json)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "podlane-bench: \"%s\" is no option: see podlane-bench workers --help\n", argv[optind]);
+		fprintf(stderr,
+			"podlane-bench: \"%s\" is no option: see podlane-bench workers --help\n",
+			argv[optind]);
 		return 2;
 	}
 	return -1;
@@ -266,15 +284,23 @@ int bench_workers(int argc, char **argv)
 	ret = parse(argc, argv, &name, &json);
 	if (ret >= 0)
 		return ret;
-	plane = (struct plane_conf){ .scenario = plane_scenario_find(name), .workers = TWO, .buffers = TWO * ROUND_PACKETS,
-		.flow_entries = RTE_MAX(1u << 20, b.flows * 4), .cpus = b.cpus };
+	plane = (struct plane_conf){ .scenario = plane_scenario_find(name),
+		.workers = TWO,
+		.buffers = TWO * ROUND_PACKETS,
+		.flow_entries = RTE_MAX(1u << 20, b.flows * 4),
+		.cpus = b.cpus };
 	if (plane.scenario == NULL || plane.scenario->work == PLANE_NEW_FLOW) {
-		fprintf(stderr, "podlane-bench: --scenario %s: take one of podlane-bench pipeline --list, but no new-flow\n", name);
+		fprintf(stderr,
+			"podlane-bench: --scenario %s: take one of podlane-bench pipeline --list, "
+			"but no new-flow\n",
+			name);
 		return 2;
 	}
 	plane_start(&b.plane, &plane);
 	for (unsigned i = 0; i < TWO; i++) {
-		struct packets_conf packets = { .scenario = plane.scenario, .count = ROUND_PACKETS, .sizes = { 1, { { 64, 1 } } },
+		struct packets_conf packets = { .scenario = plane.scenario,
+			.count = ROUND_PACKETS,
+			.sizes = { 1, { { 64, 1 } } },
 			.flows = b.spread == SPREAD_DISJOINT ? b.flows / 2 : b.flows,
 			.first = b.spread == SPREAD_DISJOINT ? i * (b.flows / 2) : 0,
 			.reply = b.spread == SPREAD_DIRECTIONS && i == 1 };

@@ -13,7 +13,7 @@ enum { CLI_OK = 0, CLI_REFUSED = 1, CLI_USAGE = 2, CLI_UNREACHABLE = 3 };
 
 struct cli {
 	struct client *client;
-	bool json;              /* --json: what the API answered, for programs */
+	bool json; /* --json: what the API answered, for programs */
 };
 
 /** argv[0] is the command's own name. */

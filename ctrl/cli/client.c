@@ -39,7 +39,8 @@ void client_free(struct client *c)
 
 char *client_escape(const char *text)
 {
-	char *escaped = curl_easy_escape(NULL, text, 0), *copy = escaped != NULL ? strdup(escaped) : NULL;
+	char *escaped = curl_easy_escape(NULL, text, 0),
+	     *copy = escaped != NULL ? strdup(escaped) : NULL;
 
 	curl_free(escaped);
 	return copy;
@@ -74,7 +75,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 	return size * count;
 }
 
-static int on_progress(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
+static int on_progress(
+	void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
 {
 	const struct answer *a = arg;
 
@@ -94,7 +96,8 @@ void client_explain(int status, const json_t *doc)
 
 	fprintf(stderr, "podlane: ");
 	if (file != NULL)
-		fprintf(stderr, "%s:%d: ", file, (int)json_integer_value(json_object_get(doc, "line")));
+		fprintf(stderr, "%s:%d: ", file,
+			(int)json_integer_value(json_object_get(doc, "line")));
 	if (detail != NULL)
 		fprintf(stderr, "%s", detail);
 	else
@@ -121,14 +124,16 @@ static void print_unreachable(const struct client *c, CURLcode code)
 	if (error == EACCES || error == EPERM)
 		fprintf(stderr, "podlane: no permission for %s: run as root\n", c->socket_path);
 	else if (code == CURLE_COULDNT_CONNECT)
-		fprintf(stderr, "podlane: no daemon answers at %s: is podlaned running? (--socket names another path)\n",
+		fprintf(stderr,
+			"podlane: no daemon answers at %s: is podlaned running? (--socket names "
+			"another path)\n",
 			c->socket_path);
 	else
 		fprintf(stderr, "podlane: %s: %s\n", c->socket_path, curl_easy_strerror(code));
 }
 
-static int perform(struct client *c, const char *method, const char *path, const json_t *body, struct answer *a,
-	long *status)
+static int perform(struct client *c, const char *method, const char *path, const json_t *body,
+	struct answer *a, long *status)
 {
 	struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
@@ -138,7 +143,8 @@ static int perform(struct client *c, const char *method, const char *path, const
 	if (url == NULL)
 		return -ENOMEM;
 	sprintf(url, "http://podlane%s", path);
-	headers = curl_slist_append(headers, "Expect:"); /* a round trip nobody needs on a local socket */
+	headers = curl_slist_append(
+		headers, "Expect:"); /* a round trip nobody needs on a local socket */
 	curl_easy_reset(c->curl);
 	curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, c->socket_path);
 	curl_easy_setopt(c->curl, CURLOPT_URL, url);
@@ -169,7 +175,8 @@ static int perform(struct client *c, const char *method, const char *path, const
 	return 0;
 }
 
-int client_request(struct client *c, const char *method, const char *path, const json_t *body, json_t **out)
+int client_request(
+	struct client *c, const char *method, const char *path, const json_t *body, json_t **out)
 {
 	struct answer a = { 0 };
 	long status = 0;
@@ -185,7 +192,8 @@ int client_request(struct client *c, const char *method, const char *path, const
 	return ret < 0 ? ret : (int)status;
 }
 
-int client_try(struct client *c, const char *method, const char *path, const json_t *body, json_t **out)
+int client_try(
+	struct client *c, const char *method, const char *path, const json_t *body, json_t **out)
 {
 	struct answer a = { 0 };
 	long status = 0;
@@ -197,7 +205,8 @@ int client_try(struct client *c, const char *method, const char *path, const jso
 }
 
 int client_stream(struct client *c, const char *method, const char *path, const json_t *body,
-	size_t (*write)(const char *bytes, size_t len, void *arg), void *arg, const volatile int *stop)
+	size_t (*write)(const char *bytes, size_t len, void *arg), void *arg,
+	const volatile int *stop)
 {
 	struct answer a = { .write = write, .arg = arg, .stop = stop };
 	long status = 0;

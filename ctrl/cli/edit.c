@@ -42,9 +42,11 @@ static json_t *via_value(const char *text)
 	json_t *list = json_array();
 	char *copy = strdup(text), *save = NULL;
 
-	for (char *item = copy != NULL ? strtok_r(copy, ",", &save) : NULL; item != NULL; item = strtok_r(NULL, ",", &save)) {
+	for (char *item = copy != NULL ? strtok_r(copy, ",", &save) : NULL; item != NULL;
+		item = strtok_r(NULL, ",", &save)) {
 		json_t *via = json_object();
-		char *weight = strchr(item, '@'), *colon = strchr(item, ':'), *uplink = strchr(item, '%');
+		char *weight = strchr(item, '@'), *colon = strchr(item, ':'),
+		     *uplink = strchr(item, '%');
 
 		if (weight != NULL) {
 			*weight = '\0';
@@ -54,8 +56,9 @@ static json_t *via_value(const char *text)
 			*uplink = '\0';
 			json_object_set_new(via, "uplink", json_string(uplink + 1));
 		}
-		if (colon != NULL && (strncmp(item, "peer:", 5) == 0 || strncmp(item, "pod:", 4) == 0 ||
-					     strncmp(item, "uplink:", 7) == 0)) {
+		if (colon != NULL &&
+			(strncmp(item, "peer:", 5) == 0 || strncmp(item, "pod:", 4) == 0 ||
+				strncmp(item, "uplink:", 7) == 0)) {
 			*colon = '\0';
 			json_object_set_new(via, item, json_string(colon + 1));
 		} else {
@@ -80,9 +83,11 @@ static json_t *field_value(const struct field *field, const char *text)
 	case FIELD_UINT:
 		return number_or_text(text);
 	case FIELD_BOOL:
-		if (strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0 || strcmp(text, "1") == 0)
+		if (strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0 ||
+			strcmp(text, "1") == 0)
 			return json_true();
-		if (strcasecmp(text, "false") == 0 || strcasecmp(text, "no") == 0 || strcmp(text, "0") == 0)
+		if (strcasecmp(text, "false") == 0 || strcasecmp(text, "no") == 0 ||
+			strcmp(text, "0") == 0)
 			return json_false();
 		return json_string(text);
 	case FIELD_ADDRESSES:
@@ -114,7 +119,8 @@ static json_t *read_fields(const struct object_schema *schema, int argc, char **
 			return NULL;
 		}
 		*equals = '\0';
-		json_object_set_new(obj, argv[i], field_value(schema_field(schema, argv[i]), equals + 1));
+		json_object_set_new(
+			obj, argv[i], field_value(schema_field(schema, argv[i]), equals + 1));
 	}
 	return obj;
 }
@@ -156,22 +162,30 @@ static void print_diff(const json_t *result)
 	size_t i;
 	json_t *change;
 
-	json_array_foreach(json_object_get(result, "diff"), i, change) {
-		const json_t *before = json_object_get(change, "before"), *after = json_object_get(change, "after");
+	json_array_foreach (json_object_get(result, "diff"), i, change) {
+		const json_t *before = json_object_get(change, "before"),
+			     *after = json_object_get(change, "after");
 		const json_t *fields = json_object_get(change, "fields");
 		const char *type = json_string_value(json_object_get(change, "type"));
 		const char *name = json_string_value(json_object_get(change, "name"));
 		const char *field;
 		json_t *pair;
 
-		printf("%c %s %s\n", json_is_null(before) ? '+' : json_is_null(after) ? '-' : '~', type, name);
+		printf("%c %s %s\n",
+			json_is_null(before)  ? '+'
+			: json_is_null(after) ? '-'
+					      : '~',
+			type, name);
 		if (json_is_null(before) || json_is_null(after))
 			continue;
-		json_object_foreach((json_t *)fields, field, pair) {
-			char *from = json_dumps(json_array_get(pair, 0), JSON_ENCODE_ANY | JSON_COMPACT);
-			char *to = json_dumps(json_array_get(pair, 1), JSON_ENCODE_ANY | JSON_COMPACT);
+		json_object_foreach ((json_t *)fields, field, pair) {
+			char *from =
+				json_dumps(json_array_get(pair, 0), JSON_ENCODE_ANY | JSON_COMPACT);
+			char *to =
+				json_dumps(json_array_get(pair, 1), JSON_ENCODE_ANY | JSON_COMPACT);
 
-			printf("    %s: %s -> %s\n", field, from != NULL ? from : "-", to != NULL ? to : "-");
+			printf("    %s: %s -> %s\n", field, from != NULL ? from : "-",
+				to != NULL ? to : "-");
 			free(from);
 			free(to);
 		}
@@ -229,7 +243,8 @@ int cmd_add(struct cli *cli, int argc, char **argv)
 	obj = read_fields(schema, argc - 3, argv + 3);
 	if (obj == NULL)
 		return CLI_USAGE;
-	json_object_set_new(obj, schema->type == OBJECT_ROUTE ? "prefix" : "name", json_string(argv[2]));
+	json_object_set_new(
+		obj, schema->type == OBJECT_ROUTE ? "prefix" : "name", json_string(argv[2]));
 	/* PUT replaces what is there; `add` means new, so a dry run says first which it would be. */
 	path = object_path(schema, argv[2], "?dry_run=1");
 	status = path != NULL ? client_request(cli->client, "PUT", path, obj, &tried) : -ENOMEM;
@@ -239,7 +254,8 @@ int cmd_add(struct cli *cli, int argc, char **argv)
 	if (status < 0 || status >= 400 || there) {
 		json_decref(obj);
 		if (status > 0 && status < 400)
-			cli_usage("there is a %s %s already: change it with `podlane set`", schema->name, argv[2]);
+			cli_usage("there is a %s %s already: change it with `podlane set`",
+				schema->name, argv[2]);
 		return status < 0 ? CLI_UNREACHABLE : CLI_REFUSED;
 	}
 	return edit(cli, "PUT", object_path(schema, argv[2], ""), obj);
@@ -253,7 +269,8 @@ int cmd_set(struct cli *cli, int argc, char **argv)
 	if (schema == NULL)
 		return CLI_USAGE;
 	patch = read_fields(schema, argc - 3, argv + 3);
-	return patch != NULL ? edit(cli, "PATCH", object_path(schema, argv[2], ""), patch) : CLI_USAGE;
+	return patch != NULL ? edit(cli, "PATCH", object_path(schema, argv[2], ""), patch)
+			     : CLI_USAGE;
 }
 
 int cmd_del(struct cli *cli, int argc, char **argv)
@@ -262,7 +279,8 @@ int cmd_del(struct cli *cli, int argc, char **argv)
 
 	if (schema != NULL && argc > 3)
 		return cli_extra(argv[0], argv[3]);
-	return schema != NULL ? edit(cli, "DELETE", object_path(schema, argv[2], ""), NULL) : CLI_USAGE;
+	return schema != NULL ? edit(cli, "DELETE", object_path(schema, argv[2], ""), NULL)
+			      : CLI_USAGE;
 }
 
 char *cli_read_file(const char *path)
@@ -293,8 +311,8 @@ char *cli_read_file(const char *path)
 
 static int apply(struct cli *cli, int argc, char **argv, bool dry_run)
 {
-	static const struct option options[] = { { "replace", 0, NULL, 'r' }, { "dry-run", 0, NULL, 'n' },
-		{ "confirm", 1, NULL, 'c' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = { { "replace", 0, NULL, 'r' },
+		{ "dry-run", 0, NULL, 'n' }, { "confirm", 1, NULL, 'c' }, { NULL, 0, NULL, 0 } };
 	json_t *body = json_object();
 	const char *file = NULL;
 	char *text;
@@ -376,9 +394,11 @@ static int waiting_id(struct cli *cli, int argc, char **argv, char *id, size_t s
 	if (status != 200)
 		return cli_exit(status);
 	id[0] = '\0';
-	json_array_foreach(list, i, one) {
-		if (strcmp(json_string_value(json_object_get(one, "state")), "waiting for confirmation") == 0)
-			snprintf(id, size, "%lld", (long long)json_integer_value(json_object_get(one, "id")));
+	json_array_foreach (list, i, one) {
+		if (strcmp(json_string_value(json_object_get(one, "state")),
+			    "waiting for confirmation") == 0)
+			snprintf(id, size, "%lld",
+				(long long)json_integer_value(json_object_get(one, "id")));
 	}
 	json_decref(list);
 	if (id[0] == '\0') {
@@ -406,7 +426,8 @@ static int end_waiting(struct cli *cli, int argc, char **argv, const char *how)
 	if (status == 200 && cli->json)
 		cli_print_json(record);
 	else if (status == 200)
-		printf("transaction %s: %s\n", id, json_string_value(json_object_get(record, "state")));
+		printf("transaction %s: %s\n", id,
+			json_string_value(json_object_get(record, "state")));
 	json_decref(record);
 	return cli_exit(status);
 }
@@ -423,7 +444,8 @@ int cmd_rollback(struct cli *cli, int argc, char **argv)
 
 int cmd_reload(struct cli *cli, int argc, char **argv)
 {
-	bool dry_run = argc > 1 && (strcmp(argv[1], "--dry-run") == 0 || strcmp(argv[1], "-n") == 0);
+	bool dry_run =
+		argc > 1 && (strcmp(argv[1], "--dry-run") == 0 || strcmp(argv[1], "-n") == 0);
 	int extra = dry_run ? 2 : 1;
 
 	if (argc > extra)

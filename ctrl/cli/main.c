@@ -33,19 +33,30 @@ static const struct command {
 	{ "diff", cmd_diff, "FILE [--replace]", "what apply would change", false },
 	{ "confirm", cmd_confirm, "[ID]", "keep the transaction that waits for it", false },
 	{ "rollback", cmd_rollback, "[ID]", "undo the transaction that waits, now", false },
-	{ "reload", cmd_reload, "[--dry-run]", "read the daemon's configuration file again", false },
+	{ "reload", cmd_reload, "[--dry-run]", "read the daemon's configuration file again",
+		false },
 	{ "explain", cmd_explain, "FROM SRC DST [PROTO [SPORT] [DPORT]] [--length BYTES]",
-		"what would happen to a packet, step by step; FROM is a port or \"tunnel\"", false },
-	{ "trace", cmd_trace, "[-c COUNT] [-p PORT] [-t SECONDS] [FILTER]", "follow the next packets through the stages", false },
-	{ "capture", cmd_capture, "[-w FILE] [-c COUNT] [-p PORT] [-a rx,inner,tx,drop] [-s BYTES] [FILTER]",
+		"what would happen to a packet, step by step; FROM is a port or \"tunnel\"",
+		false },
+	{ "trace", cmd_trace, "[-c COUNT] [-p PORT] [-t SECONDS] [FILTER]",
+		"follow the next packets through the stages", false },
+	{ "capture", cmd_capture,
+		"[-w FILE] [-c COUNT] [-p PORT] [-a rx,inner,tx,drop] [-s BYTES] [FILTER]",
 		"copy packets to a pcapng file (- is standard output)", false },
-	{ "top", cmd_top, "[-d SECONDS] [-n TIMES]", "rates of ports, workers and drops, refreshed", false },
+	{ "top", cmd_top, "[-d SECONDS] [-n TIMES]", "rates of ports, workers and drops, refreshed",
+		false },
 	{ "flush", cmd_flush, "flows", "forget all flows; they are resolved again", false },
-	{ "log-level", cmd_log_level, "[error|warning|info|debug]", "show or change the daemon's log level", false },
-	{ "policy", cmd_policy, "import FILE ... [--dry-run] [--confirm SECONDS] | test TABLE.csv [--objects FILE] ...",
-		"take policies from Kubernetes' YAML or JSON, or hold policies against a table of connections", false },
+	{ "log-level", cmd_log_level, "[error|warning|info|debug]",
+		"show or change the daemon's log level", false },
+	{ "policy", cmd_policy,
+		"import FILE ... [--dry-run] [--confirm SECONDS] | test TABLE.csv [--objects FILE] "
+		"...",
+		"take policies from Kubernetes' YAML or JSON, or hold policies against a table of "
+		"connections",
+		false },
 	{ "help", cmd_help, "[COMMAND]", "this text", false },
-	{ "complete", cmd_complete, "WORD ...", "candidates for the last word, for the shell", true },
+	{ "complete", cmd_complete, "WORD ...", "candidates for the last word, for the shell",
+		true },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -65,7 +76,8 @@ static void help_words(const struct command *command)
 		printf("\nSUBJECT is one of:");
 		for (unsigned i = 0; show_subject(i) != NULL; i++)
 			printf(" %s", show_subject(i));
-		printf("\nWith a NAME, one object and all its fields; --all also shows reasons and events "
+		printf("\nWith a NAME, one object and all its fields; --all also shows reasons and "
+		       "events "
 		       "that never counted.\n");
 	} else if (command->run == cmd_add || command->run == cmd_set || command->run == cmd_del) {
 		printf("\nTYPE, with its fields:\n");
@@ -95,8 +107,10 @@ static int cmd_help(struct cli *cli, int argc, char **argv)
 		if (!commands[i].hidden)
 			printf("  %-10s %s\n", commands[i].name, commands[i].text);
 	}
-	printf("\n`podlane help COMMAND` shows a command's arguments; --json prints what the API answers.\n"
-	       "The daemon is asked at %s unless --socket or PODLANE_SOCKET says otherwise.\n", DEFAULT_SOCKET);
+	printf("\n`podlane help COMMAND` shows a command's arguments; --json prints what the API "
+	       "answers.\n"
+	       "The daemon is asked at %s unless --socket or PODLANE_SOCKET says otherwise.\n",
+		DEFAULT_SOCKET);
 	return CLI_OK;
 }
 
@@ -117,7 +131,7 @@ static void offer_names(struct cli *cli, const struct object_schema *schema, con
 	snprintf(path, sizeof(path), "/v1/%s?limit=200", schema->plural);
 	if (client_request(cli->client, "GET", path, NULL, &list) != 200)
 		return;
-	json_array_foreach(list, i, obj)
+	json_array_foreach (list, i, obj)
 		offer(json_string_value(json_object_get(obj, key)), word);
 	json_decref(list);
 }
@@ -140,7 +154,8 @@ static int cmd_complete(struct cli *cli, int argc, char **argv)
 			offer(show_subject(i), word);
 		return CLI_OK;
 	}
-	if (strcmp(argv[1], "add") != 0 && strcmp(argv[1], "set") != 0 && strcmp(argv[1], "del") != 0)
+	if (strcmp(argv[1], "add") != 0 && strcmp(argv[1], "set") != 0 &&
+		strcmp(argv[1], "del") != 0)
 		return CLI_OK;
 	if (argc == 3) {
 		for (int t = 0; t < OBJECT_TYPE_COUNT; t++)
@@ -192,7 +207,8 @@ int cli_usage(const char *fmt, ...)
 
 int cli_extra(const char *command, const char *word)
 {
-	return cli_usage("%s: \"%s\" is one argument too many: see `podlane help %s`", command, word, command);
+	return cli_usage("%s: \"%s\" is one argument too many: see `podlane help %s`", command,
+		word, command);
 }
 
 static void on_interrupt(int signal_number)
@@ -211,8 +227,9 @@ void cli_catch_interrupts(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "socket", 1, NULL, 's' }, { "json", 0, NULL, 'j' },
-		{ "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = { { "socket", 1, NULL, 's' },
+		{ "json", 0, NULL, 'j' }, { "help", 0, NULL, 'h' }, { "version", 0, NULL, 'V' },
+		{ NULL, 0, NULL, 0 } };
 	const char *path = getenv("PODLANE_SOCKET");
 	const struct command *command;
 	struct cli cli = { 0 };

@@ -71,10 +71,13 @@ static json_t *pod_here(const json_t *pods, const json_t *endpoint)
 	json_array_foreach (pods, i, pod) {
 		const char *name = json_string_value(json_object_get(pod, "name"));
 
-		if (shares_address(json_object_get(pod, "addresses"), json_object_get(endpoint, "addresses")) || strcmp(name, full) == 0)
+		if (shares_address(json_object_get(pod, "addresses"),
+			    json_object_get(endpoint, "addresses")) ||
+			strcmp(name, full) == 0)
 			return pod;
 		if (bare != NULL && strcmp(name, bare + 1) == 0 &&
-			same_text(json_object_get(pod, "namespace"), json_object_get(endpoint, "namespace")))
+			same_text(json_object_get(pod, "namespace"),
+				json_object_get(endpoint, "namespace")))
 			return pod;
 	}
 	return NULL;
@@ -90,10 +93,12 @@ static json_t *change_for(const json_t *item, const json_t *pods, const json_t *
 
 	if (type == OBJECT_ENDPOINT && !is_node)
 		here = pod_here(pods, object);
-	else if (type == OBJECT_ENDPOINT && same_text(json_object_get(node, "name"), json_object_get(object, "name")))
+	else if (type == OBJECT_ENDPOINT &&
+		 same_text(json_object_get(node, "name"), json_object_get(object, "name")))
 		here = (json_t *)(uintptr_t)node;
 	if (here == NULL)
-		return json_pack("{s:s, s:s, s:O}", "op", "put", "type", object_schemas[type].name, "object", object);
+		return json_pack("{s:s, s:s, s:O}", "op", "put", "type", object_schemas[type].name,
+			"object", object);
 	here = json_copy(here);
 	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
 		json_t *value = json_object_get(object, seen[i]);
@@ -101,7 +106,8 @@ static json_t *change_for(const json_t *item, const json_t *pods, const json_t *
 		if (value != NULL && (!is_node || strcmp(seen[i], "labels") == 0))
 			json_object_set(here, seen[i], value);
 	}
-	return json_pack("{s:s, s:s, s:o}", "op", "put", "type", is_node ? "node" : "pod", "object", here);
+	return json_pack(
+		"{s:s, s:s, s:o}", "op", "put", "type", is_node ? "node" : "pod", "object", here);
 }
 
 /* --- commands ----------------------------------------------------------------------------------------------------- */
@@ -118,12 +124,14 @@ static int print_objects(const struct cli *cli, const json_t *changes)
 		return CLI_OK;
 	}
 	json_array_foreach (changes, i, change) {
-		const struct object_schema *schema = schema_by_name(json_string_value(json_object_get(change, "type")));
+		const struct object_schema *schema =
+			schema_by_name(json_string_value(json_object_get(change, "type")));
 		struct object *obj = NULL;
 		struct error err;
 		char *text = NULL;
 
-		if (object_from_json(schema->type, json_object_get(change, "object"), &obj, &err) == 0)
+		if (object_from_json(schema->type, json_object_get(change, "object"), &obj, &err) ==
+			0)
 			text = object_to_text(obj);
 		else
 			code = cli_usage("%s", err.text) == CLI_USAGE ? CLI_REFUSED : code;
@@ -152,7 +160,8 @@ static json_t *changes_of(struct cli *cli, const struct import *import)
 
 int policy_import(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = { { "dry-run", 0, NULL, 'n' }, { "confirm", 1, NULL, 'c' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = { { "dry-run", 0, NULL, 'n' },
+		{ "confirm", 1, NULL, 'c' }, { NULL, 0, NULL, 0 } };
 	json_t *body = json_object(), *changes;
 	struct import import;
 	bool dry_run = false;

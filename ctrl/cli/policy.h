@@ -24,7 +24,7 @@ struct policy_line {
 	uint16_t port; /* ICMP: type << 8 | code */
 	bool allowed;  /* as it should be */
 	bool got;
-	char *by;      /* who decided, for people: "ingress of db/main: tier default, policy main.db, rule ..." */
+	char *by; /* who decided, for people: "ingress of db/main: tier default, policy main.db, rule ..." */
 };
 
 struct offline;

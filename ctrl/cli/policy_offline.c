@@ -14,7 +14,7 @@
 #include <string.h>
 
 struct offline_pod {
-	const char *name; /* "namespace/name", in the import */
+	const char *name;   /* "namespace/name", in the import */
 	const json_t *host; /* {node, host_ips, ...} of it */
 	struct ip_addr *addresses;
 	size_t count;
@@ -24,7 +24,7 @@ struct offline {
 	struct policy_state *state;
 	struct policy_table *table;
 	struct model *model;
-	const json_t *nodes;  /* of the import, which outlives this */
+	const json_t *nodes;	  /* of the import, which outlives this */
 	struct offline_pod *pods; /* by port */
 	size_t n_pods;
 	json_t *by_name, *by_address; /* the port */
@@ -39,7 +39,8 @@ static int give_addresses(json_t *list, size_t n)
 
 	if (json_array_size(list) > 0)
 		return 0;
-	snprintf(text, sizeof(text), "198.%zu.%zu.%zu", 18 + (n + 1) / 65536, (n + 1) / 256 % 256, (n + 1) % 256);
+	snprintf(text, sizeof(text), "198.%zu.%zu.%zu", 18 + (n + 1) / 65536, (n + 1) / 256 % 256,
+		(n + 1) % 256);
 	if (json_array_append_new(list, json_string(text)) < 0)
 		return -ENOMEM;
 	snprintf(text, sizeof(text), "2001:2::%zx:%zx", 1 + n / 65535, 1 + n % 65535);
@@ -53,25 +54,30 @@ static int note_pod(struct offline *o, const char *name, const json_t *pod, stru
 	json_t *item;
 
 	*p = (struct offline_pod){ .name = name, .host = pod };
-	p->addresses = calloc(json_array_size(json_object_get(pod, "addresses")), sizeof(*p->addresses));
+	p->addresses =
+		calloc(json_array_size(json_object_get(pod, "addresses")), sizeof(*p->addresses));
 	if (p->addresses == NULL)
 		return error_set(err, ENOMEM, NULL, "out of memory");
 	json_array_foreach (json_object_get(pod, "addresses"), i, item) {
 		char text[IP_TEXT_MAX];
 
 		if (ip_addr_parse(json_string_value(item), &p->addresses[p->count]) < 0)
-			return error_set(err, EINVAL, NULL, "Pod %s: \"%.60s\" is not an address", name, json_string_value(item));
-		json_object_set_new(o->by_address, ip_addr_format(&p->addresses[p->count++], text), json_integer((json_int_t)o->n_pods));
+			return error_set(err, EINVAL, NULL, "Pod %s: \"%.60s\" is not an address",
+				name, json_string_value(item));
+		json_object_set_new(o->by_address, ip_addr_format(&p->addresses[p->count++], text),
+			json_integer((json_int_t)o->n_pods));
 	}
 	json_object_set_new(o->by_name, name, json_integer((json_int_t)o->n_pods++));
 	return 0;
 }
 
 /** An object of the import into a set, an endpoint as a pod of this node if `as_pod`. */
-static int put(struct changeset *set, const struct offline *o, const json_t *item, bool as_pod, struct error *err)
+static int put(struct changeset *set, const struct offline *o, const json_t *item, bool as_pod,
+	struct error *err)
 {
 	enum object_type type = (enum object_type)json_integer_value(json_object_get(item, "type"));
-	const json_t *object = json_object_get(item, "object"), *addresses = json_object_get(object, "addresses");
+	const json_t *object = json_object_get(item, "object"),
+		     *addresses = json_object_get(object, "addresses");
 	struct object *obj = NULL;
 	json_t *pod = NULL;
 	char text[IP_TEXT_MAX];
@@ -83,9 +89,11 @@ static int put(struct changeset *set, const struct offline *o, const json_t *ite
 		type = OBJECT_POD;
 		/* The name is the port: see port_of. */
 		pod = json_pack("{s:o, s:s, s:O, s:O, s:O, s:O}", "name",
-			json_sprintf("%d", (int)json_integer_value(json_object_get(o->by_address, ip_addr_format(&addr, text)))), "netns", "-",
-			"namespace", json_object_get(object, "namespace"), "labels", json_object_get(object, "labels"), "addresses", addresses,
-			"ports", json_object_get(object, "ports"));
+			json_sprintf("%d", (int)json_integer_value(json_object_get(
+						   o->by_address, ip_addr_format(&addr, text)))),
+			"netns", "-", "namespace", json_object_get(object, "namespace"), "labels",
+			json_object_get(object, "labels"), "addresses", addresses, "ports",
+			json_object_get(object, "ports"));
 	}
 	ret = object_from_json(type, pod != NULL ? pod : object, &obj, err);
 	json_decref(pod);
@@ -99,7 +107,8 @@ static uint16_t port_of(void *arg, const char *pod)
 }
 
 /** All objects as a set, with a node because a model has one. */
-static struct changeset *set_of(const struct offline *o, const struct import *import, bool as_pods, struct error *err)
+static struct changeset *set_of(
+	const struct offline *o, const struct import *import, bool as_pods, struct error *err)
 {
 	struct changeset *set = changeset_new(o->model);
 	json_t *node = json_pack("{s:s}", "name", "offline"), *item;
@@ -164,7 +173,8 @@ struct offline *offline_new(struct import *import, struct error *err)
 	if (o->model == NULL || o->state == NULL || o->pods == NULL)
 		goto memory;
 	if (n >= POLICY_PORT_NONE) {
-		error_set(err, EINVAL, NULL, "%zu pods are too many: at most %u can be judged here", n, POLICY_PORT_NONE - 1u);
+		error_set(err, EINVAL, NULL, "%zu pods are too many: at most %u can be judged here",
+			n, POLICY_PORT_NONE - 1u);
 		goto fail;
 	}
 	json_object_foreach (import->pods, name, pod) {
@@ -205,10 +215,11 @@ void offline_free(struct offline *o)
 struct offline_end {
 	const struct offline_pod *pod; /* NULL: an address that is no pod's */
 	uint16_t port;
-	struct ip_addr address;        /* when pod is NULL */
+	struct ip_addr address; /* when pod is NULL */
 };
 
-static int find_end(const struct offline *o, const char *text, const char *column, struct offline_end *end, struct error *err)
+static int find_end(const struct offline *o, const char *text, const char *column,
+	struct offline_end *end, struct error *err)
 {
 	const json_t *port = json_object_get(o->by_name, text);
 	char canonical[IP_TEXT_MAX];
@@ -217,7 +228,10 @@ static int find_end(const struct offline *o, const char *text, const char *colum
 	if (port == NULL && ip_addr_parse(text, &end->address) == 0)
 		port = json_object_get(o->by_address, ip_addr_format(&end->address, canonical));
 	else if (port == NULL)
-		return error_set(err, EINVAL, column, "there is no pod \"%.120s\": write namespace/pod of the files, or an address", text);
+		return error_set(err, EINVAL, column,
+			"there is no pod \"%.120s\": write namespace/pod of the files, or an "
+			"address",
+			text);
 	if (port == NULL)
 		return 0;
 	end->port = (uint16_t)json_integer_value(port);
@@ -239,7 +253,8 @@ static const struct ip_addr *address_of(const struct offline_end *end, uint8_t f
 }
 
 /** Is the sender the node that the receiver runs on? Kubernetes lets a node reach its pods whatever policies say. */
-static bool own_node(const struct offline *o, const struct offline_end *src, const struct offline_end *dst)
+static bool own_node(
+	const struct offline *o, const struct offline_end *src, const struct offline_end *dst)
 {
 	const json_t *lists[2], *item;
 	size_t i;
@@ -247,20 +262,22 @@ static bool own_node(const struct offline *o, const struct offline_end *src, con
 	if (src->pod != NULL || dst->pod == NULL)
 		return false;
 	lists[0] = json_object_get(dst->pod->host, "host_ips");
-	lists[1] = json_object_get(o->nodes, json_string_value(json_object_get(dst->pod->host, "node")));
+	lists[1] = json_object_get(
+		o->nodes, json_string_value(json_object_get(dst->pod->host, "node")));
 	for (size_t list = 0; list < 2; list++) {
 		json_array_foreach (lists[list], i, item) {
 			struct ip_addr addr;
 
-			if (ip_addr_parse(json_string_value(item), &addr) == 0 && ip_addr_equal(&addr, &src->address))
+			if (ip_addr_parse(json_string_value(item), &addr) == 0 &&
+				ip_addr_equal(&addr, &src->address))
 				return true;
 		}
 	}
 	return false;
 }
 
-static void judge(const struct offline *o, const struct ip_addr *src, const struct ip_addr *dst, const struct policy_line *line,
-	uint16_t from, uint16_t to, struct policy_verdict *verdict)
+static void judge(const struct offline *o, const struct ip_addr *src, const struct ip_addr *dst,
+	const struct policy_line *line, uint16_t from, uint16_t to, struct policy_verdict *verdict)
 {
 	if (src->family == IP_V4) {
 		struct flow_key4 key = { .dport = htons(line->port), .zone_proto = line->proto };
@@ -277,18 +294,26 @@ static void judge(const struct offline *o, const struct ip_addr *src, const stru
 	}
 }
 
-static char *describe(const struct offline *o, const struct policy_line *line, const struct policy_verdict *verdict, bool egress)
+static char *describe(const struct offline *o, const struct policy_line *line,
+	const struct policy_verdict *verdict, bool egress)
 {
 	struct policy_rule_text rule;
 	char *text = NULL;
 
-	if (verdict->rule == POLICY_RULE_NONE || !policy_rule_describe(o->state, verdict->rule, &rule))
+	if (verdict->rule == POLICY_RULE_NONE ||
+		!policy_rule_describe(o->state, verdict->rule, &rule))
 		return strdup("no policy that selects either end");
 	if (rule.policy[0] == '\0')
-		return asprintf(&text, "%s of %s: the end of tier %s", egress ? "egress" : "ingress", egress ? line->src : line->dst,
-			       rule.tier) < 0 ? NULL : text;
-	return asprintf(&text, "%s of %s: tier %s, policy %s, rule %s", egress ? "egress" : "ingress", egress ? line->src : line->dst,
-		       rule.tier, rule.policy, rule.rule) < 0 ? NULL : text;
+		return asprintf(&text, "%s of %s: the end of tier %s",
+			       egress ? "egress" : "ingress", egress ? line->src : line->dst,
+			       rule.tier) < 0
+			       ? NULL
+			       : text;
+	return asprintf(&text, "%s of %s: tier %s, policy %s, rule %s",
+		       egress ? "egress" : "ingress", egress ? line->src : line->dst, rule.tier,
+		       rule.policy, rule.rule) < 0
+		       ? NULL
+		       : text;
 }
 
 int offline_judge(const struct offline *o, struct policy_line *line, struct error *err)
@@ -304,16 +329,19 @@ int offline_judge(const struct offline *o, struct policy_line *line, struct erro
 		from = address_of(&src, family);
 		to = address_of(&dst, family);
 		if (family == IP_V6 && (from == NULL || to == NULL))
-			ret = error_set(err, EINVAL, "dst", "src and dst have no addresses of one family");
+			ret = error_set(
+				err, EINVAL, "dst", "src and dst have no addresses of one family");
 	}
 	if (ret < 0)
 		return ret;
 	if (src.pod == NULL && dst.pod == NULL)
-		return error_set(err, EINVAL, "dst", "neither end is a pod of the files, so that no policy decides");
+		return error_set(err, EINVAL, "dst",
+			"neither end is a pod of the files, so that no policy decides");
 	line->got = own_node(o, &src, &dst);
 	if (line->got) {
 		if (!line->allowed)
-			line->by = strdup("the node that the pod runs on, which policies do not keep out");
+			line->by = strdup(
+				"the node that the pod runs on, which policies do not keep out");
 		return 0;
 	}
 	judge(o, from, to, line, src.port, dst.port, &verdict);
@@ -322,6 +350,7 @@ int offline_judge(const struct offline *o, struct policy_line *line, struct erro
 		return 0;
 	/* Which end it was. */
 	judge(o, from, to, line, src.port, POLICY_PORT_NONE, &first);
-	line->by = describe(o, line, &verdict, src.pod != NULL && verdict.rule == first.rule && first.allow == verdict.allow);
+	line->by = describe(o, line, &verdict,
+		src.pod != NULL && verdict.rule == first.rule && first.allow == verdict.allow);
 	return 0;
 }

@@ -46,9 +46,11 @@ static size_t cut(char *line, char *parts[COLUMNS])
 	return n;
 }
 
-static int refuse(const struct table *t, unsigned line, const char *column, const char *what, const char *found)
+static int refuse(const struct table *t, unsigned line, const char *column, const char *what,
+	const char *found)
 {
-	return cli_usage("%s:%u: column %s: %s, found \"%.80s\"", t->file, line, column, what, found);
+	return cli_usage(
+		"%s:%u: column %s: %s, found \"%.80s\"", t->file, line, column, what, found);
 }
 
 static bool read_proto(const char *text, uint8_t *proto)
@@ -56,8 +58,8 @@ static bool read_proto(const char *text, uint8_t *proto)
 	static const struct {
 		const char *name;
 		uint8_t number;
-	} names[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "sctp", IPPROTO_SCTP }, { "icmp", IPPROTO_ICMP },
-		{ "icmpv6", IPPROTO_ICMPV6 } };
+	} names[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "sctp", IPPROTO_SCTP },
+		{ "icmp", IPPROTO_ICMP }, { "icmpv6", IPPROTO_ICMPV6 } };
 	char *end;
 	long number = strtol(text, &end, 10);
 
@@ -95,7 +97,8 @@ static int read_line(struct table *t, unsigned number, char *text)
 	size_t n = cut(text, parts);
 
 	if (n != COLUMNS)
-		return cli_usage("%s:%u: %zu columns: a line has src,dst,proto,port,allowed", t->file, number, n);
+		return cli_usage("%s:%u: %zu columns: a line has src,dst,proto,port,allowed",
+			t->file, number, n);
 	if (t->count == t->room) {
 		t->room = t->room == 0 ? 64 : t->room * 2;
 		line = realloc(t->lines, t->room * sizeof(*line));
@@ -107,12 +110,16 @@ static int read_line(struct table *t, unsigned number, char *text)
 	*line = (struct policy_line){ .line = number, .src = parts[0], .dst = parts[1] };
 	for (size_t i = 0; i < 2; i++) {
 		if (parts[i][0] == '\0')
-			return refuse(t, number, columns[i], "expected namespace/pod or an address", "");
+			return refuse(
+				t, number, columns[i], "expected namespace/pod or an address", "");
 	}
 	if (!read_proto(parts[2], &line->proto))
-		return refuse(t, number, "proto", "expected TCP, UDP, SCTP, ICMP, ICMPv6 or a number from 1 to 255", parts[2]);
+		return refuse(t, number, "proto",
+			"expected TCP, UDP, SCTP, ICMP, ICMPv6 or a number from 1 to 255",
+			parts[2]);
 	if (!read_port(parts[3], line->proto, &line->port))
-		return refuse(t, number, "port", "expected a port (ICMP: TYPE or TYPE/CODE)", parts[3]);
+		return refuse(
+			t, number, "port", "expected a port (ICMP: TYPE or TYPE/CODE)", parts[3]);
 	line->allowed = strcasecmp(parts[4], "true") == 0;
 	if (!line->allowed && strcasecmp(parts[4], "false") != 0)
 		return refuse(t, number, "allowed", "expected true or false", parts[4]);
@@ -127,7 +134,8 @@ static int read_header(const struct table *t, unsigned number, char *text)
 
 	for (size_t i = 0; i < COLUMNS; i++) {
 		if (i >= n || strcasecmp(parts[i], columns[i]) != 0 || n > COLUMNS)
-			return cli_usage("%s:%u: the first line must be src,dst,proto,port,allowed", t->file, number);
+			return cli_usage("%s:%u: the first line must be src,dst,proto,port,allowed",
+				t->file, number);
 	}
 	return 0;
 }
@@ -155,7 +163,8 @@ static int read_table(struct table *t)
 		header = true;
 	}
 	if (code == 0 && !header)
-		return cli_usage("%s: empty: the first line must be src,dst,proto,port,allowed", t->file);
+		return cli_usage(
+			"%s: empty: the first line must be src,dst,proto,port,allowed", t->file);
 	return code;
 }
 
@@ -164,33 +173,45 @@ static int read_table(struct table *t)
 /** "ingress of db/main: tier default, policy main.db, rule ingress[0]". */
 static char *decided_by(const struct policy_line *line, const json_t *answer)
 {
-	const json_t *ingress = json_object_get(answer, "ingress"), *egress = json_object_get(answer, "egress"), *end = ingress, *rule;
+	const json_t *ingress = json_object_get(answer, "ingress"),
+		     *egress = json_object_get(answer, "egress"), *end = ingress, *rule;
 	char *text = NULL;
 
-	if (!json_is_object(ingress) || (json_is_object(egress) && json_is_false(json_object_get(egress, "allowed"))) ||
-		(!json_is_object(json_object_get(ingress, "rule")) && json_is_object(json_object_get(egress, "rule"))))
+	if (!json_is_object(ingress) ||
+		(json_is_object(egress) && json_is_false(json_object_get(egress, "allowed"))) ||
+		(!json_is_object(json_object_get(ingress, "rule")) &&
+			json_is_object(json_object_get(egress, "rule"))))
 		end = egress;
 	rule = json_object_get(end, "rule");
 	if (!json_is_object(rule))
-		return strdup(json_is_object(end) ? "no policy selects either end" : "neither end is on this node");
+		return strdup(json_is_object(end) ? "no policy selects either end"
+						  : "neither end is on this node");
 	if (json_string_length(json_object_get(rule, "policy")) == 0)
-		return asprintf(&text, "%s of %s: the end of tier %s", end == egress ? "egress" : "ingress",
-			       end == egress ? line->src : line->dst, json_string_value(json_object_get(rule, "tier"))) < 0 ? NULL : text;
-	if (asprintf(&text, "%s of %s: tier %s, policy %s, rule %s", end == egress ? "egress" : "ingress",
-		    end == egress ? line->src : line->dst, json_string_value(json_object_get(rule, "tier")),
-		    json_string_value(json_object_get(rule, "policy")), json_string_value(json_object_get(rule, "rule"))) < 0)
+		return asprintf(&text, "%s of %s: the end of tier %s",
+			       end == egress ? "egress" : "ingress",
+			       end == egress ? line->src : line->dst,
+			       json_string_value(json_object_get(rule, "tier"))) < 0
+			       ? NULL
+			       : text;
+	if (asprintf(&text, "%s of %s: tier %s, policy %s, rule %s",
+		    end == egress ? "egress" : "ingress", end == egress ? line->src : line->dst,
+		    json_string_value(json_object_get(rule, "tier")),
+		    json_string_value(json_object_get(rule, "policy")),
+		    json_string_value(json_object_get(rule, "rule"))) < 0)
 		return NULL;
 	return text;
 }
 
 static int explain_refusal(const struct table *t, int status, const json_t *problem)
 {
-	const char *path = json_string_value(json_object_get(problem, "path")), *slash = path != NULL ? strchr(path, '/') : NULL;
+	const char *path = json_string_value(json_object_get(problem, "path")),
+		   *slash = path != NULL ? strchr(path, '/') : NULL;
 	const char *detail = json_string_value(json_object_get(problem, "detail"));
 	size_t index = slash != NULL ? strtoul(path, NULL, 10) : SIZE_MAX;
 
 	if (index < t->count && detail != NULL)
-		return cli_usage("%s:%u: column %s: %s", t->file, t->lines[index].line, slash + 1, detail);
+		return cli_usage(
+			"%s:%u: column %s: %s", t->file, t->lines[index].line, slash + 1, detail);
 	client_explain(status, problem);
 	return CLI_USAGE;
 }
@@ -203,8 +224,9 @@ static int ask_daemon(struct cli *cli, struct table *t)
 	for (size_t i = 0; i < t->count; i++) {
 		const struct policy_line *line = &t->lines[i];
 
-		json_array_append_new(questions, json_pack("{s:s, s:s, s:i, s:i}", "src", line->src, "dst", line->dst, "proto",
-			(int)line->proto, "port", (int)line->port));
+		json_array_append_new(questions,
+			json_pack("{s:s, s:s, s:i, s:i}", "src", line->src, "dst", line->dst,
+				"proto", (int)line->proto, "port", (int)line->port));
 	}
 	status = client_try(cli->client, "POST", "/v1/policy-test", questions, &answers);
 	json_decref(questions);
@@ -242,7 +264,8 @@ static int judge_files(struct table *t, char **files, int count)
 	}
 	for (size_t i = 0; code == CLI_OK && i < t->count; i++) {
 		if (offline_judge(offline, &t->lines[i], &err) < 0)
-			code = cli_usage("%s:%u: column %s: %s", t->file, t->lines[i].line, err.path, err.text);
+			code = cli_usage("%s:%u: column %s: %s", t->file, t->lines[i].line,
+				err.path, err.text);
 	}
 	offline_free(offline);
 	import_free(&import);
@@ -261,7 +284,8 @@ static void print_port(const struct policy_line *line, char *buf, size_t size)
 	if (name != NULL)
 		snprintf(buf, size, "%s %u", name, line->port);
 	else if (line->proto == IPPROTO_ICMP || line->proto == IPPROTO_ICMPV6)
-		snprintf(buf, size, "%s type %u code %u", line->proto == IPPROTO_ICMP ? "ICMP" : "ICMPv6", line->port >> 8,
+		snprintf(buf, size, "%s type %u code %u",
+			line->proto == IPPROTO_ICMP ? "ICMP" : "ICMPv6", line->port >> 8,
 			line->port & 255u);
 	else
 		snprintf(buf, size, "protocol %u", line->proto);
@@ -281,15 +305,22 @@ static int report(const struct cli *cli, const struct table *t)
 		differ++;
 		print_port(line, port, sizeof(port));
 		if (!cli->json)
-			printf("%s:%u: %s -> %s %s: expected %s, is %s by %s\n", t->file, line->line, line->src, line->dst, port,
-				line->allowed ? "allowed" : "denied", line->got ? "allowed" : "denied", line->by != NULL ? line->by : "?");
+			printf("%s:%u: %s -> %s %s: expected %s, is %s by %s\n", t->file,
+				line->line, line->src, line->dst, port,
+				line->allowed ? "allowed" : "denied",
+				line->got ? "allowed" : "denied",
+				line->by != NULL ? line->by : "?");
 		else
-			json_array_append_new(list, json_pack("{s:i, s:s, s:s, s:i, s:i, s:b, s:b, s:s?}", "line", (int)line->line, "src",
-				line->src, "dst", line->dst, "proto", (int)line->proto, "port", (int)line->port, "expected",
-				(int)line->allowed, "allowed", (int)line->got, "by", line->by));
+			json_array_append_new(
+				list, json_pack("{s:i, s:s, s:s, s:i, s:i, s:b, s:b, s:s?}", "line",
+					      (int)line->line, "src", line->src, "dst", line->dst,
+					      "proto", (int)line->proto, "port", (int)line->port,
+					      "expected", (int)line->allowed, "allowed",
+					      (int)line->got, "by", line->by));
 	}
 	if (cli->json) {
-		json_t *doc = json_pack("{s:I, s:O}", "lines", (json_int_t)t->count, "differences", list);
+		json_t *doc =
+			json_pack("{s:I, s:O}", "lines", (json_int_t)t->count, "differences", list);
 
 		cli_print_json(doc);
 		json_decref(doc);
@@ -323,7 +354,8 @@ int policy_test(struct cli *cli, int argc, char **argv)
 			code = cli_extra("policy", argv[i]);
 	}
 	if (code == CLI_OK && table.file == NULL)
-		code = cli_usage("policy test needs a table first: podlane policy test TABLE.csv [--objects FILE ...]");
+		code = cli_usage("policy test needs a table first: podlane policy test TABLE.csv "
+				 "[--objects FILE ...]");
 	if (code == CLI_OK && objects && n_files == 0)
 		code = cli_usage("--objects needs a file");
 	if (code == CLI_OK)

@@ -10,54 +10,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct column uplink_columns[] = { { "name", "name", NULL }, { "driver", "driver", NULL },
-	{ "device", "device", NULL }, { "addresses", "addresses", NULL }, { "mtu", "mtu", NULL }, { NULL, NULL, NULL } };
-static const struct column peer_object_columns[] = { { "name", "name", NULL }, { "underlay", "underlay", NULL },
-	{ "encap", "encap", NULL }, { "pod cidrs", "pod_cidrs", NULL }, { "vtep mac", "vtep_mac", NULL },
+static const struct column uplink_columns[] = { { "name", "name", NULL },
+	{ "driver", "driver", NULL }, { "device", "device", NULL },
+	{ "addresses", "addresses", NULL }, { "mtu", "mtu", NULL }, { NULL, NULL, NULL } };
+static const struct column peer_object_columns[] = { { "name", "name", NULL },
+	{ "underlay", "underlay", NULL }, { "encap", "encap", NULL },
+	{ "pod cidrs", "pod_cidrs", NULL }, { "vtep mac", "vtep_mac", NULL },
 	{ NULL, NULL, NULL } };
 static const struct column pod_columns[] = { { "name", "name", NULL }, { "kind", "kind", NULL },
-	{ "addresses", "addresses", NULL }, { "netns", "netns", NULL }, { "socket", "socket", NULL },
-	{ NULL, NULL, NULL } };
-static const struct column port_columns[] = { { "name", "name", NULL }, { "driver", "driver", NULL },
-	{ "state", "state", NULL }, { "link", "link", NULL }, { "mtu", "mtu", NULL },
-	{ "queues", "rx_queues", NULL }, { "rx packets", "rx_packets", NULL }, { "rx", "rx_bytes", "bytes" },
-	{ "tx packets", "tx_packets", NULL }, { "tx", "tx_bytes", "bytes" }, { "drops", "drops", NULL },
-	{ "memory", "memory_bytes", "bytes" }, { NULL, NULL, NULL } };
+	{ "addresses", "addresses", NULL }, { "netns", "netns", NULL },
+	{ "socket", "socket", NULL }, { NULL, NULL, NULL } };
+static const struct column port_columns[] = { { "name", "name", NULL },
+	{ "driver", "driver", NULL }, { "state", "state", NULL }, { "link", "link", NULL },
+	{ "mtu", "mtu", NULL }, { "queues", "rx_queues", NULL },
+	{ "rx packets", "rx_packets", NULL }, { "rx", "rx_bytes", "bytes" },
+	{ "tx packets", "tx_packets", NULL }, { "tx", "tx_bytes", "bytes" },
+	{ "drops", "drops", NULL }, { "memory", "memory_bytes", "bytes" }, { NULL, NULL, NULL } };
 static const struct column queue_columns[] = { { "port", "port", NULL }, { "queue", "queue", NULL },
 	{ "worker", "worker", NULL }, { "pinned", "pinned", NULL }, { "load", "load", "percent" },
-	{ "packets/s", "packets_per_second", NULL }, { "packets", "packets", NULL }, { "moves", "moves", NULL },
-	{ NULL, NULL, NULL } };
-static const struct column peer_columns[] = { { "name", "name", NULL }, { "configured", "configured", NULL },
-	{ "used", "used", NULL }, { "up", "up", NULL }, { "local", "local", NULL }, { "remote", "remote", NULL },
-	{ "port", "port", NULL }, { "mtu", "mtu", NULL }, { NULL, NULL, NULL } };
-static const struct column flow_columns[] = { { "from", "from", NULL }, { "src", "src", NULL }, { "dst", "dst", NULL },
-	{ "proto", "proto", NULL }, { "sport", "sport", NULL }, { "dport", "dport", NULL },
-	{ "verdict", "verdict", NULL }, { "next hop", "next_hop", NULL }, { "packets", "packets", NULL },
+	{ "packets/s", "packets_per_second", NULL }, { "packets", "packets", NULL },
+	{ "moves", "moves", NULL }, { NULL, NULL, NULL } };
+static const struct column peer_columns[] = { { "name", "name", NULL },
+	{ "configured", "configured", NULL }, { "used", "used", NULL }, { "up", "up", NULL },
+	{ "local", "local", NULL }, { "remote", "remote", NULL }, { "port", "port", NULL },
+	{ "mtu", "mtu", NULL }, { NULL, NULL, NULL } };
+static const struct column flow_columns[] = { { "from", "from", NULL }, { "src", "src", NULL },
+	{ "dst", "dst", NULL }, { "proto", "proto", NULL }, { "sport", "sport", NULL },
+	{ "dport", "dport", NULL }, { "verdict", "verdict", NULL },
+	{ "next hop", "next_hop", NULL }, { "packets", "packets", NULL },
 	{ "bytes", "bytes", "bytes" }, { "state", "state", NULL }, { "idle", "idle_ms", "ms" },
 	{ "left", "left_ms", "ms" }, { "rule", "rule", NULL }, { NULL, NULL, NULL } };
-static const struct column rule_columns[] = { { "tier", "tier", NULL }, { "policy", "policy", NULL },
-	{ "rule", "rule", NULL }, { "action", "action", NULL }, { "staged", "staged", NULL }, { "hits", "hits", NULL },
-	{ NULL, NULL, NULL } };
-static const struct column neighbour_columns[] = { { "address", "address", NULL }, { "port", "port", NULL },
-	{ "mac", "mac", NULL }, { "state", "state", NULL }, { "held", "held", NULL }, { "age", "age_ms", "ms" },
-	{ NULL, NULL, NULL } };
+static const struct column rule_columns[] = { { "tier", "tier", NULL },
+	{ "policy", "policy", NULL }, { "rule", "rule", NULL }, { "action", "action", NULL },
+	{ "staged", "staged", NULL }, { "hits", "hits", NULL }, { NULL, NULL, NULL } };
+static const struct column neighbour_columns[] = { { "address", "address", NULL },
+	{ "port", "port", NULL }, { "mac", "mac", NULL }, { "state", "state", NULL },
+	{ "held", "held", NULL }, { "age", "age_ms", "ms" }, { NULL, NULL, NULL } };
 static const struct column worker_columns[] = { { "worker", "id", NULL }, { "cpu", "cpu", NULL },
-	{ "node", "numa_node", NULL }, { "busy", "busy", "percent" }, { "packets", "packets", NULL },
-	{ "sleeps", "sleeps", NULL },
-	{ "queues", "queues", NULL }, { NULL, NULL, NULL } };
-static const struct column drop_columns[] = { { "reason", "reason", NULL }, { "packets", "packets", NULL },
-	{ "dropped because", "text", NULL }, { NULL, NULL, NULL } };
-static const struct column event_columns[] = { { "event", "event", NULL }, { "count", "count", NULL },
-	{ "meaning", "text", NULL }, { NULL, NULL, NULL } };
+	{ "node", "numa_node", NULL }, { "busy", "busy", "percent" },
+	{ "packets", "packets", NULL }, { "sleeps", "sleeps", NULL }, { "queues", "queues", NULL },
+	{ NULL, NULL, NULL } };
+static const struct column drop_columns[] = { { "reason", "reason", NULL },
+	{ "packets", "packets", NULL }, { "dropped because", "text", NULL }, { NULL, NULL, NULL } };
+static const struct column event_columns[] = { { "event", "event", NULL },
+	{ "count", "count", NULL }, { "meaning", "text", NULL }, { NULL, NULL, NULL } };
 static const struct column transaction_columns[] = { { "id", "id", NULL }, { "time", "time", NULL },
 	{ "state", "state", NULL }, { "source", "source", NULL }, { "added", "added", NULL },
-	{ "changed", "changed", NULL }, { "removed", "removed", NULL }, { "note", "note", NULL }, { NULL, NULL, NULL } };
+	{ "changed", "changed", NULL }, { "removed", "removed", NULL }, { "note", "note", NULL },
+	{ NULL, NULL, NULL } };
 
 static const struct subject {
 	const char *name;
 	const char *path;
-	const char *rows;              /* member that holds the rows; NULL = the document is the array or object */
-	const struct column *columns;  /* NULL = as the rows say */
+	const char
+		*rows; /* member that holds the rows; NULL = the document is the array or object */
+	const struct column *columns; /* NULL = as the rows say */
 	const char *none;
 } subjects[] = {
 	{ "node", "/v1/state/node", NULL, NULL, "" },
@@ -70,7 +77,8 @@ static const struct subject {
 	{ "routes", "/v1/state/routes", "routes", NULL, "no routes" },
 	{ "neighbours", "/v1/state/neighbours", "neighbours", neighbour_columns, "no neighbours" },
 	{ "flows", "/v1/state/flows", "flows", flow_columns, "no flows" },
-	{ "policies", "/v1/state/policy-rules", NULL, rule_columns, "no policies: everything is allowed" },
+	{ "policies", "/v1/state/policy-rules", NULL, rule_columns,
+		"no policies: everything is allowed" },
 	{ "policy-size", "/v1/state/policies", NULL, NULL, "" },
 	{ "drops", "/v1/state/drops", "reasons", drop_columns, "nothing was dropped" },
 	{ "events", "/v1/state/events", "events", event_columns, "nothing happened" },
@@ -109,7 +117,7 @@ static json_t *only_counted(const json_t *rows, const char *key)
 	json_t *kept = json_array(), *row;
 	size_t i;
 
-	json_array_foreach((json_t *)rows, i, row) {
+	json_array_foreach ((json_t *)rows, i, row) {
 		if (json_integer_value(json_object_get(row, key)) > 0)
 			json_array_append(kept, row);
 	}
@@ -122,7 +130,8 @@ static void print_balance(const json_t *doc)
 
 	if (b == NULL)
 		return;
-	printf("\nreceived %lld + generated %lld = transmitted %lld + delivered %lld + held %lld + dropped %lld; difference %lld\n",
+	printf("\nreceived %lld + generated %lld = transmitted %lld + delivered %lld + held %lld + "
+	       "dropped %lld; difference %lld\n",
 		(long long)json_integer_value(json_object_get(b, "received")),
 		(long long)json_integer_value(json_object_get(b, "generated")),
 		(long long)json_integer_value(json_object_get(b, "transmitted")),
@@ -134,7 +143,9 @@ static void print_balance(const json_t *doc)
 
 static void print_subject(const struct subject *subject, const json_t *doc, bool all)
 {
-	const json_t *rows = subject->rows != NULL && json_is_object(doc) ? json_object_get(doc, subject->rows) : doc;
+	const json_t *rows = subject->rows != NULL && json_is_object(doc)
+				     ? json_object_get(doc, subject->rows)
+				     : doc;
 	json_t *kept = NULL;
 
 	if (!json_is_array(rows)) {
@@ -142,7 +153,8 @@ static void print_subject(const struct subject *subject, const json_t *doc, bool
 		return;
 	}
 	if (!all && (subject->columns == drop_columns || subject->columns == event_columns))
-		rows = kept = only_counted(rows, subject->columns == drop_columns ? "packets" : "count");
+		rows = kept =
+			only_counted(rows, subject->columns == drop_columns ? "packets" : "count");
 	table_print(rows, subject->columns, subject->none);
 	print_balance(doc);
 	if (json_is_true(json_object_get(doc, "truncated")))
@@ -192,7 +204,8 @@ int cmd_show(struct cli *cli, int argc, char **argv)
 	subject = optind < argc ? subject_find(argv[optind]) : NULL;
 	if (subject == NULL) {
 		if (optind < argc)
-			fprintf(stderr, "podlane: there is nothing called %s to show\n", argv[optind]);
+			fprintf(stderr, "podlane: there is nothing called %s to show\n",
+				argv[optind]);
 		fprintf(stderr, "podlane: show one of:");
 		for (size_t i = 0; i < SUBJECTS; i++)
 			fprintf(stderr, " %s", subjects[i].name);
@@ -208,7 +221,8 @@ int cmd_show(struct cli *cli, int argc, char **argv)
 			return cli_extra(argv[0], argv[optind + 2]);
 		return show_object(cli, schema, argv[optind + 1]);
 	}
-	snprintf(path, sizeof(path), "%s%s%s", subject->path, limit != NULL ? "?limit=" : "", limit != NULL ? limit : "");
+	snprintf(path, sizeof(path), "%s%s%s", subject->path, limit != NULL ? "?limit=" : "",
+		limit != NULL ? limit : "");
 	status = client_request(cli->client, "GET", path, NULL, &doc);
 	if (status == 200 && cli->json)
 		cli_print_json(doc);

@@ -58,7 +58,8 @@ const char *value_text(const json_t *value, const char *unit, char *buf, size_t 
 		break;
 	case JSON_INTEGER:
 	case JSON_REAL:
-		return number_text(json_number_value(value), json_is_integer(value), unit, buf, size);
+		return number_text(
+			json_number_value(value), json_is_integer(value), unit, buf, size);
 	case JSON_TRUE:
 		snprintf(buf, size, "yes");
 		break;
@@ -66,7 +67,7 @@ const char *value_text(const json_t *value, const char *unit, char *buf, size_t 
 		snprintf(buf, size, "no");
 		break;
 	case JSON_ARRAY:
-		json_array_foreach((json_t *)value, i, item) {
+		json_array_foreach ((json_t *)value, i, item) {
 			char text[CELL_MAX];
 
 			if (used + 2 >= size)
@@ -78,14 +79,16 @@ const char *value_text(const json_t *value, const char *unit, char *buf, size_t 
 	case JSON_OBJECT: {
 		const char *key;
 
-		json_object_foreach((json_t *)value, key, item) {
+		json_object_foreach ((json_t *)value, key, item) {
 			char text[CELL_MAX];
 
 			if (used + 2 >= size)
 				break;
-			if (json_is_null(item) || (json_is_string(item) && json_string_length(item) == 0))
+			if (json_is_null(item) ||
+				(json_is_string(item) && json_string_length(item) == 0))
 				continue;
-			used += (size_t)snprintf(buf + used, size - used, "%s%s %s", used > 0 ? " " : "", key,
+			used += (size_t)snprintf(buf + used, size - used, "%s%s %s",
+				used > 0 ? " " : "", key,
 				value_text(item, unit, text, sizeof(text)));
 		}
 		break;
@@ -105,7 +108,7 @@ static size_t guess_columns(const json_t *row, struct column *columns)
 	const json_t *value;
 	size_t n = 0;
 
-	json_object_foreach((json_t *)row, key, value) {
+	json_object_foreach ((json_t *)row, key, value) {
 		if (n < COLUMNS_MAX && !json_is_object(value))
 			columns[n++] = (struct column){ key, key, NULL };
 	}
@@ -117,7 +120,9 @@ static void upper(const char *title, char *buf, size_t size)
 	size_t i;
 
 	for (i = 0; title[i] != '\0' && i + 1 < size; i++)
-		buf[i] = (char)(title[i] >= 'a' && title[i] <= 'z' ? title[i] - 32 : title[i] == '_' ? ' ' : title[i]);
+		buf[i] = (char)(title[i] >= 'a' && title[i] <= 'z' ? title[i] - 32
+				: title[i] == '_'		   ? ' '
+								   : title[i]);
 	buf[i] = '\0';
 }
 
@@ -143,7 +148,7 @@ void table_print(const json_t *rows, const struct column *described, const char 
 	}
 	for (size_t c = 0; c < n; c++) {
 		width[c] = strlen(columns[c].title);
-		json_array_foreach((json_t *)rows, r, row) {
+		json_array_foreach ((json_t *)rows, r, row) {
 			const json_t *value = member(row, columns[c].key);
 			size_t len = strlen(value_text(value, columns[c].unit, text, sizeof(text)));
 
@@ -153,12 +158,15 @@ void table_print(const json_t *rows, const struct column *described, const char 
 	}
 	for (size_t c = 0; c < n; c++) {
 		upper(columns[c].title, text, sizeof(text));
-		printf(right[c] ? "%*s%s" : "%-*s%s", c + 1 < n || right[c] ? (int)width[c] : 0, text, c + 1 < n ? "  " : "\n");
+		printf(right[c] ? "%*s%s" : "%-*s%s", c + 1 < n || right[c] ? (int)width[c] : 0,
+			text, c + 1 < n ? "  " : "\n");
 	}
-	json_array_foreach((json_t *)rows, r, row) {
+	json_array_foreach ((json_t *)rows, r, row) {
 		for (size_t c = 0; c < n; c++) {
-			value_text(member(row, columns[c].key), columns[c].unit, text, sizeof(text));
-			printf(right[c] ? "%*s%s" : "%-*s%s", c + 1 < n || right[c] ? (int)width[c] : 0, text,
+			value_text(
+				member(row, columns[c].key), columns[c].unit, text, sizeof(text));
+			printf(right[c] ? "%*s%s" : "%-*s%s",
+				c + 1 < n || right[c] ? (int)width[c] : 0, text,
 				c + 1 < n ? "  " : "\n");
 		}
 	}
@@ -170,9 +178,9 @@ static void fields_indented(const json_t *object, int indent)
 	const json_t *value;
 	size_t width = 0;
 
-	json_object_foreach((json_t *)object, key, value)
+	json_object_foreach ((json_t *)object, key, value)
 		width = strlen(key) > width && !json_is_object(value) ? strlen(key) : width;
-	json_object_foreach((json_t *)object, key, value) {
+	json_object_foreach ((json_t *)object, key, value) {
 		char text[1024];
 		const char *unit = strstr(key, "bytes") != NULL ? "bytes" : NULL;
 
@@ -180,7 +188,8 @@ static void fields_indented(const json_t *object, int indent)
 			printf("%*s%s:\n", indent, "", key);
 			fields_indented(value, indent + 2);
 		} else {
-			printf("%*s%-*s  %s\n", indent, "", (int)width, key, value_text(value, unit, text, sizeof(text)));
+			printf("%*s%-*s  %s\n", indent, "", (int)width, key,
+				value_text(value, unit, text, sizeof(text)));
 		}
 	}
 }

@@ -7,8 +7,9 @@
 
 struct column {
 	const char *title;
-	const char *key;    /* member, "a.b" for nested ones */
-	const char *unit;   /* NULL, or how to show a number: "bytes", "percent" (of a share 0..1), "ms", "count" */
+	const char *key; /* member, "a.b" for nested ones */
+	const char *
+		unit; /* NULL, or how to show a number: "bytes", "percent" (of a share 0..1), "ms", "count" */
 };
 
 /** Print rows of an array. Columns end with a NULL title; columns == NULL: every scalar member of the first row. An empty

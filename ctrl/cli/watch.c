@@ -22,8 +22,9 @@ static void print_direction(const char *title, const json_t *d)
 	json_t *step;
 	size_t i;
 
-	printf("%s: %s%s%s\n", title, verdict, reason != NULL && reason[0] != '\0' ? ", " : "", reason != NULL ? reason : "");
-	json_array_foreach(json_object_get(d, "steps"), i, step)
+	printf("%s: %s%s%s\n", title, verdict, reason != NULL && reason[0] != '\0' ? ", " : "",
+		reason != NULL ? reason : "");
+	json_array_foreach (json_object_get(d, "steps"), i, step)
 		printf("  %-8s %s\n", json_string_value(json_object_get(step, "stage")),
 			json_string_value(json_object_get(step, "text")));
 	if (json_is_object(flow))
@@ -31,7 +32,9 @@ static void print_direction(const char *title, const json_t *d)
 			(long long)json_integer_value(json_object_get(flow, "packets")),
 			(long long)json_integer_value(json_object_get(flow, "bytes")),
 			(long long)json_integer_value(json_object_get(flow, "idle_ms")),
-			json_is_true(json_object_get(flow, "current")) ? "" : ", will be resolved again");
+			json_is_true(json_object_get(flow, "current"))
+				? ""
+				: ", will be resolved again");
 	else
 		printf("  %-8s not in the table: the first packet makes it\n", "flow");
 }
@@ -64,7 +67,8 @@ int cmd_explain(struct cli *cli, int argc, char **argv)
 	argv += optind;
 	if (argc < 3 || argc > 6) {
 		json_decref(body);
-		return cli_usage("explain FROM SRC DST [PROTO [SPORT] [DPORT]], as in: explain pod:web-1 10.244.1.9 10.244.2.9 tcp 80");
+		return cli_usage("explain FROM SRC DST [PROTO [SPORT] [DPORT]], as in: explain "
+				 "pod:web-1 10.244.1.9 10.244.2.9 tcp 80");
 	}
 	json_object_set_new(body, "from", json_string(argv[0]));
 	json_object_set_new(body, "src", json_string(argv[1]));
@@ -134,7 +138,7 @@ static void trace_line(struct trace_output *out)
 	if (packet == NULL)
 		return;
 	printf("packet %u\n", ++out->packets);
-	json_array_foreach(json_object_get(packet, "steps"), i, step)
+	json_array_foreach (json_object_get(packet, "steps"), i, step)
 		printf("  %-8s %s\n", json_string_value(json_object_get(step, "stage")),
 			json_string_value(json_object_get(step, "text")));
 	fflush(stdout);
@@ -175,7 +179,8 @@ int cmd_trace(struct cli *cli, int argc, char **argv)
 	free(filter);
 	out.json = cli->json;
 	cli_catch_interrupts();
-	status = client_stream(cli->client, "POST", "/v1/trace", body, on_trace, &out, &cli_interrupted);
+	status = client_stream(
+		cli->client, "POST", "/v1/trace", body, on_trace, &out, &cli_interrupted);
 	if (status == 200 && out.packets == 0 && !cli->json)
 		printf("no packet matched in that time\n");
 	json_decref(body);
@@ -195,8 +200,10 @@ static size_t to_file(const char *bytes, size_t len, void *arg)
 
 int cmd_capture(struct cli *cli, int argc, char **argv)
 {
-	static const struct { int option; const char *key; } queries[] = { { 'c', "count" }, { 'p', "port" },
-		{ 'a', "points" }, { 's', "snaplen" } };
+	static const struct {
+		int option;
+		const char *key;
+	} queries[] = { { 'c', "count" }, { 'p', "port" }, { 'a', "points" }, { 's', "snaplen" } };
 	const char *file = "-", *values[4] = { NULL };
 	char path[1024] = "/v1/capture", *filter, *escaped;
 	size_t used = strlen(path);
@@ -217,20 +224,23 @@ int cmd_capture(struct cli *cli, int argc, char **argv)
 	}
 	filter = join(argc - optind, argv + optind);
 	escaped = filter != NULL ? client_escape(filter) : NULL;
-	used += (size_t)snprintf(path + used, sizeof(path) - used, "?filter=%s", escaped != NULL ? escaped : "");
+	used += (size_t)snprintf(
+		path + used, sizeof(path) - used, "?filter=%s", escaped != NULL ? escaped : "");
 	free(escaped);
 	free(filter);
 	for (size_t i = 0; i < 4 && used < sizeof(path); i++) {
 		if (values[i] == NULL)
 			continue;
 		escaped = client_escape(values[i]);
-		used += (size_t)snprintf(path + used, sizeof(path) - used, "&%s=%s", queries[i].key, escaped != NULL ? escaped : "");
+		used += (size_t)snprintf(path + used, sizeof(path) - used, "&%s=%s", queries[i].key,
+			escaped != NULL ? escaped : "");
 		free(escaped);
 	}
 	if (used >= sizeof(path))
 		return cli_usage("the filter is too long");
 	if (strcmp(file, "-") == 0 && isatty(STDOUT_FILENO))
-		return cli_usage("capture writes pcapng: give a file with -w, or pipe it into tcpdump -r -");
+		return cli_usage(
+			"capture writes pcapng: give a file with -w, or pipe it into tcpdump -r -");
 	out = strcmp(file, "-") == 0 ? stdout : fopen(file, "we");
 	if (out == NULL)
 		return cli_usage("%s: %s", file, strerror(errno));
@@ -288,8 +298,9 @@ static const json_t *rows_of(const json_t *doc, const char *key)
 
 static double delta(const json_t *now, const json_t *before, const char *key, double seconds)
 {
-	return (double)(json_integer_value(json_object_get(now, key)) - json_integer_value(json_object_get(before, key))) /
-		seconds;
+	return (double)(json_integer_value(json_object_get(now, key)) -
+			json_integer_value(json_object_get(before, key))) /
+	       seconds;
 }
 
 static const json_t *row_named(const json_t *rows, const char *key, const char *name)
@@ -297,7 +308,7 @@ static const json_t *row_named(const json_t *rows, const char *key, const char *
 	json_t *row;
 	size_t i;
 
-	json_array_foreach((json_t *)rows, i, row) {
+	json_array_foreach ((json_t *)rows, i, row) {
 		if (strcmp(json_string_value(json_object_get(row, key)), name) == 0)
 			return row;
 	}
@@ -323,33 +334,39 @@ static void top_print(const struct snapshot *before, const struct snapshot *now)
 	json_t *row;
 	size_t i;
 
-	printf("%-24s %10s %12s %10s %12s %10s\n", "PORT", "RX PKT/S", "RX BIT/S", "TX PKT/S", "TX BIT/S", "DROP/S");
-	json_array_foreach((json_t *)rows_of(now->ports, "ports"), i, row) {
+	printf("%-24s %10s %12s %10s %12s %10s\n", "PORT", "RX PKT/S", "RX BIT/S", "TX PKT/S",
+		"TX BIT/S", "DROP/S");
+	json_array_foreach ((json_t *)rows_of(now->ports, "ports"), i, row) {
 		const char *name = json_string_value(json_object_get(row, "name"));
 		const json_t *old = row_named(rows_of(before->ports, "ports"), "name", name);
 
 		if (old == NULL)
 			continue;
-		printf("%-24s %10s %12s %10s %12s %10.0f\n", name, rate(delta(row, old, "rx_packets", seconds), a, sizeof(a)),
+		printf("%-24s %10s %12s %10s %12s %10.0f\n", name,
+			rate(delta(row, old, "rx_packets", seconds), a, sizeof(a)),
 			rate(8 * delta(row, old, "rx_bytes", seconds), b, sizeof(b)),
 			rate(delta(row, old, "tx_packets", seconds), c, sizeof(c)),
-			rate(8 * delta(row, old, "tx_bytes", seconds), d, sizeof(d)), delta(row, old, "drops", seconds));
+			rate(8 * delta(row, old, "tx_bytes", seconds), d, sizeof(d)),
+			delta(row, old, "drops", seconds));
 	}
 	printf("\n%-8s %5s %7s %10s %8s\n", "WORKER", "CPU", "BUSY", "PKT/S", "QUEUES");
-	json_array_foreach((json_t *)rows_of(now->workers, "workers"), i, row)
-		printf("%-8lld %5lld %6.1f%% %10s %8lld\n", (long long)json_integer_value(json_object_get(row, "id")),
+	json_array_foreach ((json_t *)rows_of(now->workers, "workers"), i, row)
+		printf("%-8lld %5lld %6.1f%% %10s %8lld\n",
+			(long long)json_integer_value(json_object_get(row, "id")),
 			(long long)json_integer_value(json_object_get(row, "cpu")),
 			100 * json_number_value(json_object_get(row, "busy")),
-			rate(delta(row, json_array_get(rows_of(before->workers, "workers"), i), "packets", seconds), a,
-				sizeof(a)),
+			rate(delta(row, json_array_get(rows_of(before->workers, "workers"), i),
+				     "packets", seconds),
+				a, sizeof(a)),
 			(long long)json_integer_value(json_object_get(row, "queues")));
 	printf("\n%-26s %10s %14s\n", "DROP REASON", "DROP/S", "TOTAL");
-	json_array_foreach((json_t *)rows_of(now->drops, "reasons"), i, row) {
+	json_array_foreach ((json_t *)rows_of(now->drops, "reasons"), i, row) {
 		const char *reason = json_string_value(json_object_get(row, "reason"));
 		const json_t *old = row_named(rows_of(before->drops, "reasons"), "reason", reason);
 
 		if (json_integer_value(json_object_get(row, "packets")) > 0)
-			printf("%-26s %10.0f %14lld\n", reason, old != NULL ? delta(row, old, "packets", seconds) : 0,
+			printf("%-26s %10.0f %14lld\n", reason,
+				old != NULL ? delta(row, old, "packets", seconds) : 0,
 				(long long)json_integer_value(json_object_get(row, "packets")));
 	}
 	fflush(stdout);
@@ -375,7 +392,8 @@ int cmd_top(struct cli *cli, int argc, char **argv)
 		return cli_usage("-d takes seconds, at least 0.1");
 	cli_catch_interrupts();
 	status = snapshot_take(cli, &before);
-	for (json_int_t i = 0; status == 200 && !cli_interrupted && (times == 0 || i < times); i++) {
+	for (json_int_t i = 0; status == 200 && !cli_interrupted && (times == 0 || i < times);
+		i++) {
 		usleep((useconds_t)(interval * 1e6));
 		if (cli_interrupted)
 			break;

@@ -12,17 +12,17 @@ struct api {
 	struct engine *engine;
 	const char *config_path;
 	const struct http_endpoint *const *tables; /* all that are served; NULL-terminated */
-	time_t started;			      /* Unix seconds */
+	time_t started;				   /* Unix seconds */
 	bool (*ready)(void); /* traffic is forwarded as the last commit says; NULL = always */
 };
 
 /** Tables of endpoints: ends with a NULL method. */
-extern const struct http_endpoint object_endpoints[];      /* api_objects.c */
+extern const struct http_endpoint object_endpoints[];	   /* api_objects.c */
 extern const struct http_endpoint transaction_endpoints[]; /* api_transactions.c */
-extern const struct http_endpoint daemon_endpoints[];      /* api_daemon.c */
-extern const struct http_endpoint state_endpoints[];	      /* show.c: needs the data plane */
-extern const struct http_endpoint observe_endpoints[];     /* api_observe.c: needs the data plane */
-extern const struct http_endpoint metrics_endpoints[];     /* metrics.c: needs the data plane */
+extern const struct http_endpoint daemon_endpoints[];	   /* api_daemon.c */
+extern const struct http_endpoint state_endpoints[];	   /* show.c: needs the data plane */
+extern const struct http_endpoint observe_endpoints[];	   /* api_observe.c: needs the data plane */
+extern const struct http_endpoint metrics_endpoints[];	   /* metrics.c: needs the data plane */
 
 /** All of them; NULL-terminated. */
 extern const struct http_endpoint *const api_tables[];

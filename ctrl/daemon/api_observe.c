@@ -180,14 +180,16 @@ static void write_trace(uint64_t tsc, const char *steps, void *arg)
 		size_t len = strcspn(steps, "\n"), stage = strcspn(steps, "\t\n");
 		size_t gap = stage < len ? 1 : 0;
 
-		json_t *step = json_pack(
-			"{s:s%, s:s%}", "stage", steps, stage, "text", steps + stage + gap, len - stage - gap);
+		json_t *step = json_pack("{s:s%, s:s%}", "stage", steps, stage, "text",
+			steps + stage + gap, len - stage - gap);
 		char rule[RULE_TEXT_MAX];
 
 		/* Workers know rules by number. */
 		if (strncmp(steps, "rule\t", 5) == 0)
 			json_object_set_new(step, "text",
-				json_string(forwarding_rule_text((uint32_t)strtoul(steps + 5, NULL, 10), rule, sizeof(rule))));
+				json_string(
+					forwarding_rule_text((uint32_t)strtoul(steps + 5, NULL, 10),
+						rule, sizeof(rule))));
 		json_array_append_new(list, step);
 		steps += len + (steps[len] == '\n');
 	}

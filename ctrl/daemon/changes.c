@@ -167,8 +167,8 @@ static int read_element(const struct slice *element, struct edit *edit, struct e
 	int ret = is_plain(element, &plain) ? 0 : 1;
 
 	if (ret == 0 && plain.object.len != 0)
-		return object_from_text(plain.schema->type, plain.object.at, plain.object.len,
-			&edit->object, err);
+		return object_from_text(
+			plain.schema->type, plain.object.at, plain.object.len, &edit->object, err);
 	if (ret == 0)
 		ret = read_plain_delete(&plain, edit);
 	if (ret <= 0)

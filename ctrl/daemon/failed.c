@@ -91,8 +91,8 @@ static bool same_interface(const struct object *a, const struct object *b)
 	       strcmp(a->pod.interface, b->pod.interface) == 0;
 }
 
-void failed_forget(struct failed_list *list, const struct plane *plane, const struct change *changes,
-	size_t count)
+void failed_forget(struct failed_list *list, const struct plane *plane,
+	const struct change *changes, size_t count)
 {
 	for (size_t i = 0; list->count > 0 && i < count; i++) {
 		const struct object *before = changes[i].before;
@@ -102,7 +102,8 @@ void failed_forget(struct failed_list *list, const struct plane *plane, const st
 			continue;
 		drop(list, (size_t)(item - list->items));
 		/* The data plane has no port to close with it. */
-		if (plane->forget != NULL && has_interface(before) && !same_interface(before, changes[i].after))
+		if (plane->forget != NULL && has_interface(before) &&
+			!same_interface(before, changes[i].after))
 			plane->forget(before);
 	}
 }

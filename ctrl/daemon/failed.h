@@ -22,8 +22,8 @@ void failed_free(struct failed_list *list);
 int failed_filter(const struct failed_list *list, const struct change *changes, size_t count,
 	const struct change **filtered, size_t *n, struct error *err);
 /** The changes were committed: their objects are in force or gone. */
-void failed_forget(struct failed_list *list, const struct plane *plane, const struct change *changes,
-	size_t count);
+void failed_forget(struct failed_list *list, const struct plane *plane,
+	const struct change *changes, size_t count);
 
 /** Commit to the data plane what can be (filtered as above): everything, or else all but the added
  * pods and routes through a pod, then those one by one; the ones refused join the list, changed

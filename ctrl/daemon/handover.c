@@ -104,9 +104,13 @@ static long elapsed_ms(const struct timespec *since)
  * unlike a number in a file is never old and never of another PID namespace. 0 = nobody that can be named. */
 static pid_t lock_holder(int fd)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_HOLDER, .l_len = 1 };
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_HOLDER, .l_len = 1
+	};
 
-	return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0 ? lock.l_pid : 0;
+	return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0
+		       ? lock.l_pid
+		       : 0;
 }
 
 /** Once, if the holder can be named: SIGTERM. */
@@ -118,7 +122,8 @@ static int ask_to_end(int fd, pid_t *asked, struct error *err)
 	if (holder == 0 || holder == *asked)
 		return 0;
 	if (*asked != 0)
-		return error_set(err, EBUSY, NULL, "process %d took the place of %d before this one could", (int)holder,
+		return error_set(err, EBUSY, NULL,
+			"process %d took the place of %d before this one could", (int)holder,
 			(int)*asked);
 	pidfd = pidfd_open(holder, 0);
 	if (pidfd < 0)
@@ -130,8 +135,8 @@ static int ask_to_end(int fd, pid_t *asked, struct error *err)
 		if (pidfd_send_signal(pidfd, SIGTERM, NULL, 0) == 0)
 			*asked = holder;
 		else if (errno != ESRCH)
-			ret = error_set(err, errno, NULL, "process %d cannot be asked to end: %s", (int)holder,
-				strerror(errno));
+			ret = error_set(err, errno, NULL, "process %d cannot be asked to end: %s",
+				(int)holder, strerror(errno));
 	}
 	close(pidfd);
 	return ret;
@@ -141,12 +146,14 @@ static int ask_to_end(int fd, pid_t *asked, struct error *err)
  * no longer than this process lives. Two of us would each end what the other has become. */
 static int announce(int fd, const char *path, struct error *err)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_SUCCESSOR, .l_len = 1 };
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_SUCCESSOR, .l_len = 1
+	};
 
 	if (fcntl(fd, F_SETLK, &lock) == 0)
 		return 0;
-	return error_set(err, errno == EACCES ? EAGAIN : errno, NULL, "%.200s: another process is taking over just now: %s",
-		path, strerror(errno));
+	return error_set(err, errno == EACCES ? EAGAIN : errno, NULL,
+		"%.200s: another process is taking over just now: %s", path, strerror(errno));
 }
 
 int handover_claim(const char *state, struct error *err)
@@ -159,16 +166,21 @@ int handover_claim(const char *state, struct error *err)
 	snprintf(path, sizeof(path), "%s/lock", state);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : error_set(err, errno, NULL, "%.200s: %s", path, strerror(errno));
+		return errno == ENOENT
+			       ? 0
+			       : error_set(err, errno, NULL, "%.200s: %s", path, strerror(errno));
 	clock_gettime(CLOCK_MONOTONIC, &since);
 	ret = announce(fd, path, err);
 	while (ret == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		ret = ask_to_end(fd, &asked, err);
 		if (ret == 0 && asked == 0 && elapsed_ms(&since) > NAMELESS_TIMEOUT_MS)
 			ret = error_set(err, ESRCH, NULL,
-				"%.200s is held by a process that cannot be named: end it and start again", path);
+				"%.200s is held by a process that cannot be named: end it and "
+				"start again",
+				path);
 		else if (ret == 0 && elapsed_ms(&since) > CLAIM_TIMEOUT_MS)
-			ret = error_set(err, ETIMEDOUT, NULL, "process %d was asked to end and does not", (int)asked);
+			ret = error_set(err, ETIMEDOUT, NULL,
+				"process %d was asked to end and does not", (int)asked);
 		usleep(CLAIM_POLL_US);
 	}
 	close(fd);

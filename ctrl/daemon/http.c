@@ -400,7 +400,8 @@ static const struct http_endpoint *find_endpoint(const struct http_server *serve
 	const struct http_endpoint *found = NULL;
 
 	allow[0] = '\0';
-	for (const struct http_endpoint *const *table = server->conf.tables; *table != NULL; table++) {
+	for (const struct http_endpoint *const *table = server->conf.tables; *table != NULL;
+		table++) {
 		for (const struct http_endpoint *e = *table; e->method != NULL; e++) {
 			size_t used = strlen(allow);
 
@@ -433,10 +434,12 @@ static int dispatch(struct http_server *server, struct request *req, struct erro
 	/* RFC 9112 section 3.2, RFC 9110 section 4.2.4: what no request has, and what would be ignored of one that has it. */
 	if (evhttp_uri_get_fragment(uri) != NULL)
 		return error_set(err, EBADMSG, NULL,
-			"the request's URL has a fragment (\"#%.40s\"); leave it out, or write %%23 for \"#\"",
+			"the request's URL has a fragment (\"#%.40s\"); leave it out, or write "
+			"%%23 for \"#\"",
 			evhttp_uri_get_fragment(uri));
 	if (evhttp_uri_get_userinfo(uri) != NULL)
-		return error_set(err, EBADMSG, NULL, "the request's URL has a user's name before the host; leave it out");
+		return error_set(err, EBADMSG, NULL,
+			"the request's URL has a user's name before the host; leave it out");
 	ret = split_path(req, path, err);
 	if (ret == 0 && query != NULL)
 		ret = split_query(req, query, err);

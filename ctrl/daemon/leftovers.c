@@ -14,7 +14,8 @@ void leftover_remove(const struct object *pod)
 
 	snprintf(port, sizeof(port), "pod:%s", pod->name);
 	if (tap_interface_remove(pod->pod.netns, pod->pod.interface, port, &err) < 0)
-		LOG_WARNING("an interface of an earlier daemon stays in a pod error=\"%s\"", err.text);
+		LOG_WARNING(
+			"an interface of an earlier daemon stays in a pod error=\"%s\"", err.text);
 }
 
 void leftovers_remove(const struct startup *startup)
@@ -30,7 +31,8 @@ int leftovers_remove_all(const char *state, struct error *err)
 	struct store *store = NULL;
 	const struct change *changes;
 	size_t count;
-	int ret = set != NULL ? store_open(state, &store, err) : error_set(err, ENOMEM, NULL, "out of memory");
+	int ret = set != NULL ? store_open(state, &store, err)
+			      : error_set(err, ENOMEM, NULL, "out of memory");
 
 	if (ret == 0)
 		ret = store_load(store, set, err);

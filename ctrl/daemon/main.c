@@ -198,7 +198,9 @@ static void on_child(void *arg)
 		if (pid != d->successor)
 			continue;
 		LOG_ERROR("the successor ended before it took over, going on pid=%d", (int)pid);
-		sd_notifyf(0, "MAINPID=%d\nSTATUS=a successor could not take over, going on\nERRNO=0", (int)getpid());
+		sd_notifyf(0,
+			"MAINPID=%d\nSTATUS=a successor could not take over, going on\nERRNO=0",
+			(int)getpid());
 		d->successor = 0;
 	}
 }
@@ -214,11 +216,12 @@ static int add_events(struct daemon *d, struct error *err)
 	static const struct {
 		int number;
 		watch_call call;
-	} signals[] = { { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGHUP, on_reload }, { SIGUSR2, on_upgrade },
-		{ SIGCHLD, on_child } };
+	} signals[] = { { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGHUP, on_reload },
+		{ SIGUSR2, on_upgrade }, { SIGCHLD, on_child } };
 	uint64_t usec = 0;
 
-	static_assert(sizeof(signals) / sizeof(signals[0]) == sizeof(d->signals) / sizeof(d->signals[0]),
+	static_assert(
+		sizeof(signals) / sizeof(signals[0]) == sizeof(d->signals) / sizeof(d->signals[0]),
 		"one watch a signal");
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		d->signals[i] = watch_signal(d->base, signals[i].number, signals[i].call, d);
@@ -356,7 +359,8 @@ static void daemon_stop(struct daemon *d)
 	/* Who ended us may have ended the successor too: then nobody takes the node's interface over. */
 	if (d->successor != 0 && waitpid(d->successor, NULL, WNOHANG) == d->successor)
 		d->successor = 0;
-	successor = d->successor != 0 || store_has_successor(d->store); /* ours, or one started by hand */
+	successor = d->successor != 0 ||
+		    store_has_successor(d->store); /* ours, or one started by hand */
 	http_server_free(d->metrics);
 	http_server_free(d->socket);
 	if (d->data_plane) {
@@ -385,7 +389,8 @@ int main(int argc, char **argv)
 		return status;
 	sched_getaffinity(0, sizeof(d.cpus), &d.cpus);
 	if (d.options.check || d.options.remove_interfaces) {
-		ret = d.options.check ? check(&d.options, &err) : leftovers_remove_all(d.options.state, &err);
+		ret = d.options.check ? check(&d.options, &err)
+				      : leftovers_remove_all(d.options.state, &err);
 		if (ret < 0)
 			print_error(&err);
 		return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

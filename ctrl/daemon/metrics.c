@@ -15,7 +15,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define RULE_METRICS_MAX 2000 /* with more rules than this, a series each would be a burden: ask the API */
+#define RULE_METRICS_MAX \
+	2000 /* with more rules than this, a series each would be a burden: ask the API */
 
 static void family(struct evbuffer *out, const char *name, const char *type, const char *help)
 {
@@ -215,7 +216,8 @@ static void table_metrics(struct evbuffer *out)
 		f.evicted);
 	single(out, "flows_refused_total", "counter", "Flows for which there was no room.",
 		f.refused);
-	family(out, "flows_by_state", "gauge", "Flow entries by state, as the last round of expiry found them.");
+	family(out, "flows_by_state", "gauge",
+		"Flow entries by state, as the last round of expiry found them.");
 	for (unsigned k = 0; k < FLOW_KIND_COUNT; k++) {
 		const char *name = flow_kind_name((enum flow_kind)k);
 
@@ -223,7 +225,8 @@ static void table_metrics(struct evbuffer *out)
 			labelled(out, "flows_by_state", "state", name, f.kinds[k]);
 	}
 	labelled(out, "flows_by_state", "state", "denied", f.negative);
-	single(out, "connections_half_open", "gauge", "Connections whose handshake is not over.", f.half_open);
+	single(out, "connections_half_open", "gauge", "Connections whose handshake is not over.",
+		f.half_open);
 	family(out, "routes", "gauge", "Routes in force, by IP version.");
 	labelled(out, "routes", "family", "ipv4", t != NULL ? fib_count(t->fib4) : 0);
 	labelled(out, "routes", "family", "ipv6", t != NULL ? fib_count(t->fib6) : 0);
@@ -239,8 +242,9 @@ static int visit_rule(const struct policy_rule_record *record, void *arg)
 {
 	struct evbuffer *out = arg;
 	const struct policy_rule_text *t = &record->text;
-	const char *const values[] = { "tier", t->tier, "namespace", t->namespace != NULL ? t->namespace : "", "policy",
-		t->policy, "rule", t->rule, "action", t->action, "staged", t->staged ? "true" : "false" };
+	const char *const values[] = { "tier", t->tier, "namespace",
+		t->namespace != NULL ? t->namespace : "", "policy", t->policy, "rule", t->rule,
+		"action", t->action, "staged", t->staged ? "true" : "false" };
 
 	evbuffer_add_printf(out, "podlane_policy_rule_hits_total{");
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i += 2) {
@@ -257,9 +261,12 @@ static void policy_metrics(struct evbuffer *out)
 	struct policy_size size;
 
 	forwarding_policy_size(&size);
-	single(out, "policy_rules", "gauge", "Rules of policies in force, staged ones too.", size.rules);
-	single(out, "policy_identities", "gauge", "Label sets that addresses have.", size.identities);
-	single(out, "policy_programs", "gauge", "Compiled rule sets of this node's pods, one a direction.", size.programs);
+	single(out, "policy_rules", "gauge", "Rules of policies in force, staged ones too.",
+		size.rules);
+	single(out, "policy_identities", "gauge", "Label sets that addresses have.",
+		size.identities);
+	single(out, "policy_programs", "gauge",
+		"Compiled rule sets of this node's pods, one a direction.", size.programs);
 	single(out, "policy_memory_bytes", "gauge", "Memory of policy tables.", size.memory);
 	family(out, "policy_rule_hits_total", "counter", "Connections that a rule decided.");
 	if (size.rules <= RULE_METRICS_MAX)

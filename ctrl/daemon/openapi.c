@@ -161,8 +161,8 @@ static json_t *operation(
 	return op;
 }
 
-static void add_path(
-	json_t *paths, const struct http_endpoint *e, const char *path, const struct object_schema *type)
+static void add_path(json_t *paths, const struct http_endpoint *e, const char *path,
+	const struct object_schema *type)
 {
 	json_t *item = json_object_get(paths, path);
 	char method[8] = "";

@@ -15,14 +15,17 @@ static const char help[] =
 	"  -s, --socket PATH      Unix socket of the API (/run/podlane/api.sock)\n"
 	"  -d, --state DIR        what survives a restart (/var/lib/podlane)\n"
 	"      --check            read and check the configuration, then exit\n"
-	"      --take-over        take the place of the daemon that runs with this state directory\n"
+	"      --take-over        take the place of the daemon that runs with this state "
+	"directory\n"
 	"      --remove-interfaces\n"
-	"                         remove the interfaces that a stopped daemon left in pods, then exit\n"
+	"                         remove the interfaces that a stopped daemon left in pods, then "
+	"exit\n"
 	"  -l, --log-level LEVEL  error, warning, info or debug (as the configuration says)\n"
 	"  -V, --version          print the version\n"
 	"  -h, --help             print this\n"
 	"\n"
-	"SIGHUP reads the configuration again. SIGUSR2 starts a successor that takes over (restart, upgrade).\n"
+	"SIGHUP reads the configuration again. SIGUSR2 starts a successor that takes over "
+	"(restart, upgrade).\n"
 	"SIGTERM stops; interfaces in pods stay, for the next start to take over.\n";
 
 enum { OPTION_CHECK = 256, OPTION_TAKE_OVER, OPTION_REMOVE_INTERFACES };

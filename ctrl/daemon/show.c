@@ -113,12 +113,15 @@ const struct http_endpoint state_endpoints[] = {
 		"Forget every flow; each is decided again on its next packet.", NULL, NULL, NULL,
 		NULL, 0 },
 	STATE("policy-rules", show_policy_rules,
-		"Rules of policies in the order of evaluation, with the connections that each decided; of "
+		"Rules of policies in the order of evaluation, with the connections that each "
+		"decided; of "
 		"staged ones those that they would have decided otherwise.",
 		rule_query),
-	STATE("policies", show_policy_size, "How much there is of policy: rules, identities, programs, memory.", NULL),
+	STATE("policies", show_policy_size,
+		"How much there is of policy: rules, identities, programs, memory.", NULL),
 	{ "POST", "/v1/policy-test", test_policies,
-		"Ask the policies in force about connections: a list of {src, dst, proto, port}, src and dst an address, "
+		"Ask the policies in force about connections: a list of {src, dst, proto, port}, "
+		"src and dst an address, "
 		"or namespace/name of a pod or endpoint. Answers in the same order.",
 		NULL, NULL, NULL, NULL, 0 },
 	STATE("drops", show_drops,

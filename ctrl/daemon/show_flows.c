@@ -94,12 +94,16 @@ static json_t *flow_json(
 			"reply", (r->flags & FLOW_REPLY) != 0, "packets", (json_int_t)r->packets,
 			"bytes", (json_int_t)r->bytes, "idle_ms", (json_int_t)r->idle_ms));
 	/* The other direction may have been seen later: then it stays longer than this says. */
-	json_object_set_new(obj, "state", json_string(r->flags & FLOW_NEGATIVE ? "denied" : flow_kind_text(flow_state_kind(r->state))));
-	json_object_set_new(obj, "left_ms", json_integer(r->timeout_ms > r->idle_ms ? r->timeout_ms - r->idle_ms : 0));
+	json_object_set_new(obj, "state",
+		json_string(r->flags & FLOW_NEGATIVE ? "denied"
+						     : flow_kind_text(flow_state_kind(r->state))));
+	json_object_set_new(obj, "left_ms",
+		json_integer(r->timeout_ms > r->idle_ms ? r->timeout_ms - r->idle_ms : 0));
 	if (r->rule != POLICY_RULE_NONE) {
 		char text[RULE_TEXT_MAX];
 
-		json_object_set_new(obj, "rule", json_string(forwarding_rule_text(r->rule, text, sizeof(text))));
+		json_object_set_new(obj, "rule",
+			json_string(forwarding_rule_text(r->rule, text, sizeof(text))));
 	}
 	return obj;
 }

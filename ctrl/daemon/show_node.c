@@ -68,10 +68,11 @@ int show_workers(struct request *req, struct error *err)
 
 		if (dataplane_worker(id, &w))
 			json_array_append_new(list,
-				json_pack("{s:i, s:o, s:o, s:f, s:I, s:I, s:i}", "id", (int)w.id, "cpu",
-					w.cpu >= 0 ? json_integer(w.cpu) : json_null(), "numa_node",
-					w.numa_node >= 0 ? json_integer(w.numa_node) : json_null(), "busy",
-					w.busy, "packets", (json_int_t)w.packets, "sleeps",
+				json_pack("{s:i, s:o, s:o, s:f, s:I, s:I, s:i}", "id", (int)w.id,
+					"cpu", w.cpu >= 0 ? json_integer(w.cpu) : json_null(),
+					"numa_node",
+					w.numa_node >= 0 ? json_integer(w.numa_node) : json_null(),
+					"busy", w.busy, "packets", (json_int_t)w.packets, "sleeps",
 					(json_int_t)w.sleeps, "queues", (int)w.queues));
 	}
 	reply_json(req, 200, list);

@@ -24,12 +24,14 @@ static int visit_rule(const struct policy_rule_record *record, void *arg)
 	const struct rule_filter *f = show->filter;
 	const struct policy_rule_text *t = &record->text;
 
-	if ((f->policy != NULL && strcmp(f->policy, t->policy) != 0) || (f->tier != NULL && strcmp(f->tier, t->tier) != 0))
+	if ((f->policy != NULL && strcmp(f->policy, t->policy) != 0) ||
+		(f->tier != NULL && strcmp(f->tier, t->tier) != 0))
 		return 0;
-	return show_append(show,
-		json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I}", "tier", t->tier, "policy", t->policy, "namespace",
-			t->namespace != NULL ? t->namespace : "", "rule", t->rule, "action", t->action, "staged",
-			(int)t->staged, "hits", (json_int_t)record->hits));
+	return show_append(
+		show, json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I}", "tier", t->tier, "policy",
+			      t->policy, "namespace", t->namespace != NULL ? t->namespace : "",
+			      "rule", t->rule, "action", t->action, "staged", (int)t->staged,
+			      "hits", (json_int_t)record->hits));
 }
 
 int show_policy_rules(struct request *req, struct error *err)
@@ -50,9 +52,10 @@ int show_policy_size(struct request *req, struct error *err)
 	(void)err;
 	forwarding_policy_size(&s);
 	reply_json(req, 200,
-		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "policies", (json_int_t)s.policies, "rules",
-			(json_int_t)s.rules, "identities", (json_int_t)s.identities, "addresses", (json_int_t)s.addresses,
-			"selectors", (json_int_t)s.selectors, "programs", (json_int_t)s.programs, "cidrs",
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "policies",
+			(json_int_t)s.policies, "rules", (json_int_t)s.rules, "identities",
+			(json_int_t)s.identities, "addresses", (json_int_t)s.addresses, "selectors",
+			(json_int_t)s.selectors, "programs", (json_int_t)s.programs, "cidrs",
 			(json_int_t)s.cidrs, "memory_bytes", (json_int_t)s.memory));
 	return 0;
 }
@@ -81,11 +84,14 @@ static const struct addr_list *addresses_of(const struct model *model, const cha
 	size_t len = slash != NULL ? (size_t)(slash - text) : strlen(ns);
 	char dotted[256];
 
-	snprintf(dotted, sizeof(dotted), "%.*s.%s", (int)(len < sizeof(dotted) ? len : 0), ns, name);
+	snprintf(
+		dotted, sizeof(dotted), "%.*s.%s", (int)(len < sizeof(dotted) ? len : 0), ns, name);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		const struct addr_list *found = in_namespace(model_find(model, types[i], dotted), ns, len);
+		const struct addr_list *found =
+			in_namespace(model_find(model, types[i], dotted), ns, len);
 
-		found = found != NULL ? found : in_namespace(model_find(model, types[i], name), ns, len);
+		found = found != NULL ? found
+				      : in_namespace(model_find(model, types[i], name), ns, len);
 		if (found != NULL)
 			return found;
 	}
@@ -93,28 +99,31 @@ static const struct addr_list *addresses_of(const struct model *model, const cha
 }
 
 /** One end of a question: an address, or all of a pod's. `one` is room for the former. */
-static int read_end(const struct model *model, const json_t *item, const char *field, struct ip_addr *one,
-	struct addr_list *list, struct error *err)
+static int read_end(const struct model *model, const json_t *item, const char *field,
+	struct ip_addr *one, struct addr_list *list, struct error *err)
 {
 	const char *text = json_string_value(json_object_get(item, field));
 	const struct addr_list *found;
 
 	if (text == NULL)
-		return error_set(err, EINVAL, field, "%s is missing: expected an address, or namespace/name of a pod", field);
+		return error_set(err, EINVAL, field,
+			"%s is missing: expected an address, or namespace/name of a pod", field);
 	if (ip_addr_parse(text, one) == 0) {
 		*list = (struct addr_list){ one, 1 };
 		return 0;
 	}
 	found = addresses_of(model, text);
 	if (found == NULL)
-		return error_set(err, EINVAL, field, "%s \"%.80s\" is not an address, and no pod or endpoint is called so",
+		return error_set(err, EINVAL, field,
+			"%s \"%.80s\" is not an address, and no pod or endpoint is called so",
 			field, text);
 	*list = *found;
 	return 0;
 }
 
 /** Of two ends that may have several addresses: the first of each of one family, IPv4 first. */
-static bool choose(const struct addr_list *src, const struct addr_list *dst, struct policy_question *q)
+static bool choose(
+	const struct addr_list *src, const struct addr_list *dst, struct policy_question *q)
 {
 	static const uint8_t families[] = { IP_V4, IP_V6 };
 
@@ -140,13 +149,16 @@ static int read_protocol(const json_t *proto)
 	char text[16] = "";
 
 	if (json_is_integer(proto))
-		return json_integer_value(proto) >= 0 && json_integer_value(proto) <= UINT8_MAX ? (int)json_integer_value(proto) : -1;
+		return json_integer_value(proto) >= 0 && json_integer_value(proto) <= UINT8_MAX
+			       ? (int)json_integer_value(proto)
+			       : -1;
 	for (size_t i = 0; i < json_string_length(proto) && i + 1 < sizeof(text); i++)
 		text[i] = (char)tolower((unsigned char)json_string_value(proto)[i]);
 	return protocol_parse(text);
 }
 
-static int read_question(const struct model *model, const json_t *item, struct policy_question *q, struct error *err)
+static int read_question(
+	const struct model *model, const json_t *item, struct policy_question *q, struct error *err)
 {
 	const json_t *port = json_object_get(item, "port");
 	struct ip_addr one[2];
@@ -159,11 +171,14 @@ static int read_question(const struct model *model, const json_t *item, struct p
 	if (ret < 0)
 		return ret;
 	if (!choose(&src, &dst, q))
-		return error_set(err, EINVAL, "dst", "src and dst have no address of the same family");
+		return error_set(
+			err, EINVAL, "dst", "src and dst have no address of the same family");
 	if (number < 0)
 		return error_set(err, EINVAL, "proto",
-			"proto must be \"tcp\", \"udp\", \"sctp\", \"icmp\", \"icmp6\" or a number from 0 to 255");
-	if (port != NULL && (!json_is_integer(port) || json_integer_value(port) < 0 || json_integer_value(port) > UINT16_MAX))
+			"proto must be \"tcp\", \"udp\", \"sctp\", \"icmp\", \"icmp6\" or a number "
+			"from 0 to 255");
+	if (port != NULL && (!json_is_integer(port) || json_integer_value(port) < 0 ||
+				    json_integer_value(port) > UINT16_MAX))
 		return error_set(err, EINVAL, "port", "port must be a number from 0 to 65535");
 	q->proto = (uint8_t)number;
 	q->port = port != NULL ? (uint16_t)json_integer_value(port) : 0;
@@ -175,7 +190,8 @@ static json_t *end_json(bool here, const struct policy_verdict *v)
 {
 	if (!here)
 		return json_null();
-	return json_pack("{s:b, s:o}", "allowed", (int)v->allow, "rule", forwarding_rule_json(v->rule));
+	return json_pack(
+		"{s:b, s:o}", "allowed", (int)v->allow, "rule", forwarding_rule_json(v->rule));
 }
 
 static json_t *answer_json(const struct policy_question *q)
@@ -183,8 +199,9 @@ static json_t *answer_json(const struct policy_question *q)
 	struct policy_answer a;
 
 	forwarding_policy_ask(q, &a);
-	return json_pack("{s:b, s:o, s:o, s:o, s:o}", "allowed", (int)a.allowed, "src", json_address(&q->src), "dst",
-		json_address(&q->dst), "egress", end_json(a.sender_here, &a.egress), "ingress",
+	return json_pack("{s:b, s:o, s:o, s:o, s:o}", "allowed", (int)a.allowed, "src",
+		json_address(&q->src), "dst", json_address(&q->dst), "egress",
+		end_json(a.sender_here, &a.egress), "ingress",
 		end_json(a.receiver_here, &a.ingress));
 }
 
@@ -196,7 +213,8 @@ int test_policies(struct request *req, struct error *err)
 	size_t i;
 
 	if (ret == 0 && (!json_is_array(body) || json_array_size(body) > QUESTIONS_MAX))
-		ret = error_set(err, EINVAL, NULL, "the body must be a list of at most %d questions {src, dst, proto, port}",
+		ret = error_set(err, EINVAL, NULL,
+			"the body must be a list of at most %d questions {src, dst, proto, port}",
 			QUESTIONS_MAX);
 	for (i = 0; ret == 0 && i < json_array_size(body); i++) {
 		struct policy_question q = { 0 };

@@ -52,18 +52,23 @@ static json_t *memory_json(const struct port *port, json_int_t *bytes)
 
 	port_memory(port, &m);
 	*bytes = (json_int_t)(m.fixed + m.rings);
-	return json_pack("{s:I, s:I, s:I, s:I}", "fixed_bytes", (json_int_t)m.fixed, "ring_bytes", (json_int_t)m.rings,
-		"buffers", (json_int_t)m.buffers, "large_buffers", (json_int_t)m.large_buffers);
+	return json_pack("{s:I, s:I, s:I, s:I}", "fixed_bytes", (json_int_t)m.fixed, "ring_bytes",
+		(json_int_t)m.rings, "buffers", (json_int_t)m.buffers, "large_buffers",
+		(json_int_t)m.large_buffers);
 }
 
 static json_t *rate_json(uint64_t rate, uint64_t burst)
 {
-	return rate != 0 ? json_pack("{s:I, s:I}", "rate", (json_int_t)rate, "burst", (json_int_t)burst) : json_null();
+	return rate != 0 ? json_pack("{s:I, s:I}", "rate", (json_int_t)rate, "burst",
+				   (json_int_t)burst)
+			 : json_null();
 }
 
 static json_t *limits_json(const struct port_limits *limits)
 {
-	static const char *const names[LIMIT_DIRECTIONS] = { [LIMIT_EGRESS] = "egress", [LIMIT_INGRESS] = "ingress" };
+	static const char *const names[LIMIT_DIRECTIONS] = {
+		[LIMIT_EGRESS] = "egress", [LIMIT_INGRESS] = "ingress"
+	};
 	json_t *obj;
 
 	if (limits == NULL)
@@ -73,8 +78,9 @@ static json_t *limits_json(const struct port_limits *limits)
 		const struct limit_conf *conf = &limits->conf[d];
 
 		json_object_set_new(obj, names[d],
-			json_pack("{s:o, s:o}", "bits", rate_json(conf->bits_per_second, limit_burst_bits(conf)),
-				"packets", rate_json(conf->packets_per_second, limit_burst_packets(conf))));
+			json_pack("{s:o, s:o}", "bits",
+				rate_json(conf->bits_per_second, limit_burst_bits(conf)), "packets",
+				rate_json(conf->packets_per_second, limit_burst_packets(conf))));
 	}
 	return obj;
 }
@@ -149,10 +155,11 @@ int show_ports(struct request *req, struct error *err)
 
 static json_t *queue_json(const struct port *port, const struct port_rx *rx)
 {
-	return json_pack("{s:s, s:i, s:o, s:b, s:f, s:f, s:I, s:i}", "port", port->name, "queue", rx->queue, "worker",
-		rx->worker != PORT_NONE ? json_integer(rx->worker) : json_null(), "pinned", port->pinned != PORT_NONE,
-		"load", rx->load, "packets_per_second", rx->rate, "packets", (json_int_t)counter_read(&rx->packets),
-		"moves", (int)rx->moves);
+	return json_pack("{s:s, s:i, s:o, s:b, s:f, s:f, s:I, s:i}", "port", port->name, "queue",
+		rx->queue, "worker",
+		rx->worker != PORT_NONE ? json_integer(rx->worker) : json_null(), "pinned",
+		port->pinned != PORT_NONE, "load", rx->load, "packets_per_second", rx->rate,
+		"packets", (json_int_t)counter_read(&rx->packets), "moves", (int)rx->moves);
 }
 
 int show_queues(struct request *req, struct error *err)

@@ -205,7 +205,8 @@ static int load_both(struct store *store, const struct model *empty, const char 
 	return ret;
 }
 
-static int compare_file(struct store *store, const char *path, struct startup *startup, struct error *err)
+static int compare_file(
+	struct store *store, const char *path, struct startup *startup, struct error *err)
 {
 	char *before = store_file_hash(store);
 	int ret;
@@ -241,8 +242,8 @@ int startup_load(
 	return ret;
 }
 
-int startup_look(struct store *store, const struct model *empty, const char *path, struct startup *startup,
-	struct error *err)
+int startup_look(struct store *store, const struct model *empty, const char *path,
+	struct startup *startup, struct error *err)
 {
 	int ret = compare_file(store, path, startup, err);
 

@@ -31,8 +31,8 @@ struct startup {
 int startup_load(
 	struct engine *engine, const char *path, struct startup *startup, struct error *err);
 /** The same for a successor that looks ahead, while another daemon has the store: nothing is undone. */
-int startup_look(struct store *store, const struct model *empty, const char *path, struct startup *startup,
-	struct error *err);
+int startup_look(struct store *store, const struct model *empty, const char *path,
+	struct startup *startup, struct error *err);
 void startup_free(struct startup *startup);
 /** The node object of a set that has one, else NULL and an error that says what to write. */
 const struct node *startup_node(const struct startup *startup, struct error *err);

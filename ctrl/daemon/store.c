@@ -39,8 +39,9 @@ int store_error(const struct store *store, const char *what, struct error *err)
 {
 	const bool full = sqlite3_errcode(store->db) == SQLITE_FULL;
 
-	return error_set(err, full ? ENOSPC : EIO, NULL, "state store %.160s: %s: %s%s", store->path, what,
-		sqlite3_errmsg(store->db), full ? ": make room, nothing has changed" : "");
+	return error_set(err, full ? ENOSPC : EIO, NULL, "state store %.160s: %s: %s%s",
+		store->path, what, sqlite3_errmsg(store->db),
+		full ? ": make room, nothing has changed" : "");
 }
 
 static int run(struct store *store, const char *sql, const char *what, struct error *err)

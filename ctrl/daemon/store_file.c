@@ -16,10 +16,10 @@
 
 /* An object lives in a row of its own number for as long as its name exists (struct object.row), and new ones go to the end: a
  * million of them are appended, and each page is written once. The JSON has the name. */
-#define TABLES_SQL                                                                                \
-	"CREATE TABLE object (id INTEGER PRIMARY KEY, type TEXT NOT NULL, origin INTEGER NOT "    \
-	"NULL, json TEXT NOT NULL);"                                                              \
-	"CREATE TABLE undo (id INTEGER PRIMARY KEY, type TEXT NOT NULL, name TEXT NOT NULL, "     \
+#define TABLES_SQL                                                                             \
+	"CREATE TABLE object (id INTEGER PRIMARY KEY, type TEXT NOT NULL, origin INTEGER NOT " \
+	"NULL, json TEXT NOT NULL);"                                                           \
+	"CREATE TABLE undo (id INTEGER PRIMARY KEY, type TEXT NOT NULL, name TEXT NOT NULL, "  \
 	"origin INTEGER, json TEXT);"
 
 static const char schema_sql[] =
@@ -38,10 +38,12 @@ static const char upgrade_sql[] =
 	"BEGIN;"
 	"ALTER TABLE object RENAME TO object1;"
 	"ALTER TABLE undo RENAME TO undo1;" TABLES_SQL
-	"CREATE TEMP TABLE place AS SELECT row_number() OVER (ORDER BY type, name) AS id, type, name "
+	"CREATE TEMP TABLE place AS SELECT row_number() OVER (ORDER BY type, name) AS id, type, "
+	"name "
 	"FROM (SELECT type, name FROM object1 UNION SELECT type, name FROM undo1);"
 	"CREATE INDEX temp.place_name ON place (type, name);"
-	"INSERT INTO object SELECT p.id, o.type, o.origin, o.json FROM place p JOIN object1 o USING "
+	"INSERT INTO object SELECT p.id, o.type, o.origin, o.json FROM place p JOIN object1 o "
+	"USING "
 	"(type, name) ORDER BY p.id;"
 	"INSERT INTO undo SELECT p.id, u.type, u.name, u.origin, u.json FROM place p JOIN undo1 u "
 	"USING (type, name) ORDER BY p.id;"
@@ -116,8 +118,8 @@ static int copy_database(struct store *store)
 {
 	sqlite3 *copy = NULL;
 	sqlite3_backup *backup;
-	int rc = sqlite3_open_v2(
-		":memory:", &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	int rc = sqlite3_open_v2(":memory:", &copy,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
 	backup = rc == SQLITE_OK ? sqlite3_backup_init(copy, "main", store->db, "main") : NULL;
 	if (backup != NULL)
@@ -200,7 +202,9 @@ static int move_aside(struct store *store, const char *why, struct error *err)
 
 static int lock_directory(struct store *store, const char *dir, struct error *err)
 {
-	struct flock posix = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_HOLDER, .l_len = 1 };
+	struct flock posix = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_HOLDER, .l_len = 1
+	};
 	char path[4096];
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
@@ -217,7 +221,8 @@ static int lock_directory(struct store *store, const char *dir, struct error *er
 			dir);
 	/* flock keeps others out; this one tells a successor who we are (F_GETLK). */
 	if (fcntl(store->lock_fd, F_SETLK, &posix) < 0)
-		LOG_WARNING("no successor will be able to take over path=%s error=\"%s\"", path, strerror(errno));
+		LOG_WARNING("no successor will be able to take over path=%s error=\"%s\"", path,
+			strerror(errno));
 	return 0;
 }
 
@@ -237,8 +242,8 @@ static int open_store(const char *dir, bool own, struct store **out, struct erro
 	if (own)
 		ret = lock_directory(store, dir, err);
 	else if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		ret = error_set(err, errno, NULL, "cannot create the state directory %.200s: %s", dir,
-			strerror(errno));
+		ret = error_set(err, errno, NULL, "cannot create the state directory %.200s: %s",
+			dir, strerror(errno));
 	if (ret == 0)
 		ret = open_database(store, own, err);
 	if (ret == -EUCLEAN && own) {
@@ -302,7 +307,8 @@ void store_checkpoint(struct store *store)
 	if (store->checkpointing && pthread_tryjoin_np(store->checkpointer, NULL) != 0)
 		return;
 	sqlite3_db_release_memory(store->db);
-	store->checkpointing = pthread_create(&store->checkpointer, NULL, run_checkpoint, store) == 0;
+	store->checkpointing =
+		pthread_create(&store->checkpointer, NULL, run_checkpoint, store) == 0;
 }
 
 void store_close(struct store *store)
@@ -320,9 +326,12 @@ void store_close(struct store *store)
 
 bool store_has_successor(const struct store *store)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_SUCCESSOR, .l_len = 1 };
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = STORE_LOCK_SUCCESSOR, .l_len = 1
+	};
 
-	return store != NULL && store->lock_fd >= 0 && fcntl(store->lock_fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	return store != NULL && store->lock_fd >= 0 && fcntl(store->lock_fd, F_GETLK, &lock) == 0 &&
+	       lock.l_type != F_UNLCK;
 }
 
 const char *store_recovered(const struct store *store)

@@ -11,8 +11,8 @@
 #include <string.h>
 
 struct row {
-	size_t name, json;     /* where in the text; both end with a zero byte. name: undo rows only */
-	uint64_t row;	       /* in the table of objects; 0 = an undo row */
+	size_t name, json; /* where in the text; both end with a zero byte. name: undo rows only */
+	uint64_t row;	   /* in the table of objects; 0 = an undo row */
 	struct object *object; /* NULL: delete */
 	enum object_type type;
 	enum object_origin origin;
@@ -167,8 +167,8 @@ int store_load(struct store *store, struct changeset *set, struct error *err)
 int store_load_undo(struct store *store, struct changeset *set, struct error *err)
 {
 	size_t count;
-	int ret =
-		load_objects(store, "SELECT type, origin, json, 0, name FROM undo", set, &count, err);
+	int ret = load_objects(
+		store, "SELECT type, origin, json, 0, name FROM undo", set, &count, err);
 
 	if (ret == 0 && count == 0)
 		return error_set(err, ENOENT, NULL, "no transaction waits for its confirmation");

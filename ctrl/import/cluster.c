@@ -21,11 +21,13 @@ int import_namespace(struct import *import, const json_t *doc)
 			break;
 		}
 	}
-	return import_add(import, OBJECT_NAMESPACE, json_pack("{s:s, s:o}", "name", metadata_name(doc), "labels", labels));
+	return import_add(import, OBJECT_NAMESPACE,
+		json_pack("{s:s, s:o}", "name", metadata_name(doc), "labels", labels));
 }
 
 /** Texts of a list of objects' members, or of one member, as a set: podIPs and podIP, hostIPs and hostIP. */
-static json_t *addresses(const json_t *status, const char *many, const char *member_name, const char *one)
+static json_t *addresses(
+	const json_t *status, const char *many, const char *member_name, const char *one)
 {
 	json_t *list = json_array(), *item;
 	const char *single = json_string_value(json_object_get(status, one));
@@ -45,7 +47,8 @@ static json_t *addresses(const json_t *status, const char *many, const char *mem
 	return list;
 }
 
-static int named_ports(struct import *import, const json_t *containers, const char *path, json_t *list)
+static int named_ports(
+	struct import *import, const json_t *containers, const char *path, json_t *list)
 {
 	size_t i, j;
 	json_t *container, *port;
@@ -54,20 +57,26 @@ static int named_ports(struct import *import, const json_t *containers, const ch
 		json_array_foreach (json_object_get(container, "ports"), j, port) {
 			const char *name = json_string_value(json_object_get(port, "name"));
 			const char *protocol = json_string_value(json_object_get(port, "protocol"));
-			json_int_t number = json_integer_value(json_object_get(port, "containerPort"));
+			json_int_t number =
+				json_integer_value(json_object_get(port, "containerPort"));
 			char at[IMPORT_PATH_MAX];
 			const char *lower = protocol == NULL || strcmp(protocol, "TCP") == 0 ? "tcp"
 					    : strcmp(protocol, "UDP") == 0		     ? "udp"
-					    : strcmp(protocol, "SCTP") == 0		     ? "sctp"
-											     : NULL;
+					    : strcmp(protocol, "SCTP") == 0 ? "sctp"
+									    : NULL;
 
 			snprintf(at, sizeof(at), "%s[%zu].ports[%zu]", path, i, j);
 			if (lower == NULL)
-				return import_error(import, at, "protocol \"%.20s\" is not understood: write TCP, UDP or SCTP", protocol);
+				return import_error(import, at,
+					"protocol \"%.20s\" is not understood: write TCP, UDP or "
+					"SCTP",
+					protocol);
 			if (number < 1 || number > 65535)
-				return import_error(import, at, "containerPort is missing or no port: write 1 to 65535");
+				return import_error(import, at,
+					"containerPort is missing or no port: write 1 to 65535");
 			if (name != NULL)
-				json_array_append_new(list, json_sprintf("%s=%d/%s", name, (int)number, lower));
+				json_array_append_new(
+					list, json_sprintf("%s=%d/%s", name, (int)number, lower));
 		}
 	}
 	return 0;
@@ -98,13 +107,16 @@ static json_t *pod_ports(struct import *import, const json_t *spec)
 /** Why a pod takes no part; NULL when it does. */
 static const char *pod_apart(const struct import *import, const json_t *doc, const json_t *own)
 {
-	const char *phase = json_string_value(json_object_get(json_object_get(doc, "status"), "phase"));
+	const char *phase =
+		json_string_value(json_object_get(json_object_get(doc, "status"), "phase"));
 
 	if (json_is_true(json_object_get(json_object_get(doc, "spec"), "hostNetwork")))
 		return "left out: it has the node's network, to policies it is the node";
 	if (phase != NULL && (strcmp(phase, "Succeeded") == 0 || strcmp(phase, "Failed") == 0))
 		return "left out: it has ended, and its address may be another's";
-	return json_array_size(own) == 0 && !import->without_address ? "left out: it has no address yet" : NULL;
+	return json_array_size(own) == 0 && !import->without_address
+		       ? "left out: it has no address yet"
+		       : NULL;
 }
 
 int import_pod(struct import *import, const json_t *doc)
@@ -126,10 +138,13 @@ int import_pod(struct import *import, const json_t *doc)
 	ports = labels != NULL ? pod_ports(import, spec) : NULL;
 	if (ports != NULL) {
 		snprintf(key, sizeof(key), "%s/%s", ns, name);
-		json_object_set_new(import->pods, key, json_pack("{s:s, s:o, s:O}", "node", on != NULL ? on : "", "host_ips",
-			addresses(status, "hostIPs", "ip", "hostIP"), "addresses", own));
-		ret = import_add(import, OBJECT_ENDPOINT, json_pack("{s:o, s:s, s:O, s:O, s:O}", "name", json_sprintf("%s.%s", ns, name),
-			"namespace", ns, "labels", labels, "addresses", own, "ports", ports));
+		json_object_set_new(import->pods, key,
+			json_pack("{s:s, s:o, s:O}", "node", on != NULL ? on : "", "host_ips",
+				addresses(status, "hostIPs", "ip", "hostIP"), "addresses", own));
+		ret = import_add(import, OBJECT_ENDPOINT,
+			json_pack("{s:o, s:s, s:O, s:O, s:O}", "name",
+				json_sprintf("%s.%s", ns, name), "namespace", ns, "labels", labels,
+				"addresses", own, "ports", ports));
 	}
 	json_decref(labels);
 	json_decref(ports);
@@ -168,6 +183,7 @@ int import_node(struct import *import, const json_t *doc)
 		return 0;
 	}
 	json_object_set(import->nodes, metadata_name(doc), list);
-	return import_add(import, OBJECT_ENDPOINT, json_pack("{s:s, s:s, s:o, s:o}", "name", metadata_name(doc), "kind", "node",
-		"labels", labels, "addresses", list));
+	return import_add(import, OBJECT_ENDPOINT,
+		json_pack("{s:s, s:s, s:o, s:o}", "name", metadata_name(doc), "kind", "node",
+			"labels", labels, "addresses", list));
 }

@@ -29,28 +29,38 @@ static void append(struct text *text, const char *a, const char *b, const char *
 
 static bool key_fits(const char *key)
 {
-	return key[0] != '\0' && key[strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")] == '\0';
+	return key[0] != '\0' &&
+	       key[strspn(key,
+		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")] ==
+		       '\0';
 }
 
 /** Values of labels have no quotes in them. */
 static bool value_fits(const char *value)
 {
-	return value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] == '\0';
+	return value[strspn(value,
+		       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")] ==
+	       '\0';
 }
 
 static int check_pair(struct import *import, const char *path, const char *key, const json_t *value)
 {
 	if (!key_fits(key))
-		return import_error(import, path, "\"%.80s\" is no key of a label: letters, digits, \"-\", \"_\", \".\" and one \"/\"", key);
+		return import_error(import, path,
+			"\"%.80s\" is no key of a label: letters, digits, \"-\", \"_\", \".\" and "
+			"one \"/\"",
+			key);
 	if (value != NULL && !json_is_string(value))
 		return import_error(import, path, "expected a string: put the value in quotes");
 	if (value != NULL && !value_fits(json_string_value(value)))
-		return import_error(import, path, "\"%.80s\" is no value of a label: letters, digits, \"-\", \"_\" and \".\"",
+		return import_error(import, path,
+			"\"%.80s\" is no value of a label: letters, digits, \"-\", \"_\" and \".\"",
 			json_string_value(value));
 	return 0;
 }
 
-static int match_labels(struct import *import, const json_t *labels, const char *path, struct text *text)
+static int match_labels(
+	struct import *import, const json_t *labels, const char *path, struct text *text)
 {
 	const char *key;
 	json_t *value;
@@ -69,7 +79,8 @@ static int match_labels(struct import *import, const json_t *labels, const char 
 	return ret;
 }
 
-static int value_list(struct import *import, const json_t *values, const char *path, const char *key, struct text *text)
+static int value_list(struct import *import, const json_t *values, const char *path,
+	const char *key, struct text *text)
 {
 	size_t i;
 	json_t *value;
@@ -86,35 +97,43 @@ static int value_list(struct import *import, const json_t *values, const char *p
 	return 0;
 }
 
-static int match_expression(struct import *import, const json_t *item, const char *path, struct text *text)
+static int match_expression(
+	struct import *import, const json_t *item, const char *path, struct text *text)
 {
 	static const char *const known[] = { "key", "operator", "values", NULL };
 	int ret = members_only(import, item, path, known);
-	const char *key = json_string_value(ret < 0 ? NULL : import_member(import, item, path, "key", JSON_STRING, &ret));
-	const char *operator = json_string_value(ret < 0 ? NULL : import_member(import, item, path, "operator", JSON_STRING, &ret));
-	const json_t *values = ret < 0 ? NULL : import_member(import, item, path, "values", JSON_ARRAY, &ret);
+	const char *key = json_string_value(
+		ret < 0 ? NULL : import_member(import, item, path, "key", JSON_STRING, &ret));
+	const char *operator= json_string_value(
+		ret < 0 ? NULL : import_member(import, item, path, "operator", JSON_STRING, &ret));
+	const json_t *values =
+		ret < 0 ? NULL : import_member(import, item, path, "values", JSON_ARRAY, &ret);
 	char at[IMPORT_PATH_MAX];
 	bool in;
 
 	if (ret < 0)
 		return ret;
-	if (key == NULL || operator == NULL)
-		return import_error(import, join(at, path, key == NULL ? "key" : "operator"), "is missing: give it");
+	if (key == NULL || operator== NULL)
+		return import_error(import, join(at, path, key == NULL ? "key" : "operator"),
+			"is missing: give it");
 	ret = check_pair(import, join(at, path, "key"), key, NULL);
 	if (ret < 0)
 		return ret;
 	in = strcmp(operator, "In") == 0;
 	if (in || strcmp(operator, "NotIn") == 0) {
 		if (json_array_size(values) == 0)
-			return import_error(import, join(at, path, "values"), "is empty: operator %s needs values", operator);
+			return import_error(import, join(at, path, "values"),
+				"is empty: operator %s needs values", operator);
 		append(text, text->len > 0 ? " && " : "", key, in ? " in { " : " not in { ");
 		return value_list(import, values, join(at, path, "values"), key, text);
 	}
 	if (strcmp(operator, "Exists") != 0 && strcmp(operator, "DoesNotExist") != 0)
 		return import_error(import, join(at, path, "operator"),
-			"\"%.40s\" is not understood: write In, NotIn, Exists or DoesNotExist", operator);
+			"\"%.40s\" is not understood: write In, NotIn, Exists or DoesNotExist",
+			operator);
 	if (json_array_size(values) > 0)
-		return import_error(import, join(at, path, "values"), "has no meaning with operator %s: remove it", operator);
+		return import_error(import, join(at, path, "values"),
+			"has no meaning with operator %s: remove it", operator);
 	append(text, text->len > 0 ? " && " : "", operator[0] == 'E' ? "has(" : "!has(", key);
 	append(text, ")", "", "");
 	return 0;
@@ -124,8 +143,12 @@ char *selector_text(struct import *import, const json_t *selector, const char *p
 {
 	static const char *const known[] = { "matchLabels", "matchExpressions", NULL };
 	int ret = members_only(import, selector, path, known);
-	const json_t *labels = ret < 0 ? NULL : import_member(import, selector, path, "matchLabels", JSON_OBJECT, &ret);
-	const json_t *expressions = ret < 0 ? NULL : import_member(import, selector, path, "matchExpressions", JSON_ARRAY, &ret);
+	const json_t *labels =
+		ret < 0 ? NULL
+			: import_member(import, selector, path, "matchLabels", JSON_OBJECT, &ret);
+	const json_t *expressions = ret < 0 ? NULL
+					    : import_member(import, selector, path,
+						      "matchExpressions", JSON_ARRAY, &ret);
 	struct text text = { 0 };
 	char at[IMPORT_PATH_MAX], element[IMPORT_PATH_MAX];
 	size_t i;
@@ -136,7 +159,8 @@ char *selector_text(struct import *import, const json_t *selector, const char *p
 	json_array_foreach (expressions, i, item) {
 		join_index(element, join(at, path, "matchExpressions"), i);
 		if (ret == 0 && !json_is_object(item))
-			ret = import_error(import, element, "expected a mapping with key and operator");
+			ret = import_error(
+				import, element, "expected a mapping with key and operator");
 		if (ret == 0)
 			ret = match_expression(import, item, element, &text);
 	}
@@ -148,14 +172,17 @@ char *selector_text(struct import *import, const json_t *selector, const char *p
 	return NULL;
 }
 
-json_t *network(struct import *import, const json_t *value, const char *path, struct ip_prefix *prefix)
+json_t *network(
+	struct import *import, const json_t *value, const char *path, struct ip_prefix *prefix)
 {
 	const char *text = json_string_value(value);
 	char canonical[PREFIX_TEXT_MAX];
 	struct ip_prefix parsed;
 
 	if (text == NULL || strchr(text, '/') == NULL || ip_prefix_parse(text, &parsed) < 0) {
-		import_error(import, path, "\"%.60s\" is not a network: write one such as 10.0.0.0/8", text != NULL ? text : "");
+		import_error(import, path,
+			"\"%.60s\" is not a network: write one such as 10.0.0.0/8",
+			text != NULL ? text : "");
 		return NULL;
 	}
 	/* Kubernetes takes 10.1.2.3/8 for the network around it. */
@@ -173,8 +200,11 @@ int multiply(json_t *rules, const json_t *base, const json_t *peers, const json_
 		for (size_t m = 0; m < n_matches || (m == 0 && n_matches == 0); m++) {
 			json_t *rule = json_copy((json_t *)base);
 
-			if (rule == NULL || (n_peers > 0 && json_object_update(rule, json_array_get(peers, p)) < 0) ||
-				(n_matches > 0 && json_object_update(rule, json_array_get(matches, m)) < 0) ||
+			if (rule == NULL ||
+				(n_peers > 0 &&
+					json_object_update(rule, json_array_get(peers, p)) < 0) ||
+				(n_matches > 0 &&
+					json_object_update(rule, json_array_get(matches, m)) < 0) ||
 				json_array_append_new(rules, rule) < 0)
 				return -ENOMEM;
 		}

@@ -50,8 +50,10 @@ static bool is_one_of(const char *text, const char *const *words)
 static json_t *plain(const char *text)
 {
 	static const char *const nulls[] = { "", "~", "null", "Null", "NULL", NULL };
-	static const char *const yes[] = { "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y", NULL };
-	static const char *const no[] = { "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N", NULL };
+	static const char *const yes[] = { "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On",
+		"ON", "y", "Y", NULL };
+	static const char *const no[] = { "false", "False", "FALSE", "no", "No", "NO", "off", "Off",
+		"OFF", "n", "N", NULL };
 	const char *digits = text + (*text == '-' || *text == '+');
 	char *end;
 	long long number;
@@ -66,9 +68,10 @@ static json_t *plain(const char *text)
 	if (!isdigit((unsigned char)*digits) && *digits != '.')
 		return json_string(text);
 	errno = 0;
-	number = strtoll(text, &end, digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X') ? 16
-				     : digits[0] == '0' && digits[1] != '\0'			 ? 8
-												 : 10);
+	number = strtoll(text, &end,
+		digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X') ? 16
+		: digits[0] == '0' && digits[1] != '\0'			   ? 8
+									   : 10);
 	if (*end == '\0' && errno == 0)
 		return json_integer(number);
 	real = strtod(text, &end);
@@ -84,11 +87,16 @@ static json_t *scalar(struct loader *l, const yaml_event_t *event)
 	json_t *value;
 
 	if (event->data.scalar.tag != NULL)
-		return fail(l, event->start_mark.line, "a tag (!...) has no meaning here: remove it");
+		return fail(
+			l, event->start_mark.line, "a tag (!...) has no meaning here: remove it");
 	if (memchr(text, '\0', len) != NULL)
-		return fail(l, event->start_mark.line, "there is a zero byte in a string: remove it");
-	value = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE ? plain(text) : json_stringn(text, len);
-	return value != NULL ? value : fail(l, event->start_mark.line, "out of memory, or text that is not UTF-8");
+		return fail(
+			l, event->start_mark.line, "there is a zero byte in a string: remove it");
+	value = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE ? plain(text)
+								    : json_stringn(text, len);
+	return value != NULL ? value
+			     : fail(l, event->start_mark.line,
+				       "out of memory, or text that is not UTF-8");
 }
 
 static json_t *node(struct loader *l, const yaml_event_t *event);
@@ -196,13 +204,14 @@ static int documents(struct loader *l, json_t *list)
 		if (!next(l, &event))
 			return -1;
 		type = event.type;
-		if (type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT || type == YAML_MAPPING_START_EVENT ||
-			type == YAML_ALIAS_EVENT)
+		if (type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT ||
+			type == YAML_MAPPING_START_EVENT || type == YAML_ALIAS_EVENT)
 			value = node(l, &event);
 		yaml_event_delete(&event);
 		if (type == YAML_STREAM_END_EVENT)
 			return 0;
-		if (type == YAML_STREAM_START_EVENT || type == YAML_DOCUMENT_START_EVENT || type == YAML_DOCUMENT_END_EVENT)
+		if (type == YAML_STREAM_START_EVENT || type == YAML_DOCUMENT_START_EVENT ||
+			type == YAML_DOCUMENT_END_EVENT)
 			continue;
 		if (value == NULL || json_array_append_new(list, value) < 0)
 			return -1;

@@ -16,7 +16,7 @@ struct address_set {
 
 struct cursor {
 	struct ip_prefix pool;
-	uint64_t last;  /* offset given out last by a commit */
+	uint64_t last;	/* offset given out last by a commit */
 	uint64_t tried; /* offset given out last by ipam_assign, which may be a dry run */
 };
 

@@ -63,7 +63,8 @@ static uint64_t row_hash(const struct policy_program *p, const uint64_t *words)
 	return h;
 }
 
-static uint32_t row_append(const struct policy_program *p, struct program_rows *rows, const uint64_t *words)
+static uint32_t row_append(
+	const struct policy_program *p, struct program_rows *rows, const uint64_t *words)
 {
 	uint64_t *row = rows->rows + (size_t)rows->count * p->stride;
 
@@ -116,8 +117,10 @@ static uint32_t row_intern(struct row_set *set, const uint64_t *words)
 
 static bool group_satisfied(const struct peer_group *g, uint32_t id)
 {
-	return (g->is == NULL || bit_get(&g->is->members, id)) && (g->is_not == NULL || !bit_get(&g->is_not->members, id)) &&
-	       (g->only == NULL || bit_get(g->only, id)) && (g->except == NULL || !bit_get(g->except, id));
+	return (g->is == NULL || bit_get(&g->is->members, id)) &&
+	       (g->is_not == NULL || !bit_get(&g->is_not->members, id)) &&
+	       (g->only == NULL || bit_get(g->only, id)) &&
+	       (g->except == NULL || !bit_get(g->except, id));
 }
 
 /** Rules by what they ask of the peer's identity. */
@@ -133,17 +136,23 @@ static void group_peers(struct policy_program *p)
 		for (uint32_t back = 0; back < 8 && c->n_groups > back && g == NULL; back++) {
 			struct peer_group *o = &c->groups[c->n_groups - 1 - back];
 
-			if (o->is == f->is && o->is_not == f->is_not && o->only == f->only && o->except == f->except)
+			if (o->is == f->is && o->is_not == f->is_not && o->only == f->only &&
+				o->except == f->except)
 				g = o;
 		}
 		if (g == NULL) {
 			if ((c->n_groups & (c->n_groups - 1)) == 0)
-				c->groups = policy_realloc(c->groups, (c->n_groups == 0 ? 1 : c->n_groups * 2) * sizeof(*g));
+				c->groups = policy_realloc(c->groups,
+					(c->n_groups == 0 ? 1 : c->n_groups * 2) * sizeof(*g));
 			g = &c->groups[c->n_groups++];
-			*g = (struct peer_group){ .is = f->is, .is_not = f->is_not, .only = f->only, .except = f->except };
+			*g = (struct peer_group){ .is = f->is,
+				.is_not = f->is_not,
+				.only = f->only,
+				.except = f->except };
 		}
 		if ((g->n_rules & (g->n_rules - 1)) == 0)
-			g->rules = policy_realloc(g->rules, (g->n_rules == 0 ? 1 : g->n_rules * 2) * sizeof(g->rules[0]));
+			g->rules = policy_realloc(g->rules,
+				(g->n_rules == 0 ? 1 : g->n_rules * 2) * sizeof(g->rules[0]));
 		g->rules[g->n_rules++] = i;
 	}
 }
@@ -155,7 +164,8 @@ static void identity_row(const struct policy_program *p, uint32_t id, uint64_t *
 
 	memset(row, 0, p->words * sizeof(*row));
 	for (uint32_t g = 0; g < c->n_groups; g++) {
-		for (uint32_t i = 0; i < c->groups[g].n_rules && group_satisfied(&c->groups[g], id); i++)
+		for (uint32_t i = 0; i < c->groups[g].n_rules && group_satisfied(&c->groups[g], id);
+			i++)
 			rule_on(row, c->groups[g].rules[i]);
 	}
 }
@@ -176,7 +186,8 @@ static uint64_t *work_row(struct identity_work *w, uint32_t id)
 	if (w->at[id] == 0) {
 		if (w->count == w->room) {
 			w->room = w->room == 0 ? 16 : w->room * 2;
-			w->rows = policy_realloc(w->rows, (size_t)w->room * words * sizeof(uint64_t));
+			w->rows =
+				policy_realloc(w->rows, (size_t)w->room * words * sizeof(uint64_t));
 		}
 		memcpy(w->rows + (size_t)w->count * words, w->base, words * sizeof(uint64_t));
 		w->at[id] = ++w->count;
@@ -185,7 +196,8 @@ static uint64_t *work_row(struct identity_work *w, uint32_t id)
 }
 
 /** Set or clear a group's rules for those of `bits` for whom it differs from what nobody in particular gets. */
-static void group_apply(struct identity_work *w, const struct peer_group *g, const struct bits *bits, bool in_base)
+static void group_apply(
+	struct identity_work *w, const struct peer_group *g, const struct bits *bits, bool in_base)
 {
 	for (uint32_t word = 0; bits != NULL && word < bits->room / 64; word++) {
 		for (uint64_t left = bits->words[word]; left != 0; left &= left - 1) {
@@ -247,14 +259,16 @@ bool program_add_identity(struct policy_program *program, const struct identity 
 		for (uint32_t n = 0; n < flat->n_names; n++) {
 			for (uint32_t i = 0; i < identity->n_ports; i++) {
 				if (strlen(flat->names[n]) == identity->ports[i].name_len &&
-					memcmp(flat->names[n], identity->ports[i].name, identity->ports[i].name_len) == 0)
+					memcmp(flat->names[n], identity->ports[i].name,
+						identity->ports[i].name_len) == 0)
 					return false;
 			}
 		}
 		row = policy_alloc(p->words * sizeof(*row));
 		identity_row(p, identity->id, row);
-		for (class = 0; class < p->identity_rows.count; class++) {
-			if (memcmp(rows_at(p, &p->identity_rows, class) + p->summary, row, p->words * sizeof(*row)) == 0)
+		for (class = 0; class < p->identity_rows.count; class ++) {
+			if (memcmp(rows_at(p, &p->identity_rows, class) + p->summary, row,
+				    p->words * sizeof(*row)) == 0)
 				break;
 		}
 		if (class == p->identity_rows.count && class < p->identity_rows.room)
@@ -285,7 +299,8 @@ struct leaf_work {
 	uint32_t count, room;
 };
 
-static void mark(struct leaf_work *work, const struct ip_prefix *prefix, uint32_t rule, enum mark_kind kind, bool self)
+static void mark(struct leaf_work *work, const struct ip_prefix *prefix, uint32_t rule,
+	enum mark_kind kind, bool self)
 {
 	struct leaf *leaf = leaf_find(work->s, prefix);
 	struct own_leaf *own;
@@ -293,24 +308,28 @@ static void mark(struct leaf_work *work, const struct ip_prefix *prefix, uint32_
 	if (leaf->mark == 0) {
 		if (work->count == work->room) {
 			work->room = work->room == 0 ? 16 : work->room * 2;
-			work->leaves = policy_realloc(work->leaves, work->room * sizeof(work->leaves[0]));
+			work->leaves =
+				policy_realloc(work->leaves, work->room * sizeof(work->leaves[0]));
 		}
 		work->leaves[work->count++] = (struct own_leaf){ .leaf = leaf };
 		leaf->mark = work->count;
 	}
 	own = &work->leaves[leaf->mark - 1];
 	if ((own->n_marks & (own->n_marks - 1)) == 0)
-		own->marks = policy_realloc(own->marks, (own->n_marks == 0 ? 1 : own->n_marks * 2) * sizeof(own->marks[0]));
+		own->marks = policy_realloc(own->marks,
+			(own->n_marks == 0 ? 1 : own->n_marks * 2) * sizeof(own->marks[0]));
 	own->marks[own->n_marks++] = (struct mark){ rule, (uint8_t)kind, self };
 }
 
-static void mark_list(struct leaf_work *work, const struct prefix_list *list, uint32_t rule, enum mark_kind kind, bool self)
+static void mark_list(struct leaf_work *work, const struct prefix_list *list, uint32_t rule,
+	enum mark_kind kind, bool self)
 {
 	for (size_t i = 0; list != NULL && i < list->count; i++)
 		mark(work, &list->items[i], rule, kind, self);
 }
 
-static void mark_members(struct leaf_work *work, const struct matcher *m, uint32_t rule, enum mark_kind kind, bool self)
+static void mark_members(struct leaf_work *work, const struct matcher *m, uint32_t rule,
+	enum mark_kind kind, bool self)
 {
 	const struct intern *sets = &work->s->sets;
 
@@ -324,13 +343,15 @@ static void mark_members(struct leaf_work *work, const struct matcher *m, uint32
 	}
 }
 
-static void mark_terms(struct leaf_work *work, const struct address_terms *terms, uint32_t rule, bool self)
+static void mark_terms(
+	struct leaf_work *work, const struct address_terms *terms, uint32_t rule, bool self)
 {
 	mark_list(work, terms->cidrs, rule, MARK_CIDR, self);
 	mark_list(work, terms->not_cidrs, rule, MARK_NOT, self);
 	for (size_t i = 0; terms->sets != NULL && i < terms->sets->count; i++) {
 		const char *name = terms->sets->items[i];
-		const struct policy_set *set = (const struct policy_set *)intern_find(&work->s->sets, name, strlen(name));
+		const struct policy_set *set =
+			(const struct policy_set *)intern_find(&work->s->sets, name, strlen(name));
 
 		if (set != NULL && set->object != NULL)
 			mark_list(work, &set->object->set.cidrs, rule, MARK_SET, self);
@@ -348,7 +369,8 @@ static void note_asked(struct policy_program *p)
 		for (unsigned k = 0; k < MARK_NOT; k++)
 			c->asked[end][k] = policy_alloc(p->words * sizeof(uint64_t));
 		for (uint32_t i = 0; i < c->flat.count; i++) {
-			const struct address_terms *terms = end == 1 ? &c->flat.items[i].self : &c->flat.items[i].peer;
+			const struct address_terms *terms =
+				end == 1 ? &c->flat.items[i].self : &c->flat.items[i].peer;
 
 			if (terms->cidrs != NULL)
 				rule_on(c->asked[end][MARK_CIDR], i);
@@ -362,12 +384,13 @@ static void note_asked(struct policy_program *p)
 
 static bool asks_addresses(const struct address_terms *terms)
 {
-	return terms->cidrs != NULL || terms->not_cidrs != NULL || terms->sets != NULL || terms->member != NULL;
+	return terms->cidrs != NULL || terms->not_cidrs != NULL || terms->sets != NULL ||
+	       terms->member != NULL;
 }
 
 /** The rules that an address of this leaf satisfies at one end: it and all leaves around it have their say. */
-static void leaf_row(const struct leaf_work *work, const struct policy_program *p, const struct own_leaf *own, bool self,
-	uint64_t *scratch, uint64_t *row)
+static void leaf_row(const struct leaf_work *work, const struct policy_program *p,
+	const struct own_leaf *own, bool self, uint64_t *scratch, uint64_t *row)
 {
 	const struct program_control *c = p->control;
 	uint64_t *kinds[4];
@@ -375,7 +398,8 @@ static void leaf_row(const struct leaf_work *work, const struct policy_program *
 	for (unsigned k = 0; k < 4; k++)
 		kinds[k] = scratch + (size_t)k * p->words;
 	memset(scratch, 0, 4 * (size_t)p->words * sizeof(*scratch));
-	for (const struct leaf *leaf = own != NULL ? own->leaf : NULL; leaf != NULL; leaf = leaf_parent(work->s, leaf)) {
+	for (const struct leaf *leaf = own != NULL ? own->leaf : NULL; leaf != NULL;
+		leaf = leaf_parent(work->s, leaf)) {
 		const struct own_leaf *o = leaf->mark != 0 ? &work->leaves[leaf->mark - 1] : NULL;
 
 		for (uint32_t m = 0; o != NULL && m < o->n_marks; m++) {
@@ -468,7 +492,8 @@ static void compile_leaves(const struct policy_state *s, struct policy_program *
 	free(row);
 }
 
-bool program_add_leaf(const struct policy_state *s, struct policy_program *program, const struct leaf *leaf)
+bool program_add_leaf(
+	const struct policy_state *s, struct policy_program *program, const struct leaf *leaf)
 {
 	for (struct policy_program *p = program; p != NULL; p = p->staged) {
 		const struct leaf *parent;
@@ -507,7 +532,8 @@ static bool rule_has_protocol(const struct flat_rule *f, int protocol)
 }
 
 /** The ranges of values in which the same rules match. `protocol` -1 stands for all that no rule mentions. */
-static void compile_ports(struct policy_program *p, struct row_set *set, int protocol, bool source, struct program_ports *out)
+static void compile_ports(struct policy_program *p, struct row_set *set, int protocol, bool source,
+	struct program_ports *out)
 {
 	const struct flat_rules *flat = &p->control->flat;
 	struct port_event *events;
@@ -529,7 +555,8 @@ static void compile_ports(struct policy_program *p, struct row_set *set, int pro
 		}
 		for (uint32_t r = 0; r < ranges->count; r++) {
 			events[n++] = (struct port_event){ ranges->items[r].first, i, true };
-			events[n++] = (struct port_event){ (uint32_t)ranges->items[r].last + 1, i, false };
+			events[n++] = (struct port_event){ (uint32_t)ranges->items[r].last + 1, i,
+				false };
 		}
 	}
 	qsort(events, n, sizeof(*events), event_order);
@@ -587,7 +614,8 @@ static void compile_protocols(struct policy_program *p)
 	for (unsigned f = 0; p->has_family && f < 2; f++) {
 		p->family[f] = policy_alloc(p->stride * sizeof(uint64_t));
 		for (uint32_t i = 0; i < flat->count; i++) {
-			if (flat->items[i].ip_version == RULE_IP_ANY || (flat->items[i].ip_version == RULE_IP_V6) == (f == 1))
+			if (flat->items[i].ip_version == RULE_IP_ANY ||
+				(flat->items[i].ip_version == RULE_IP_V6) == (f == 1))
 				rule_on(p->family[f] + p->summary, i);
 		}
 		summarize(p, p->family[f]);
@@ -596,7 +624,8 @@ static void compile_protocols(struct policy_program *p)
 
 /* --- programs ------------------------------------------------------------------------------------------------- */
 
-static struct policy_program *compile(struct policy_state *s, const struct local *local, enum direction direction, bool staged)
+static struct policy_program *compile(
+	struct policy_state *s, const struct local *local, enum direction direction, bool staged)
 {
 	struct policy_program *p = policy_alloc(sizeof(*p));
 
@@ -615,7 +644,8 @@ static struct policy_program *compile(struct policy_state *s, const struct local
 	return p;
 }
 
-struct policy_program *program_compile(struct policy_txn *txn, const struct local *local, enum direction direction)
+struct policy_program *program_compile(
+	struct policy_txn *txn, const struct local *local, enum direction direction)
 {
 	bool any = false, staged = false;
 	struct policy_program *p;

@@ -11,7 +11,9 @@ static int range_order(const void *a, const void *b)
 {
 	const struct port_range *x = a, *y = b;
 
-	return x->first != y->first ? (x->first < y->first ? -1 : 1) : x->last < y->last ? -1 : x->last > y->last;
+	return x->first != y->first ? (x->first < y->first ? -1 : 1)
+	       : x->last < y->last  ? -1
+				    : x->last > y->last;
 }
 
 static void ranges_add(struct ranges *r, uint16_t first, uint16_t last)
@@ -75,7 +77,8 @@ static bool is_range(const char *text, uint16_t *first, uint16_t *last)
 }
 
 /** Add what a list means for an endpoint: numbers as they are, names as its ports of that protocol. */
-static void ranges_of(struct ranges *r, const struct string_list *ports, uint8_t protocol, const struct identity *identity)
+static void ranges_of(struct ranges *r, const struct string_list *ports, uint8_t protocol,
+	const struct identity *identity)
 {
 	for (size_t i = 0; i < ports->count; i++) {
 		const char *text = ports->items[i];
@@ -111,7 +114,8 @@ static bool names_ports(const struct policy_end *end)
 }
 
 /** The ports of one end, for an endpoint. @return false: none at all, so the rule never matches. */
-static bool end_ports(const struct policy_end *end, uint8_t protocol, const struct identity *identity, struct ranges *out)
+static bool end_ports(const struct policy_end *end, uint8_t protocol,
+	const struct identity *identity, struct ranges *out)
 {
 	struct ranges all = { 0 }, not = { 0 };
 
@@ -124,9 +128,9 @@ static bool end_ports(const struct policy_end *end, uint8_t protocol, const stru
 		ranges_of(&all, &end->ports, protocol, identity);
 	ranges_merge(&all);
 	ranges_of(&not, &end->not_ports, protocol, identity);
-	*out = ranges_subtract(&all, &not);
+	*out = ranges_subtract(&all, &not );
 	free(all.items);
-	free(not.items);
+	free(not .items);
 	return out->count > 0;
 }
 
@@ -140,17 +144,20 @@ static bool icmp_ranges(const struct policy_rule *rule, struct ranges *out)
 	if (rule->icmp_type == UINT32_MAX)
 		ranges_add(&all, 0, UINT16_MAX);
 	else if (rule->icmp_code == UINT32_MAX)
-		ranges_add(&all, (uint16_t)(rule->icmp_type << 8), (uint16_t)(rule->icmp_type << 8 | 0xff));
+		ranges_add(&all, (uint16_t)(rule->icmp_type << 8),
+			(uint16_t)(rule->icmp_type << 8 | 0xff));
 	else
-		ranges_add(&all, (uint16_t)(rule->icmp_type << 8 | rule->icmp_code), (uint16_t)(rule->icmp_type << 8 | rule->icmp_code));
+		ranges_add(&all, (uint16_t)(rule->icmp_type << 8 | rule->icmp_code),
+			(uint16_t)(rule->icmp_type << 8 | rule->icmp_code));
 	if (rule->not_icmp_type != UINT32_MAX && rule->not_icmp_code == UINT32_MAX)
-		ranges_add(&not, (uint16_t)(rule->not_icmp_type << 8), (uint16_t)(rule->not_icmp_type << 8 | 0xff));
+		ranges_add(&not, (uint16_t)(rule->not_icmp_type << 8),
+			(uint16_t)(rule->not_icmp_type << 8 | 0xff));
 	else if (rule->not_icmp_type != UINT32_MAX)
 		ranges_add(&not, (uint16_t)(rule->not_icmp_type << 8 | rule->not_icmp_code),
 			(uint16_t)(rule->not_icmp_type << 8 | rule->not_icmp_code));
-	*out = ranges_subtract(&all, &not);
+	*out = ranges_subtract(&all, &not );
 	free(all.items);
-	free(not.items);
+	free(not .items);
 	return out->count > 0;
 }
 
@@ -233,12 +240,13 @@ static struct bits *group_new(struct flat_rules *out)
 
 static bool ranges_equal(const struct ranges *a, const struct ranges *b)
 {
-	return a->count == b->count && (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof(a->items[0])) == 0);
+	return a->count == b->count &&
+	       (a->count == 0 || memcmp(a->items, b->items, a->count * sizeof(a->items[0])) == 0);
 }
 
 /** A rule that names ports of peers: one for each list of ports that the names stand for, and one for everybody else. */
-static void put_named(const struct policy_state *s, struct flat_rules *out, struct flat_rule *flat, const struct policy_end *end,
-	struct ranges *which)
+static void put_named(const struct policy_state *s, struct flat_rules *out, struct flat_rule *flat,
+	const struct policy_end *end, struct ranges *which)
 {
 	struct variant {
 		struct ranges ranges;
@@ -259,7 +267,8 @@ static void put_named(const struct policy_state *s, struct flat_rules *out, stru
 		struct ranges ranges = { 0 };
 		uint32_t v = 0;
 
-		if (identity == NULL || identity->n_ports == 0 || (flat->is != NULL && !sets && !bit_get(&flat->is->members, id)))
+		if (identity == NULL || identity->n_ports == 0 ||
+			(flat->is != NULL && !sets && !bit_get(&flat->is->members, id)))
 			continue;
 		end_ports(end, flat->protocol, identity, &ranges);
 		if (ranges_equal(&ranges, &plain)) {
@@ -309,7 +318,8 @@ static const struct prefix_list *given(const struct prefix_list *list)
 	return list->count > 0 ? list : NULL;
 }
 
-static struct address_terms address_terms(const struct policy_end *end, const struct matcher *is_not)
+static struct address_terms address_terms(
+	const struct policy_end *end, const struct matcher *is_not)
 {
 	return (struct address_terms){ .cidrs = given(&end->cidrs),
 		.not_cidrs = given(&end->not_cidrs),
@@ -317,11 +327,12 @@ static struct address_terms address_terms(const struct policy_end *end, const st
 		.not_member = is_not };
 }
 
-static void flatten_rule(struct policy_state *s, const struct local *local, struct flat_rules *out, enum direction direction,
-	const struct policy_entry *entry, uint32_t index)
+static void flatten_rule(struct policy_state *s, const struct local *local, struct flat_rules *out,
+	enum direction direction, const struct policy_entry *entry, uint32_t index)
 {
 	const struct policy *policy = &entry->object->policy;
-	const struct policy_rule *rule = direction == EGRESS ? &policy->egress[index] : &policy->ingress[index];
+	const struct policy_rule *rule =
+		direction == EGRESS ? &policy->egress[index] : &policy->ingress[index];
 	const struct rule_ends *ends = &entry->ends[direction][index];
 	const struct policy_end *both[2] = { &rule->source, &rule->destination };
 	const int self = direction == EGRESS ? 0 : 1, peer = 1 - self;
@@ -366,12 +377,15 @@ static void flatten_rule(struct policy_state *s, const struct local *local, stru
 }
 
 /** `last` is the policy that it is the end of: what that says of changes holds for the default action, too. */
-static void end_of_tier(struct flat_rules *out, const struct policy_entry *last, enum direction direction, uint32_t first)
+static void end_of_tier(struct flat_rules *out, const struct policy_entry *last,
+	enum direction direction, uint32_t first)
 {
 	const struct policy_tier *tier = last->tier;
-	struct flat_rule end = { .rule = { .id = tier->default_rule[direction],
-					 .on_change = (uint8_t)last->object->policy.on_change,
-					 .action = tier->default_action == TIER_PASS ? RULE_PASS : RULE_DENY } };
+	struct flat_rule end = {
+		.rule = { .id = tier->default_rule[direction],
+			.on_change = (uint8_t)last->object->policy.on_change,
+			.action = tier->default_action == TIER_PASS ? RULE_PASS : RULE_DENY }
+	};
 
 	put(out, &end);
 	for (uint32_t i = first; i < out->count; i++)
@@ -380,10 +394,12 @@ static void end_of_tier(struct flat_rules *out, const struct policy_entry *last,
 
 static void failsafe(struct policy_state *s, struct flat_rules *out, enum direction direction)
 {
-	const struct string_list *list = direction == EGRESS ? &s->node->node.failsafe_out : &s->node->node.failsafe_in;
+	const struct string_list *list =
+		direction == EGRESS ? &s->node->node.failsafe_out : &s->node->node.failsafe_in;
 
 	for (size_t i = 0; i < list->count; i++) {
-		struct flat_rule flat = { .rule = { .id = s->failsafe_rule[direction], .action = RULE_ALLOW } };
+		struct flat_rule flat = { .rule = { .id = s->failsafe_rule[direction],
+						  .action = RULE_ALLOW } };
 		uint16_t port = (uint16_t)strtoul(list->items[i], NULL, 10);
 
 		flat.protocol = protocol_number(strchr(list->items[i], '/') + 1);
@@ -392,7 +408,8 @@ static void failsafe(struct policy_state *s, struct flat_rules *out, enum direct
 	}
 }
 
-void flatten(struct policy_state *s, const struct local *local, enum direction direction, bool staged, struct flat_rules *out)
+void flatten(struct policy_state *s, const struct local *local, enum direction direction,
+	bool staged, struct flat_rules *out)
 {
 	const struct policy_entry *last = NULL;
 	uint32_t first = 0;
@@ -406,7 +423,8 @@ void flatten(struct policy_state *s, const struct local *local, enum direction d
 			const struct policy_entry *entry = local->policies[i];
 			const struct policy *policy = &entry->object->policy;
 
-			if (!entry->applies[direction] || (policy->staged && !staged) || policy->stateless != (pass == 0))
+			if (!entry->applies[direction] || (policy->staged && !staged) ||
+				policy->stateless != (pass == 0))
 				continue;
 			if (pass == 1 && (last == NULL || entry->tier != last->tier)) {
 				if (last != NULL)

@@ -30,7 +30,8 @@ void bit_set(struct bits *bits, uint32_t i, bool on)
 
 /* --- namespaces ----------------------------------------------------------------------------------------------- */
 
-void namespace_set_labels(struct policy_state *s, struct policy_namespace *ns, const struct string_list *labels)
+void namespace_set_labels(
+	struct policy_state *s, struct policy_namespace *ns, const struct string_list *labels)
 {
 	(void)s;
 	free(ns->labels);
@@ -41,7 +42,8 @@ void namespace_set_labels(struct policy_state *s, struct policy_namespace *ns, c
 
 struct policy_namespace *namespace_use(struct policy_state *s, const char *name)
 {
-	struct policy_namespace *ns = (struct policy_namespace *)intern_find(&s->namespaces, name, strlen(name));
+	struct policy_namespace *ns =
+		(struct policy_namespace *)intern_find(&s->namespaces, name, strlen(name));
 
 	if (ns == NULL) {
 		ns = intern_add(&s->namespaces, name, strlen(name), sizeof(*ns));
@@ -115,22 +117,25 @@ static void identity_admit(struct policy_state *s, struct identity *identity)
 	if (identity->id >= s->identity_room) {
 		uint32_t room = s->identity_room == 0 ? 256 : s->identity_room * 2;
 
-		s->identity_by_id = policy_realloc(s->identity_by_id, room * sizeof(s->identity_by_id[0]));
-		memset(s->identity_by_id + s->identity_room, 0, (room - s->identity_room) * sizeof(s->identity_by_id[0]));
+		s->identity_by_id =
+			policy_realloc(s->identity_by_id, room * sizeof(s->identity_by_id[0]));
+		memset(s->identity_by_id + s->identity_room, 0,
+			(room - s->identity_room) * sizeof(s->identity_by_id[0]));
 		s->identity_room = room;
 	}
 	s->identity_by_id[identity->id] = identity;
 	matchers_add_identity(s, identity);
 	for (struct local *l = s->locals; l != NULL; l = l->next) {
 		for (int d = 0; d < DIRECTIONS; d++) {
-			if (l->programs[d] != NULL && !l->dirty[d] && !program_add_identity(l->programs[d], identity))
+			if (l->programs[d] != NULL && !l->dirty[d] &&
+				!program_add_identity(l->programs[d], identity))
 				l->dirty[d] = true;
 		}
 	}
 }
 
-struct identity *identity_use(struct policy_txn *txn, enum endpoint_kind kind, const char *namespace,
-	const struct string_list *labels, const struct string_list *ports)
+struct identity *identity_use(struct policy_txn *txn, enum endpoint_kind kind,
+	const char *namespace, const struct string_list *labels, const struct string_list *ports)
 {
 	static const struct string_list none;
 	struct policy_state *s = txn->state;
@@ -164,8 +169,8 @@ void identity_unuse(struct policy_txn *txn, struct identity *identity)
 	if (--identity->in.refs > 0 || identity->dying)
 		return;
 	identity->dying = true;
-	txn->dead_identities = policy_realloc(
-		txn->dead_identities, (txn->n_dead_identities + 1) * sizeof(txn->dead_identities[0]));
+	txn->dead_identities = policy_realloc(txn->dead_identities,
+		(txn->n_dead_identities + 1) * sizeof(txn->dead_identities[0]));
 	txn->dead_identities[txn->n_dead_identities++] = &identity->in;
 }
 
@@ -204,7 +209,8 @@ static void numbers_release(void *arg)
 	free(n);
 }
 
-void policy_numbers_free(struct policy_state *s, bool leaves, const uint32_t *items, size_t count, bool published)
+void policy_numbers_free(
+	struct policy_state *s, bool leaves, const uint32_t *items, size_t count, bool published)
 {
 	struct numbers *n;
 

@@ -33,7 +33,8 @@ struct interned *intern_find(const struct intern *table, const void *key, size_t
 void *intern_add(struct intern *table, const void *key, size_t len, size_t size);
 /** Take it out and free its key and itself. */
 void intern_remove(struct intern *table, struct interned *thing);
-void intern_free(struct intern *table); /* of the table; it is empty, or what is in it is freed by it */
+void intern_free(
+	struct intern *table); /* of the table; it is empty, or what is in it is freed by it */
 
 /** A text that grows, for keys. */
 struct key_text {

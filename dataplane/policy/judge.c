@@ -56,8 +56,8 @@ static uint32_t port_row(const struct program_ports *ports, uint16_t value)
 }
 
 /** The bitmaps whose conjunction has the rules that match. @return how many. */
-static unsigned gather(const struct policy_program *p, const struct question *q, const struct end *peer, const struct end *self,
-	const uint64_t **rows)
+static unsigned gather(const struct policy_program *p, const struct question *q,
+	const struct end *peer, const struct end *self, const uint64_t **rows)
 {
 	const uint32_t protocol = p->protocol[q->protocol];
 	unsigned n = 0;
@@ -85,7 +85,8 @@ static inline uint64_t conjunction(const uint64_t *const *rows, unsigned n, uint
 }
 
 /** The first rule at or behind `from` that matches; n_rules = none. */
-static uint32_t first_match(const struct policy_program *p, const uint64_t *const *rows, unsigned n, uint32_t from)
+static uint32_t first_match(
+	const struct policy_program *p, const uint64_t *const *rows, unsigned n, uint32_t from)
 {
 	uint32_t word = from / 64;
 	uint64_t bits;
@@ -111,7 +112,8 @@ static uint32_t first_match(const struct policy_program *p, const uint64_t *cons
 	return bits != 0 ? word * 64 + (uint32_t)__builtin_ctzll(bits) : p->n_rules;
 }
 
-static void run(const struct policy_program *p, struct question *q, struct end *peer, struct end *self, struct answer *answer)
+static void run(const struct policy_program *p, struct question *q, struct end *peer,
+	struct end *self, struct answer *answer)
 {
 	const uint64_t *rows[ROWS_MAX];
 	uint32_t at = 0;
@@ -143,7 +145,8 @@ static void run(const struct policy_program *p, struct question *q, struct end *
 	}
 }
 
-static void record(const struct question *q, const char *who, const char *how, const struct answer *answer)
+static void record(
+	const struct question *q, const char *who, const char *how, const struct answer *answer)
 {
 	const struct recorder *r = q->recorder;
 	struct policy_rule_text text;
@@ -153,12 +156,14 @@ static void record(const struct question *q, const char *who, const char *how, c
 	else if (!policy_rule_describe(q->table->state, answer->rule->id, &text))
 		return;
 	else if (text.policy[0] == '\0' && text.tier[0] != '\0')
-		r->step(r->arg, "policy", "%s%s: %s by tier %s: policies of it select the pod, and no rule of theirs matches", who, how,
-			answer->allow ? "allowed" : "denied", text.tier);
+		r->step(r->arg, "policy",
+			"%s%s: %s by tier %s: policies of it select the pod, and no rule of theirs "
+			"matches",
+			who, how, answer->allow ? "allowed" : "denied", text.tier);
 	else
 		r->step(r->arg, "policy", "%s%s: %s by tier %s, policy %s%s%s, rule %s", who, how,
-			answer->allow ? "allowed" : "denied", text.tier, text.namespace, text.namespace[0] != '\0' ? "/" : "",
-			text.policy, text.rule);
+			answer->allow ? "allowed" : "denied", text.tier, text.namespace,
+			text.namespace[0] != '\0' ? "/" : "", text.policy, text.rule);
 }
 
 /** What one end says, with and without staged policies. */
@@ -168,13 +173,15 @@ struct opinion {
 
 static void ask(const struct policy_program *p, struct question *q, bool egress, struct opinion *o)
 {
-	struct end *peer = egress ? &q->destination : &q->source, *self = egress ? &q->source : &q->destination;
+	struct end *peer = egress ? &q->destination : &q->source,
+		   *self = egress ? &q->source : &q->destination;
 	const char *who = egress ? "egress of the sender" : "ingress of the receiver";
 
 	*o = (struct opinion){ { .allow = true }, { .allow = true } };
 	if (p == NULL) {
 		if (unlikely(q->recorder != NULL))
-			q->recorder->step(q->recorder->arg, "policy", "%s: no policy selects it, allowed", who);
+			q->recorder->step(q->recorder->arg, "policy",
+				"%s: no policy selects it, allowed", who);
 		return;
 	}
 	run(p, q, peer, self, &o->real);
@@ -217,7 +224,8 @@ static void judge(struct question *q, uint16_t from, uint16_t to, struct policy_
 		verdict->on_change = real->rule->on_change;
 		verdict->stateless = real->rule->stateless;
 	}
-	verdict->logged = egress.real.logged != POLICY_RULE_NONE ? egress.real.logged : ingress.real.logged;
+	verdict->logged =
+		egress.real.logged != POLICY_RULE_NONE ? egress.real.logged : ingress.real.logged;
 	if (staged->allow != real->allow) {
 		verdict->staged_differs = true;
 		verdict->staged_rule = staged->rule != NULL ? staged->rule->id : POLICY_RULE_NONE;
@@ -229,8 +237,8 @@ static bool has_ports(uint8_t protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
 }
 
-void policy_judge4(const struct policy_table *table, const struct flow_key4 *key, uint16_t from, uint16_t to,
-	const struct recorder *recorder, struct policy_verdict *verdict)
+void policy_judge4(const struct policy_table *table, const struct flow_key4 *key, uint16_t from,
+	uint16_t to, const struct recorder *recorder, struct policy_verdict *verdict)
 {
 	struct question q = { .table = table,
 		.source.address = (const uint8_t *)&key->src,
@@ -243,8 +251,8 @@ void policy_judge4(const struct policy_table *table, const struct flow_key4 *key
 	judge(&q, from, to, verdict);
 }
 
-void policy_judge6(const struct policy_table *table, const struct flow_key6 *key, uint16_t from, uint16_t to,
-	const struct recorder *recorder, struct policy_verdict *verdict)
+void policy_judge6(const struct policy_table *table, const struct flow_key6 *key, uint16_t from,
+	uint16_t to, const struct recorder *recorder, struct policy_verdict *verdict)
 {
 	struct question q = { .table = table,
 		.source.address = key->src,
@@ -264,12 +272,15 @@ static void count(const struct rule_hits *hits, unsigned worker, uint32_t rule)
 
 	if (rule == POLICY_RULE_NONE || worker >= hits->n_workers)
 		return;
-	page = atomic_load_explicit(&hits->pages[(size_t)worker * HITS_PAGES + rule / HITS_PAGE], memory_order_acquire);
+	page = atomic_load_explicit(
+		&hits->pages[(size_t)worker * HITS_PAGES + rule / HITS_PAGE], memory_order_acquire);
 	counter = &page[rule % HITS_PAGE];
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+		memory_order_relaxed);
 }
 
-void policy_count(const struct policy_table *table, unsigned worker, const struct policy_verdict *verdict)
+void policy_count(
+	const struct policy_table *table, unsigned worker, const struct policy_verdict *verdict)
 {
 	if (table == NULL)
 		return;

@@ -65,7 +65,8 @@ static void leaf_admit(struct policy_txn *txn, struct leaf *leaf)
 		uint32_t room = s->leaf_room == 0 ? 256 : s->leaf_room * 2;
 
 		s->leaf_by_id = policy_realloc(s->leaf_by_id, room * sizeof(s->leaf_by_id[0]));
-		memset(s->leaf_by_id + s->leaf_room, 0, (room - s->leaf_room) * sizeof(s->leaf_by_id[0]));
+		memset(s->leaf_by_id + s->leaf_room, 0,
+			(room - s->leaf_room) * sizeof(s->leaf_by_id[0]));
 		s->leaf_room = room;
 	}
 	s->leaf_by_id[leaf->id] = leaf;
@@ -73,7 +74,8 @@ static void leaf_admit(struct policy_txn *txn, struct leaf *leaf)
 	map(txn, leaf, leaf->id);
 	for (struct local *l = s->locals; l != NULL; l = l->next) {
 		for (int d = 0; d < DIRECTIONS; d++) {
-			if (l->programs[d] != NULL && !l->dirty[d] && !program_add_leaf(s, l->programs[d], leaf))
+			if (l->programs[d] != NULL && !l->dirty[d] &&
+				!program_add_leaf(s, l->programs[d], leaf))
 				l->dirty[d] = true;
 		}
 	}
@@ -100,7 +102,8 @@ void leaf_unuse(struct policy_txn *txn, const struct ip_prefix *prefix)
 	if (--leaf->in.refs > 0 || leaf->dying)
 		return;
 	leaf->dying = true;
-	txn->dead_leaves = policy_realloc(txn->dead_leaves, (txn->n_dead_leaves + 1) * sizeof(txn->dead_leaves[0]));
+	txn->dead_leaves = policy_realloc(
+		txn->dead_leaves, (txn->n_dead_leaves + 1) * sizeof(txn->dead_leaves[0]));
 	txn->dead_leaves[txn->n_dead_leaves++] = &leaf->in;
 }
 

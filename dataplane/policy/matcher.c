@@ -21,7 +21,8 @@ bool matcher_selects_set(const struct matcher *m, const struct policy_set *set)
 	if (m->nodes || (m->namespace != NULL && set->namespace != m->namespace))
 		return false;
 	if (m->namespaces != NULL &&
-		!selector_match(m->namespaces, set->namespace != NULL ? set->namespace->labels : NULL))
+		!selector_match(
+			m->namespaces, set->namespace != NULL ? set->namespace->labels : NULL))
 		return false;
 	return m->selector == NULL || selector_match(m->selector, set->labels);
 }
@@ -38,8 +39,8 @@ static struct selector *parse(const char *text)
 	return selector;
 }
 
-struct matcher *matcher_use(struct policy_state *s, const char *namespace, const char *selector, const char *namespaces,
-	const char *nodes)
+struct matcher *matcher_use(struct policy_state *s, const char *namespace, const char *selector,
+	const char *namespaces, const char *nodes)
 {
 	struct key_text key = { 0 };
 	struct matcher *m;
@@ -103,7 +104,8 @@ bool matchers_renew_namespace(struct policy_state *s, const struct policy_namesp
 		for (struct interned *t = s->matchers.buckets[i]; t != NULL; t = t->next) {
 			struct matcher *m = (struct matcher *)t;
 
-			for (uint32_t id = 1; m->namespaces != NULL && id < s->identity_next; id++) {
+			for (uint32_t id = 1; m->namespaces != NULL && id < s->identity_next;
+				id++) {
 				const struct identity *identity = s->identity_by_id[id];
 				bool is;
 

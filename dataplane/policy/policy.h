@@ -23,29 +23,31 @@ struct recorder;
 struct policy_table;
 
 #define POLICY_PORT_NONE UINT16_MAX /* that end is not on this node */
-#define POLICY_RULE_NONE 0u         /* nothing selected the endpoint: allowed */
+#define POLICY_RULE_NONE 0u	    /* nothing selected the endpoint: allowed */
 
 /** A judged flow. `rule` is a number that policy_rule_describe() explains as long as the rule exists. */
 struct policy_verdict {
 	bool allow;
-	bool staged_differs;     /* with the staged policies the answer would be the other one */
-	uint8_t on_change;       /* enum policy_on_change of the policy that decided */
-	bool stateless;          /* a pre-connection rule decided: make no reverse entry */
-	uint32_t rule;           /* that decided; of two ends that both allow, the ingress one if there is one */
-	uint32_t staged_rule;    /* when staged_differs */
-	uint32_t logged;         /* a log rule that matched, POLICY_RULE_NONE = none */
+	bool staged_differs; /* with the staged policies the answer would be the other one */
+	uint8_t on_change;   /* enum policy_on_change of the policy that decided */
+	bool stateless;	     /* a pre-connection rule decided: make no reverse entry */
+	uint32_t
+		rule; /* that decided; of two ends that both allow, the ingress one if there is one */
+	uint32_t staged_rule; /* when staged_differs */
+	uint32_t logged;      /* a log rule that matched, POLICY_RULE_NONE = none */
 };
 
 /** Decide the first packet of a connection: egress of the pod at port `from`, then ingress of the pod at port `to`; either
  * may be POLICY_PORT_NONE. Addresses, ports and ICMP type and code are those of the key (packet.h), its zone is not
  * looked at. Traffic of a pod to itself is allowed. table NULL = no policies. recorder (may be NULL) hears the steps.
  * Any online RCU reader; no allocation, no lock, a bounded number of steps. Counts no hits: policy_count() does. */
-void policy_judge4(const struct policy_table *table, const struct flow_key4 *key, uint16_t from, uint16_t to,
-	const struct recorder *recorder, struct policy_verdict *verdict);
-void policy_judge6(const struct policy_table *table, const struct flow_key6 *key, uint16_t from, uint16_t to,
-	const struct recorder *recorder, struct policy_verdict *verdict);
+void policy_judge4(const struct policy_table *table, const struct flow_key4 *key, uint16_t from,
+	uint16_t to, const struct recorder *recorder, struct policy_verdict *verdict);
+void policy_judge6(const struct policy_table *table, const struct flow_key6 *key, uint16_t from,
+	uint16_t to, const struct recorder *recorder, struct policy_verdict *verdict);
 /** Worker: count what a verdict matched, in that worker's counters. */
-void policy_count(const struct policy_table *table, unsigned worker, const struct policy_verdict *verdict);
+void policy_count(
+	const struct policy_table *table, unsigned worker, const struct policy_verdict *verdict);
 
 /* --- control thread ------------------------------------------------------------------------------------------- */
 
@@ -63,17 +65,19 @@ struct policy_ports {
 
 struct policy_txn;
 /** Compile what the changes touch, and only that. @return 0, or -errno with err set (field, object, what to do); then nothing has changed. */
-int policy_prepare(struct policy_state *state, const struct changeset *set, const struct change *changes, size_t count,
-	const struct policy_ports *ports, struct policy_txn **txn, struct error *err);
+int policy_prepare(struct policy_state *state, const struct changeset *set,
+	const struct change *changes, size_t count, const struct policy_ports *ports,
+	struct policy_txn **txn, struct error *err);
 /* `ports` is asked until commit or abort; at an abort for where pods were before. */
 /** The table as it will be; to be published in struct tables by the caller, who retires the one before with
  * policy_table_retire after publication. NULL = no policies at all. The same pointer as before = nothing changed. */
 struct policy_table *policy_txn_table(const struct policy_txn *txn);
 /** What flows have to be judged again: ports whose egress (zone) or ingress (their adjacencies) program changed, and
  * addresses whose identity changed. Visitors get each once. */
-void policy_txn_each_port(const struct policy_txn *txn, void (*visit)(void *arg, uint16_t port, bool egress, bool ingress),
-	void *arg);
-void policy_txn_each_address(const struct policy_txn *txn, void (*visit)(void *arg, const struct ip_prefix *prefix), void *arg);
+void policy_txn_each_port(const struct policy_txn *txn,
+	void (*visit)(void *arg, uint16_t port, bool egress, bool ingress), void *arg);
+void policy_txn_each_address(const struct policy_txn *txn,
+	void (*visit)(void *arg, const struct ip_prefix *prefix), void *arg);
 void policy_commit(struct policy_txn *txn); /* cannot fail; frees txn */
 void policy_abort(struct policy_txn *txn);
 void policy_table_retire(struct policy_table *table);
@@ -83,19 +87,22 @@ bool policy_table_used(const struct policy_table *table);
 /* --- answers (control thread) --------------------------------------------------------------------------------- */
 
 struct policy_rule_text {
-	const char *tier, *policy, *namespace, *rule; /* rule: its name, or "ingress[0]"; "(end of tier)" for a default action */
+	const char *tier, *policy, *namespace,
+		*rule; /* rule: its name, or "ingress[0]"; "(end of tier)" for a default action */
 	const char *action;
 	bool staged;
 };
 /** False when there is no such rule any more. Strings live until the next commit. */
-bool policy_rule_describe(const struct policy_state *state, uint32_t rule, struct policy_rule_text *text);
+bool policy_rule_describe(
+	const struct policy_state *state, uint32_t rule, struct policy_rule_text *text);
 struct policy_rule_record {
 	struct policy_rule_text text;
 	uint32_t rule;
 	uint64_t hits; /* first packets that it decided, summed over workers */
 };
 /** In the order of evaluation, with staged ones. Stops when visit returns non-zero. */
-int policy_each_rule(const struct policy_state *state, int (*visit)(const struct policy_rule_record *record, void *arg), void *arg);
+int policy_each_rule(const struct policy_state *state,
+	int (*visit)(const struct policy_rule_record *record, void *arg), void *arg);
 /** Labels of an address as policies see them, and the policies of a local pod, for explain and show. */
 struct policy_size {
 	uint32_t policies, rules, identities, addresses, selectors, programs, cidrs;

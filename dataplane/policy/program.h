@@ -22,9 +22,9 @@ struct fib;
 #define PROGRAM_SUMMARY_WORDS 16 /* more words of rules than this have a summary */
 
 struct program_rule {
-	uint32_t id;       /* of policy_rule_describe */
-	uint32_t next;     /* pass: first rule of the next tier; n_rules = none */
-	uint8_t action;    /* enum rule_action */
+	uint32_t id;	   /* of policy_rule_describe */
+	uint32_t next;	   /* pass: first rule of the next tier; n_rules = none */
+	uint8_t action;	   /* enum rule_action */
 	uint8_t on_change; /* enum policy_on_change */
 	bool stateless;
 };
@@ -38,7 +38,7 @@ struct program_rows {
 /** Ports, or ICMP type and code, of one protocol: value v belongs to the last range that begins at or below it. */
 struct program_ports {
 	uint16_t *begins; /* sorted, the first is 0 */
-	uint32_t *rows;   /* of each range: row of program_port_rows */
+	uint32_t *rows;	  /* of each range: row of program_port_rows */
 	uint32_t count;
 };
 
@@ -50,22 +50,24 @@ struct policy_program {
 	uint32_t identity_room;
 	struct program_rows identity_rows;
 	bool has_peer_leaf, has_self_leaf, has_family, has_sports;
-	uint32_t *leaf_class;     /* by leaf, [leaf_room]; NULL when no rule looks at addresses */
+	uint32_t *leaf_class; /* by leaf, [leaf_room]; NULL when no rule looks at addresses */
 	uint32_t leaf_room;
 	struct program_rows leaf_rows; /* of the peer's address, by class */
 	struct program_rows self_rows; /* has_self_leaf: of this end's address, by the same class */
-	uint64_t *family[2];      /* IPv4, IPv6 */
-	uint8_t protocol[256];    /* index into dports and sports */
+	uint64_t *family[2];	       /* IPv4, IPv6 */
+	uint8_t protocol[256];	       /* index into dports and sports */
 	struct program_ports *dports, *sports;
 	uint32_t n_protocols;
 	struct program_rows port_rows;
-	struct program_control *control; /* control thread: what it takes to add an identity or a leaf */
-	struct policy_program *staged; /* the same with staged policies as if they decided; NULL = there are none */
+	struct program_control
+		*control; /* control thread: what it takes to add an identity or a leaf */
+	struct policy_program *
+		staged; /* the same with staged policies as if they decided; NULL = there are none */
 };
 
 struct policy_table {
 	struct fib *identities[2]; /* IPv4, IPv6: address to identity */
-	struct fib *leaves[2];     /* address to leaf */
+	struct fib *leaves[2];	   /* address to leaf */
 	struct rule_hits *hits;
 	const struct policy_state *state; /* control thread: for texts */
 	uint32_t n_ports;
@@ -82,9 +84,10 @@ struct rule_hits {
 	_Atomic(_Atomic uint64_t *) *pages; /* [n_workers][HITS_PAGES] */
 };
 
-static inline uint64_t *rows_at(const struct policy_program *p, const struct program_rows *rows, uint32_t class)
+static inline uint64_t *rows_at(
+	const struct policy_program *p, const struct program_rows *rows, uint32_t class)
 {
-	return rows->rows + (size_t)class * p->stride;
+	return rows->rows + (size_t) class * p->stride;
 }
 
 void program_free(void *program);

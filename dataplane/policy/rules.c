@@ -28,7 +28,9 @@ static void page_in(struct policy_state *s, uint32_t page)
 		_Atomic(_Atomic uint64_t *) *at = &s->hits.pages[(size_t)w * HITS_PAGES + page];
 
 		if (atomic_load_explicit(at, memory_order_relaxed) == NULL)
-			atomic_store_explicit(at, policy_alloc(HITS_PAGE * sizeof(_Atomic uint64_t)), memory_order_release);
+			atomic_store_explicit(at,
+				policy_alloc(HITS_PAGE * sizeof(_Atomic uint64_t)),
+				memory_order_release);
 	}
 }
 
@@ -36,16 +38,20 @@ uint32_t rule_number(struct policy_state *s, struct rule_entry entry)
 {
 	uint32_t number;
 
-	if (s->n_free_rules - s->free_rules_first > 4096 || (s->rule_next >= HITS_PAGE * HITS_PAGES && s->n_free_rules > s->free_rules_first)) {
+	if (s->n_free_rules - s->free_rules_first > 4096 ||
+		(s->rule_next >= HITS_PAGE * HITS_PAGES && s->n_free_rules > s->free_rules_first)) {
 		number = s->free_rules[s->free_rules_first++];
 		if (s->free_rules_first * 2 > s->n_free_rules) {
 			s->n_free_rules -= s->free_rules_first;
-			memmove(s->free_rules, s->free_rules + s->free_rules_first, s->n_free_rules * sizeof(s->free_rules[0]));
+			memmove(s->free_rules, s->free_rules + s->free_rules_first,
+				s->n_free_rules * sizeof(s->free_rules[0]));
 			s->free_rules_first = 0;
 		}
 		for (unsigned w = 0; w < s->hits.n_workers; w++)
-			atomic_store_explicit(&s->hits.pages[(size_t)w * HITS_PAGES + number / HITS_PAGE][number % HITS_PAGE], 0,
-				memory_order_relaxed);
+			atomic_store_explicit(
+				&s->hits.pages[(size_t)w * HITS_PAGES + number / HITS_PAGE]
+					      [number % HITS_PAGE],
+				0, memory_order_relaxed);
 	} else {
 		number = s->rule_next++;
 	}
@@ -67,7 +73,8 @@ void rule_retire(struct policy_txn *txn, uint32_t number)
 {
 	if (number == POLICY_RULE_NONE)
 		return;
-	txn->dead_rules = policy_realloc(txn->dead_rules, (txn->n_dead_rules + 1) * sizeof(txn->dead_rules[0]));
+	txn->dead_rules = policy_realloc(
+		txn->dead_rules, (txn->n_dead_rules + 1) * sizeof(txn->dead_rules[0]));
 	txn->dead_rules[txn->n_dead_rules++] = number;
 }
 
@@ -75,7 +82,8 @@ void rules_reap(struct policy_txn *txn)
 {
 	struct policy_state *s = txn->state;
 
-	s->free_rules = policy_realloc(s->free_rules, (s->n_free_rules + txn->n_dead_rules) * sizeof(s->free_rules[0]));
+	s->free_rules = policy_realloc(
+		s->free_rules, (s->n_free_rules + txn->n_dead_rules) * sizeof(s->free_rules[0]));
 	for (size_t i = 0; i < txn->n_dead_rules; i++) {
 		s->rules[txn->dead_rules[i]] = (struct rule_entry){ 0 };
 		s->free_rules[s->n_free_rules++] = txn->dead_rules[i];
@@ -90,17 +98,21 @@ uint64_t rule_hit_count(const struct policy_state *s, uint32_t number)
 	uint64_t sum = 0;
 
 	for (unsigned w = 0; number != POLICY_RULE_NONE && w < s->hits.n_workers; w++) {
-		_Atomic uint64_t *page =
-			atomic_load_explicit(&s->hits.pages[(size_t)w * HITS_PAGES + number / HITS_PAGE], memory_order_relaxed);
+		_Atomic uint64_t *page = atomic_load_explicit(
+			&s->hits.pages[(size_t)w * HITS_PAGES + number / HITS_PAGE],
+			memory_order_relaxed);
 
-		sum += page != NULL ? atomic_load_explicit(&page[number % HITS_PAGE], memory_order_relaxed) : 0;
+		sum += page != NULL ? atomic_load_explicit(
+					      &page[number % HITS_PAGE], memory_order_relaxed)
+				    : 0;
 	}
 	return sum;
 }
 
 /* --- answers -------------------------------------------------------------------------------------------------- */
 
-bool policy_rule_describe(const struct policy_state *s, uint32_t number, struct policy_rule_text *text)
+bool policy_rule_describe(
+	const struct policy_state *s, uint32_t number, struct policy_rule_text *text)
 {
 	static const char *const actions[] = { "allow", "deny", "pass", "log" };
 	static char place[4][32]; /* control thread; a caller looks at one or two */
@@ -136,9 +148,11 @@ bool policy_rule_describe(const struct policy_state *s, uint32_t number, struct 
 	text->policy = policy->name;
 	text->namespace = policy->namespace;
 	text->staged = policy->staged;
-	if (entry->index >= (entry->direction == EGRESS ? policy->egress_count : policy->ingress_count))
+	if (entry->index >=
+		(entry->direction == EGRESS ? policy->egress_count : policy->ingress_count))
 		return false;
-	rule = entry->direction == EGRESS ? &policy->egress[entry->index] : &policy->ingress[entry->index];
+	rule = entry->direction == EGRESS ? &policy->egress[entry->index]
+					  : &policy->ingress[entry->index];
 	text->action = actions[rule->action];
 	text->rule = rule->name;
 	if (rule->name[0] == '\0') {

@@ -13,14 +13,16 @@ static int order(const void *a, const void *b)
 	return policy_order(*(struct policy_entry *const *)a, *(struct policy_entry *const *)b);
 }
 
-static int visit_rule(const struct policy_state *s, uint32_t number, int (*visit)(const struct policy_rule_record *, void *), void *arg)
+static int visit_rule(const struct policy_state *s, uint32_t number,
+	int (*visit)(const struct policy_rule_record *, void *), void *arg)
 {
 	struct policy_rule_record record = { .rule = number, .hits = rule_hit_count(s, number) };
 
 	return policy_rule_describe(s, number, &record.text) ? visit(&record, arg) : 0;
 }
 
-int policy_each_rule(const struct policy_state *s, int (*visit)(const struct policy_rule_record *record, void *arg), void *arg)
+int policy_each_rule(const struct policy_state *s,
+	int (*visit)(const struct policy_rule_record *record, void *arg), void *arg)
 {
 	struct policy_entry **sorted = policy_alloc(s->policies.count * sizeof(*sorted));
 	size_t n = 0;
@@ -28,7 +30,8 @@ int policy_each_rule(const struct policy_state *s, int (*visit)(const struct pol
 
 	for (size_t i = 0; s->policies.buckets != NULL && i <= s->policies.mask; i++) {
 		for (struct interned *t = s->policies.buckets[i]; t != NULL; t = t->next)
-			if (((struct policy_entry *)t)->object != NULL) /* else it goes with a transaction on its way */
+			if (((struct policy_entry *)t)->object !=
+				NULL) /* else it goes with a transaction on its way */
 				sorted[n++] = (struct policy_entry *)t;
 	}
 	qsort(sorted, n, sizeof(*sorted), order);
@@ -37,7 +40,9 @@ int policy_each_rule(const struct policy_state *s, int (*visit)(const struct pol
 			for (uint32_t r = 0; r < sorted[i]->n_rules[d] && ret == 0; r++)
 				ret = visit_rule(s, sorted[i]->rules[d][r], visit, arg);
 		}
-		for (int d = 0; d < DIRECTIONS && ret == 0 && (i + 1 == n || sorted[i + 1]->tier != sorted[i]->tier); d++)
+		for (int d = 0; d < DIRECTIONS && ret == 0 &&
+				(i + 1 == n || sorted[i + 1]->tier != sorted[i]->tier);
+			d++)
 			ret = visit_rule(s, sorted[i]->tier->default_rule[d], visit, arg);
 	}
 	free(sorted);
@@ -48,8 +53,11 @@ static size_t program_memory(const struct policy_program *p)
 {
 	if (p == NULL)
 		return 0;
-	return sizeof(*p) + (size_t)(p->identity_room + p->leaf_room) * sizeof(uint32_t) + p->n_rules * sizeof(p->rules[0]) +
-	       (size_t)(p->identity_rows.room + p->leaf_rows.room + p->self_rows.room + p->port_rows.room) * p->stride * sizeof(uint64_t) +
+	return sizeof(*p) + (size_t)(p->identity_room + p->leaf_room) * sizeof(uint32_t) +
+	       p->n_rules * sizeof(p->rules[0]) +
+	       (size_t)(p->identity_rows.room + p->leaf_rows.room + p->self_rows.room +
+			p->port_rows.room) *
+		       p->stride * sizeof(uint64_t) +
 	       program_memory(p->staged);
 }
 
@@ -61,7 +69,8 @@ void policy_size(const struct policy_state *s, struct policy_size *size)
 		.cidrs = (uint32_t)s->leaves.count };
 	for (size_t i = 0; s->policies.buckets != NULL && i <= s->policies.mask; i++) {
 		for (struct interned *t = s->policies.buckets[i]; t != NULL; t = t->next)
-			size->rules += ((struct policy_entry *)t)->n_rules[INGRESS] + ((struct policy_entry *)t)->n_rules[EGRESS];
+			size->rules += ((struct policy_entry *)t)->n_rules[INGRESS] +
+				       ((struct policy_entry *)t)->n_rules[EGRESS];
 	}
 	for (unsigned f = 0; f < 2; f++) {
 		size->addresses += (uint32_t)fib_count(s->identity_fib[f]);

@@ -18,8 +18,8 @@ uint8_t protocol_number(const char *text)
 	static const struct {
 		const char *name;
 		uint8_t number;
-	} names[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "sctp", IPPROTO_SCTP }, { "icmp", IPPROTO_ICMP },
-		{ "icmpv6", IPPROTO_ICMPV6 } };
+	} names[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP }, { "sctp", IPPROTO_SCTP },
+		{ "icmp", IPPROTO_ICMP }, { "icmpv6", IPPROTO_ICMPV6 } };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(text, names[i].name) == 0)
@@ -45,7 +45,8 @@ struct policy_state *policy_state_new(unsigned n_workers)
 		fib_seal(s->leaf_fib[f]);
 	}
 	for (int d = 0; d < DIRECTIONS; d++)
-		s->failsafe_rule[d] = rule_number(s, (struct rule_entry){ .failsafe = true, .direction = (uint8_t)d });
+		s->failsafe_rule[d] = rule_number(
+			s, (struct rule_entry){ .failsafe = true, .direction = (uint8_t)d });
 	return s;
 }
 
@@ -57,9 +58,11 @@ static void note_address(struct policy_txn *txn, const struct ip_addr *addr)
 		return;
 	if (txn->n_addresses == txn->addresses_room) {
 		txn->addresses_room = txn->addresses_room == 0 ? 16 : txn->addresses_room * 2;
-		txn->addresses = policy_realloc(txn->addresses, txn->addresses_room * sizeof(txn->addresses[0]));
+		txn->addresses = policy_realloc(
+			txn->addresses, txn->addresses_room * sizeof(txn->addresses[0]));
 	}
-	txn->addresses[txn->n_addresses++] = (struct ip_prefix){ *addr, (uint8_t)ip_family_bits(addr->family) };
+	txn->addresses[txn->n_addresses++] =
+		(struct ip_prefix){ *addr, (uint8_t)ip_family_bits(addr->family) };
 }
 
 static void map_address(struct policy_txn *txn, const struct ip_addr *addr, uint32_t identity)
@@ -133,7 +136,8 @@ static bool policy_selects(const struct policy_entry *entry, const struct local 
 	if ((policy->subject == SUBJECT_HOST) != l->host)
 		return false;
 	if (!l->host) {
-		if (policy->namespace[0] != '\0' && strcmp(identity->namespace->in.key, policy->namespace) != 0)
+		if (policy->namespace[0] != '\0' &&
+			strcmp(identity->namespace->in.key, policy->namespace) != 0)
 			return false;
 		if (policy->namespace[0] == '\0' && entry->namespace_selector != NULL &&
 			!selector_match(entry->namespace_selector, identity->namespace->labels))
@@ -148,19 +152,24 @@ static void ends_build(struct policy_txn *txn, struct policy_entry *entry, enum 
 	const struct policy *policy = &entry->object->policy;
 	const struct policy_rule *rules = direction == EGRESS ? policy->egress : policy->ingress;
 
-	entry->ends[direction] = policy_alloc(entry->n_rules[direction] * sizeof(entry->ends[direction][0]));
+	entry->ends[direction] =
+		policy_alloc(entry->n_rules[direction] * sizeof(entry->ends[direction][0]));
 	for (uint32_t i = 0; i < entry->n_rules[direction]; i++) {
 		const struct policy_end *both[2] = { &rules[i].source, &rules[i].destination };
 
 		for (unsigned e = 0; e < 2; e++) {
 			const struct policy_end *end = both[e];
-			const bool local = policy->namespace[0] != '\0' && end->not_selector[0] != '\0';
+			const bool local =
+				policy->namespace[0] != '\0' && end->not_selector[0] != '\0';
 			struct rule_ends *ends = &entry->ends[direction][i];
 
-			if (end->selector[0] != '\0' || end->namespaces[0] != '\0' || end->nodes[0] != '\0' || local)
-				ends->is[e] = matcher_use(s, policy->namespace, end->selector, end->namespaces, end->nodes);
+			if (end->selector[0] != '\0' || end->namespaces[0] != '\0' ||
+				end->nodes[0] != '\0' || local)
+				ends->is[e] = matcher_use(s, policy->namespace, end->selector,
+					end->namespaces, end->nodes);
 			if (end->not_selector[0] != '\0')
-				ends->is_not[e] = matcher_use(s, "", end->not_selector, "", end->nodes[0] != '\0' ? end->not_selector : "");
+				ends->is_not[e] = matcher_use(s, "", end->not_selector, "",
+					end->nodes[0] != '\0' ? end->not_selector : "");
 			for (size_t c = 0; c < end->cidrs.count; c++)
 				leaf_use(txn, &end->cidrs.items[c]);
 			for (size_t c = 0; c < end->not_cidrs.count; c++)
@@ -222,7 +231,8 @@ static void local_add_policy(struct policy_txn *txn, struct local *l, struct pol
 	}
 	while (at > 0 && policy_order(l->policies[at - 1], entry) > 0)
 		at--;
-	memmove(&l->policies[at + 1], &l->policies[at], (l->n_policies - at) * sizeof(l->policies[0]));
+	memmove(&l->policies[at + 1], &l->policies[at],
+		(l->n_policies - at) * sizeof(l->policies[0]));
 	l->policies[at] = entry;
 	l->n_policies++;
 	entry_use(txn, entry);
@@ -244,7 +254,8 @@ static void local_remove_policy(struct policy_txn *txn, struct local *l, struct 
 
 	if (!local_has_policy(l, entry, &at))
 		return;
-	memmove(&l->policies[at], &l->policies[at + 1], (l->n_policies - at - 1) * sizeof(l->policies[0]));
+	memmove(&l->policies[at], &l->policies[at + 1],
+		(l->n_policies - at - 1) * sizeof(l->policies[0]));
 	l->n_policies--;
 	dirty_for(l, entry);
 	entry_unuse(txn, entry);
@@ -259,7 +270,8 @@ static void local_select(struct policy_txn *txn, struct local *l)
 		for (struct interned *t = policies->buckets[i]; t != NULL; t = t->next) {
 			struct policy_entry *entry = (struct policy_entry *)t;
 			uint32_t at;
-			bool has = local_has_policy(l, entry, &at), should = entry->object != NULL && policy_selects(entry, l);
+			bool has = local_has_policy(l, entry, &at),
+			     should = entry->object != NULL && policy_selects(entry, l);
 
 			if (has && !should)
 				local_remove_policy(txn, l, entry);
@@ -295,7 +307,8 @@ void program_replaced(struct policy_txn *txn, struct policy_program *program)
 {
 	if (program == NULL)
 		return;
-	txn->replaced = policy_realloc(txn->replaced, (txn->n_replaced + 1) * sizeof(txn->replaced[0]));
+	txn->replaced =
+		policy_realloc(txn->replaced, (txn->n_replaced + 1) * sizeof(txn->replaced[0]));
 	txn->replaced[txn->n_replaced++] = program;
 }
 
@@ -316,7 +329,8 @@ static void local_leave(struct policy_txn *txn, struct local *l)
 	free(l);
 }
 
-static struct local_pod *pod_enter(struct policy_txn *txn, const char *name, struct identity *identity, uint16_t port)
+static struct local_pod *pod_enter(
+	struct policy_txn *txn, const char *name, struct identity *identity, uint16_t port)
 {
 	struct policy_state *s = txn->state;
 	struct local_pod *pod = intern_add(&s->pods, name, strlen(name), sizeof(*pod));
@@ -341,19 +355,22 @@ static void pod_leave(struct policy_txn *txn, const char *name)
 
 /* --- one change, by type: what was goes, what is comes --------------------------------------------------------- */
 
-static void pod_change(struct policy_txn *txn, const struct object *before, const struct object *after)
+static void pod_change(
+	struct policy_txn *txn, const struct object *before, const struct object *after)
 {
 	/* The new one first: what both have in common is not forgotten in between. */
 	struct identity *identity = NULL;
 	uint16_t port = POLICY_PORT_NONE;
 
 	if (after != NULL) {
-		identity = identity_use(txn, ENDPOINT_POD, after->pod.namespace, &after->pod.labels, &after->pod.ports);
+		identity = identity_use(txn, ENDPOINT_POD, after->pod.namespace, &after->pod.labels,
+			&after->pod.ports);
 		if (txn->ports != NULL)
 			port = txn->ports->port_of(txn->ports->arg, after->pod.name);
 	}
 	if (before != NULL) {
-		struct local_pod *pod = (struct local_pod *)intern_find(&txn->state->pods, before->pod.name, strlen(before->pod.name));
+		struct local_pod *pod = (struct local_pod *)intern_find(
+			&txn->state->pods, before->pod.name, strlen(before->pod.name));
 		struct identity *old = pod->local->identity;
 
 		if (after != NULL && old == identity && pod->port == port) {
@@ -366,8 +383,9 @@ static void pod_change(struct policy_txn *txn, const struct object *before, cons
 				pod_enter(txn, after->pod.name, identity, port);
 		}
 		if (after == NULL || after->pod.addresses.count != before->pod.addresses.count ||
-			(after->pod.addresses.count > 0 && memcmp(after->pod.addresses.items, before->pod.addresses.items,
-				after->pod.addresses.count * sizeof(struct ip_addr)) != 0))
+			(after->pod.addresses.count > 0 &&
+				memcmp(after->pod.addresses.items, before->pod.addresses.items,
+					after->pod.addresses.count * sizeof(struct ip_addr)) != 0))
 			map_addresses(txn, &before->pod.addresses, 0);
 		identity_unuse(txn, old);
 	} else {
@@ -382,14 +400,16 @@ static struct identity *endpoint_identity(struct policy_txn *txn, const struct e
 	return identity_use(txn, (enum endpoint_kind)e->kind, e->namespace, &e->labels, &e->ports);
 }
 
-static void endpoint_change(struct policy_txn *txn, const struct object *before, const struct object *after)
+static void endpoint_change(
+	struct policy_txn *txn, const struct object *before, const struct object *after)
 {
 	struct identity *identity = after != NULL ? endpoint_identity(txn, &after->endpoint) : NULL;
 
 	if (before != NULL) {
 		struct identity *old = endpoint_identity(txn, &before->endpoint);
 
-		if (after == NULL || after->endpoint.addresses.count != before->endpoint.addresses.count ||
+		if (after == NULL ||
+			after->endpoint.addresses.count != before->endpoint.addresses.count ||
 			memcmp(after->endpoint.addresses.items, before->endpoint.addresses.items,
 				after->endpoint.addresses.count * sizeof(struct ip_addr)) != 0)
 			map_addresses(txn, &before->endpoint.addresses, 0);
@@ -401,7 +421,8 @@ static void endpoint_change(struct policy_txn *txn, const struct object *before,
 }
 
 /** The node: a local of its own, and the identity of its addresses. */
-static void node_change(struct policy_txn *txn, const struct object *before, const struct object *after)
+static void node_change(
+	struct policy_txn *txn, const struct object *before, const struct object *after)
 {
 	struct policy_state *s = txn->state;
 	struct identity *identity = NULL;
@@ -422,27 +443,32 @@ static void node_change(struct policy_txn *txn, const struct object *before, con
 	s->node = (struct object *)(uintptr_t)after;
 	if (after == NULL)
 		return;
-	pod_enter(txn, HOST_NAME, identity, txn->ports != NULL ? txn->ports->port_of(txn->ports->arg, NULL) : POLICY_PORT_NONE);
+	pod_enter(txn, HOST_NAME, identity,
+		txn->ports != NULL ? txn->ports->port_of(txn->ports->arg, NULL) : POLICY_PORT_NONE);
 	dirty(((struct local_pod *)intern_find(&s->pods, HOST_NAME, 0))->local);
 	map_addresses(txn, &after->node.host_addresses, identity->id);
 	for (size_t i = 0; s->uplinks.buckets != NULL && i <= s->uplinks.mask; i++) {
 		for (struct interned *t = s->uplinks.buckets[i]; t != NULL; t = t->next)
-			map_interface(txn, &((struct policy_uplink *)t)->object->uplink.addresses, identity->id);
+			map_interface(txn, &((struct policy_uplink *)t)->object->uplink.addresses,
+				identity->id);
 	}
 }
 
 static uint32_t node_identity(const struct policy_state *s)
 {
-	const struct local_pod *host = (const struct local_pod *)intern_find(&s->pods, HOST_NAME, 0);
+	const struct local_pod *host =
+		(const struct local_pod *)intern_find(&s->pods, HOST_NAME, 0);
 
 	return host != NULL ? host->local->identity->id : 0;
 }
 
-static void uplink_change(struct policy_txn *txn, const struct object *before, const struct object *after)
+static void uplink_change(
+	struct policy_txn *txn, const struct object *before, const struct object *after)
 {
 	struct policy_state *s = txn->state;
 	const char *name = after != NULL ? after->uplink.name : before->uplink.name;
-	struct policy_uplink *uplink = (struct policy_uplink *)intern_find(&s->uplinks, name, strlen(name));
+	struct policy_uplink *uplink =
+		(struct policy_uplink *)intern_find(&s->uplinks, name, strlen(name));
 
 	if (before != NULL) {
 		map_interface(txn, &before->uplink.addresses, 0);
@@ -458,7 +484,8 @@ static void uplink_change(struct policy_txn *txn, const struct object *before, c
 	map_interface(txn, &after->uplink.addresses, node_identity(s));
 }
 
-static void namespace_change(struct policy_txn *txn, const struct object *before, const struct object *after)
+static void namespace_change(
+	struct policy_txn *txn, const struct object *before, const struct object *after)
 {
 	struct policy_state *s = txn->state;
 	const char *name = after != NULL ? after->namespace.name : before->namespace.name;
@@ -469,7 +496,8 @@ static void namespace_change(struct policy_txn *txn, const struct object *before
 		ns->in.refs++;
 	if (after == NULL)
 		ns->in.refs--;
-	namespace_set_labels(s, ns, after != NULL ? &after->namespace.labels : &(struct string_list){ 0 });
+	namespace_set_labels(
+		s, ns, after != NULL ? &after->namespace.labels : &(struct string_list){ 0 });
 	matchers = matchers_renew_namespace(s, ns);
 	for (struct local *l = s->locals; l != NULL; l = l->next) {
 		if (!l->host && l->identity->namespace == ns)
@@ -480,7 +508,8 @@ static void namespace_change(struct policy_txn *txn, const struct object *before
 	namespace_unuse(s, ns);
 }
 
-static void set_change(struct policy_txn *txn, const struct object *before, const struct object *after)
+static void set_change(
+	struct policy_txn *txn, const struct object *before, const struct object *after)
 {
 	struct policy_state *s = txn->state;
 	const char *name = after != NULL ? after->set.name : before->set.name;
@@ -506,7 +535,9 @@ static void set_change(struct policy_txn *txn, const struct object *before, cons
 		set->labels = label_set_new(&after->set.labels, NULL, NULL);
 		if (set->labels == NULL)
 			set->labels = policy_alloc(sizeof(*set->labels));
-		set->namespace = after->set.namespace[0] != '\0' ? namespace_use(s, after->set.namespace) : NULL;
+		set->namespace = after->set.namespace[0] != '\0'
+					 ? namespace_use(s, after->set.namespace)
+					 : NULL;
 	}
 	for (struct local *l = s->locals; l != NULL; l = l->next)
 		dirty(l);
@@ -521,7 +552,8 @@ static struct policy_tier *tier_use(struct policy_state *s, const char *name)
 		tier->order = 1000000;
 		tier->default_action = TIER_DENY;
 		for (int d = 0; d < DIRECTIONS; d++)
-			tier->default_rule[d] = rule_number(s, (struct rule_entry){ .tier = tier, .direction = (uint8_t)d });
+			tier->default_rule[d] = rule_number(
+				s, (struct rule_entry){ .tier = tier, .direction = (uint8_t)d });
 	}
 	tier->in.refs++;
 	return tier;
@@ -532,14 +564,17 @@ static void tier_unuse(struct policy_txn *txn, struct policy_tier *tier)
 	if (--tier->in.refs > 0 || tier->dying)
 		return;
 	tier->dying = true;
-	txn->dead_tiers = policy_realloc(txn->dead_tiers, (txn->n_dead_tiers + 1) * sizeof(txn->dead_tiers[0]));
+	txn->dead_tiers = policy_realloc(
+		txn->dead_tiers, (txn->n_dead_tiers + 1) * sizeof(txn->dead_tiers[0]));
 	txn->dead_tiers[txn->n_dead_tiers++] = tier;
 }
 
-static void tier_change(struct policy_txn *txn, const struct object *before, const struct object *after)
+static void tier_change(
+	struct policy_txn *txn, const struct object *before, const struct object *after)
 {
 	struct policy_state *s = txn->state;
-	struct policy_tier *tier = tier_use(s, after != NULL ? after->tier.name : before->tier.name);
+	struct policy_tier *tier =
+		tier_use(s, after != NULL ? after->tier.name : before->tier.name);
 
 	if (before == NULL)
 		tier->in.refs++;
@@ -574,13 +609,17 @@ static bool lists_type(const struct policy *policy, const char *type)
 
 /** A rule keeps its number as long as there is a rule at its place; what is too many goes with the transaction's end, so that
  * one that is undone finds its numbers again. */
-static void entry_number(struct policy_txn *txn, struct policy_entry *entry, enum direction direction, uint32_t count)
+static void entry_number(struct policy_txn *txn, struct policy_entry *entry,
+	enum direction direction, uint32_t count)
 {
 	if (count > entry->numbered[direction])
-		entry->rules[direction] = policy_realloc(entry->rules[direction], count * sizeof(entry->rules[direction][0]));
+		entry->rules[direction] = policy_realloc(
+			entry->rules[direction], count * sizeof(entry->rules[direction][0]));
 	for (; entry->numbered[direction] < count; entry->numbered[direction]++)
-		entry->rules[direction][entry->numbered[direction]] = rule_number(txn->state,
-			(struct rule_entry){ .policy = entry, .direction = (uint8_t)direction, .index = entry->numbered[direction] });
+		entry->rules[direction][entry->numbered[direction]] =
+			rule_number(txn->state, (struct rule_entry){ .policy = entry,
+							.direction = (uint8_t)direction,
+							.index = entry->numbered[direction] });
 	entry->n_rules[direction] = count;
 	if (entry->touched)
 		return;
@@ -622,11 +661,13 @@ void policies_reap(struct policy_txn *txn)
 	txn->n_touched = txn->n_dead_tiers = 0;
 }
 
-static void policy_change(struct policy_txn *txn, const struct object *before, const struct object *after)
+static void policy_change(
+	struct policy_txn *txn, const struct object *before, const struct object *after)
 {
 	struct policy_state *s = txn->state;
 	const char *name = after != NULL ? after->policy.name : before->policy.name;
-	struct policy_entry *entry = (struct policy_entry *)intern_find(&s->policies, name, strlen(name));
+	struct policy_entry *entry =
+		(struct policy_entry *)intern_find(&s->policies, name, strlen(name));
 
 	if (before != NULL) {
 		for (struct local *l = s->locals; l != NULL; l = l->next)
@@ -648,9 +689,13 @@ static void policy_change(struct policy_txn *txn, const struct object *before, c
 	entry->tier = tier_use(s, after->policy.tier);
 	entry->selector = selector_of(after->policy.selector);
 	entry->namespace_selector = selector_of(after->policy.namespace_selector);
-	entry->applies[EGRESS] = after->policy.types.count > 0 ? lists_type(&after->policy, "egress") : after->policy.egress_count > 0;
-	entry->applies[INGRESS] = after->policy.types.count > 0 ? lists_type(&after->policy, "ingress")
-								: after->policy.ingress_count > 0 || after->policy.egress_count == 0;
+	entry->applies[EGRESS] = after->policy.types.count > 0
+					 ? lists_type(&after->policy, "egress")
+					 : after->policy.egress_count > 0;
+	entry->applies[INGRESS] =
+		after->policy.types.count > 0
+			? lists_type(&after->policy, "ingress")
+			: after->policy.ingress_count > 0 || after->policy.egress_count == 0;
 	entry_number(txn, entry, INGRESS, (uint32_t)after->policy.ingress_count);
 	entry_number(txn, entry, EGRESS, (uint32_t)after->policy.egress_count);
 	for (struct local *l = s->locals; l != NULL; l = l->next) {

@@ -52,7 +52,7 @@ struct identity {
 	char *port_text;
 	uint32_t n_ports;
 	struct local *local; /* NULL: no pod of this node has it */
-	bool dying;          /* in a transaction's list of those without users */
+	bool dying;	     /* in a transaction's list of those without users */
 };
 
 struct leaf {
@@ -68,9 +68,10 @@ struct leaf {
 struct matcher {
 	struct interned in;
 	struct selector *selector, *namespaces; /* NULL = any */
-	struct policy_namespace *namespace;     /* of the policy, when namespaces is not given; NULL = any */
-	bool nodes;                             /* selects nodes instead of pods */
-	struct bits members;                    /* identities */
+	struct policy_namespace
+		*namespace;  /* of the policy, when namespaces is not given; NULL = any */
+	bool nodes;	     /* selects nodes instead of pods */
+	struct bits members; /* identities */
 };
 
 struct policy_set {
@@ -86,7 +87,8 @@ struct policy_uplink {
 };
 
 struct policy_tier {
-	struct interned in; /* by name; a policy may name one that comes later in the same transaction */
+	struct interned
+		in; /* by name; a policy may name one that comes later in the same transaction */
 	uint32_t order, default_action;
 	uint32_t default_rule[DIRECTIONS]; /* rule numbers of its end */
 	bool dying;
@@ -102,11 +104,11 @@ struct policy_entry {
 	struct policy_tier *tier;
 	struct selector *selector, *namespace_selector; /* NULL = all */
 	bool applies[DIRECTIONS];
-	uint32_t users;                      /* locals it selects */
-	struct rule_ends *ends[DIRECTIONS];  /* while it has users */
-	uint32_t *rules[DIRECTIONS];         /* rule numbers, [numbered] */
+	uint32_t users;			    /* locals it selects */
+	struct rule_ends *ends[DIRECTIONS]; /* while it has users */
+	uint32_t *rules[DIRECTIONS];	    /* rule numbers, [numbered] */
 	uint32_t n_rules[DIRECTIONS], numbered[DIRECTIONS];
-	bool touched;                        /* by the transaction, whose end may free it when object is NULL */
+	bool touched; /* by the transaction, whose end may free it when object is NULL */
 };
 
 /** A local identity. */
@@ -138,7 +140,8 @@ struct rule_entry {
 };
 
 struct policy_state {
-	struct intern namespaces, identities, leaves, matchers, sets, tiers, policies, pods, uplinks;
+	struct intern namespaces, identities, leaves, matchers, sets, tiers, policies, pods,
+		uplinks;
 	struct identity **identity_by_id;
 	uint32_t identity_room, identity_next;
 	uint32_t *free_identities, n_free_identities;
@@ -152,10 +155,11 @@ struct policy_state {
 	uint32_t failsafe_rule[DIRECTIONS];
 	struct rule_hits hits;
 	struct local *locals;
-	struct object *node; /* labels, fail-safe ports, addresses */
-	struct policy_table *table; /* published, or about to be */
+	struct object *node;			   /* labels, fail-safe ports, addresses */
+	struct policy_table *table;		   /* published, or about to be */
 	struct fib *identity_fib[2], *leaf_fib[2]; /* newest versions */
-	struct policy_program **stale; /* replaced by an undone transaction, but the published table reads them */
+	struct policy_program *
+		*stale; /* replaced by an undone transaction, but the published table reads them */
 	size_t n_stale;
 };
 
@@ -185,19 +189,21 @@ struct policy_txn {
 /* identity.c */
 struct policy_namespace *namespace_use(struct policy_state *s, const char *name);
 void namespace_unuse(struct policy_state *s, struct policy_namespace *ns);
-void namespace_set_labels(struct policy_state *s, struct policy_namespace *ns, const struct string_list *labels);
-struct identity *identity_use(struct policy_txn *txn, enum endpoint_kind kind, const char *namespace,
-	const struct string_list *labels, const struct string_list *ports);
+void namespace_set_labels(
+	struct policy_state *s, struct policy_namespace *ns, const struct string_list *labels);
+struct identity *identity_use(struct policy_txn *txn, enum endpoint_kind kind,
+	const char *namespace, const struct string_list *labels, const struct string_list *ports);
 void identity_unuse(struct policy_txn *txn, struct identity *identity);
 /** Free for good those without users: their ids are used again after a grace period. */
 void identities_reap(struct policy_txn *txn, bool published);
 void identity_free(struct policy_state *s, struct identity *identity);
 /** Give numbers back, after a grace period if readers may know them. */
-void policy_numbers_free(struct policy_state *s, bool leaves, const uint32_t *items, size_t count, bool published);
+void policy_numbers_free(
+	struct policy_state *s, bool leaves, const uint32_t *items, size_t count, bool published);
 
 /* matcher.c */
-struct matcher *matcher_use(struct policy_state *s, const char *namespace, const char *selector, const char *namespaces,
-	const char *nodes);
+struct matcher *matcher_use(struct policy_state *s, const char *namespace, const char *selector,
+	const char *namespaces, const char *nodes);
 void matcher_unuse(struct policy_state *s, struct matcher *m);
 bool matcher_selects(const struct matcher *m, const struct identity *identity);
 bool matcher_selects_set(const struct matcher *m, const struct policy_set *set);
@@ -226,10 +232,12 @@ uint64_t rule_hit_count(const struct policy_state *s, uint32_t number);
 
 /* compile.c */
 /** Build the program of a local's direction from its policies; NULL when none selects it. */
-struct policy_program *program_compile(struct policy_txn *txn, const struct local *local, enum direction direction);
+struct policy_program *program_compile(
+	struct policy_txn *txn, const struct local *local, enum direction direction);
 /** Teach a program a new identity or leaf in place. @return false: compile it again. */
 bool program_add_identity(struct policy_program *program, const struct identity *identity);
-bool program_add_leaf(const struct policy_state *s, struct policy_program *program, const struct leaf *leaf);
+bool program_add_leaf(
+	const struct policy_state *s, struct policy_program *program, const struct leaf *leaf);
 
 /* state.c */
 /** One change; either side may be NULL. */

@@ -56,8 +56,9 @@ static struct policy_table *table_build(const struct policy_state *s)
 	return t;
 }
 
-int policy_prepare(struct policy_state *state, const struct changeset *set, const struct change *changes, size_t count,
-	const struct policy_ports *pods, struct policy_txn **out, struct error *err)
+int policy_prepare(struct policy_state *state, const struct changeset *set,
+	const struct change *changes, size_t count, const struct policy_ports *pods,
+	struct policy_txn **out, struct error *err)
 {
 	struct policy_txn *txn = policy_alloc(sizeof(*txn));
 
@@ -77,7 +78,8 @@ int policy_prepare(struct policy_state *state, const struct changeset *set, cons
 	leaves_unmap(txn);
 	compile_dirty(txn);
 	for (unsigned f = 0; f < 2; f++) {
-		txn->ports_changed = txn->ports_changed || state->identity_fib[f] != txn->old_identity_fib[f] ||
+		txn->ports_changed = txn->ports_changed ||
+				     state->identity_fib[f] != txn->old_identity_fib[f] ||
 				     state->leaf_fib[f] != txn->old_leaf_fib[f];
 		if (state->identity_fib[f] != txn->old_identity_fib[f])
 			fib_seal(state->identity_fib[f]);
@@ -85,7 +87,9 @@ int policy_prepare(struct policy_state *state, const struct changeset *set, cons
 			fib_seal(state->leaf_fib[f]);
 	}
 	/* After an undone transaction the programs are others, though they say the same. */
-	txn->table = txn->ports_changed || state->table == NULL || state->n_stale > 0 ? table_build(state) : state->table;
+	txn->table = txn->ports_changed || state->table == NULL || state->n_stale > 0
+			     ? table_build(state)
+			     : state->table;
 	*out = txn;
 	return 0;
 }
@@ -95,24 +99,28 @@ struct policy_table *policy_txn_table(const struct policy_txn *txn)
 	return txn->table;
 }
 
-void policy_txn_each_port(const struct policy_txn *txn, void (*visit)(void *arg, uint16_t port, bool egress, bool ingress),
-	void *arg)
+void policy_txn_each_port(const struct policy_txn *txn,
+	void (*visit)(void *arg, uint16_t port, bool egress, bool ingress), void *arg)
 {
 	const struct policy_table *old = txn->old_table, *new = txn->table;
-	uint32_t n_old = old != NULL ? old->n_ports : 0, n = n_old > new->n_ports ? n_old : new->n_ports;
+	uint32_t n_old = old != NULL ? old->n_ports : 0,
+		 n = n_old > new->n_ports ? n_old : new->n_ports;
 
 	if (old == new)
 		return;
 	for (uint32_t p = 0; p < n; p++) {
-		const void *was_in = p < n_old ? old->ports[p].ingress : NULL, *was_out = p < n_old ? old->ports[p].egress : NULL;
-		const void *in = p < new->n_ports ? new->ports[p].ingress : NULL, *eg = p < new->n_ports ? new->ports[p].egress : NULL;
+		const void *was_in = p < n_old ? old->ports[p].ingress : NULL,
+			   *was_out = p < n_old ? old->ports[p].egress : NULL;
+		const void *in = p < new->n_ports ? new->ports[p].ingress : NULL,
+			   *eg = p < new->n_ports ? new->ports[p].egress : NULL;
 
 		if (was_in != in || was_out != eg)
 			visit(arg, (uint16_t)p, was_out != eg, was_in != in);
 	}
 }
 
-void policy_txn_each_address(const struct policy_txn *txn, void (*visit)(void *arg, const struct ip_prefix *prefix), void *arg)
+void policy_txn_each_address(const struct policy_txn *txn,
+	void (*visit)(void *arg, const struct ip_prefix *prefix), void *arg)
 {
 	for (size_t i = 0; i < txn->n_addresses; i++)
 		visit(arg, &txn->addresses[i]);
@@ -191,7 +199,8 @@ void policy_abort(struct policy_txn *txn)
 	}
 	txn->undoing = true;
 	while (txn->applied-- > 0)
-		policy_apply(txn, txn->changes[txn->applied].after, txn->changes[txn->applied].before);
+		policy_apply(
+			txn, txn->changes[txn->applied].after, txn->changes[txn->applied].before);
 	compile_dirty(txn);
 	/* Programs of before are still read: they go with the table that has them. */
 	for (size_t i = 0; i < txn->n_replaced; i++) {

@@ -32,8 +32,9 @@
 #define ICMP4_UNREACHABLE   3
 #define ICMP4_TOO_BIG	    4
 #define ICMP6_TOO_BIG	    2
-#define ICMP6_ND_FIRST	    133 /* RFC 4861: router and neighbour solicitation, advertisement, redirect */
-#define ICMP6_ND_LAST	    137
+#define ICMP6_ND_FIRST \
+	133 /* RFC 4861: router and neighbour solicitation, advertisement, redirect */
+#define ICMP6_ND_LAST 137
 
 struct ip4 {
 	__u8 version_ihl, tos;
@@ -193,14 +194,15 @@ static __always_inline int is_udp_tunnel(const struct packet *p)
 
 /** The packet a router complains about began with protocol and, behind `l4`, ports: was it ours? Only tunnels are sent
  * from an address of this node by Podlane, so the kernel misses nothing. */
-static __always_inline int quotes_tunnel(const struct packet *p, __u8 protocol, const void *l4,
-	const struct steer_address *dst)
+static __always_inline int quotes_tunnel(
+	const struct packet *p, __u8 protocol, const void *l4, const struct steer_address *dst)
 {
 	const struct udp *udp = l4;
 
 	if (protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6)
 		return is_peer(dst);
-	return protocol == IPPROTO_UDP && (const void *)(udp + 1) <= p->end && is_tunnel_port(udp->dst);
+	return protocol == IPPROTO_UDP && (const void *)(udp + 1) <= p->end &&
+	       is_tunnel_port(udp->dst);
 }
 
 static __always_inline int is_tunnel_error4(const struct packet *p)
@@ -209,7 +211,8 @@ static __always_inline int is_tunnel_error4(const struct packet *p)
 	const struct ip4 *quoted = (const void *)(icmp + 1);
 	struct steer_address dst;
 
-	if (p->later || (void *)(icmp + 1) > p->end || icmp->type != ICMP4_UNREACHABLE || icmp->code != ICMP4_TOO_BIG)
+	if (p->later || (void *)(icmp + 1) > p->end || icmp->type != ICMP4_UNREACHABLE ||
+		icmp->code != ICMP4_TOO_BIG)
 		return 0;
 	if ((void *)(quoted + 1) > p->end || quoted->version_ihl != 0x45)
 		return 0;
@@ -223,7 +226,8 @@ static __always_inline int is_tunnel_error6(const struct packet *p)
 	const struct ip6 *quoted = (const void *)(icmp + 1);
 	struct steer_address dst;
 
-	if (p->later || (void *)(icmp + 1) > p->end || icmp->type != ICMP6_TOO_BIG || (void *)(quoted + 1) > p->end)
+	if (p->later || (void *)(icmp + 1) > p->end || icmp->type != ICMP6_TOO_BIG ||
+		(void *)(quoted + 1) > p->end)
 		return 0;
 	__builtin_memcpy(dst.bytes, quoted->dst, 16);
 	return quotes_tunnel(p, quoted->next, quoted + 1, &dst);
@@ -278,7 +282,8 @@ static __always_inline int ipv6_headers(struct packet *p)
 		const struct fragment6 *fragment = p->l4;
 		const __u8 *option = p->l4;
 
-		if (p->protocol != IPPROTO_FRAGMENT && p->protocol != IPPROTO_HOPOPTS && p->protocol != IPPROTO_DSTOPTS)
+		if (p->protocol != IPPROTO_FRAGMENT && p->protocol != IPPROTO_HOPOPTS &&
+			p->protocol != IPPROTO_DSTOPTS)
 			return 1;
 		if (p->protocol == IPPROTO_FRAGMENT) {
 			if ((void *)(fragment + 1) > p->end)
@@ -313,8 +318,9 @@ static __always_inline enum steer_counter ipv6(void *data, void *end)
 	__builtin_memcpy(p.src.bytes, ip->src, 16);
 	if (!is_local(&p.dst)) {
 		icmp = (const void *)(ip + 1);
-		if (ip->next == IPPROTO_ICMPV6 && ((void *)(icmp + 1) > end || (icmp->type >= ICMP6_ND_FIRST &&
-			icmp->type <= ICMP6_ND_LAST)))
+		if (ip->next == IPPROTO_ICMPV6 &&
+			((void *)(icmp + 1) > end ||
+				(icmp->type >= ICMP6_ND_FIRST && icmp->type <= ICMP6_ND_LAST)))
 			return STEER_PASSED;
 		__builtin_memcpy(key.bytes, ip->dst, 16);
 		return bpf_map_lookup_elem(&prefixes6, &key) != NULL ? STEER_PREFIX : STEER_PASSED;

@@ -8,10 +8,10 @@
 
 #include <linux/types.h>
 
-#define STEER_QUEUES_MAX    64    /* receive queues of a device */
-#define STEER_PORTS_MAX     64
+#define STEER_QUEUES_MAX    64 /* receive queues of a device */
+#define STEER_PORTS_MAX	    64
 #define STEER_LOCALS_MAX    64
-#define STEER_PEERS_MAX     65536
+#define STEER_PEERS_MAX	    65536
 #define STEER_PREFIXES_MAX  65536 /* a family */
 #define STEER_FRAGMENTS_MAX 4096  /* fragmented tunnel packets followed at a time */
 

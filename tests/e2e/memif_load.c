@@ -144,7 +144,8 @@ static void pod_memory(struct pod *p)
 	uint8_t msg[128] = { ADD_REGION };
 
 	p->region_fd = memfd_create("memif_load", MFD_ALLOW_SEALING | MFD_CLOEXEC);
-	if (p->region_fd < 0 || ftruncate(p->region_fd, (off_t)size) < 0 || fcntl(p->region_fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
+	if (p->region_fd < 0 || ftruncate(p->region_fd, (off_t)size) < 0 ||
+		fcntl(p->region_fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
 		fail("memfd");
 	p->memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, p->region_fd, 0);
 	if (p->memory == MAP_FAILED)
@@ -236,7 +237,8 @@ static bool flow_send(unsigned id, uint64_t elapsed_ns)
 	unsigned n = 0;
 
 	for (; n < BURST && flow_may_send(f, elapsed_ns); n++) {
-		if ((uint16_t)(p->head[C2S] - __atomic_load_n(field(p, C2S, AT_TAIL), __ATOMIC_ACQUIRE)) >= 1u << log2_ring) {
+		if ((uint16_t)(p->head[C2S] - __atomic_load_n(field(p, C2S, AT_TAIL),
+						      __ATOMIC_ACQUIRE)) >= 1u << log2_ring) {
 			f->full++;
 			break;
 		}
@@ -263,7 +265,8 @@ static bool pod_receive(struct pod *p)
 		struct flow *f;
 
 		memcpy(&payload, buffer(p, S2C, p->seen) + 42, sizeof(payload));
-		if (payload.magic == MAGIC && payload.flow < n_flows && &pods[flows[payload.flow].to] == p) {
+		if (payload.magic == MAGIC && payload.flow < n_flows &&
+			&pods[flows[payload.flow].to] == p) {
 			f = &flows[payload.flow];
 			f->received++;
 			f->late += payload.number < f->next;
@@ -293,7 +296,8 @@ static void run(uint64_t seconds)
 	const uint64_t start = now_ns();
 	uint64_t now = start, moved = start;
 
-	while (!all_arrived() && now - moved < QUIET_NS && (seconds == 0 || now - start < seconds * 1000000000u)) {
+	while (!all_arrived() && now - moved < QUIET_NS &&
+		(seconds == 0 || now - start < seconds * 1000000000u)) {
 		now = now_ns();
 		for (unsigned i = 0; i < n_flows; i++) {
 			if (flow_send(i, now - start) && flows[i].count != 0)
@@ -318,9 +322,10 @@ static void pod_add(char *text)
 	struct pod *p = &pods[n_pods++];
 	char *path = strtok(text, ","), *ip = strtok(NULL, ","), *mac = strtok(NULL, ",");
 
-	if (n_pods > PODS_MAX || path == NULL || ip == NULL || mac == NULL || inet_pton(AF_INET, ip, &p->ip) != 1 ||
-		sscanf(mac, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &p->mac[0], &p->mac[1], &p->mac[2], &p->mac[3], &p->mac[4],
-			&p->mac[5]) != 6) {
+	if (n_pods > PODS_MAX || path == NULL || ip == NULL || mac == NULL ||
+		inet_pton(AF_INET, ip, &p->ip) != 1 ||
+		sscanf(mac, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &p->mac[0], &p->mac[1], &p->mac[2],
+			&p->mac[3], &p->mac[4], &p->mac[5]) != 6) {
 		errno = EINVAL;
 		fail("--pod SOCKET,IPV4,MAC");
 	}
@@ -341,8 +346,10 @@ static void flow_add(char *text)
 		fail("--flow FROM,TO: no such pod");
 	}
 	while ((word = strtok(NULL, ",")) != NULL) {
-		if (sscanf(word, "count=%lu", &f->count) != 1 && sscanf(word, "rate=%lu", &f->rate) != 1 &&
-			sscanf(word, "window=%lu", &f->window) != 1 && sscanf(word, "ports=%u", &f->ports) != 1) {
+		if (sscanf(word, "count=%lu", &f->count) != 1 &&
+			sscanf(word, "rate=%lu", &f->rate) != 1 &&
+			sscanf(word, "window=%lu", &f->window) != 1 &&
+			sscanf(word, "ports=%u", &f->ports) != 1) {
 			errno = EINVAL;
 			fail(word);
 		}
@@ -368,8 +375,9 @@ int main(int argc, char **argv)
 	run(seconds);
 	printf("{\"flows\": [");
 	for (unsigned i = 0; i < n_flows; i++)
-		printf("%s{\"sent\": %lu, \"received\": %lu, \"late\": %lu, \"full\": %lu}", i > 0 ? ", " : "", flows[i].sent,
-			flows[i].received, flows[i].late, flows[i].full);
+		printf("%s{\"sent\": %lu, \"received\": %lu, \"late\": %lu, \"full\": %lu}",
+			i > 0 ? ", " : "", flows[i].sent, flows[i].received, flows[i].late,
+			flows[i].full);
 	printf("]}\n");
 	return 0;
 }

@@ -273,7 +273,8 @@ static void request_play(const uint8_t *at, size_t len)
 	if (used > 0)
 		check_answer(used, &status);
 	if (status == 0 || status >= 400 || strncmp((const char *)at, "GET ", 4) == 0 ||
-		(query != NULL && memmem(query, line - (size_t)(query - (const char *)at), "dry_run=1", 9) != NULL))
+		(query != NULL && memmem(query, line - (size_t)(query - (const char *)at),
+					  "dry_run=1", 9) != NULL))
 		REQUIRE(strcmp(before, after) == 0,
 			"status %d, but the objects changed from\n%s\nto\n%s", status, before,
 			after);

@@ -7,7 +7,8 @@
 
 static void object_there_and_back(const json_t *item)
 {
-	const enum object_type type = (enum object_type)json_integer_value(json_object_get(item, "type"));
+	const enum object_type type =
+		(enum object_type)json_integer_value(json_object_get(item, "type"));
 	struct object *obj = NULL, *again = NULL;
 	struct error err = { 0 };
 	json_t *json;

@@ -16,8 +16,8 @@
 static inline void worker_receives(struct port *port, unsigned n)
 {
 	struct rte_mbuf *pkts[MEMIF_BURST];
-	const uint16_t got =
-		port->ops->rx_burst(port, (uint16_t)(n >> 6 & 1), pkts, (uint16_t)(n % MEMIF_BURST + 1));
+	const uint16_t got = port->ops->rx_burst(
+		port, (uint16_t)(n >> 6 & 1), pkts, (uint16_t)(n % MEMIF_BURST + 1));
 
 	for (uint16_t i = 0; i < got; i++) {
 		mbufs_check(pkts[i]);

@@ -55,8 +55,8 @@ static void setup(void)
 		mac_addr_parse("02:00:c0:00:02:02", &e->vtep_src);
 	}
 	for (unsigned i = 0; i < PLAIN_EXAMPLES; i++)
-		plain_example_make(&plain_examples[i], i & 1 ? &vxlan_tunnel_ops : &ipip_tunnel_ops, &endpoints[i >> 1 & 1],
-			i & 4);
+		plain_example_make(&plain_examples[i], i & 1 ? &vxlan_tunnel_ops : &ipip_tunnel_ops,
+			&endpoints[i >> 1 & 1], i & 4);
 }
 
 static struct parsed parse_again(struct rte_mbuf *m, struct pkt *p, bool ether, bool v6)

@@ -17,26 +17,30 @@ static struct plain_example {
 
 static inline bool plain_address_reason(struct parsed parsed)
 {
-	return parsed.class == PKT_DROP && (parsed.reason == DROP_ip4_bad_address ||
-						   parsed.reason == DROP_ip6_bad_address ||
-						   parsed.reason == DROP_multicast_unsupported);
+	return parsed.class == PKT_DROP &&
+	       (parsed.reason == DROP_ip4_bad_address || parsed.reason == DROP_ip6_bad_address ||
+		       parsed.reason == DROP_multicast_unsupported);
 }
 
 /** `p` and `parsed` are the general parser's opinion of a packet that has `len` bytes and the key of `plain`. */
-static inline void plain_agrees(const struct pkt *plain, uint16_t len, bool v6, const struct pkt *p, struct parsed parsed)
+static inline void plain_agrees(
+	const struct pkt *plain, uint16_t len, bool v6, const struct pkt *p, struct parsed parsed)
 {
 	if (plain_address_reason(parsed))
 		return;
-	REQUIRE(parsed.class == (v6 ? PKT_FLOW6 : PKT_FLOW4), "plain, but class %d, dropped for %s", parsed.class,
-		drop_reason_name(parsed.reason));
-	REQUIRE(memcmp(&p->key6, &plain->key6, v6 ? sizeof(p->key6) : sizeof(p->key4)) == 0, "another key");
-	REQUIRE(p->ip_len == len && p->l3_len == (v6 ? 40 : 20), "%u bytes, said %u", p->ip_len, len);
-	REQUIRE(p->ttl > 1 && (p->flags & ~(PKT_DF | PKT_DECAPSULATED)) == (v6 ? PKT_V6 : 0), "TTL %u, flags %#x", p->ttl,
-		p->flags);
+	REQUIRE(parsed.class == (v6 ? PKT_FLOW6 : PKT_FLOW4), "plain, but class %d, dropped for %s",
+		parsed.class, drop_reason_name(parsed.reason));
+	REQUIRE(memcmp(&p->key6, &plain->key6, v6 ? sizeof(p->key6) : sizeof(p->key4)) == 0,
+		"another key");
+	REQUIRE(p->ip_len == len && p->l3_len == (v6 ? 40 : 20), "%u bytes, said %u", p->ip_len,
+		len);
+	REQUIRE(p->ttl > 1 && (p->flags & ~(PKT_DF | PKT_DECAPSULATED)) == (v6 ? PKT_V6 : 0),
+		"TTL %u, flags %#x", p->ttl, p->flags);
 }
 
 /** A frame as received, not yet parsed, and what the parser says of another one of the same bytes. */
-static inline void plain_check(const struct rte_mbuf *m, uint32_t zone, const struct pkt *p, struct parsed parsed)
+static inline void plain_check(
+	const struct rte_mbuf *m, uint32_t zone, const struct pkt *p, struct parsed parsed)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	const uint32_t len = m->data_len;
@@ -85,14 +89,15 @@ static inline void plain_example_make(struct plain_example *x, const struct tunn
 }
 
 /** Outer headers are the tunnel's to accept: parse, claim, decapsulate, as worker.c does. */
-static inline struct parsed plain_long_way(
-	const struct tunnel_table *tunnels, struct rte_mbuf *m, uint32_t zone, struct pkt *outer, struct pkt *p)
+static inline struct parsed plain_long_way(const struct tunnel_table *tunnels, struct rte_mbuf *m,
+	uint32_t zone, struct pkt *outer, struct pkt *p)
 {
 	struct parsed parsed = pkt_parse_ether(m, p, zone);
 	const bool v6 = p->flags & PKT_V6;
 
 	*outer = *p;
-	if (!is_flow(parsed) || !tunnel_is_local(tunnels, v6 ? IP_V6 : IP_V4, v6 ? p->key6.dst : (const uint8_t *)&p->key4.dst))
+	if (!is_flow(parsed) || !tunnel_is_local(tunnels, v6 ? IP_V6 : IP_V4,
+					v6 ? p->key6.dst : (const uint8_t *)&p->key4.dst))
 		return (struct parsed){ PKT_DROP, DROP_no_route };
 	for (unsigned i = 0; tunnel_types[i] != NULL; i++) {
 		if (tunnel_types[i]->claims(tunnels, p))
@@ -102,8 +107,8 @@ static inline struct parsed plain_long_way(
 }
 
 /** Make the memo of an example. */
-static inline void plain_learn(
-	const struct tunnel_table *tunnels, struct tunnel_memos *memos, uint32_t zone, const struct plain_example *x)
+static inline void plain_learn(const struct tunnel_table *tunnels, struct tunnel_memos *memos,
+	uint32_t zone, const struct plain_example *x)
 {
 	const struct cuts whole = { 0 };
 	struct rte_mbuf *m = mbufs_packet(x->bytes, x->len, &whole);
@@ -112,14 +117,14 @@ static inline void plain_learn(
 	struct parsed parsed = plain_long_way(tunnels, m, zone, &outer, &p);
 
 	REQUIRE(is_flow(parsed), "the example is dropped for %s", drop_reason_name(parsed.reason));
-	tunnel_memo_keep(
-		tunnel_memo_of(memos, x->bytes), frame, (uint32_t)(rte_pktmbuf_mtod(m, const uint8_t *) - frame), &outer);
+	tunnel_memo_keep(tunnel_memo_of(memos, x->bytes), frame,
+		(uint32_t)(rte_pktmbuf_mtod(m, const uint8_t *) - frame), &outer);
 	rte_pktmbuf_free(m);
 }
 
 /** A frame with the memo of each example: what it accepts, the long way accepts; what not, it leaves alone. */
-static inline void plain_check_memos(const struct tunnel_table *tunnels, uint32_t zone, const uint8_t *bytes, uint32_t len,
-	const struct cuts *cuts)
+static inline void plain_check_memos(const struct tunnel_table *tunnels, uint32_t zone,
+	const uint8_t *bytes, uint32_t len, const struct cuts *cuts)
 {
 	static struct tunnel_memos memos;
 	static uint8_t by_memo[FRAME_MAX], by_type[FRAME_MAX];
@@ -139,11 +144,12 @@ static inline void plain_check_memos(const struct tunnel_table *tunnels, uint32_
 		}
 		memset(&memos, 0, sizeof(memos));
 		plain_learn(tunnels, &memos, zone, &plain_examples[i]);
-		n = tunnel_memo_decap(
-			tunnel_memo_of(&memos, rte_pktmbuf_mtod(m, const uint8_t *)), tunnels, m, &p4.key4, &p6.key6, &ip, &version);
+		n = tunnel_memo_decap(tunnel_memo_of(&memos, rte_pktmbuf_mtod(m, const uint8_t *)),
+			tunnels, m, &p4.key4, &p6.key6, &ip, &version);
 		got = mbufs_bytes(m, by_memo);
 		if (n == 0) {
-			REQUIRE(got == len && memcmp(by_memo, bytes, len) == 0, "declined and changed");
+			REQUIRE(got == len && memcmp(by_memo, bytes, len) == 0,
+				"declined and changed");
 			rte_pktmbuf_free(m);
 			continue;
 		}
@@ -151,11 +157,14 @@ static inline void plain_check_memos(const struct tunnel_table *tunnels, uint32_
 		parsed = plain_long_way(tunnels, other, zone, &outer, &p);
 		plain_agrees(version == 6 ? &p6 : &p4, n, version == 6, &p, parsed);
 		if (is_flow(parsed)) {
-			REQUIRE(p.l2_len == ip - rte_pktmbuf_mtod(m, uint8_t *), "the inner header is at %u", p.l2_len);
-			REQUIRE(mbufs_bytes(other, by_type) <= got && memcmp(by_memo, by_type, (size_t)p.l2_len + n) == 0,
+			REQUIRE(p.l2_len == ip - rte_pktmbuf_mtod(m, uint8_t *),
+				"the inner header is at %u", p.l2_len);
+			REQUIRE(mbufs_bytes(other, by_type) <= got &&
+					memcmp(by_memo, by_type, (size_t)p.l2_len + n) == 0,
 				"another packet inside");
 			REQUIRE(p.proto != 17 ||
-					!tunnel_is_vxlan_port(tunnels, version == 6 ? p.key6.dport : p.key4.dport),
+					!tunnel_is_vxlan_port(tunnels,
+						version == 6 ? p.key6.dport : p.key4.dport),
 				"nested");
 		}
 		rte_pktmbuf_free(other);

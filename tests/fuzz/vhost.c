@@ -14,7 +14,21 @@
 #define OPERATIONS 200
 #define BURST	   32
 
-enum operation { OP_BYTES, OP_DESC, OP_TABLE, OP_AVAIL, OP_CHAIN, OP_EVENT, OP_RX, OP_TX, OP_BACK, OP_ARM, OP_TAKE, OP_SUCCESSOR, OP_COUNT };
+enum operation {
+	OP_BYTES,
+	OP_DESC,
+	OP_TABLE,
+	OP_AVAIL,
+	OP_CHAIN,
+	OP_EVENT,
+	OP_RX,
+	OP_TX,
+	OP_BACK,
+	OP_ARM,
+	OP_TAKE,
+	OP_SUCCESSOR,
+	OP_COUNT
+};
 
 static struct driver driver;
 static uint8_t guest; /* what it negotiated */
@@ -25,9 +39,9 @@ static bool ten_bytes;
 /** An address: inside the buffers, where a region or the memory ends, in the rings, or anywhere. */
 static uint64_t address(struct input *in)
 {
-	static const uint64_t bases[] = { DRIVER_GUEST + DRIVER_RINGS, DRIVER_GUEST + DRIVER_MEMORY / 2 - 128,
-		DRIVER_GUEST + DRIVER_MEMORY - 128, DRIVER_GUEST, DRIVER_GUEST + 0x10000, 0, UINT64_MAX - 128,
-		DRIVER_GUEST - 128 };
+	static const uint64_t bases[] = { DRIVER_GUEST + DRIVER_RINGS,
+		DRIVER_GUEST + DRIVER_MEMORY / 2 - 128, DRIVER_GUEST + DRIVER_MEMORY - 128,
+		DRIVER_GUEST, DRIVER_GUEST + 0x10000, 0, UINT64_MAX - 128, DRIVER_GUEST - 128 };
 	const uint8_t base = input_u8(in);
 
 	return bases[base % RTE_DIM(bases)] + (base & 0x80 ? input_u16(in) : input_u8(in));
@@ -37,7 +51,9 @@ static uint32_t length(struct input *in)
 {
 	const uint8_t kind = input_u8(in);
 
-	return kind < 224 ? kind & 0x1f ? kind * 12u : kind * 1024u : kind < 250 ? input_u16(in) : input_u32(in);
+	return kind < 224   ? kind & 0x1f ? kind * 12u : kind * 1024u
+	       : kind < 250 ? input_u16(in)
+			    : input_u32(in);
 }
 
 static struct part part(struct input *in)
@@ -55,21 +71,26 @@ static void descriptor(struct input *in)
 
 	if (driver.packed)
 		driver_packed(&driver)[slot] = (struct virtq_desc_packed){ p.addr, p.len, next,
-			(uint16_t)((flags & 7) | (flags & 64 ? VIRTQ_AVAIL : 0) | (flags & 128 ? VIRTQ_USED : 0)) };
+			(uint16_t)((flags & 7) | (flags & 64 ? VIRTQ_AVAIL : 0) |
+				   (flags & 128 ? VIRTQ_USED : 0)) };
 	else
-		driver_desc(&driver)[slot] = (struct virtq_desc_split){ p.addr, p.len, flags & 15, next };
+		driver_desc(&driver)[slot] =
+			(struct virtq_desc_split){ p.addr, p.len, flags & 15, next };
 }
 
 static void table(struct input *in)
 {
-	const uint32_t at = 0x10000 + (input_u8(in) % DRIVER_SIZE) * 0x400u + (input_u8(in) % 32) * 16u;
+	const uint32_t at =
+		0x10000 + (input_u8(in) % DRIVER_SIZE) * 0x400u + (input_u8(in) % 32) * 16u;
 	const uint8_t flags = input_u8(in) & 15, next = input_u8(in);
 	const struct part p = part(in);
 
 	if (driver.packed)
-		*(struct virtq_desc_packed *)(void *)(driver.memory + at) = (struct virtq_desc_packed){ p.addr, p.len, next, flags };
+		*(struct virtq_desc_packed *)(void *)(driver.memory + at) =
+			(struct virtq_desc_packed){ p.addr, p.len, next, flags };
 	else
-		*(struct virtq_desc_split *)(void *)(driver.memory + at) = (struct virtq_desc_split){ p.addr, p.len, flags, next };
+		*(struct virtq_desc_split *)(void *)(driver.memory + at) =
+			(struct virtq_desc_split){ p.addr, p.len, flags, next };
 }
 
 static void avail(struct input *in)
@@ -77,8 +98,10 @@ static void avail(struct input *in)
 	const uint8_t slot = input_u8(in) % DRIVER_SIZE, ahead = input_u8(in);
 	const uint16_t id = input_u8(in);
 
-	atomic_store(&driver_avail(&driver)->ring[slot], ahead & 128 ? (uint16_t)(id << 8) : id % DRIVER_SIZE);
-	atomic_store(&driver_avail(&driver)->idx, (uint16_t)(driver.queue.ring.at.next + (ahead & 127)));
+	atomic_store(&driver_avail(&driver)->ring[slot],
+		ahead & 128 ? (uint16_t)(id << 8) : id % DRIVER_SIZE);
+	atomic_store(
+		&driver_avail(&driver)->idx, (uint16_t)(driver.queue.ring.at.next + (ahead & 127)));
 }
 
 /** A chain as drivers make them, of parts that may be anything; a frame's header and beginning in the first. */
@@ -93,11 +116,13 @@ static void chain(struct input *in)
 	for (unsigned i = 0; i < n; i++) {
 		parts[i] = part(in);
 		if (kind & 8) /* where it can be */
-			parts[i].addr = driver_buffer(&driver, parts[i].len = parts[i].len % 40000 + 1);
+			parts[i].addr =
+				driver_buffer(&driver, parts[i].len = parts[i].len % 40000 + 1);
 	}
 	if (kind & 32) {
 		have = input_bytes(in, bytes, input_u8(in) % sizeof(bytes));
-		if (parts[0].addr >= DRIVER_GUEST && parts[0].addr - DRIVER_GUEST < DRIVER_MEMORY - sizeof(bytes))
+		if (parts[0].addr >= DRIVER_GUEST &&
+			parts[0].addr - DRIVER_GUEST < DRIVER_MEMORY - sizeof(bytes))
 			memcpy(driver_at(&driver, parts[0].addr), bytes, have);
 	}
 	driver_add(&driver, parts, n, kind & 16, kind & 64, id);
@@ -131,24 +156,28 @@ static void take(void)
 		if (driver_take(&driver, &len) < 0)
 			break;
 	}
-	driver.last_used = driver.packed ? (uint16_t)(driver.last_used % DRIVER_SIZE) : driver.last_used;
+	driver.last_used =
+		driver.packed ? (uint16_t)(driver.last_used % DRIVER_SIZE) : driver.last_used;
 }
 
 /* --- ours ----------------------------------------------------------------------------------------------------------- */
 
 static uint16_t receive(struct rte_mbuf **pkts, unsigned n)
 {
-	const uint16_t got = vhost_queue_rx(&driver.queue, mbufs_pool, NULL, pkts, (uint16_t)(n % BURST + 1));
+	const uint16_t got =
+		vhost_queue_rx(&driver.queue, mbufs_pool, NULL, pkts, (uint16_t)(n % BURST + 1));
 
 	for (uint16_t i = 0; i < got; i++) {
 		const struct rte_mbuf *m = pkts[i];
 		const bool large = (m->ol_flags & OFFLOAD_LARGE) != 0;
 
 		mbufs_check(m);
-		REQUIRE(m->pkt_len >= 14 && m->pkt_len <= VHOST_FRAME_MAX, "a frame of %u bytes", m->pkt_len);
+		REQUIRE(m->pkt_len >= 14 && m->pkt_len <= VHOST_FRAME_MAX, "a frame of %u bytes",
+			m->pkt_len);
 		REQUIRE(rte_pktmbuf_headroom(m) == RTE_PKTMBUF_HEADROOM, "headroom");
 		REQUIRE(!large || (m->tso_segsz > 0 && m->ol_flags & RTE_MBUF_F_TX_L4_MASK &&
-					  (uint32_t)m->l2_len + m->l3_len + m->l4_len <= rte_pktmbuf_data_len(m)),
+					  (uint32_t)m->l2_len + m->l3_len + m->l4_len <=
+						  rte_pktmbuf_data_len(m)),
 			"a large packet without headers");
 	}
 	return got;
@@ -251,7 +280,8 @@ static void play(struct input *in)
 /** It sets its rings up anew, and is honest. */
 static void honest(void)
 {
-	const struct part parts[2] = { { driver_buffer(&driver, 100), 100 }, { driver_buffer(&driver, 2000), 2000 } };
+	const struct part parts[2] = { { driver_buffer(&driver, 100), 100 },
+		{ driver_buffer(&driver, 2000), 2000 } };
 	static const struct cuts whole;
 	struct rte_mbuf *m;
 	uint32_t len;
@@ -263,7 +293,8 @@ static void honest(void)
 	driver.queue.ring.at.next = 0;
 	memset(driver_at(&driver, parts[0].addr), 0, 100);
 	driver_add(&driver, parts, 1, false, true, 1);
-	REQUIRE(receive(&m, 0) == 1 && m->pkt_len == 100u - driver.queue.header_size, "an honest frame is not taken");
+	REQUIRE(receive(&m, 0) == 1 && m->pkt_len == 100u - driver.queue.header_size,
+		"an honest frame is not taken");
 	REQUIRE(driver_take(&driver, &len) == 1, "an honest frame is not given back");
 	rte_pktmbuf_free(m);
 	m = mbufs_packet(driver.memory, 1000, &whole);

@@ -21,8 +21,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static const struct http_endpoint *const fixture_tables[] = { object_endpoints, transaction_endpoints,
-	daemon_endpoints, NULL };
+static const struct http_endpoint *const fixture_tables[] = { object_endpoints,
+	transaction_endpoints, daemon_endpoints, NULL };
 
 struct fixture {
 	char dir[64], config[96], socket[96];

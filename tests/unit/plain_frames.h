@@ -71,7 +71,8 @@ static inline bool plain_is_l4(const uint8_t *l4, uint32_t len, uint8_t proto)
 	if (proto == IPPROTO_UDP)
 		return len >= 8 && plain_get16(l4 + 4) >= 8 && plain_get16(l4 + 4) <= len;
 	if (proto == IPPROTO_TCP)
-		return len >= 20 && l4[12] >> 4 >= 5 && (l4[12] >> 4) * 4u <= len && (l4[13] & 7) == 0;
+		return len >= 20 && l4[12] >> 4 >= 5 && (l4[12] >> 4) * 4u <= len &&
+		       (l4[13] & 7) == 0;
 	return false;
 }
 
@@ -83,12 +84,17 @@ static inline uint32_t plain_is_ip(const uint8_t *ip, uint32_t len, uint32_t typ
 	if (type == RTE_ETHER_TYPE_IPV4 && len >= 20) {
 		n = plain_get16(ip + 2);
 		return ip[0] == 0x45 && n >= 20 && n <= len && plain_slow_sum(ip, 20) == 0xffff &&
-				(plain_get16(ip + 6) & 0x3fff) == 0 && ip[8] >= 2 &&
-				plain_is_l4(ip + 20, n - 20, ip[9]) ? n : 0;
+				       (plain_get16(ip + 6) & 0x3fff) == 0 && ip[8] >= 2 &&
+				       plain_is_l4(ip + 20, n - 20, ip[9])
+			       ? n
+			       : 0;
 	}
 	if (type == RTE_ETHER_TYPE_IPV6 && len >= 40) {
 		n = 40 + plain_get16(ip + 4);
-		return ip[0] >> 4 == 6 && n <= len && ip[7] >= 2 && plain_is_l4(ip + 40, n - 40, ip[6]) ? n : 0;
+		return ip[0] >> 4 == 6 && n <= len && ip[7] >= 2 &&
+				       plain_is_l4(ip + 40, n - 40, ip[6])
+			       ? n
+			       : 0;
 	}
 	return 0;
 }
@@ -106,7 +112,8 @@ static inline uint32_t plain_is_frame(const struct plain_frame *f)
 static inline uint32_t plain_make_l4(struct dice *d, uint8_t *l4, uint8_t proto)
 {
 	const uint32_t payload = dice(d, 80);
-	const uint32_t header = proto == IPPROTO_TCP ? 20 + 4 * (dice_percent(d, 30) ? dice(d, 11) : 0) : 8;
+	const uint32_t header =
+		proto == IPPROTO_TCP ? 20 + 4 * (dice_percent(d, 30) ? dice(d, 11) : 0) : 8;
 
 	for (uint32_t i = 0; i < header + payload; i++)
 		l4[i] = (uint8_t)dice_word(d);
@@ -122,9 +129,12 @@ static inline uint32_t plain_make_l4(struct dice *d, uint8_t *l4, uint8_t proto)
 /** A good packet at `ip`. @return its bytes. */
 static inline uint32_t plain_make_ip(struct dice *d, uint8_t *ip, bool v6)
 {
-	static const uint8_t others[] = { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_ESP, IPPROTO_GRE, IPPROTO_IPIP };
+	static const uint8_t others[] = { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_ESP,
+		IPPROTO_GRE, IPPROTO_IPIP };
 	const uint32_t kind = dice(d, 20), l3 = v6 ? 40 : 20;
-	const uint8_t proto = kind < 10 ? IPPROTO_UDP : kind < 19 ? IPPROTO_TCP : others[dice(d, RTE_DIM(others))];
+	const uint8_t proto = kind < 10	  ? IPPROTO_UDP
+			      : kind < 19 ? IPPROTO_TCP
+					  : others[dice(d, RTE_DIM(others))];
 	const uint32_t len = plain_make_l4(d, ip + l3, proto);
 
 	for (uint32_t i = 0; i < l3; i++)
@@ -163,9 +173,11 @@ static inline void plain_make(struct dice *d, struct plain_frame *f, bool v6)
 
 static inline void plain_odd_address(struct dice *d, uint8_t *ip, bool v6)
 {
-	static const uint8_t odd4[][4] = { { 0 }, { 0, 1, 2, 3 }, { 127, 0, 0, 1 }, { 127, 9, 9, 9 }, { 224, 0, 0, 1 },
-		{ 239, 1, 2, 3 }, { 240, 0, 0, 1 }, { 255, 255, 255, 255 }, { 169, 254, 1, 1 }, { 223, 255, 255, 255 }, { 1 } };
-	static const uint8_t odd6[][16] = { { 0 }, { [15] = 1 }, { [10] = 0xff, [11] = 0xff, [12] = 10 }, { 0xff, 2, [15] = 1 },
+	static const uint8_t odd4[][4] = { { 0 }, { 0, 1, 2, 3 }, { 127, 0, 0, 1 },
+		{ 127, 9, 9, 9 }, { 224, 0, 0, 1 }, { 239, 1, 2, 3 }, { 240, 0, 0, 1 },
+		{ 255, 255, 255, 255 }, { 169, 254, 1, 1 }, { 223, 255, 255, 255 }, { 1 } };
+	static const uint8_t odd6[][16] = { { 0 }, { [15] = 1 },
+		{ [10] = 0xff, [11] = 0xff, [12] = 10 }, { 0xff, 2, [15] = 1 },
 		{ 0xfe, 0x80, [15] = 1 }, { 0xff, 0xff }, { [15] = 2 }, { 0, 0x64, 0xff, 0x9b } };
 	const bool dst = dice_percent(d, 50);
 
@@ -178,7 +190,8 @@ static inline void plain_odd_address(struct dice *d, uint8_t *ip, bool v6)
 /** A value near a good one, or far from any. */
 static inline uint32_t plain_off(struct dice *d, uint32_t good)
 {
-	static const uint32_t far[] = { 0, 1, 7, 8, 19, 20, 27, 28, 39, 40, 48, 59, 60, 0x7fff, 0x8000, 0xfff8, 0xffff };
+	static const uint32_t far[] = { 0, 1, 7, 8, 19, 20, 27, 28, 39, 40, 48, 59, 60, 0x7fff,
+		0x8000, 0xfff8, 0xffff };
 
 	switch (dice(d, 4)) {
 	case 0:
@@ -214,7 +227,8 @@ static inline void plain_spoil_ip(struct dice *d, uint8_t *ip, bool v6)
 		break;
 	case 4: /* fragments: each bit, and all of them */
 		if (!v6)
-			plain_put16(ip + 6, dice_percent(d, 70) ? 1u << dice(d, 16) : (uint32_t)dice_word(d));
+			plain_put16(ip + 6,
+				dice_percent(d, 70) ? 1u << dice(d, 16) : (uint32_t)dice_word(d));
 		break;
 	case 5:
 		ip[v6 ? 7 : 8] = (uint8_t)dice(d, 4);
@@ -236,7 +250,9 @@ static inline void plain_spoil_ip(struct dice *d, uint8_t *ip, bool v6)
 		break;
 	case 11: /* checksums: off by a little, or both zeros */
 		if (!v6)
-			plain_put16(ip + 10, dice_percent(d, 50) ? plain_get16(ip + 10) + dice(d, 5) - 2 : dice(d, 2) * 0xffff);
+			plain_put16(ip + 10, dice_percent(d, 50)
+						     ? plain_get16(ip + 10) + dice(d, 5) - 2
+						     : dice(d, 2) * 0xffff);
 		return;
 	default:
 		for (unsigned i = 0; i < 40; i++)
@@ -261,7 +277,8 @@ static inline void plain_spoil(struct dice *d, struct plain_frame *f, bool v6)
 		break;
 	case 2: /* VLAN */
 		memmove(b + 16, b + 12, f->len - 12);
-		plain_put16(b + 12, dice_percent(d, 50) ? RTE_ETHER_TYPE_VLAN : RTE_ETHER_TYPE_QINQ);
+		plain_put16(
+			b + 12, dice_percent(d, 50) ? RTE_ETHER_TYPE_VLAN : RTE_ETHER_TYPE_QINQ);
 		plain_put16(b + 14, (uint32_t)dice_word(d));
 		f->len += 4;
 		break;
@@ -288,7 +305,8 @@ static inline void plain_any(struct dice *d, struct plain_frame *f)
 	const bool v6 = dice_percent(d, 40);
 
 	plain_make(d, f, v6);
-	for (unsigned more = dice_percent(d, 60); more != 0 && f->len > 80; more = dice_percent(d, 15))
+	for (unsigned more = dice_percent(d, 60); more != 0 && f->len > 80;
+		more = dice_percent(d, 15))
 		plain_spoil(d, f, v6);
 }
 

@@ -13,8 +13,8 @@ static void store(__m512i key, __m128i len, struct pkt *p, uint16_t *ip_len)
 		p[i].key4 = keys[i];
 }
 
-static bool plain(uint64_t l2, uint32_t zone, uint8_t *const frame[4], const uint16_t *frame_len, struct pkt *p,
-	uint16_t *ip_len)
+static bool plain(uint64_t l2, uint32_t zone, uint8_t *const frame[4], const uint16_t *frame_len,
+	struct pkt *p, uint16_t *ip_len)
 {
 	const struct plain_quad q = plain_quad_for(true, l2, PLAIN_L2_MASK, zone);
 	const struct plain_quad_headers h = plain_quad_headers_load(frame);
@@ -27,8 +27,9 @@ static bool plain(uint64_t l2, uint32_t zone, uint8_t *const frame[4], const uin
 	return true;
 }
 
-static uint16_t tunnel(struct tunnel_memos *memos, const struct tunnel_table *table, uint8_t *const frame[4],
-	const uint16_t *frame_len, struct pkt *p, uint16_t *ip_len, uint8_t *ip[4])
+static uint16_t tunnel(struct tunnel_memos *memos, const struct tunnel_table *table,
+	uint8_t *const frame[4], const uint16_t *frame_len, struct pkt *p, uint16_t *ip_len,
+	uint8_t *ip[4])
 {
 	const struct tunnel_quads quads = tunnel_quads_for();
 	__m512i key;
@@ -44,6 +45,7 @@ static uint16_t tunnel(struct tunnel_memos *memos, const struct tunnel_table *ta
 #define tunnel NULL
 #endif
 
-bool (*const plain_quad_check)(uint64_t, uint32_t, uint8_t *const *, const uint16_t *, struct pkt *, uint16_t *) = plain;
-uint16_t (*const tunnel_quad_check)(struct tunnel_memos *, const struct tunnel_table *, uint8_t *const *, const uint16_t *,
-	struct pkt *, uint16_t *, uint8_t **) = tunnel;
+bool (*const plain_quad_check)(
+	uint64_t, uint32_t, uint8_t *const *, const uint16_t *, struct pkt *, uint16_t *) = plain;
+uint16_t (*const tunnel_quad_check)(struct tunnel_memos *, const struct tunnel_table *,
+	uint8_t *const *, const uint16_t *, struct pkt *, uint16_t *, uint8_t **) = tunnel;

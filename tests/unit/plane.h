@@ -18,16 +18,16 @@
 
 #include <string.h>
 
-#define PLANE_NODE                                                                                 \
+#define PLANE_NODE \
 	"node: { name = \"node-a\"; host_interface = \"\"; vtep_mac = \"02:00:c0:00:02:01\"; };\n"
 
 struct plane {
 	struct rte_mempool *pool;
 	struct model *model;
 	uint64_t now_ms;
-	unsigned polled;         /* ports in the last list */
+	unsigned polled; /* ports in the last list */
 	struct error err;
-	char dir[64];            /* of sockets */
+	char dir[64]; /* of sockets */
 };
 static struct plane plane;
 
@@ -44,7 +44,9 @@ static void plane_remove_dir(void)
 
 static inline void plane_start(void)
 {
-	struct forwarding_conf conf = { .tunnel_types = tunnel_types, .n_workers = 1, .poll_ports = plane_polls };
+	struct forwarding_conf conf = {
+		.tunnel_types = tunnel_types, .n_workers = 1, .poll_ports = plane_polls
+	};
 
 	if (plane.pool == NULL) {
 		eal_start();
@@ -69,7 +71,8 @@ static inline bool plane_balanced(void)
 	struct counter_totals t;
 
 	counters_sum(&t);
-	return t.received + t.generated == t.transmitted + t.delivered + (uint64_t)t.held + t.dropped;
+	return t.received + t.generated ==
+	       t.transmitted + t.delivered + (uint64_t)t.held + t.dropped;
 }
 
 static inline void plane_stop(void)
@@ -199,7 +202,7 @@ static inline bool take_message(struct neighbour_info *info, uint16_t *port)
 		if (ok) {
 			parsed = pkt_parse_ether(m, &p, 0);
 			ok = (parsed.class == PKT_ARP || parsed.class == PKT_ND) &&
-				neighbour_parse(m, &p, parsed.class == PKT_ARP, info) == DROP_NONE;
+			     neighbour_parse(m, &p, parsed.class == PKT_ARP, info) == DROP_NONE;
 			CU_ASSERT_TRUE(ok);
 		}
 		rte_pktmbuf_free(m);
@@ -280,8 +283,12 @@ static inline uint32_t packet_in(const char *dst)
 		memcpy(h->dst_addr, a.bytes, 16);
 	}
 	m->port = 9;
-	*pkt_note(m) = (struct pkt_note){ .kind = adjacency_get(index)->type == ADJ_GLEAN ? PUNT_GLEAN : PUNT_RESOLVE,
-		.adjacency = index, .port = 9, .hash = 0x1234 };
+	*pkt_note(m) =
+		(struct pkt_note){ .kind = adjacency_get(index)->type == ADJ_GLEAN ? PUNT_GLEAN
+										   : PUNT_RESOLVE,
+			.adjacency = index,
+			.port = 9,
+			.hash = 0x1234 };
 	counter_add(&counter_blocks[0].received, 1);
 	punt_send(&counter_blocks[0], m);
 	while (punt_receive(&got, 1) == 1)

@@ -11,9 +11,9 @@
 #include <arpa/inet.h>
 
 struct double_rule {
-	uint16_t port;    /* whose rule */
+	uint16_t port; /* whose rule */
 	bool egress;
-	uint16_t dport;   /* host order; 0 = any */
+	uint16_t dport; /* host order; 0 = any */
 	bool deny;
 	uint8_t on_change;
 	bool stateless, log, staged; /* staged: with it the answer would be the other one */
@@ -23,11 +23,12 @@ struct policy_table {
 	struct double_rule rules[8]; /* up to the first whose `rule` is 0 */
 };
 
-static unsigned policy_asked;                  /* with a table */
+static unsigned policy_asked; /* with a table */
 static unsigned policy_counted;
-static void (*policy_meanwhile)(void);         /* happens once, while a connection is judged */
+static void (*policy_meanwhile)(void); /* happens once, while a connection is judged */
 
-static bool double_end(const struct policy_table *t, uint16_t port, bool egress, uint16_t dport, struct policy_verdict *v)
+static bool double_end(const struct policy_table *t, uint16_t port, bool egress, uint16_t dport,
+	struct policy_verdict *v)
 {
 	for (unsigned i = 0; i < RTE_DIM(t->rules) && t->rules[i].rule != 0; i++) {
 		const struct double_rule *r = &t->rules[i];
@@ -45,8 +46,8 @@ static bool double_end(const struct policy_table *t, uint16_t port, bool egress,
 	return true;
 }
 
-static void double_judge(const struct policy_table *t, uint16_t dport, uint16_t from, uint16_t to, const struct recorder *rec,
-	struct policy_verdict *v)
+static void double_judge(const struct policy_table *t, uint16_t dport, uint16_t from, uint16_t to,
+	const struct recorder *rec, struct policy_verdict *v)
 {
 	void (*meanwhile)(void) = policy_meanwhile;
 
@@ -63,19 +64,20 @@ static void double_judge(const struct policy_table *t, uint16_t dport, uint16_t 
 		rec->step(rec->arg, "policy", "rule %u", v->rule);
 }
 
-void policy_judge4(const struct policy_table *table, const struct flow_key4 *key, uint16_t from, uint16_t to,
-	const struct recorder *recorder, struct policy_verdict *verdict)
+void policy_judge4(const struct policy_table *table, const struct flow_key4 *key, uint16_t from,
+	uint16_t to, const struct recorder *recorder, struct policy_verdict *verdict)
 {
 	double_judge(table, ntohs(key->dport), from, to, recorder, verdict);
 }
 
-void policy_judge6(const struct policy_table *table, const struct flow_key6 *key, uint16_t from, uint16_t to,
-	const struct recorder *recorder, struct policy_verdict *verdict)
+void policy_judge6(const struct policy_table *table, const struct flow_key6 *key, uint16_t from,
+	uint16_t to, const struct recorder *recorder, struct policy_verdict *verdict)
 {
 	double_judge(table, ntohs(key->dport), from, to, recorder, verdict);
 }
 
-void policy_count(const struct policy_table *table, unsigned worker, const struct policy_verdict *verdict)
+void policy_count(
+	const struct policy_table *table, unsigned worker, const struct policy_verdict *verdict)
 {
 	CU_ASSERT_PTR_NOT_NULL(table);
 	CU_ASSERT_EQUAL(worker, 0);

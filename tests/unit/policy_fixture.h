@@ -62,7 +62,8 @@ static inline void fixture_end(bool commit)
 	struct policy_txn *txn = NULL;
 	struct policy_table *table;
 
-	CU_ASSERT_EQUAL_FATAL(policy_prepare(f.state, f.set, changes, count, &ports, &txn, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		policy_prepare(f.state, f.set, changes, count, &ports, &txn, NULL), 0);
 	table = policy_txn_table(txn);
 	if (!commit) {
 		policy_abort(txn);
@@ -86,8 +87,8 @@ static inline void fixture_stop(void)
 	rcu_barrier();
 }
 
-static inline struct policy_verdict fixture_judge(
-	const char *src, const char *dst, uint8_t protocol, uint16_t sport, uint16_t dport, int from, int to)
+static inline struct policy_verdict fixture_judge(const char *src, const char *dst,
+	uint8_t protocol, uint16_t sport, uint16_t dport, int from, int to)
 {
 	struct policy_verdict verdict;
 	struct ip_addr s, d;
@@ -95,13 +96,17 @@ static inline struct policy_verdict fixture_judge(
 	CU_ASSERT_EQUAL_FATAL(ip_addr_parse(src, &s), 0);
 	CU_ASSERT_EQUAL_FATAL(ip_addr_parse(dst, &d), 0);
 	if (s.family == IP_V4) {
-		struct flow_key4 key = { .sport = htons(sport), .dport = htons(dport), .zone_proto = protocol };
+		struct flow_key4 key = {
+			.sport = htons(sport), .dport = htons(dport), .zone_proto = protocol
+		};
 
 		memcpy(&key.src, s.bytes, 4);
 		memcpy(&key.dst, d.bytes, 4);
 		policy_judge4(f.table, &key, (uint16_t)from, (uint16_t)to, NULL, &verdict);
 	} else {
-		struct flow_key6 key = { .sport = htons(sport), .dport = htons(dport), .zone_proto = protocol };
+		struct flow_key6 key = {
+			.sport = htons(sport), .dport = htons(dport), .zone_proto = protocol
+		};
 
 		memcpy(key.src, s.bytes, 16);
 		memcpy(key.dst, d.bytes, 16);

@@ -41,7 +41,22 @@ struct labels {
 
 /** A selector as a tree. */
 struct tree {
-	enum { T_NONE, T_ALL, T_GLOBAL, T_HAS, T_EQ, T_NE, T_IN, T_NOT_IN, T_STARTS, T_ENDS, T_CONTAINS, T_NOT, T_AND, T_OR } op;
+	enum {
+		T_NONE,
+		T_ALL,
+		T_GLOBAL,
+		T_HAS,
+		T_EQ,
+		T_NE,
+		T_IN,
+		T_NOT_IN,
+		T_STARTS,
+		T_ENDS,
+		T_CONTAINS,
+		T_NOT,
+		T_AND,
+		T_OR
+	} op;
 	int key, values[2], n_values, left, right;
 };
 struct sel {
@@ -140,7 +155,9 @@ static bool in_cidrs(const struct cidrs *list, const struct cidr *addr)
 static bool tree_true(const struct sel *s, int at, const struct labels *labels)
 {
 	const struct tree *t = &s->nodes[at];
-	const char *have = labels != NULL && t->key >= 0 && labels->value[t->key] >= 0 ? values[labels->value[t->key]] : NULL;
+	const char *have = labels != NULL && t->key >= 0 && labels->value[t->key] >= 0
+				   ? values[labels->value[t->key]]
+				   : NULL;
 	bool among = false;
 
 	for (int i = 0; i < t->n_values; i++)
@@ -164,7 +181,8 @@ static bool tree_true(const struct sel *s, int at, const struct labels *labels)
 	case T_ENDS: {
 		const char *end = values[t->values[0]];
 
-		return have != NULL && strlen(have) >= strlen(end) && strcmp(have + strlen(have) - strlen(end), end) == 0;
+		return have != NULL && strlen(have) >= strlen(end) &&
+		       strcmp(have + strlen(have) - strlen(end), end) == 0;
 	}
 	case T_CONTAINS:
 		return have != NULL && strstr(have, values[t->values[0]]) != NULL;
@@ -202,34 +220,40 @@ static bool in_scope(const struct side *side, int policy_ns, int ns)
 	static const struct labels bare = { { -1, -1, -1, -1 } };
 
 	if (side->namespaces.n > 0)
-		return selected(&side->namespaces, ns < 0 ? NULL : world.ns_there[ns] ? &world.ns[ns] : &bare);
+		return selected(&side->namespaces, ns < 0		? NULL
+						   : world.ns_there[ns] ? &world.ns[ns]
+									: &bare);
 	return policy_ns < 0 || policy_ns == ns;
 }
 
 static bool side_matches(const struct side *side, int policy_ns, const struct cidr *addr)
 {
 	const struct thing *t = thing_at(addr);
-	bool asks = side->is.n > 0 || side->namespaces.n > 0 || side->nodes.n > 0 || (policy_ns >= 0 && side->not.n > 0);
+	bool asks = side->is.n > 0 || side->namespaces.n > 0 || side->nodes.n > 0 ||
+		    (policy_ns >= 0 && side->not .n > 0);
 	bool is = !asks;
 
 	if (side->nodes.n > 0) {
 		is = t != NULL && t->node && selected(&side->nodes, &t->labels);
 	} else if (asks) {
-		is = t != NULL && !t->node && in_scope(side, policy_ns, t->ns) && selected(&side->is, &t->labels);
+		is = t != NULL && !t->node && in_scope(side, policy_ns, t->ns) &&
+		     selected(&side->is, &t->labels);
 		for (int i = 0; i < SETS; i++) {
 			const struct set_of *set = &world.sets[i];
 
-			is = is || (set->there && in_cidrs(&set->cidrs, addr) && in_scope(side, policy_ns, set->ns) &&
+			is = is || (set->there && in_cidrs(&set->cidrs, addr) &&
+					   in_scope(side, policy_ns, set->ns) &&
 					   selected(&side->is, &set->labels));
 		}
 	}
 	if (!is)
 		return false;
-	if (side->not.n > 0) {
+	if (side->not .n > 0) {
 		if (t != NULL && t->node == (side->nodes.n > 0) && selected(&side->not, &t->labels))
 			return false;
 		for (int i = 0; i < SETS; i++) {
-			if (side->nodes.n == 0 && world.sets[i].there && in_cidrs(&world.sets[i].cidrs, addr) &&
+			if (side->nodes.n == 0 && world.sets[i].there &&
+				in_cidrs(&world.sets[i].cidrs, addr) &&
 				selected(&side->not, &world.sets[i].labels))
 				return false;
 		}
@@ -238,14 +262,17 @@ static bool side_matches(const struct side *side, int policy_ns, const struct ci
 		bool any = false;
 
 		for (int i = 0; i < side->n_sets; i++)
-			any = any || (world.sets[side->sets[i]].there && in_cidrs(&world.sets[side->sets[i]].cidrs, addr));
+			any = any || (world.sets[side->sets[i]].there &&
+					     in_cidrs(&world.sets[side->sets[i]].cidrs, addr));
 		if (!any)
 			return false;
 	}
-	return (side->cidrs.n == 0 || in_cidrs(&side->cidrs, addr)) && !in_cidrs(&side->not_cidrs, addr);
+	return (side->cidrs.n == 0 || in_cidrs(&side->cidrs, addr)) &&
+	       !in_cidrs(&side->not_cidrs, addr);
 }
 
-static bool port_among(const struct port_items *list, int protocol, int port, const struct cidr *addr)
+static bool port_among(
+	const struct port_items *list, int protocol, int port, const struct cidr *addr)
 {
 	const struct thing *t = thing_at(addr);
 
@@ -253,14 +280,15 @@ static bool port_among(const struct port_items *list, int protocol, int port, co
 		const struct port_item *item = &list->items[i];
 
 		if (item->name < 0 ? port >= item->first && port <= item->last
-				   : t != NULL && t->named_port[item->name] == port && t->named_protocol[item->name] == protocol)
+				   : t != NULL && t->named_port[item->name] == port &&
+					     t->named_protocol[item->name] == protocol)
 			return true;
 	}
 	return false;
 }
 
 struct packet {
-	struct cidr addr[2]; /* source, destination */
+	struct cidr addr[2];   /* source, destination */
 	int protocol, port[2]; /* ICMP: type << 8 | code in port[1] */
 };
 
@@ -279,7 +307,8 @@ static bool rule_matches(const struct rule_of *r, int policy_ns, const struct pa
 
 		if (r->type >= 0 && (type != r->type || (r->code >= 0 && code != r->code)))
 			return false;
-		if (r->not_type >= 0 && type == r->not_type && (r->not_code < 0 || code == r->not_code))
+		if (r->not_type >= 0 && type == r->not_type &&
+			(r->not_code < 0 || code == r->not_code))
 			return false;
 	}
 	for (int s = 0; s < 2; s++) {
@@ -287,9 +316,11 @@ static bool rule_matches(const struct rule_of *r, int policy_ns, const struct pa
 
 		if (!side_matches(side, policy_ns, &p->addr[s]))
 			return false;
-		if (side->ports.n > 0 && !port_among(&side->ports, p->protocol, p->port[s], &p->addr[s]))
+		if (side->ports.n > 0 &&
+			!port_among(&side->ports, p->protocol, p->port[s], &p->addr[s]))
 			return false;
-		if (side->not_ports.n > 0 && port_among(&side->not_ports, p->protocol, p->port[s], &p->addr[s]))
+		if (side->not_ports.n > 0 &&
+			port_among(&side->not_ports, p->protocol, p->port[s], &p->addr[s]))
 			return false;
 	}
 	return true;
@@ -303,7 +334,8 @@ static bool policy_about(const struct policy_of *policy, const struct thing *t)
 		return false;
 	if (!t->node && policy->ns >= 0 && policy->ns != t->ns)
 		return false;
-	if (!t->node && policy->ns < 0 && !selected(&policy->namespaces, world.ns_there[t->ns] ? &world.ns[t->ns] : &bare))
+	if (!t->node && policy->ns < 0 &&
+		!selected(&policy->namespaces, world.ns_there[t->ns] ? &world.ns[t->ns] : &bare))
 		return false;
 	return selected(&policy->selector, &t->labels);
 }
@@ -316,20 +348,25 @@ static bool policy_of_direction(const struct policy_of *policy, int direction)
 }
 
 /** Name order of policies is their number, of tiers that of tier_names. */
-static inline bool end_allows(const struct thing *t, int direction, const struct packet *p, bool staged)
+static inline bool end_allows(
+	const struct thing *t, int direction, const struct packet *p, bool staged)
 {
 	static const struct {
 		int port, protocol;
-	} failsafe[2][7] = { { { 22, 6 }, { 68, 17 }, { 179, 6 }, { 2379, 6 }, { 2380, 6 }, { 5473, 6 }, { 6443, 6 } },
-		{ { 53, 17 }, { 67, 17 }, { 179, 6 }, { 2379, 6 }, { 2380, 6 }, { 5473, 6 }, { 6443, 6 } } };
+	} failsafe[2][7] = { { { 22, 6 }, { 68, 17 }, { 179, 6 }, { 2379, 6 }, { 2380, 6 },
+				     { 5473, 6 }, { 6443, 6 } },
+		{ { 53, 17 }, { 67, 17 }, { 179, 6 }, { 2379, 6 }, { 2380, 6 }, { 5473, 6 },
+			{ 6443, 6 } } };
 	int tiers[TIERS], n_tiers = 0;
 	bool any = false;
 
 	for (int i = 0; i < POLICIES; i++)
-		any = any || (policy_about(&world.policies[i], t) && policy_of_direction(&world.policies[i], direction) &&
+		any = any || (policy_about(&world.policies[i], t) &&
+				     policy_of_direction(&world.policies[i], direction) &&
 				     (staged || !world.policies[i].staged));
 	for (int i = 0; t->node && any && i < 7; i++) {
-		if (failsafe[direction][i].port == p->port[1] && failsafe[direction][i].protocol == p->protocol)
+		if (failsafe[direction][i].port == p->port[1] &&
+			failsafe[direction][i].protocol == p->protocol)
 			return true;
 	}
 	/* By order, then by name: "default" < "first" < "second". */
@@ -344,7 +381,8 @@ static inline bool end_allows(const struct thing *t, int direction, const struct
 			if (taken)
 				continue;
 			if (best < 0 || world.tiers[i].order < world.tiers[best].order ||
-				(world.tiers[i].order == world.tiers[best].order && strcmp(tier_names[i], tier_names[best]) < 0))
+				(world.tiers[i].order == world.tiers[best].order &&
+					strcmp(tier_names[i], tier_names[best]) < 0))
 				best = i;
 		}
 		tiers[n_tiers++] = best;
@@ -359,7 +397,8 @@ static inline bool end_allows(const struct thing *t, int direction, const struct
 			for (int i = 0; i < POLICIES; i++) {
 				const struct policy_of *o = &world.policies[i];
 
-				if (done[i] || o->tier != tiers[k] || !policy_about(o, t) || !policy_of_direction(o, direction) ||
+				if (done[i] || o->tier != tiers[k] || !policy_about(o, t) ||
+					!policy_of_direction(o, direction) ||
 					(o->staged && !staged))
 					continue;
 				if (best < 0 || o->order < world.policies[best].order)

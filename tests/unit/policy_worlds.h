@@ -25,7 +25,11 @@ static void put(const char *fmt, ...)
 
 static void put_tree(const struct sel *s, int at)
 {
-	static const char *const words[] = { [T_EQ] = "==", [T_NE] = "!=", [T_STARTS] = "starts with", [T_ENDS] = "ends with", [T_CONTAINS] = "contains" };
+	static const char *const words[] = { [T_EQ] = "==",
+		[T_NE] = "!=",
+		[T_STARTS] = "starts with",
+		[T_ENDS] = "ends with",
+		[T_CONTAINS] = "contains" };
 	const struct tree *t = &s->nodes[at];
 
 	switch (t->op) {
@@ -137,7 +141,10 @@ static const char *protocol_text(int protocol)
 		snprintf(number, sizeof(number), "%d", protocol);
 		return protocol == 6 ? "tcp" : number;
 	}
-	return protocol == 17 ? "udp" : protocol == 132 ? "sctp" : protocol == 1 ? "icmp" : "icmpv6";
+	return protocol == 17	 ? "udp"
+	       : protocol == 132 ? "sctp"
+	       : protocol == 1	 ? "icmp"
+				 : "icmpv6";
 }
 
 static void put_side(const char *name, const struct side *s)
@@ -146,7 +153,7 @@ static void put_side(const char *name, const struct side *s)
 
 	put_sel(name, &s->is);
 #define NAMED(suffix) (snprintf(field, sizeof(field), "%s%s", name, suffix), field)
-	put_sel(NAMED("_not"), &s->not);
+	put_sel(NAMED("_not"), &s->not );
 	put_sel(NAMED("_namespaces"), &s->namespaces);
 	put_sel(NAMED("_nodes"), &s->nodes);
 	put_cidrs(NAMED("_cidrs"), &s->cidrs);
@@ -198,7 +205,9 @@ static struct labels make_labels(void)
 
 static int make_tree(struct sel *s, int depth)
 {
-	struct tree t = { .key = (int)chance(KEYS), .n_values = 1, .values = { (int)chance(VALUES), (int)chance(VALUES) } };
+	struct tree t = { .key = (int)chance(KEYS),
+		.n_values = 1,
+		.values = { (int)chance(VALUES), (int)chance(VALUES) } };
 	uint32_t kind = chance(depth > 0 && s->n < 4 ? 13 : 9);
 
 	switch (kind) {
@@ -264,7 +273,7 @@ static struct cidr make_cidr(void)
 	c.bytes[c.v6 ? 14 : 2] = (uint8_t)chance(2);
 	c.len = chance(8) == 0 ? (int)chance(9) : bits - (int)chance(11);
 	for (int bit = c.len; bit < bits; bit++)
-		c.bytes[bit / 8] &= (uint8_t)~(0x80u >> bit % 8);
+		c.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
 	return c;
 }
 
@@ -297,7 +306,10 @@ static struct port_items make_ports(uint32_t one_in, bool names)
 
 		if (item.name < 0) {
 			item.first = SOME_PORT;
-			item.last = chance(2) == 0 ? item.first : item.first + (int)chance((uint32_t)(65536 - item.first));
+			item.last =
+				chance(2) == 0
+					? item.first
+					: item.first + (int)chance((uint32_t)(65536 - item.first));
 		}
 		for (int i = 0; i < list.n; i++)
 			twice = twice || memcmp(&list.items[i], &item, sizeof(item)) == 0;
@@ -309,7 +321,11 @@ static struct port_items make_ports(uint32_t one_in, bool names)
 
 static struct side make_side(bool ports, bool names)
 {
-	struct side s = { .is = make_sel(3), .not = make_sel(8), .namespaces = make_sel(6), .cidrs = make_cidrs(5), .not_cidrs = make_cidrs(8) };
+	struct side s = { .is = make_sel(3),
+		.not = make_sel(8),
+		.namespaces = make_sel(6),
+		.cidrs = make_cidrs(5),
+		.not_cidrs = make_cidrs(8) };
 
 	if (chance(10) == 0) {
 		s.nodes = make_sel(1);
@@ -414,7 +430,8 @@ static void put_thing(int i)
 	for (int n = 0; n < 3; n++) {
 		if (t->named_port[n] == 0)
 			continue;
-		put("%s\"%s=%d/%s\"", first ? "" : ",", port_names[n], t->named_port[n], protocol_text(t->named_protocol[n]));
+		put("%s\"%s=%d/%s\"", first ? "" : ",", port_names[n], t->named_port[n],
+			protocol_text(t->named_protocol[n]));
 		first = false;
 	}
 	put("]");
@@ -487,19 +504,21 @@ static void change_tier(int i)
 
 	t->there = chance(4) != 0;
 	t->order = t->there && i != TIERS - 1 ? (int)chance(3) : 1000000; /* "default" is last */
-	t->pass = t->there && i != TIERS - 1 && chance(2) == 0; /* and ends with deny */
+	t->pass = t->there && i != TIERS - 1 && chance(2) == 0;		  /* and ends with deny */
 	if (!t->there) {
 		changeset_delete(f.set, OBJECT_TIER, tier_names[i], NULL);
 		return;
 	}
 	out_len = 0;
-	put("{\"name\":\"%s\",\"order\":%d,\"default_action\":\"%s\"}", tier_names[i], t->order, t->pass ? "pass" : "deny");
+	put("{\"name\":\"%s\",\"order\":%d,\"default_action\":\"%s\"}", tier_names[i], t->order,
+		t->pass ? "pass" : "deny");
 	fixture_put(OBJECT_TIER, out_text);
 }
 
 static void change_policy(int i)
 {
-	static const char *const types[] = { "", ",\"types\":[\"ingress\"]", ",\"types\":[\"egress\"]", ",\"types\":[\"egress\",\"ingress\"]" };
+	static const char *const types[] = { "", ",\"types\":[\"ingress\"]",
+		",\"types\":[\"egress\"]", ",\"types\":[\"egress\",\"ingress\"]" };
 	static const char *const directions[] = { "ingress", "egress" };
 	struct policy_of *p = &world.policies[i];
 	char name[8];
@@ -522,14 +541,17 @@ static void change_policy(int i)
 	else if (p->ns < 0)
 		p->namespaces = make_sel(2);
 	out_len = 0;
-	put("{\"name\":\"%s\",\"tier\":\"%s\",\"order\":%d,\"staged\":%s,\"subject\":\"%s\"%s", name, tier_names[p->tier], p->order,
-		p->staged ? "true" : "false", p->host ? "host" : "pods", types[p->types]);
+	put("{\"name\":\"%s\",\"tier\":\"%s\",\"order\":%d,\"staged\":%s,\"subject\":\"%s\"%s",
+		name, tier_names[p->tier], p->order, p->staged ? "true" : "false",
+		p->host ? "host" : "pods", types[p->types]);
 	if (p->ns >= 0)
 		put(",\"namespace\":\"%s\"", ns_names[p->ns]);
 	put_sel("selector", &p->selector);
 	put_sel("namespace_selector", &p->namespaces);
 	for (int d = 0; d < 2; d++) {
-		p->n[d] = p->types == 0 || (p->types & (d == 0 ? 1 : 2)) != 0 ? (int)chance(RULES + 1) : 0;
+		p->n[d] = p->types == 0 || (p->types & (d == 0 ? 1 : 2)) != 0
+				  ? (int)chance(RULES + 1)
+				  : 0;
 		if (p->n[d] == 0)
 			continue;
 		put(",\"%s\":[", directions[d]);

@@ -31,10 +31,10 @@ static inline int suite_run(const char *name, const struct test_case *cases, siz
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define SUITE_MAIN(name, cases)                                                                    \
-	int main(void)                                                                             \
-	{                                                                                          \
-		return suite_run((name), (cases), sizeof(cases) / sizeof((cases)[0]));             \
+#define SUITE_MAIN(name, cases)                                                        \
+	int main(void)                                                                 \
+	{                                                                              \
+		return suite_run((name), (cases), sizeof(cases) / sizeof((cases)[0])); \
 	}
 
 #endif

@@ -7,9 +7,10 @@
 
 static void addresses_round_trip(void)
 {
-	static const char *const good[] = { "0.0.0.0", "10.244.1.9", "255.255.255.255", "::", "fd00:244:1::9",
-		"2001:db8::ffff:1" };
-	static const char *const bad[] = { "", "10.0.0", "10.0.0.256", "10.0.0.1 ", "fd00:::1", "node-b", "1.2.3.4/8" };
+	static const char *const good[] = { "0.0.0.0", "10.244.1.9", "255.255.255.255",
+		"::", "fd00:244:1::9", "2001:db8::ffff:1" };
+	static const char *const bad[] = { "", "10.0.0", "10.0.0.256", "10.0.0.1 ", "fd00:::1",
+		"node-b", "1.2.3.4/8" };
 	char text[IP_TEXT_MAX];
 	struct ip_addr addr;
 
@@ -24,32 +25,41 @@ static void addresses_round_trip(void)
 /* As the C library writes them. */
 static void addresses_format(void)
 {
-	static const uint8_t patterns[][8] = { { 1, 1, 1, 1, 1, 1, 1, 1 }, { 0, 0, 0, 0, 0, 2, 1, 1 }, { 0, 0, 0, 0, 0, 0, 1, 1 } };
+	static const uint8_t patterns[][8] = { { 1, 1, 1, 1, 1, 1, 1, 1 },
+		{ 0, 0, 0, 0, 0, 2, 1, 1 }, { 0, 0, 0, 0, 0, 0, 1, 1 } };
 	char mine[IP_TEXT_MAX], theirs[IP_TEXT_MAX];
 	struct ip_addr addr = { .family = IP_V6 };
 
 	for (unsigned zeros = 0; zeros < 256; zeros++) {
 		for (unsigned n = 0; n < 16; n++)
-			addr.bytes[n] = (zeros >> n / 2 & 1) != 0 ? 0 : (uint8_t)(n % 2 == 1 ? n * 17 : zeros & 0x1f);
-		CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine), inet_ntop(AF_INET6, addr.bytes, theirs, sizeof(theirs)));
+			addr.bytes[n] = (zeros >> n / 2 & 1) != 0
+						? 0
+						: (uint8_t)(n % 2 == 1 ? n * 17 : zeros & 0x1f);
+		CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine),
+			inet_ntop(AF_INET6, addr.bytes, theirs, sizeof(theirs)));
 	}
 	for (size_t p = 0; p < sizeof(patterns) / sizeof(patterns[0]); p++) {
 		for (unsigned n = 0; n < 16; n++)
-			addr.bytes[n] = patterns[p][n / 2] == 2 ? 0xff : (uint8_t)(patterns[p][n / 2] * (n * 15 + 9));
-		CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine), inet_ntop(AF_INET6, addr.bytes, theirs, sizeof(theirs)));
+			addr.bytes[n] = patterns[p][n / 2] == 2
+						? 0xff
+						: (uint8_t)(patterns[p][n / 2] * (n * 15 + 9));
+		CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine),
+			inet_ntop(AF_INET6, addr.bytes, theirs, sizeof(theirs)));
 	}
 	memset(&addr, 0, sizeof(addr));
 	CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine), "none");
 	addr.family = IP_V4;
 	for (unsigned n = 0; n < 256; n++) {
 		addr.bytes[n % 4] = (uint8_t)n;
-		CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine), inet_ntop(AF_INET, addr.bytes, theirs, sizeof(theirs)));
+		CU_ASSERT_STRING_EQUAL(ip_addr_format(&addr, mine),
+			inet_ntop(AF_INET, addr.bytes, theirs, sizeof(theirs)));
 	}
 }
 
 static void prefixes(void)
 {
-	static const char *const bad[] = { "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::/129", "10.0.0.0/8x", "/8" };
+	static const char *const bad[] = { "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::/129",
+		"10.0.0.0/8x", "/8" };
 	struct ip_prefix p, q;
 	struct ip_addr a;
 	char text[PREFIX_TEXT_MAX];

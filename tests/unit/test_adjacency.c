@@ -112,7 +112,9 @@ static struct rte_mbuf *packet(uint8_t kind)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 	m->port = 7;
-	*pkt_note(m) = (struct pkt_note){ .kind = kind, .port = 7, .adjacency = 99, .hash = 0xabcd, .trace = 3 };
+	*pkt_note(m) = (struct pkt_note){
+		.kind = kind, .port = 7, .adjacency = 99, .hash = 0xabcd, .trace = 3
+	};
 	return m;
 }
 
@@ -128,7 +130,8 @@ static bool balanced(void)
 	struct counter_totals t;
 
 	counters_sum(&t);
-	return t.received + t.generated == t.transmitted + t.delivered + (uint64_t)t.held + t.dropped;
+	return t.received + t.generated ==
+	       t.transmitted + t.delivered + (uint64_t)t.held + t.dropped;
 }
 
 static void punted_packets_reach_control_and_come_back(void)
@@ -212,7 +215,8 @@ static void floods_are_limited_by_kind(void)
 		}
 		rte_pktmbuf_free_bulk(got, n);
 	}
-	CU_ASSERT_TRUE(total >= 51 && total < 1000); /* the burst of one kind and the one of the other */
+	CU_ASSERT_TRUE(
+		total >= 51 && total < 1000); /* the burst of one kind and the one of the other */
 	counters_sum(&t);
 	CU_ASSERT_EQUAL(t.drops[DROP_punt_queue_full], 2001 - total);
 	CU_ASSERT_TRUE(balanced());
@@ -224,9 +228,11 @@ static void floods_are_limited_by_kind(void)
 static const struct test_case cases[] = {
 	{ "drops have their reason as index", drops_have_their_reason_as_index },
 	{ "replacing keeps or raises the generation", replacing_keeps_or_raises_the_generation },
-	{ "an index is reused after a grace period and last", an_index_is_reused_after_a_grace_period_and_last },
+	{ "an index is reused after a grace period and last",
+		an_index_is_reused_after_a_grace_period_and_last },
 	{ "the table has an end", the_table_has_an_end },
-	{ "punted packets reach control and come back", punted_packets_reach_control_and_come_back },
+	{ "punted packets reach control and come back",
+		punted_packets_reach_control_and_come_back },
 	{ "floods are limited by kind", floods_are_limited_by_kind },
 };
 SUITE_MAIN("adjacency", cases)

@@ -230,7 +230,8 @@ static uint16_t receive(struct port *port, struct rte_mbuf **in, uint16_t want)
 
 	for (unsigned tries = 0; tries < 2000 && n < want; tries++) {
 		for (uint16_t queue = 0; queue < port->n_rxq && n < want; queue++)
-			n = (uint16_t)(n + port->ops->rx_burst(port, queue, in + n, (uint16_t)(want - n)));
+			n = (uint16_t)(n + port->ops->rx_burst(
+						   port, queue, in + n, (uint16_t)(want - n)));
 		if (n < want)
 			usleep(1000);
 	}
@@ -405,7 +406,8 @@ static void large_tcp_and_tags(void)
 		m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM;
 		CU_ASSERT_EQUAL_FATAL(port_tx(port, 0, &m, 1), 1);
 		CU_ASSERT_EQUAL(readv(fd, iov, 2), (ssize_t)(sizeof(hdr) + frame.len));
-		CU_ASSERT_EQUAL(hdr.gso_type & ~VIRTIO_NET_HDR_GSO_ECN, v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4);
+		CU_ASSERT_EQUAL(hdr.gso_type & ~VIRTIO_NET_HDR_GSO_ECN,
+			v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4);
 		CU_ASSERT_EQUAL(hdr.gso_size, 1400);
 		CU_ASSERT_EQUAL(memcmp(flat, frame.bytes, frame.len), 0);
 		/* Back. */
@@ -421,7 +423,8 @@ static void large_tcp_and_tags(void)
 		/* One packet of UDP without its checksum. */
 		frame_build(&frame, v6, IPPROTO_UDP, 0, 0, 600);
 		hdr = (struct virtio_net_hdr){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-			.csum_start = v6 ? 54 : 34, .csum_offset = 6 };
+			.csum_start = v6 ? 54 : 34,
+			.csum_offset = 6 };
 		iov[1] = (struct iovec){ frame.bytes, frame.len };
 		CU_ASSERT_EQUAL(writev(fd, iov, 2), (ssize_t)(sizeof(hdr) + frame.len));
 		iov[1] = (struct iovec){ flat, sizeof(flat) };

@@ -458,7 +458,8 @@ static void test_wrong_field_of_many(void)
 	at += sprintf(at, "{\"changes\":[");
 	for (unsigned i = 0; i < count; i++)
 		at += sprintf(at,
-			"%s{\"op\":\"put\",\"type\":\"route\",\"object\":{\"prefix\":\"11.%u.%u.0/24\",\"via\":[{\"address\":"
+			"%s{\"op\":\"put\",\"type\":\"route\",\"object\":{\"prefix\":\"11.%u.%u.0/"
+			"24\",\"via\":[{\"address\":"
 			"\"192.0.2.%u\"}]}}",
 			i > 0 ? ",\n" : "", i / 256, i % 256, i == 21000 ? 999 : 77);
 	sprintf(at, "]}");

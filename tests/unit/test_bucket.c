@@ -42,7 +42,9 @@ static bool take(struct bucket *b, int64_t *own, uint64_t now, uint32_t cost)
  * packet, what comes in chunks, and a chunk that cannot be kept when the bucket is full. */
 static void against_reference(uint64_t rate, uint64_t burst, double load, uint32_t cost_max)
 {
-	struct reference r = { .rate = (double)rate, .burst = (double)burst, .tokens = (double)burst, .at = HZ };
+	struct reference r = {
+		.rate = (double)rate, .burst = (double)burst, .tokens = (double)burst, .at = HZ
+	};
 	struct bucket b;
 	int64_t own = 0;
 	uint64_t now = HZ, passed = 0, expected = 0;
@@ -51,13 +53,17 @@ static void against_reference(uint64_t rate, uint64_t burst, double load, uint32
 	for (unsigned i = 0; i < 20000; i++) {
 		const uint32_t cost = 1 + (uint32_t)rand() % cost_max;
 
-		now += (uint64_t)(2.0 * (rand() % 1000) / 1000.0 * cost_max / 2 / (double)rate / load * HZ);
+		now += (uint64_t)(2.0 * (rand() % 1000) / 1000.0 * cost_max / 2 / (double)rate /
+				  load * HZ);
 		if (i % 5000 == 4999) /* a pause fills the bucket, and no more than that */
 			now += (uint64_t)((double)burst / (double)rate * 3 * HZ);
 		passed += take(&b, &own, now, cost) ? cost : 0;
 		expected += reference_take(&r, now, cost) ? cost : 0;
-		CU_ASSERT_FATAL((double)passed <= (double)expected + (double)b.chunk + 2.0 * cost_max);
-		CU_ASSERT_FATAL((double)passed >= (double)expected - (double)((r.full + 1) * b.chunk) - 2.0 * cost_max);
+		CU_ASSERT_FATAL(
+			(double)passed <= (double)expected + (double)b.chunk + 2.0 * cost_max);
+		CU_ASSERT_FATAL(
+			(double)passed >=
+			(double)expected - (double)((r.full + 1) * b.chunk) - 2.0 * cost_max);
 	}
 }
 
@@ -178,7 +184,8 @@ static void segments_count_as_frames(void)
 	rte_pktmbuf_free(m);
 }
 
-static struct port_limits *limits_of(struct port *port, const struct limit_conf conf[LIMIT_DIRECTIONS], int expected)
+static struct port_limits *limits_of(
+	struct port *port, const struct limit_conf conf[LIMIT_DIRECTIONS], int expected)
 {
 	struct port_limits *limits = NULL;
 
@@ -189,7 +196,8 @@ static struct port_limits *limits_of(struct port *port, const struct limit_conf 
 /** Those that pass keep their order and come first; every packet is still there. */
 static void apply_sorts(void)
 {
-	struct limit_conf conf[LIMIT_DIRECTIONS] = { [LIMIT_EGRESS] = { .packets_per_second = 100, .burst_packets = 40 } };
+	struct limit_conf conf[LIMIT_DIRECTIONS] = { [LIMIT_EGRESS] = { .packets_per_second = 100,
+							     .burst_packets = 40 } };
 	struct rte_mbuf *pkts[100], *before[100];
 	struct port port = { .id = 1 };
 	struct port_limits *limits = limits_of(&port, conf, 0);
@@ -198,13 +206,15 @@ static void apply_sorts(void)
 
 	for (unsigned i = 0; i < 100; i++)
 		before[i] = pkts[i] = packet(60);
-	CU_ASSERT_EQUAL(limit_apply(limits, 0, LIMIT_INGRESS, now, pkts, 100), 100); /* that direction has none */
+	CU_ASSERT_EQUAL(limit_apply(limits, 0, LIMIT_INGRESS, now, pkts, 100),
+		100); /* that direction has none */
 	pass = limit_apply(limits, 0, LIMIT_EGRESS, now, pkts, 100);
 	CU_ASSERT_EQUAL(pass, 40);
 	CU_ASSERT_EQUAL(memcmp(pkts, before, sizeof(pkts)), 0);
 	CU_ASSERT_EQUAL(limit_apply(limits, 0, LIMIT_EGRESS, now, pkts, 100), 0);
 	/* Half a second: fifty more, but the burst is 40. */
-	CU_ASSERT_EQUAL(limit_apply(limits, 0, LIMIT_EGRESS, now + rte_get_tsc_hz() / 2, pkts, 100), 40);
+	CU_ASSERT_EQUAL(
+		limit_apply(limits, 0, LIMIT_EGRESS, now + rte_get_tsc_hz() / 2, pkts, 100), 40);
 	rte_pktmbuf_free_bulk(pkts, 100);
 	port_limits_free(limits);
 }
@@ -212,9 +222,10 @@ static void apply_sorts(void)
 /** Both limits count: the bits stop large packets, the packets stop small ones. */
 static void bits_and_packets(void)
 {
-	struct limit_conf conf[LIMIT_DIRECTIONS] = {
-		[LIMIT_INGRESS] = { .bits_per_second = 8000, .burst_bits = 80000, .packets_per_second = 10, .burst_packets = 20 }
-	};
+	struct limit_conf conf[LIMIT_DIRECTIONS] = { [LIMIT_INGRESS] = { .bits_per_second = 8000,
+							     .burst_bits = 80000,
+							     .packets_per_second = 10,
+							     .burst_packets = 20 } };
 	struct rte_mbuf *pkts[30];
 	struct port port = { .id = 1 };
 	struct port_limits *limits = limits_of(&port, conf, 0);
@@ -235,17 +246,20 @@ static void bits_and_packets(void)
 
 static void limits_change(void)
 {
-	struct limit_conf conf[LIMIT_DIRECTIONS] = { [LIMIT_EGRESS] = { .packets_per_second = 1, .burst_packets = 10 } };
+	struct limit_conf conf[LIMIT_DIRECTIONS] = { [LIMIT_EGRESS] = { .packets_per_second = 1,
+							     .burst_packets = 10 } };
 	struct rte_mbuf *pkts[10];
 	struct port port = { .id = 1 };
 	struct port_limits *limits;
 
-	CU_ASSERT_PTR_NULL(limits_of(&port, (struct limit_conf[LIMIT_DIRECTIONS]){ { 0 } }, -EALREADY));
+	CU_ASSERT_PTR_NULL(
+		limits_of(&port, (struct limit_conf[LIMIT_DIRECTIONS]){ { 0 } }, -EALREADY));
 	port_limits_publish(&port, limits_of(&port, conf, 0));
 	CU_ASSERT_PTR_NULL(limits_of(&port, conf, -EALREADY));
 	for (unsigned i = 0; i < 10; i++)
 		pkts[i] = packet(60);
-	CU_ASSERT_EQUAL(limit_apply(atomic_load(&port.limits), 0, LIMIT_EGRESS, rte_rdtsc(), pkts, 10), 10);
+	CU_ASSERT_EQUAL(
+		limit_apply(atomic_load(&port.limits), 0, LIMIT_EGRESS, rte_rdtsc(), pkts, 10), 10);
 	/* The other direction changes: what was used up stays so. */
 	conf[LIMIT_INGRESS].bits_per_second = 1000000;
 	limits = limits_of(&port, conf, 0);
@@ -256,7 +270,8 @@ static void limits_change(void)
 	limits = limits_of(&port, conf, 0);
 	CU_ASSERT_EQUAL(limit_apply(limits, 0, LIMIT_EGRESS, rte_rdtsc(), pkts, 10), 8);
 	port_limits_publish(&port, limits);
-	port_limits_publish(&port, limits_of(&port, (struct limit_conf[LIMIT_DIRECTIONS]){ { 0 } }, 0));
+	port_limits_publish(
+		&port, limits_of(&port, (struct limit_conf[LIMIT_DIRECTIONS]){ { 0 } }, 0));
 	CU_ASSERT_PTR_NULL(atomic_load(&port.limits));
 	rcu_barrier();
 	rte_pktmbuf_free_bulk(pkts, 10);

@@ -11,9 +11,10 @@
 
 /* --- what a run leaves behind ---------------------------------------------------------------------------------------- */
 
-#define PORT_WORDS(t) \
-	(unsigned long long)(t).rx_packets, (unsigned long long)(t).rx_bytes, (unsigned long long)(t).tx_packets, \
-		(unsigned long long)(t).tx_bytes, (unsigned long long)(t).drops
+#define PORT_WORDS(t)                                                                 \
+	(unsigned long long)(t).rx_packets, (unsigned long long)(t).rx_bytes,         \
+		(unsigned long long)(t).tx_packets, (unsigned long long)(t).tx_bytes, \
+		(unsigned long long)(t).drops
 
 struct record {
 	struct counter_totals counters[BURSTS];
@@ -100,7 +101,8 @@ static void keep_counters(struct record *r, unsigned b, const struct counter_tot
 	struct counter_totals *t = &r->counters[b];
 
 	counters_sum(t);
-	if (t->received + t->generated != t->transmitted + t->delivered + (uint64_t)t->held + t->dropped)
+	if (t->received + t->generated !=
+		t->transmitted + t->delivered + (uint64_t)t->held + t->dropped)
 		CU_FAIL_FATAL("a packet is lost, or counted twice");
 	t->received -= before->received;
 	t->generated -= before->generated;
@@ -117,14 +119,16 @@ static void keep_counters(struct record *r, unsigned b, const struct counter_tot
 
 /* --- packets --------------------------------------------------------------------------------------------------------- */
 
-static const char *const pods[2][2] = { { "10.244.1.10", "10.244.1.11" }, { "fd00:244:1::10", "fd00:244:1::11" } };
+static const char *const pods[2][2] = { { "10.244.1.10", "10.244.1.11" },
+	{ "fd00:244:1::10", "fd00:244:1::11" } };
 static const char *const remotes[2][10] = {
-	{ "10.244.2.7", "10.244.3.7", "10.244.4.7", "10.244.5.7", "203.0.113.9", "203.0.113.17", "10.9.0.1", "10.10.0.1",
-		"192.0.2.1", "10.200.0.1" },
-	{ "fd00:244:2::7", "fd00:244:3::7", "fd00:244:4::7", "fd00:244:5::7", "2001:db8:113::9", "2001:db8:113::17",
-		"fd00:9::1", "fd00:10::1", "2001:db8::1", "fd00:200::1" },
+	{ "10.244.2.7", "10.244.3.7", "10.244.4.7", "10.244.5.7", "203.0.113.9", "203.0.113.17",
+		"10.9.0.1", "10.10.0.1", "192.0.2.1", "10.200.0.1" },
+	{ "fd00:244:2::7", "fd00:244:3::7", "fd00:244:4::7", "fd00:244:5::7", "2001:db8:113::9",
+		"2001:db8:113::17", "fd00:9::1", "fd00:10::1", "2001:db8::1", "fd00:200::1" },
 };
-static const char *const far_off[2][2] = { { "198.51.100.1", "192.0.2.77" }, { "2001:db8:51::1", "2001:db8::77" } };
+static const char *const far_off[2][2] = { { "198.51.100.1", "192.0.2.77" },
+	{ "2001:db8:51::1", "2001:db8::77" } };
 
 static void fill(struct dice *d, struct ask *a)
 {
@@ -180,8 +184,10 @@ static void from_outside(struct dice *d, struct frame *f, unsigned shape)
 	a.src = remotes[v][way];
 	frame_make(f, ETH, &a);
 	frame_encapsulate(f, vxlan ? ENCAP_VXLAN : ENCAP_IPIP,
-		dice_percent(d, 2) ? (v6 ? "2001:db8::9" : "192.0.2.9") : (v6 ? "2001:db8::2" : "192.0.2.2"),
-		v6 ? "2001:db8::1" : "192.0.2.1", dice_percent(d, 2) ? 7 : 4096, dice_percent(d, 5) ? 8472 : 4789);
+		dice_percent(d, 2) ? (v6 ? "2001:db8::9" : "192.0.2.9")
+				   : (v6 ? "2001:db8::2" : "192.0.2.2"),
+		v6 ? "2001:db8::1" : "192.0.2.1", dice_percent(d, 2) ? 7 : 4096,
+		dice_percent(d, 5) ? 8472 : 4789);
 	if (dice_percent(d, 20)) { /* what routers on the way did */
 		uint8_t *h = f->bytes + ETHER;
 
@@ -206,7 +212,8 @@ static void spoil(struct dice *d, struct frame *f, uint16_t in)
 		return;
 	memcpy(p.bytes, f->bytes, f->len);
 	if (in == ETH && dice_percent(d, 60) && f->len > inner + 70)
-		plain_spoil_ip(d, p.bytes + (dice_percent(d, 50) ? inner : inner - 30), f->bytes[inner - 2] == 0x86);
+		plain_spoil_ip(d, p.bytes + (dice_percent(d, 50) ? inner : inner - 30),
+			f->bytes[inner - 2] == 0x86);
 	else if (f->len > 80)
 		plain_spoil(d, &p, f->bytes[12] == 0x86);
 	memcpy(f->bytes, p.bytes, p.len);
@@ -221,7 +228,7 @@ static void ask_for_checksum(struct rte_mbuf *m, const struct frame *f)
 	m->l3_len = f->v6 ? 40 : 20;
 	m->l4_len = proto == IPPROTO_TCP ? 20 : 8;
 	m->ol_flags |= (f->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4) |
-		(proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM);
+		       (proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM);
 }
 
 static struct rte_mbuf *packet(struct dice *d, uint16_t in, unsigned shape)
@@ -261,7 +268,8 @@ static void tunnels_republish(uint32_t vni)
 {
 	struct tables *old = rcu_own(&tables), *next = malloc(sizeof(*next));
 	struct ip_addr local[2] = { ip("192.0.2.1"), ip("2001:db8::1") };
-	struct tunnel_peer peers[2] = { { .underlay = ip("192.0.2.2"), .vni = vni }, { .underlay = ip("2001:db8::2"), .vni = 4096 } };
+	struct tunnel_peer peers[2] = { { .underlay = ip("192.0.2.2"), .vni = vni },
+		{ .underlay = ip("2001:db8::2"), .vni = 4096 } };
 	static const uint16_t vxlan_ports[] = { 4789, 8472 };
 
 	*next = *old;
@@ -278,13 +286,16 @@ static void commit(struct dice *d)
 	static const struct {
 		enum encap encap;
 		uint8_t underlay;
-	} shapes[] = { { ENCAP_VXLAN, IP_V4 }, { ENCAP_VXLAN, IP_V6 }, { ENCAP_IPIP, IP_V4 }, { ENCAP_IPIP, IP_V6 } };
+	} shapes[] = { { ENCAP_VXLAN, IP_V4 }, { ENCAP_VXLAN, IP_V6 }, { ENCAP_IPIP, IP_V4 },
+		{ ENCAP_IPIP, IP_V6 } };
 	const unsigned shape = dice(d, RTE_DIM(shapes));
 	struct adjacency next;
 
 	switch (dice(d, 7)) {
 	case 0:
-		route("203.0.113.0/28", dice_percent(d, 50) ? adj.vxlan4 : dice_percent(d, 50) ? adj.peer : FIB_NONE);
+		route("203.0.113.0/28", dice_percent(d, 50)   ? adj.vxlan4
+					: dice_percent(d, 50) ? adj.peer
+							      : FIB_NONE);
 		break;
 	case 1:
 		route("2001:db8:113::/64", dice_percent(d, 50) ? adj.ipip6 : FIB_NONE);
@@ -327,8 +338,12 @@ static void before_burst(struct dice *d)
 static void renew(void)
 {
 	struct adjacency vxlan4 = tunnel_make(ENCAP_VXLAN, IP_V4);
-	struct flow_table_conf conf = { .entries4 = 1024, .entries6 = 1024, .n_workers = 1, .timeout_ms = 60000,
-		.negative_timeout_ms = 2000, .socket_id = -1 };
+	struct flow_table_conf conf = { .entries4 = 1024,
+		.entries6 = 1024,
+		.n_workers = 1,
+		.timeout_ms = 60000,
+		.negative_timeout_ms = 2000,
+		.socket_id = -1 };
 	struct flow_table *flows = flow_table_new(&conf);
 	struct error err;
 
@@ -339,7 +354,8 @@ static void renew(void)
 	fragment_table_free(w->fragments);
 	reassembly_free(w->reassembly);
 	w->flows = flows;
-	w->fragments = fragment_table_new(8192, 1024); /* never full: which packet finds no room is chance */
+	w->fragments = fragment_table_new(
+		8192, 1024); /* never full: which packet finds no room is chance */
 	w->reassembly = reassembly_new(64, -1);
 	memset(w->memos, 0, sizeof(w->memos));
 	w->ip_id = 0;
@@ -413,10 +429,11 @@ static void explain(unsigned b)
 	const struct port_totals *p[2] = { first.ports[b], run.ports[b] };
 
 	printf("in burst %u: %u packets from port %u\n", b, first.n[b], first.in[b]);
-#define TELL(what, name, x) \
-	do { \
-		if (c[0]->x != c[1]->x) \
-			printf("\t%s %s: %lld, not %lld\n", what, name, (long long)c[1]->x, (long long)c[0]->x); \
+#define TELL(what, name, x)                                                                 \
+	do {                                                                                \
+		if (c[0]->x != c[1]->x)                                                     \
+			printf("\t%s %s: %lld, not %lld\n", what, name, (long long)c[1]->x, \
+				(long long)c[0]->x);                                        \
 	} while (0)
 	TELL("counter", "received", received);
 	TELL("counter", "generated", generated);
@@ -430,7 +447,8 @@ static void explain(unsigned b)
 #undef TELL
 	for (unsigned i = ETH; i < NODE_PORTS; i++) {
 		if (memcmp(&p[0][i], &p[1][i], sizeof(p[0][i])) != 0)
-			printf("\t%s: rx %llu %llu, tx %llu %llu, drops %llu, not rx %llu %llu, tx %llu %llu, drops %llu\n",
+			printf("\t%s: rx %llu %llu, tx %llu %llu, drops %llu, not rx %llu %llu, tx "
+			       "%llu %llu, drops %llu\n",
 				node_ports[i].port.name, PORT_WORDS(p[1][i]), PORT_WORDS(p[0][i]));
 	}
 }
@@ -440,10 +458,11 @@ static void compare(const char *name)
 	for (unsigned b = 0; b < BURSTS; b++) {
 		const size_t from = first.burst[b], to = first.burst[b + 1];
 
-		if (run.burst[b] == from && run.burst[b + 1] == to && memcmp(first.bytes + from, run.bytes + from, to - from) == 0)
+		if (run.burst[b] == from && run.burst[b + 1] == to &&
+			memcmp(first.bytes + from, run.bytes + from, to - from) == 0)
 			continue;
-		printf("\n%s: burst %u leaves something else behind (%zu and %zu bytes)\n", name, b, to - from,
-			run.burst[b + 1] - run.burst[b]);
+		printf("\n%s: burst %u leaves something else behind (%zu and %zu bytes)\n", name, b,
+			to - from, run.burst[b + 1] - run.burst[b]);
 		explain(b);
 		CU_FAIL("burst");
 		return;
@@ -490,9 +509,12 @@ static void test_variants(void)
 	/* Every part of it happened, or equal results say little. */
 	CU_ASSERT_TRUE(happened(EVENT_flow_hit) > BURSTS * 10 && happened(EVENT_flow_miss) > 1000);
 	CU_ASSERT_TRUE(happened(EVENT_flow_stale) > 100 && happened(EVENT_icmp_error_sent) > 100);
-	CU_ASSERT_TRUE(happened(EVENT_decapsulated) > BURSTS && happened(EVENT_encapsulated) > BURSTS);
-	CU_ASSERT_TRUE(happened(EVENT_fragmented) > 10 && happened(EVENT_checksummed) > 10 && happened(EVENT_punted) > 10);
-	CU_ASSERT_TRUE(refused(DROP_tx_queue_full) > 100 && refused(DROP_port_down) > 100 && refused(DROP_no_buffer) > 10);
+	CU_ASSERT_TRUE(
+		happened(EVENT_decapsulated) > BURSTS && happened(EVENT_encapsulated) > BURSTS);
+	CU_ASSERT_TRUE(happened(EVENT_fragmented) > 10 && happened(EVENT_checksummed) > 10 &&
+		       happened(EVENT_punted) > 10);
+	CU_ASSERT_TRUE(refused(DROP_tx_queue_full) > 100 && refused(DROP_port_down) > 100 &&
+		       refused(DROP_no_buffer) > 10);
 	for (unsigned i = 0; burst_variants[i] != NULL; i++) {
 		const int ret = burst_select(burst_variants[i]->name);
 

@@ -19,7 +19,8 @@ static const char full[] =
 	"\"02:00:00:00:00:02\";\n"
 	"  host_interface = \"pod0\"; host_addresses = [ \"10.244.1.1\", \"fd00:244:1::1\" ]; "
 	"icmp_rate = 0;\n"
-	"  log_level = \"debug\"; metrics_listen = \"[::1]:9100\"; labels = [ \"zone=a\" ]; failsafe_in = [ \"22/tcp\" ]; failsafe_out "
+	"  log_level = \"debug\"; metrics_listen = \"[::1]:9100\"; labels = [ \"zone=a\" ]; "
+	"failsafe_in = [ \"22/tcp\" ]; failsafe_out "
 	"= [ ]; };\n"
 	"uplinks: ( { name = \"eth0\"; driver = \"pci\"; device = \"0000:01:00.0\"; mtu = 9000; "
 	"queues = 2;\n"
@@ -35,7 +36,8 @@ static const char full[] =
 	"  { name = \"node-c\"; underlay = \"192.0.2.3\"; encap = \"ipip\"; } );\n"
 	"pods: ( { name = \"web-1\"; netns = \"/run/netns/w\"; interface = \"net1\"; addresses = [ "
 	"\"10.244.1.5\", \"fd00:244:1::5\" ];\n"
-	"  mac = \"02:00:00:00:00:05\"; queues = 2; mtu = 1400; namespace = \"main\"; labels = [ \"app=web\", \"a.b/c=d\" ]; ports = "
+	"  mac = \"02:00:00:00:00:05\"; queues = 2; mtu = 1400; namespace = \"main\"; labels = [ "
+	"\"app=web\", \"a.b/c=d\" ]; ports = "
 	"\"http=80/tcp\"; },\n"
 	"  { name = \"vpp-1\"; kind = \"memif\"; socket = \"/run/a b.sock\"; memif_id = "
 	"4294967295; ring_size = 2048;\n"
@@ -46,20 +48,28 @@ static const char full[] =
 	"\"eth1\"; }; },\n"
 	"  { prefix = \"198.51.100.0/24\"; action = \"prohibit\"; } );\n"
 	"namespaces: ( { name = \"main\"; labels = [ \"team=blue\", \"example.org/env=\" ]; } );\n"
-	"endpoints: ( { name = \"main.db-1\"; namespace = \"main\"; labels = \"app=db\"; addresses = [ \"10.244.2.7\", "
+	"endpoints: ( { name = \"main.db-1\"; namespace = \"main\"; labels = \"app=db\"; addresses "
+	"= [ \"10.244.2.7\", "
 	"\"fd00:244:2::7\" ]; ports = [ \"pg=5432/tcp\", \"m=9/udp\" ]; },\n"
 	"  { name = \"node-b\"; kind = \"node\"; addresses = \"192.0.2.2\"; } );\n"
-	"sets: ( { name = \"offices\"; cidrs = [ \"203.0.113.0/25\", \"2001:db8:7::/48\" ]; labels = \"office=yes\"; },\n"
+	"sets: ( { name = \"offices\"; cidrs = [ \"203.0.113.0/25\", \"2001:db8:7::/48\" ]; labels "
+	"= \"office=yes\"; },\n"
 	"  { name = \"labs\"; } );\n"
 	"tiers: ( { name = \"admin\"; order = 0; default_action = \"pass\"; } );\n"
-	"policies: ( { name = \"db\"; namespace = \"main\"; tier = \"admin\"; order = 7; selector = \"app == 'db'\"; types = [ "
+	"policies: ( { name = \"db\"; namespace = \"main\"; tier = \"admin\"; order = 7; selector "
+	"= \"app == 'db'\"; types = [ "
 	"\"ingress\", \"egress\" ]; staged = true; on_change = \"reset\";\n"
-	"  ingress = ( { name = \"a \\\"b\\\"\"; action = \"pass\"; protocol = \"tcp\"; ip_version = \"6\"; source = \"has(x)\"; "
-	"source_not = \"y == 'z'\"; source_namespaces = \"all()\"; source_sets = [ \"offices\", \"labs\" ]; source_cidrs = "
-	"\"2001:db8::/32\"; source_not_cidrs = [ \"2001:db8:1::/48\", \"2001:db8:2::/48\" ]; source_ports = \"1:9\";\n"
-	"    destination_ports = [ \"80\", \"8000:8080\", \"http\" ]; destination_not_ports = \"8001\"; }, { not_protocol = \"89\"; "
+	"  ingress = ( { name = \"a \\\"b\\\"\"; action = \"pass\"; protocol = \"tcp\"; ip_version "
+	"= \"6\"; source = \"has(x)\"; "
+	"source_not = \"y == 'z'\"; source_namespaces = \"all()\"; source_sets = [ \"offices\", "
+	"\"labs\" ]; source_cidrs = "
+	"\"2001:db8::/32\"; source_not_cidrs = [ \"2001:db8:1::/48\", \"2001:db8:2::/48\" ]; "
+	"source_ports = \"1:9\";\n"
+	"    destination_ports = [ \"80\", \"8000:8080\", \"http\" ]; destination_not_ports = "
+	"\"8001\"; }, { not_protocol = \"89\"; "
 	"} );\n"
-	"  egress = { action = \"log\"; protocol = \"icmp\"; icmp_type = 8; icmp_code = 0; destination_nodes = \"all()\"; }; },\n"
+	"  egress = { action = \"log\"; protocol = \"icmp\"; icmp_type = 8; icmp_code = 0; "
+	"destination_nodes = \"all()\"; }; },\n"
 	"  { name = \"host\"; subject = \"host\"; stateless = true; } );\n";
 
 static struct model *load(const char *text)
@@ -111,7 +121,8 @@ static int round_trip(const struct object *obj, void *arg)
 
 	CU_ASSERT_EQUAL_FATAL(object_from_json(obj->type, parsed, &from_json, &err), 0);
 	CU_ASSERT_TRUE(object_equal(obj, from_json));
-	CU_ASSERT_EQUAL_FATAL(object_from_text(obj->type, dumped, strlen(dumped), &from_text, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		object_from_text(obj->type, dumped, strlen(dumped), &from_text, &err), 0);
 	CU_ASSERT_TRUE(object_equal(obj, from_text));
 	object_unref(from_text);
 	CU_ASSERT_STRING_EQUAL(obj->name, from_json->name);
@@ -423,9 +434,11 @@ static void examples_are_values(void)
 	static const char *const frames[OBJECT_TYPE_COUNT] = {
 		[OBJECT_NODE] = "{\"name\":\"a\",\"memory_mb\":1024}",
 		[OBJECT_NAMESPACE] = "{\"name\":\"a\"}",
-		[OBJECT_UPLINK] = "{\"name\":\"a\",\"driver\":\"af_packet\",\"device\":\"eth0\",\"addresses\":\"192.0.2.1/24\"}",
+		[OBJECT_UPLINK] = "{\"name\":\"a\",\"driver\":\"af_packet\",\"device\":\"eth0\","
+				  "\"addresses\":\"192.0.2.1/24\"}",
 		[OBJECT_POOL] = "{\"name\":\"a\",\"cidr\":\"10.0.0.0/8\"}",
-		[OBJECT_PEER] = "{\"name\":\"a\",\"underlay\":\"192.0.2.2\",\"vtep_mac\":\"02:00:00:00:00:01\"}",
+		[OBJECT_PEER] = "{\"name\":\"a\",\"underlay\":\"192.0.2.2\",\"vtep_mac\":\"02:00:"
+				"00:00:00:01\"}",
 		[OBJECT_SET] = "{\"name\":\"a\"}",
 		[OBJECT_TIER] = "{\"name\":\"a\"}",
 		[OBJECT_ENDPOINT] = "{\"name\":\"a\",\"addresses\":\"10.0.0.1\"}",
@@ -442,12 +455,12 @@ static void examples_are_values(void)
 
 		for (size_t i = 0; i < schema->field_count; i++) {
 			const struct field *field = &schema->fields[i];
-			bool of_memif = strstr(
-				"socket role mode memif_id ring_size secret", field->name);
-			const char *frame = !of_memif		  ? frames[type]
-					    : type == OBJECT_POD	  ? memif
+			bool of_memif =
+				strstr("socket role mode memif_id ring_size secret", field->name);
+			const char *frame = !of_memif		    ? frames[type]
+					    : type == OBJECT_POD    ? memif
 					    : type == OBJECT_UPLINK ? memif_uplink
-								  : frames[type];
+								    : frames[type];
 			json_t *json = json_loads(frame, 0, NULL);
 			struct object *obj = NULL;
 			struct error err = { 0 };
@@ -499,17 +512,21 @@ static void text_or_tree(void)
 {
 	static const char *const routes[] = {
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\"}]}",
-		" { \"via\" : [ { \"weight\" : 255 , \"address\" : \"192.0.2.1\" } ,\n\t{\"peer\":\"node-b\"} ] , \"prefix\" : \"10.0.0.0/8\" }\r\n",
-		"{\"prefix\":\"2001:DB8::/32\",\"via\":[{\"address\":\"fe80::1\",\"uplink\":\"eth0\"}]}",
+		" { \"via\" : [ { \"weight\" : 255 , \"address\" : \"192.0.2.1\" } "
+		",\n\t{\"peer\":\"node-b\"} ] , \"prefix\" : \"10.0.0.0/8\" }\r\n",
+		"{\"prefix\":\"2001:DB8::/"
+		"32\",\"via\":[{\"address\":\"fe80::1\",\"uplink\":\"eth0\"}]}",
 		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"}",
 		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"black\\u0068ole\"}",
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":{\"address\":\"192.0.2.1\"}}",
-		"{\"prefix\":\"10.0.0.0/8\",\"action\":null,\"via\":[{\"pod\":\"p\",\"weight\":null}]}",
+		"{\"prefix\":\"10.0.0.0/"
+		"8\",\"action\":null,\"via\":[{\"pod\":\"p\",\"weight\":null}]}",
 		/* wrong */
 		"{\"prefix\":\"10.0.0.1/8\",\"action\":\"blackhole\"}",
 		"{\"prefix\":\"10.0.0.0/33\",\"action\":\"blackhole\"}",
 		"{\"prefix\":\"224.0.0.0/8\",\"action\":\"blackhole\"}",
-		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\",\"via\":[{\"address\":\"192.0.2.1\"}]}",
+		"{\"prefix\":\"10.0.0.0/"
+		"8\",\"action\":\"blackhole\",\"via\":[{\"address\":\"192.0.2.1\"}]}",
 		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackholes\"}",
 		"{\"prefix\":\"10.0.0.0/8\"}",
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":[]}",
@@ -524,14 +541,17 @@ static void text_or_tree(void)
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":1.5}]}",
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":1e1}]}",
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":-1}]}",
-		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":\"1\"}]}",
+		"{\"prefix\":\"10.0.0.0/"
+		"8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":\"1\"}]}",
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"2001:db8::1\"}]}",
-		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\"},{\"address\":\"192.0.2.1\"}]}",
+		"{\"prefix\":\"10.0.0.0/"
+		"8\",\"via\":[{\"address\":\"192.0.2.1\"},{\"address\":\"192.0.2.1\"}]}",
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"mtu\":1}]}",
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":[7]}",
 		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"peer\":\"node b\"}]}",
 		/* not JSON, or more than it can hold */
-		"{\"prefix\":\"10.0.0.0/8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":99999999999999999999}]}",
+		"{\"prefix\":\"10.0.0.0/"
+		"8\",\"via\":[{\"address\":\"192.0.2.1\",\"weight\":99999999999999999999}]}",
 		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\",}",
 		"{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"} x",
 		"{\"prefix\":\"10.0.0.0/8\",\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"}",
@@ -547,9 +567,13 @@ static void text_or_tree(void)
 		struct error text_err = { 0 }, tree_err = { 0 };
 		struct object *from_text = NULL, *from_tree = NULL;
 		json_error_t why;
-		json_t *json = json_loads(routes[i], JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
-		int text_ret = object_from_text(OBJECT_ROUTE, routes[i], strlen(routes[i]), &from_text, &text_err);
-		int tree_ret = json != NULL ? object_from_json(OBJECT_ROUTE, json, &from_tree, &tree_err) : -EBADMSG;
+		json_t *json =
+			json_loads(routes[i], JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+		int text_ret = object_from_text(
+			OBJECT_ROUTE, routes[i], strlen(routes[i]), &from_text, &text_err);
+		int tree_ret = json != NULL
+				       ? object_from_json(OBJECT_ROUTE, json, &from_tree, &tree_err)
+				       : -EBADMSG;
 
 		CU_ASSERT_EQUAL(text_ret, tree_ret);
 		if (text_ret == 0 && tree_ret == 0) {
@@ -560,7 +584,9 @@ static void text_or_tree(void)
 			CU_ASSERT_STRING_EQUAL(text_err.text, tree_err.text);
 		}
 		/* The first seven are right, and the last ten no JSON. */
-		CU_ASSERT_EQUAL(text_ret, i < 7 ? 0 : i >= sizeof(routes) / sizeof(routes[0]) - 10 ? -EBADMSG : -EINVAL);
+		CU_ASSERT_EQUAL(text_ret, i < 7						 ? 0
+					  : i >= sizeof(routes) / sizeof(routes[0]) - 10 ? -EBADMSG
+											 : -EINVAL);
 		if (from_text != NULL)
 			object_unref(from_text);
 		if (from_tree != NULL)

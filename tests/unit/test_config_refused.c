@@ -38,7 +38,8 @@ static const struct refusal the_file[] = {
 	{ "", 0, "node", "the node has no name: add node: { name = \"node-a\"; };" },
 	{ A_NODE "uplink: ( );", 2, "uplink", "uplink: unknown key: did you mean \"uplinks\"?" },
 	{ A_NODE "services: ( );", 2, "services",
-		"services: unknown key: a file has node, namespaces, uplinks, pools, peers, sets, tiers, endpoints, pods, policies and routes" },
+		"services: unknown key: a file has node, namespaces, uplinks, pools, peers, sets, "
+		"tiers, endpoints, pods, policies and routes" },
 	{ "node: ( { name = \"a\"; } );", 1, "node", "node: expected a group { }, found a list" },
 	{ "node = \"a\";", 1, "node", "node: expected a group { }, found a string" },
 	{ A_NODE "pools: { name = \"p\"; cidr = \"10.0.0.0/8\"; };", 2, "pools",
@@ -128,18 +129,25 @@ static const struct refusal keys_and_types[] = {
 		"pools/p/cidr: is missing: give it, for example \"10.244.1.0/24\"" },
 	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_packet\"; device = \"eth0\"; } );", 2,
 		"uplinks/eth0/addresses",
-		"uplink eth0: addresses is missing: write this node's addresses on that network, such as [ "
+		"uplink eth0: addresses is missing: write this node's addresses on that network, "
+		"such as [ "
 		"\"192.0.2.1/24\" ]" },
-	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_packet\"; device = \"eth0\"; addresses = [ \"192.0.2.1/24\" ]; "
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_packet\"; device = \"eth0\"; "
+		 "addresses = [ \"192.0.2.1/24\" ]; "
 		 "xdp_mode = \"native\"; } );\n",
-		2, "uplinks/eth0/xdp_mode", "uplink eth0: xdp_mode is for driver \"af_xdp\" only: remove it" },
-	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; kernel_interface = \"k0\"; } );\n", 2,
-		"uplinks/eth0/kernel_interface",
-		"uplink eth0: kernel_interface is for drivers \"pci\" and \"ethdev\", which take the device from the kernel: "
+		2, "uplinks/eth0/xdp_mode",
+		"uplink eth0: xdp_mode is for driver \"af_xdp\" only: remove it" },
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; "
+		 "kernel_interface = \"k0\"; } );\n",
+		2, "uplinks/eth0/kernel_interface",
+		"uplink eth0: kernel_interface is for drivers \"pci\" and \"ethdev\", which take "
+		"the device from the kernel: "
 		"remove it" },
-	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; queues = 2; } );\n", 2,
-		"uplinks/eth0/queues",
-		"uplink eth0: af_xdp serves every receive queue of the device: leave queues out, and set their number with "
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; queues = "
+		 "2; } );\n",
+		2, "uplinks/eth0/queues",
+		"uplink eth0: af_xdp serves every receive queue of the device: leave queues out, "
+		"and set their number with "
 		"`ethtool -L`" },
 	{ A_NODE "uplinks: ( { name = \"eth0\"; device = \"eth0\"; addresses = [ \"192.0.2.1/24\" "
 		 "]; } );",
@@ -173,7 +181,8 @@ static const struct refusal values[] = {
 	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"afpacket\"; device = \"eth0\"; "
 		 "addresses = [ \"192.0.2.1/24\" ]; } );",
 		2, "uplinks/eth0/driver",
-		"uplinks/eth0/driver: \"afpacket\" is not one of ethdev, af_packet, af_xdp, pci, memif: "
+		"uplinks/eth0/driver: \"afpacket\" is not one of ethdev, af_packet, af_xdp, pci, "
+		"memif: "
 		"did you mean \"af_packet\"?" },
 	{ A_NODE AN_UPLINK "peers: ( { name = \"node-b\"; underlay = [ \"192.0.2.2\" ]; \n"
 			   "encap = \"vxlann\"; \n"

@@ -35,7 +35,8 @@ static const struct refusal one_object[] = {
 		"pod web-1: mtu 1000 is too small for IPv6: write at least 1280 or remove the IPv6 "
 		"addresses" },
 	{ POD("socket = \"/run/a\";"), 4, "pods/web-1/socket",
-		"pod web-1: socket is for memif and vhost pods: remove it or set kind to memif or vhost" },
+		"pod web-1: socket is for memif and vhost pods: remove it or set kind to memif or "
+		"vhost" },
 	{ VHOST("mode = \"ip\";"), 4, "pods/web-1/mode",
 		"pod web-1: mode is for memif pods: remove it or set kind to memif" },
 	{ VHOST("secret = \"x\";"), 4, "pods/web-1/secret",
@@ -45,7 +46,8 @@ static const struct refusal one_object[] = {
 	{ A_NODE A_POOL "pods: ( { name = \"web-1\"; kind = \"vhost\";\n"
 			"role = \"client\";\n"
 			"} );\n",
-		3, "pods/web-1/socket", "pod web-1: socket is missing: a vhost pod is reached through it" },
+		3, "pods/web-1/socket",
+		"pod web-1: socket is missing: a vhost pod is reached through it" },
 	{ MEMIF("netns = \"web-1\";"), 4, "pods/web-1/netns",
 		"pod web-1: netns is for tap pods: remove it or set kind to tap" },
 	{ MEMIF("ring_size = 1000;"), 4, "pods/web-1/ring_size",
@@ -54,7 +56,8 @@ static const struct refusal one_object[] = {
 		"pod web-1: mode is ip, which has no MAC addresses: remove mac or set mode to "
 		"ethernet" },
 	{ POD("role = \"client\";"), 4, "pods/web-1/role",
-		"pod web-1: role is for memif and vhost pods: remove it or set kind to memif or vhost" },
+		"pod web-1: role is for memif and vhost pods: remove it or set kind to memif or "
+		"vhost" },
 	{ POD("mode = \"ip\";"), 4, "pods/web-1/mode",
 		"pod web-1: mode is for memif pods: remove it or set kind to memif" },
 	{ UPLINK("memif_id = 7; addresses = [ \"192.0.2.1/24\" ];"), 3, "uplinks/eth0/memif_id",
@@ -137,209 +140,206 @@ static const struct refusal one_object[] = {
 		"route fe80::/64: link-local destinations are not routed: remove the route" },
 };
 
-static const struct refusal
-	objects_together[] = {
-		{ A_POOL, 0, "node", "the node has no name: add node: { name = \"node-a\"; };" },
-		{ A_NODE "pools: ( { name = \"p\"; cidr = \"10.0.0.0/8\"; },\n"
-			 "{ name = \"q\"; cidr = \"10.244.0.0/16\"; } );",
-			3, "pools/q/cidr",
-			"pool q: 10.244.0.0/16 overlaps 10.0.0.0/8, the cidr of pool p: each "
-			"prefix has one owner" },
-		{ A_NODE "pools: ( { name = \"p\"; cidr = \"10.244.0.0/16\"; },\n"
-			 "{ name = \"q\"; cidr = \"10.0.0.0/8\"; } );",
-			3, "pools/q/cidr",
-			"pool q: 10.0.0.0/8 overlaps 10.244.0.0/16, the cidr of pool p: each "
-			"prefix has one owner" },
-		{ PEER("pod_cidrs = [ \"10.9.0.0/16\", \"10.9.1.0/24\" ];"), 3,
-			"peers/node-b/pod_cidrs/0",
-			"peer node-b: 10.9.0.0/16 and 10.9.1.0/24 overlap: remove the longer one" },
-		{ PEERS("{ name = \"b\"; underlay = [ \"192.0.2.2\" ]; pod_cidrs = [ "
-			"\"10.2.0.0/16\" ]; encap = \"direct\"; },\n"
-			"{ name = \"c\"; underlay = [ \"192.0.2.3\" ]; pod_cidrs = [ "
-			"\"10.3.0.0/16\",\n"
-			"\"10.2.3.0/24\" ]; encap = \"direct\"; }"),
-			5, "peers/c/pod_cidrs/1",
-			"peer c: 10.2.3.0/24 overlaps 10.2.0.0/16, a pod_cidr of peer b: each "
-			"prefix has one owner" },
-		{ PEERS("{ name = \"b\"; underlay = [ \"192.0.2.2\" ]; pod_cidrs = [ "
-			"\"10.244.1.0/25\" ]; encap = \"direct\"; }") A_POOL,
-			6, "pools/pods/cidr",
-			"pool pods: 10.244.1.0/24 overlaps 10.244.1.0/25, a pod_cidr of peer b: "
-			"each prefix has one owner" },
-		{ PEERS("{ name = \"b\"; underlay = [ \"192.0.2.2\" ]; pod_cidrs = [ "
-			"\"192.0.2.0/28\" ]; encap = \"direct\"; }"),
-			4, "peers/b/underlay",
-			"peer b: 192.0.2.2 lies in 192.0.2.0/28, a pod_cidr of peer b: choose an "
-			"address outside of it" },
-		{ PEERS("{ name = \"b\"; underlay = [ \"192.0.2.2\" ]; encap = \"direct\"; },\n"
-			"{ name = \"c\"; underlay = [ \"192.0.2.2\" ]; encap = \"direct\"; }"),
-			5, "peers/c/underlay",
-			"peer c: 192.0.2.2 is also the underlay address of peer b: give each its "
-			"own" },
-		{ PEERS("{ name = \"b\"; underlay = [ \"192.0.2.1\" ]; encap = \"direct\"; }"), 4,
-			"peers/b/underlay",
-			"peer b: 192.0.2.1 is also an address of uplink eth0: give each its own" },
-		{ PEERS("{ name = \"b\"; underlay = [ \"10.244.1.7\" ]; encap = \"direct\"; }")
-				A_POOL,
-			4, "peers/b/underlay",
-			"peer b: 10.244.1.7 lies in 10.244.1.0/24, the cidr of pool pods: choose "
-			"an address outside of it" },
-		{ PEERS("{ name = \"b\"; underlay = [ \"2001:db8::2\" ]; encap = \"direct\"; }"), 4,
-			"peers/b/underlay",
-			"peer b: 2001:db8::2 is IPv6, but no uplink has an IPv6 address: add one "
-			"to the addresses of an uplink" },
-		{ PEERS("{ name = \"n0\"; underlay = [ \"192.0.2.10\" ]; encap = \"vxlan\"; "
-			"vtep_mac = \"02:00:00:00:00:01\"; port = 5000; },\n"
-			"{ name = \"n1\"; underlay = [ \"192.0.2.11\" ]; encap = \"vxlan\"; "
-			"vtep_mac = \"02:00:00:00:00:01\"; port = 5001; },\n"
-			"{ name = \"n2\"; underlay = [ \"192.0.2.12\" ]; encap = \"vxlan\"; "
-			"vtep_mac = \"02:00:00:00:00:01\"; port = 5002; },\n"
-			"{ name = \"n3\"; underlay = [ \"192.0.2.13\" ]; encap = \"vxlan\"; "
-			"vtep_mac = \"02:00:00:00:00:01\"; port = 5003; },\n"
-			"{ name = \"n4\"; underlay = [ \"192.0.2.14\" ]; encap = \"vxlan\"; "
-			"vtep_mac = \"02:00:00:00:00:01\"; port = 5004; },\n"
-			"{ name = \"n5\"; underlay = [ \"192.0.2.15\" ]; encap = \"vxlan\"; "
-			"vtep_mac = \"02:00:00:00:00:01\"; port = 5005; },\n"
-			"{ name = \"n6\"; underlay = [ \"192.0.2.16\" ]; encap = \"vxlan\"; "
-			"vtep_mac = \"02:00:00:00:00:01\"; port = 5006; }"),
-			10, "peers/n6/port",
-			"peer n6: more than 6 VXLAN ports besides 4789 and 8472 are in use: share "
-			"one among peers" },
-		{ POD("addresses = [ \"10.245.1.5\" ];"), 3, "pods/web-1/addresses/0",
-			"pod web-1: 10.245.1.5 is in none of the node's pools: choose an address "
-			"of a pool, or add a pool" },
-		{ POD("addresses = [ \"10.244.1.5\", \"fd00::5\" ];"), 3, "pods/web-1/addresses/1",
-			"pod web-1: fd00::5 is in none of the node's pools: choose an address of a "
-			"pool, or add a pool" },
-		{ A_NODE "pods: (\n"
-			 "{ name = \"web-1\"; netns = \"web-1\"; } );",
-			3, "pods/web-1/addresses",
-			"pod web-1: addresses is empty and there is no pool to take one from: add "
-			"a pool" },
-		{ PODS("{ name = \"web-1\"; netns = \"web-1\"; addresses = [ \"10.244.1.5\" ]; },\n"
-		       "{ name = \"web-2\"; netns = \"web-2\"; addresses = [ \"10.244.1.5\" ]; }"),
-			5, "pods/web-2/addresses/0",
-			"pod web-2: 10.244.1.5 is also an address of pod web-1: give each its "
-			"own" },
-		{ PODS("{ name = \"web-1\"; netns = \"web-1\"; },\n"
-		       "{ name = \"web-2\"; netns = \"/var/run/netns/web-1\"; }"),
-			5, "pods/web-2/interface",
-			"pod web-2: interface eth0 in /var/run/netns/web-1 is also that of pod "
-			"web-1: choose another interface or netns" },
-		{ PODS("{ name = \"web-1\"; kind = \"vhost\"; socket = \"/run/a.sock\"; },\n"
-		       "{ name = \"web-2\"; kind = \"vhost\"; socket = \"/run/a.sock\"; }"),
-			5, "pods/web-2/socket",
-			"pod web-2: socket /run/a.sock is also that of pod web-1: choose another path" },
-		{ PODS("{ name = \"web-1\"; kind = \"memif\"; socket = \"/run/a.sock\"; },\n"
-		       "{ name = \"web-2\"; kind = \"memif\"; socket = \"/run/a.sock\"; }"),
-			5, "pods/web-2/memif_id",
-			"pod web-2: memif_id 0 on /run/a.sock is also that of pod web-1: choose "
-			"another memif_id or socket" },
-		{ PODS("{ name = \"web-1\"; kind = \"memif\"; socket = \"/run/a.sock\"; },\n"
-		       "{ name = \"web-2\"; kind = \"memif\"; socket = \"/run/a.sock\"; role = "
-		       "\"client\"; },\n"
-		       "{ name = \"web-3\"; kind = \"memif\"; socket = \"/run/a.sock\"; role = "
-		       "\"client\"; }"),
-			6, "pods/web-3/memif_id",
-			"pod web-3: memif_id 0 on /run/a.sock is also that of pod web-2: choose "
-			"another memif_id or socket" },
-		{ A_NODE A_POOL "uplinks: ( { name = \"up\"; driver = \"memif\"; device = "
-				"\"/run/a.sock\"; addresses = [ \"192.0.2.1/24\" ]; } );\n"
-				"pods: (\n"
-				"{ name = \"web-1\"; kind = \"memif\"; socket = \"/run/a.sock\"; "
-				"} );\n",
-			5, "pods/web-1/memif_id",
-			"pod web-1: memif_id 0 on /run/a.sock is also that of uplink up: choose "
-			"another memif_id or socket" },
-		{ "node: { name = \"node-a\"; host_addresses = [ \"10.244.1.5\" ]; };\n"
-		  "pools: ( { name = \"pods\"; cidr = \"10.244.1.0/24\"; } );\n"
-		  "pods: (\n"
-		  "{ name = \"web-1\"; netns = \"web-1\"; addresses = [ \"10.244.1.5\" ]; } );",
-			4, "pods/web-1/addresses/0",
-			"pod web-1: 10.244.1.5 is also a host address of node node-a: give each "
-			"its own" },
-		{ "node: { name = \"node-a\"; gateway = \"10.244.1.1\"; };\n"
-		  "pools: ( { name = \"pods\"; cidr = \"10.244.1.0/24\"; } );\n"
-		  "pods: (\n"
-		  "{ name = \"web-1\"; netns = \"web-1\"; addresses = [ \"10.244.1.1\" ]; } );",
-			4, "pods/web-1/addresses/0",
-			"pod web-1: 10.244.1.1 is also the gateway of node node-a: give each its "
-			"own" },
-		{ "node: { name = \"node-a\"; host_interface = \"eth0\"; };\n"
-		  "uplinks: ( { name = \"eth0\"; driver = \"af_packet\"; device = \"eth0\"; "
-		  "addresses = [ \"192.0.2.1/24\" ]; } );\n",
-			2, "uplinks/eth0/device",
-			"uplink eth0: device eth0 is also used by node node-a: give each its own "
-			"device" },
-		{ A_NODE "uplinks: ( { name = \"a\"; driver = \"af_packet\"; device = \"eth0\"; "
-			 "addresses = [ \"192.0.2.1/24\" ]; },\n"
-			 "{ name = \"b\"; driver = \"af_xdp\"; device = \"eth0\"; addresses = [ "
-			 "\"192.0.2.2/24\" ]; } );",
-			3, "uplinks/b/device",
-			"uplink b: device eth0 is also used by uplink a: give each its own "
-			"device" },
-		{ A_NODE "uplinks: ( { name = \"a\"; driver = \"pci\"; device = \"0000:01:00.0\"; "
-			 "addresses = [ \"192.0.2.1/24\" ]; },\n"
-			 "{ name = \"b\"; driver = \"pci\"; device = \"0000:01:00.0\"; addresses = "
-			 "[ \"192.0.2.2/24\" ]; } );",
-			3, "uplinks/b/device",
-			"uplink b: device 0000:01:00.0 is also used by uplink a: give each its own "
-			"device" },
-		{ A_NODE "uplinks: ( { name = \"a\"; driver = \"af_packet\"; device = \"eth0\"; "
-			 "addresses = [ \"192.0.2.1/24\" ]; },\n"
-			 "{ name = \"b\"; driver = \"af_xdp\"; device = \"eth1\"; addresses = [ "
-			 "\"192.0.2.1/24\" ]; } );",
-			3, "uplinks/b/addresses",
-			"uplink b: 192.0.2.1 is also an address of uplink a: give each its own" },
-		{ UPLINK("addresses = [ \"10.244.1.7/24\" ];") A_POOL, 5, "pools/pods/cidr",
-			"pool pods: 10.244.1.0/24 holds 10.244.1.7, an address of uplink eth0: "
-			"choose a prefix without it" },
-		{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { peer = \"node-x\"; } ); }"), 5,
-			"routes/198.51.100.0/24/via/0/peer",
-			"route 198.51.100.0/24: there is no peer node-x: add it, or correct the "
-			"name" },
-		{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { pod = \"node-x\"; } ); }"), 5,
-			"routes/198.51.100.0/24/via/0/pod",
-			"route 198.51.100.0/24: there is no pod node-x: add it, or correct the "
-			"name" },
-		{ ROUTES("{ prefix = \"2001:db8:5::/48\"; via = ( { address = \"fe80::1\"; uplink "
-			 "= \"eth9\"; } ); }"),
-			5, "routes/2001:db8:5::/48/via/0/uplink",
-			"route 2001:db8:5::/48: there is no uplink eth9: add it, or correct the "
-			"name" },
-		{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { address = \"192.0.3.254\"; } "
-			 "); }"),
-			5, "routes/198.51.100.0/24/via/0/address",
-			"route 198.51.100.0/24: 192.0.3.254 is on no uplink's subnet: write an "
-			"address there, or add the subnet to an uplink" },
-		{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { address = \"192.0.3.254\"; "
-			 "uplink = \"eth0\"; } ); }"),
-			5, "routes/198.51.100.0/24/via/0/address",
-			"route 198.51.100.0/24: 192.0.3.254 is on no subnet of uplink eth0: write "
-			"an address there, or add the subnet to the uplink" },
-		{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { address = \"192.0.2.1\"; } ); "
-			 "}"),
-			5, "routes/198.51.100.0/24/via/0/address",
-			"route 198.51.100.0/24: 192.0.2.1 is an address of uplink eth0, which is "
-			"this node: write the address of another" },
-		{ ROUTES("{ prefix = \"10.244.1.5/32\"; action = \"blackhole\"; }") "pods: ( { "
-										    "name = "
-										    "\"web-1\"; "
-										    "netns = "
-										    "\"w\"; "
-										    "addresses = [ "
-										    "\"10.244.1."
-										    "5\" ]; } );",
-			5, "routes/10.244.1.5/32/prefix",
-			"route 10.244.1.5/32: 10.244.1.5 is an address of pod web-1, which is "
-			"here: remove the route" },
-		{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { address = \"10.244.1.5\"; } ); "
-			 "}") "pods: ( { name = \"web-1\"; netns = \"w\"; addresses = [ "
-			      "\"10.244.1.5\" ]; } );",
-			5, "routes/198.51.100.0/24/via/0/address",
-			"route 198.51.100.0/24: 10.244.1.5 is the address of a pod: write pod = "
-			"\"web-1\" instead" },
-	};
+static const struct refusal objects_together[] = {
+	{ A_POOL, 0, "node", "the node has no name: add node: { name = \"node-a\"; };" },
+	{ A_NODE "pools: ( { name = \"p\"; cidr = \"10.0.0.0/8\"; },\n"
+		 "{ name = \"q\"; cidr = \"10.244.0.0/16\"; } );",
+		3, "pools/q/cidr",
+		"pool q: 10.244.0.0/16 overlaps 10.0.0.0/8, the cidr of pool p: each "
+		"prefix has one owner" },
+	{ A_NODE "pools: ( { name = \"p\"; cidr = \"10.244.0.0/16\"; },\n"
+		 "{ name = \"q\"; cidr = \"10.0.0.0/8\"; } );",
+		3, "pools/q/cidr",
+		"pool q: 10.0.0.0/8 overlaps 10.244.0.0/16, the cidr of pool p: each "
+		"prefix has one owner" },
+	{ PEER("pod_cidrs = [ \"10.9.0.0/16\", \"10.9.1.0/24\" ];"), 3, "peers/node-b/pod_cidrs/0",
+		"peer node-b: 10.9.0.0/16 and 10.9.1.0/24 overlap: remove the longer one" },
+	{ PEERS("{ name = \"b\"; underlay = [ \"192.0.2.2\" ]; pod_cidrs = [ "
+		"\"10.2.0.0/16\" ]; encap = \"direct\"; },\n"
+		"{ name = \"c\"; underlay = [ \"192.0.2.3\" ]; pod_cidrs = [ "
+		"\"10.3.0.0/16\",\n"
+		"\"10.2.3.0/24\" ]; encap = \"direct\"; }"),
+		5, "peers/c/pod_cidrs/1",
+		"peer c: 10.2.3.0/24 overlaps 10.2.0.0/16, a pod_cidr of peer b: each "
+		"prefix has one owner" },
+	{ PEERS("{ name = \"b\"; underlay = [ \"192.0.2.2\" ]; pod_cidrs = [ "
+		"\"10.244.1.0/25\" ]; encap = \"direct\"; }") A_POOL,
+		6, "pools/pods/cidr",
+		"pool pods: 10.244.1.0/24 overlaps 10.244.1.0/25, a pod_cidr of peer b: "
+		"each prefix has one owner" },
+	{ PEERS("{ name = \"b\"; underlay = [ \"192.0.2.2\" ]; pod_cidrs = [ "
+		"\"192.0.2.0/28\" ]; encap = \"direct\"; }"),
+		4, "peers/b/underlay",
+		"peer b: 192.0.2.2 lies in 192.0.2.0/28, a pod_cidr of peer b: choose an "
+		"address outside of it" },
+	{ PEERS("{ name = \"b\"; underlay = [ \"192.0.2.2\" ]; encap = \"direct\"; },\n"
+		"{ name = \"c\"; underlay = [ \"192.0.2.2\" ]; encap = \"direct\"; }"),
+		5, "peers/c/underlay",
+		"peer c: 192.0.2.2 is also the underlay address of peer b: give each its "
+		"own" },
+	{ PEERS("{ name = \"b\"; underlay = [ \"192.0.2.1\" ]; encap = \"direct\"; }"), 4,
+		"peers/b/underlay",
+		"peer b: 192.0.2.1 is also an address of uplink eth0: give each its own" },
+	{ PEERS("{ name = \"b\"; underlay = [ \"10.244.1.7\" ]; encap = \"direct\"; }") A_POOL, 4,
+		"peers/b/underlay",
+		"peer b: 10.244.1.7 lies in 10.244.1.0/24, the cidr of pool pods: choose "
+		"an address outside of it" },
+	{ PEERS("{ name = \"b\"; underlay = [ \"2001:db8::2\" ]; encap = \"direct\"; }"), 4,
+		"peers/b/underlay",
+		"peer b: 2001:db8::2 is IPv6, but no uplink has an IPv6 address: add one "
+		"to the addresses of an uplink" },
+	{ PEERS("{ name = \"n0\"; underlay = [ \"192.0.2.10\" ]; encap = \"vxlan\"; "
+		"vtep_mac = \"02:00:00:00:00:01\"; port = 5000; },\n"
+		"{ name = \"n1\"; underlay = [ \"192.0.2.11\" ]; encap = \"vxlan\"; "
+		"vtep_mac = \"02:00:00:00:00:01\"; port = 5001; },\n"
+		"{ name = \"n2\"; underlay = [ \"192.0.2.12\" ]; encap = \"vxlan\"; "
+		"vtep_mac = \"02:00:00:00:00:01\"; port = 5002; },\n"
+		"{ name = \"n3\"; underlay = [ \"192.0.2.13\" ]; encap = \"vxlan\"; "
+		"vtep_mac = \"02:00:00:00:00:01\"; port = 5003; },\n"
+		"{ name = \"n4\"; underlay = [ \"192.0.2.14\" ]; encap = \"vxlan\"; "
+		"vtep_mac = \"02:00:00:00:00:01\"; port = 5004; },\n"
+		"{ name = \"n5\"; underlay = [ \"192.0.2.15\" ]; encap = \"vxlan\"; "
+		"vtep_mac = \"02:00:00:00:00:01\"; port = 5005; },\n"
+		"{ name = \"n6\"; underlay = [ \"192.0.2.16\" ]; encap = \"vxlan\"; "
+		"vtep_mac = \"02:00:00:00:00:01\"; port = 5006; }"),
+		10, "peers/n6/port",
+		"peer n6: more than 6 VXLAN ports besides 4789 and 8472 are in use: share "
+		"one among peers" },
+	{ POD("addresses = [ \"10.245.1.5\" ];"), 3, "pods/web-1/addresses/0",
+		"pod web-1: 10.245.1.5 is in none of the node's pools: choose an address "
+		"of a pool, or add a pool" },
+	{ POD("addresses = [ \"10.244.1.5\", \"fd00::5\" ];"), 3, "pods/web-1/addresses/1",
+		"pod web-1: fd00::5 is in none of the node's pools: choose an address of a "
+		"pool, or add a pool" },
+	{ A_NODE "pods: (\n"
+		 "{ name = \"web-1\"; netns = \"web-1\"; } );",
+		3, "pods/web-1/addresses",
+		"pod web-1: addresses is empty and there is no pool to take one from: add "
+		"a pool" },
+	{ PODS("{ name = \"web-1\"; netns = \"web-1\"; addresses = [ \"10.244.1.5\" ]; },\n"
+	       "{ name = \"web-2\"; netns = \"web-2\"; addresses = [ \"10.244.1.5\" ]; }"),
+		5, "pods/web-2/addresses/0",
+		"pod web-2: 10.244.1.5 is also an address of pod web-1: give each its "
+		"own" },
+	{ PODS("{ name = \"web-1\"; netns = \"web-1\"; },\n"
+	       "{ name = \"web-2\"; netns = \"/var/run/netns/web-1\"; }"),
+		5, "pods/web-2/interface",
+		"pod web-2: interface eth0 in /var/run/netns/web-1 is also that of pod "
+		"web-1: choose another interface or netns" },
+	{ PODS("{ name = \"web-1\"; kind = \"vhost\"; socket = \"/run/a.sock\"; },\n"
+	       "{ name = \"web-2\"; kind = \"vhost\"; socket = \"/run/a.sock\"; }"),
+		5, "pods/web-2/socket",
+		"pod web-2: socket /run/a.sock is also that of pod web-1: choose another path" },
+	{ PODS("{ name = \"web-1\"; kind = \"memif\"; socket = \"/run/a.sock\"; },\n"
+	       "{ name = \"web-2\"; kind = \"memif\"; socket = \"/run/a.sock\"; }"),
+		5, "pods/web-2/memif_id",
+		"pod web-2: memif_id 0 on /run/a.sock is also that of pod web-1: choose "
+		"another memif_id or socket" },
+	{ PODS("{ name = \"web-1\"; kind = \"memif\"; socket = \"/run/a.sock\"; },\n"
+	       "{ name = \"web-2\"; kind = \"memif\"; socket = \"/run/a.sock\"; role = "
+	       "\"client\"; },\n"
+	       "{ name = \"web-3\"; kind = \"memif\"; socket = \"/run/a.sock\"; role = "
+	       "\"client\"; }"),
+		6, "pods/web-3/memif_id",
+		"pod web-3: memif_id 0 on /run/a.sock is also that of pod web-2: choose "
+		"another memif_id or socket" },
+	{ A_NODE A_POOL "uplinks: ( { name = \"up\"; driver = \"memif\"; device = "
+			"\"/run/a.sock\"; addresses = [ \"192.0.2.1/24\" ]; } );\n"
+			"pods: (\n"
+			"{ name = \"web-1\"; kind = \"memif\"; socket = \"/run/a.sock\"; "
+			"} );\n",
+		5, "pods/web-1/memif_id",
+		"pod web-1: memif_id 0 on /run/a.sock is also that of uplink up: choose "
+		"another memif_id or socket" },
+	{ "node: { name = \"node-a\"; host_addresses = [ \"10.244.1.5\" ]; };\n"
+	  "pools: ( { name = \"pods\"; cidr = \"10.244.1.0/24\"; } );\n"
+	  "pods: (\n"
+	  "{ name = \"web-1\"; netns = \"web-1\"; addresses = [ \"10.244.1.5\" ]; } );",
+		4, "pods/web-1/addresses/0",
+		"pod web-1: 10.244.1.5 is also a host address of node node-a: give each "
+		"its own" },
+	{ "node: { name = \"node-a\"; gateway = \"10.244.1.1\"; };\n"
+	  "pools: ( { name = \"pods\"; cidr = \"10.244.1.0/24\"; } );\n"
+	  "pods: (\n"
+	  "{ name = \"web-1\"; netns = \"web-1\"; addresses = [ \"10.244.1.1\" ]; } );",
+		4, "pods/web-1/addresses/0",
+		"pod web-1: 10.244.1.1 is also the gateway of node node-a: give each its "
+		"own" },
+	{ "node: { name = \"node-a\"; host_interface = \"eth0\"; };\n"
+	  "uplinks: ( { name = \"eth0\"; driver = \"af_packet\"; device = \"eth0\"; "
+	  "addresses = [ \"192.0.2.1/24\" ]; } );\n",
+		2, "uplinks/eth0/device",
+		"uplink eth0: device eth0 is also used by node node-a: give each its own "
+		"device" },
+	{ A_NODE "uplinks: ( { name = \"a\"; driver = \"af_packet\"; device = \"eth0\"; "
+		 "addresses = [ \"192.0.2.1/24\" ]; },\n"
+		 "{ name = \"b\"; driver = \"af_xdp\"; device = \"eth0\"; addresses = [ "
+		 "\"192.0.2.2/24\" ]; } );",
+		3, "uplinks/b/device",
+		"uplink b: device eth0 is also used by uplink a: give each its own "
+		"device" },
+	{ A_NODE "uplinks: ( { name = \"a\"; driver = \"pci\"; device = \"0000:01:00.0\"; "
+		 "addresses = [ \"192.0.2.1/24\" ]; },\n"
+		 "{ name = \"b\"; driver = \"pci\"; device = \"0000:01:00.0\"; addresses = "
+		 "[ \"192.0.2.2/24\" ]; } );",
+		3, "uplinks/b/device",
+		"uplink b: device 0000:01:00.0 is also used by uplink a: give each its own "
+		"device" },
+	{ A_NODE "uplinks: ( { name = \"a\"; driver = \"af_packet\"; device = \"eth0\"; "
+		 "addresses = [ \"192.0.2.1/24\" ]; },\n"
+		 "{ name = \"b\"; driver = \"af_xdp\"; device = \"eth1\"; addresses = [ "
+		 "\"192.0.2.1/24\" ]; } );",
+		3, "uplinks/b/addresses",
+		"uplink b: 192.0.2.1 is also an address of uplink a: give each its own" },
+	{ UPLINK("addresses = [ \"10.244.1.7/24\" ];") A_POOL, 5, "pools/pods/cidr",
+		"pool pods: 10.244.1.0/24 holds 10.244.1.7, an address of uplink eth0: "
+		"choose a prefix without it" },
+	{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { peer = \"node-x\"; } ); }"), 5,
+		"routes/198.51.100.0/24/via/0/peer",
+		"route 198.51.100.0/24: there is no peer node-x: add it, or correct the "
+		"name" },
+	{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { pod = \"node-x\"; } ); }"), 5,
+		"routes/198.51.100.0/24/via/0/pod",
+		"route 198.51.100.0/24: there is no pod node-x: add it, or correct the "
+		"name" },
+	{ ROUTES("{ prefix = \"2001:db8:5::/48\"; via = ( { address = \"fe80::1\"; uplink "
+		 "= \"eth9\"; } ); }"),
+		5, "routes/2001:db8:5::/48/via/0/uplink",
+		"route 2001:db8:5::/48: there is no uplink eth9: add it, or correct the "
+		"name" },
+	{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { address = \"192.0.3.254\"; } "
+		 "); }"),
+		5, "routes/198.51.100.0/24/via/0/address",
+		"route 198.51.100.0/24: 192.0.3.254 is on no uplink's subnet: write an "
+		"address there, or add the subnet to an uplink" },
+	{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { address = \"192.0.3.254\"; "
+		 "uplink = \"eth0\"; } ); }"),
+		5, "routes/198.51.100.0/24/via/0/address",
+		"route 198.51.100.0/24: 192.0.3.254 is on no subnet of uplink eth0: write "
+		"an address there, or add the subnet to the uplink" },
+	{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { address = \"192.0.2.1\"; } ); "
+		 "}"),
+		5, "routes/198.51.100.0/24/via/0/address",
+		"route 198.51.100.0/24: 192.0.2.1 is an address of uplink eth0, which is "
+		"this node: write the address of another" },
+	{ ROUTES("{ prefix = \"10.244.1.5/32\"; action = \"blackhole\"; }") "pods: ( { "
+									    "name = "
+									    "\"web-1\"; "
+									    "netns = "
+									    "\"w\"; "
+									    "addresses = [ "
+									    "\"10.244.1."
+									    "5\" ]; } );",
+		5, "routes/10.244.1.5/32/prefix",
+		"route 10.244.1.5/32: 10.244.1.5 is an address of pod web-1, which is "
+		"here: remove the route" },
+	{ ROUTES("{ prefix = \"198.51.100.0/24\"; via = ( { address = \"10.244.1.5\"; } ); "
+		 "}") "pods: ( { name = \"web-1\"; netns = \"w\"; addresses = [ "
+		      "\"10.244.1.5\" ]; } );",
+		5, "routes/198.51.100.0/24/via/0/address",
+		"route 198.51.100.0/24: 10.244.1.5 is the address of a pod: write pod = "
+		"\"web-1\" instead" },
+};
 
 REFUSALS(one_object)
 REFUSALS(objects_together)

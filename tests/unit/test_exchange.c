@@ -27,11 +27,15 @@ static void frames(void)
 	memset(&fragments, 0, sizeof(fragments));
 	plane_start();
 	plane_apply(PLANE_NODE);
-	plane_apply("uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; mac = \"02:00:00:00:00:01\";"
+	plane_apply("uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; "
+		    "mac = \"02:00:00:00:00:01\";"
 		    " addresses = [ \"192.0.2.1/24\", \"2001:db8::1/64\" ]; } );\n"
-		    "pools: ( { name = \"pods\"; cidr = \"10.244.1.0/24\"; }, { name = \"pods6\"; cidr = \"fd00:244:1::/64\"; } );\n"
-		    "peers: ( { name = \"node-b\"; underlay = [ \"192.0.2.2\", \"2001:db8::2\" ]; encap = \"vxlan\";"
-		    " pod_cidrs = [ \"10.244.2.0/24\", \"fd00:244:2::/64\" ]; vtep_mac = \"02:00:c0:00:02:02\"; } );\n");
+		    "pools: ( { name = \"pods\"; cidr = \"10.244.1.0/24\"; }, { name = \"pods6\"; "
+		    "cidr = \"fd00:244:1::/64\"; } );\n"
+		    "peers: ( { name = \"node-b\"; underlay = [ \"192.0.2.2\", \"2001:db8::2\" ]; "
+		    "encap = \"vxlan\";"
+		    " pod_cidrs = [ \"10.244.2.0/24\", \"fd00:244:2::/64\" ]; vtep_mac = "
+		    "\"02:00:c0:00:02:02\"; } );\n");
 	snprintf(pod, sizeof(pod),
 		"pods: ( { name = \"web\"; kind = \"memif\"; socket = \"%s/web.sock\";"
 		" addresses = [ \"10.244.1.9\", \"fd00:244:1::9\" ]; } );\n"
@@ -67,7 +71,8 @@ static void fragments_forgotten(void)
 	memset(&fragments, 0, sizeof(fragments));
 	plane_start();
 	plane_apply(PLANE_NODE);
-	plane_apply("uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; mac = \"02:00:00:00:00:01\";"
+	plane_apply("uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; "
+		    "mac = \"02:00:00:00:00:01\";"
 		    " addresses = [ \"192.0.2.1/24\", \"2001:db8::1/64\" ]; } );\n");
 	first = vector("udp.frag4_first");
 	later = vector("udp.frag4_later");

@@ -179,11 +179,14 @@ BOTH(few_tags)
 static void slots(void)
 {
 	for (uint32_t capacity = 64; capacity <= 1u << 30; capacity *= 2) {
-		const struct flow_pool pool = { .capacity = capacity, .index_mask = 2 * capacity - 1 };
+		const struct flow_pool pool = { .capacity = capacity,
+			.index_mask = 2 * capacity - 1 };
 
 		for (unsigned n = 0; n < 100; n++) {
-			const uint64_t hash = n < 2 ? (uint64_t)n - 1 : (uint64_t)rnd() << 32 | rnd();
-			const uint32_t index = n % 2 ? capacity : 1 + rnd() % capacity, tag = flow_tag(&pool, hash);
+			const uint64_t hash =
+				n < 2 ? (uint64_t)n - 1 : (uint64_t)rnd() << 32 | rnd();
+			const uint32_t index = n % 2 ? capacity : 1 + rnd() % capacity,
+				       tag = flow_tag(&pool, hash);
 
 			CU_ASSERT(tag != 0 && flow_slot_tagged(&pool, tag | index, tag));
 			CU_ASSERT_EQUAL(flow_slot_index(&pool, tag | index), index);

@@ -16,9 +16,10 @@ static uint32_t with_slot(struct flow_table *t, bool v6, uint32_t n, uint32_t zo
 		for (unsigned i = 0; i < 2 * FLOW_BUCKET_SLOTS; i++) {
 			uint32_t word = p.bucket[i / FLOW_BUCKET_SLOTS][i % FLOW_BUCKET_SLOTS];
 
-			if (negative ? word != 0 &&
-						flow_at(&t->pool[v6], flow_slot_index(&t->pool[v6], word), v6)->flags &
-							FLOW_NEGATIVE
+			if (negative ? word != 0 && flow_at(&t->pool[v6],
+							    flow_slot_index(&t->pool[v6], word), v6)
+								    ->flags &
+							    FLOW_NEGATIVE
 				     : word == 0)
 				return n;
 		}

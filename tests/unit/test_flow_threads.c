@@ -157,7 +157,9 @@ static void twins_of(bool v6)
 			flow_lookup6(table, list, &flow, 1);
 		else
 			flow_lookup4(table, list, &flow, 1);
-		pair = flow != NULL ? flow_pair(&table->pool[v6], flow_index(&table->pool[v6], flow, v6)) : 0;
+		pair = flow != NULL
+			       ? flow_pair(&table->pool[v6], flow_index(&table->pool[v6], flow, v6))
+			       : 0;
 		unpaired += pair == 0;
 	}
 	CU_ASSERT_EQUAL(unpaired, 0);

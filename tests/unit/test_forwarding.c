@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/plane.h"
 
-#define UPLINK                                                                                     \
-	"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; mac = \"02:00:00:00:0e:01\";" \
+#define UPLINK                                                                              \
+	"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; mac = " \
+	"\"02:00:00:00:0e:01\";"                                                            \
 	" addresses = [ \"192.0.2.1/24\", \"2001:db8::1/64\" ]; } );\n"
-#define POOLS                                                                                      \
-	"pools: ( { name = \"p4\"; cidr = \"10.244.1.0/24\"; }, { name = \"p6\"; cidr = \"fd00:244:1::/64\"; } );\n"
-#define PEER(encap, more)                                                                          \
-	"peers: ( { name = \"node-b\"; underlay = [ \"192.0.2.2\" ]; vtep_mac = \"02:00:c0:00:02:02\";"     \
-	" pod_cidrs = [ \"10.244.2.0/24\", \"fd00:244:2::/64\" ]; encap = \"" encap "\"; " more " } );\n"
+#define POOLS                                                                             \
+	"pools: ( { name = \"p4\"; cidr = \"10.244.1.0/24\"; }, { name = \"p6\"; cidr = " \
+	"\"fd00:244:1::/64\"; } );\n"
+#define PEER(encap, more)                                                                       \
+	"peers: ( { name = \"node-b\"; underlay = [ \"192.0.2.2\" ]; vtep_mac = "               \
+	"\"02:00:c0:00:02:02\";"                                                                \
+	" pod_cidrs = [ \"10.244.2.0/24\", \"fd00:244:2::/64\" ]; encap = \"" encap "\"; " more \
+	" } );\n"
 
 static const struct port *eth0(void)
 {
@@ -43,7 +47,8 @@ static void own_addresses_are_local(void)
 	CU_ASSERT_EQUAL(route_to("2001:db8::1"), adjacency_local());
 	CU_ASSERT_EQUAL(route_to("169.254.1.1"), adjacency_local());
 	CU_ASSERT_EQUAL(route_to("fe80::1"), adjacency_local());
-	CU_ASSERT_EQUAL(route_to("fe80::ff:fe00:e01"), adjacency_local()); /* from the MAC address */
+	CU_ASSERT_EQUAL(
+		route_to("fe80::ff:fe00:e01"), adjacency_local()); /* from the MAC address */
 	CU_ASSERT_EQUAL(route_to("192.0.2.255"), DROP_multicast_unsupported);
 	CU_ASSERT_EQUAL(route_to("192.0.2.0"), DROP_multicast_unsupported);
 	CU_ASSERT_EQUAL(adj_to("192.0.2.77")->type, ADJ_GLEAN);
@@ -147,14 +152,16 @@ static void a_peer_changes_its_encapsulation_in_place(void)
 static void a_pod_is_reached_and_keeps_its_port(void)
 {
 	static const char *const pod =
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; mac = \"02:00:00:00:00:0a\";"
+		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; mac = "
+		"\"02:00:00:00:00:0a\";"
 		" addresses = [ \"10.244.1.10\", \"fd00:244:1::10\" ]; } );\n";
 	static const char *const moved =
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; mac = \"02:00:00:00:00:0a\";"
+		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; mac = "
+		"\"02:00:00:00:00:0a\";"
 		" addresses = [ \"10.244.1.11\", \"10.244.1.10\" ]; } );\n";
-	static const char *const other =
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/b\"; mac = \"02:00:00:00:00:0a\";"
-		" addresses = [ \"10.244.1.10\" ]; } );\n";
+	static const char *const other = "pods: ( { name = \"a\"; kind = \"memif\"; socket = "
+					 "\"%s/b\"; mac = \"02:00:00:00:00:0a\";"
+					 " addresses = [ \"10.244.1.10\" ]; } );\n";
 	const struct port *port;
 	struct port_addresses *own;
 	uint32_t first, second, zone;
@@ -169,12 +176,15 @@ static void a_pod_is_reached_and_keeps_its_port(void)
 	CU_ASSERT_EQUAL(forwarding_pod_mtu("a"), 1450);
 	CU_ASSERT_EQUAL(adj_to("10.244.1.10")->type, ADJ_REWRITE);
 	CU_ASSERT_EQUAL(adj_to("fd00:244:1::10")->port, port->id);
-	CU_ASSERT_EQUAL(memcmp(adj_to("10.244.1.10")->header, "\x02\0\0\0\0\x0a\x02\x70\x6f\x64\x6c\x01", 12), 0);
+	CU_ASSERT_EQUAL(memcmp(adj_to("10.244.1.10")->header,
+				"\x02\0\0\0\0\x0a\x02\x70\x6f\x64\x6c\x01", 12),
+		0);
 	first = route_to("10.244.1.10");
 	zone = generation_get(generation_zone(port->id));
 	plane_apply(with_dir(moved));
 	CU_ASSERT_PTR_EQUAL(port_find("pod:a"), port);
-	CU_ASSERT_EQUAL(route_to("10.244.1.11"), first); /* the first address: what routes via the pod hold */
+	CU_ASSERT_EQUAL(route_to("10.244.1.11"),
+		first); /* the first address: what routes via the pod hold */
 	second = route_to("10.244.1.10");
 	CU_ASSERT_NOT_EQUAL(second, first);
 	CU_ASSERT_EQUAL(adjacency_get(second)->type, ADJ_REWRITE);
@@ -201,15 +211,20 @@ static void a_pod_is_reached_and_keeps_its_port(void)
 
 static void an_abort_leaves_no_trace(void)
 {
-	static const char *const everything = UPLINK POOLS PEER("auto", "")
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; addresses = [ \"10.244.1.10\" ]; } );\n"
-		"routes: ( { prefix = \"0.0.0.0/0\"; via = ( { address = \"192.0.2.254\"; } ); },"
-		" { prefix = \"10.9.0.0/16\"; via = ( { address = \"192.0.2.3\"; weight = 3; }, { peer = \"node-b\"; } ); },"
-		" { prefix = \"10.8.0.0/16\"; via = ( { pod = \"a\"; } ); },"
-		" { prefix = \"10.7.0.0/16\"; action = \"blackhole\"; } );\n";
+	static const char *const everything = UPLINK POOLS PEER(
+		"auto", "") "pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; "
+			    "addresses = [ \"10.244.1.10\" ]; } );\n"
+			    "routes: ( { prefix = \"0.0.0.0/0\"; via = ( { address = "
+			    "\"192.0.2.254\"; } ); },"
+			    " { prefix = \"10.9.0.0/16\"; via = ( { address = \"192.0.2.3\"; "
+			    "weight = 3; }, { peer = \"node-b\"; } ); },"
+			    " { prefix = \"10.8.0.0/16\"; via = ( { pod = \"a\"; } ); },"
+			    " { prefix = \"10.7.0.0/16\"; action = \"blackhole\"; } );\n";
 	static const char *const broken =
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; addresses = [ \"10.244.1.10\" ]; },"
-		" { name = \"b\"; kind = \"memif\"; socket = \"%s/missing/b\"; addresses = [ \"10.244.1.11\" ]; } );\n";
+		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; addresses = [ "
+		"\"10.244.1.10\" ]; },"
+		" { name = \"b\"; kind = \"memif\"; socket = \"%s/missing/b\"; addresses = [ "
+		"\"10.244.1.11\" ]; } );\n";
 	uint32_t adjacencies_before, epoch;
 	const struct tables *before;
 
@@ -246,14 +261,19 @@ static void an_abort_leaves_no_trace(void)
 
 static void an_abort_of_changes_keeps_what_was(void)
 {
-	static const char *const first = PLANE_NODE UPLINK POOLS PEER("vxlan", "")
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; addresses = [ \"10.244.1.10\" ]; } );\n"
-		"routes: ( { prefix = \"10.9.0.0/16\"; via = ( { peer = \"node-b\"; } ); } );\n";
-	static const char *const second = POOLS PEER("ipip", "")
-		"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; mac = \"02:00:00:00:0e:01\";"
-		" addresses = [ \"192.0.2.7/24\", \"198.51.100.1/24\" ]; } );\n"
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; addresses = [ \"10.244.1.12\" ]; } );\n"
-		"routes: ( { prefix = \"10.9.0.0/16\"; via = ( { address = \"198.51.100.9\"; } ); } );\n";
+	static const char *const first = PLANE_NODE UPLINK POOLS PEER(
+		"vxlan", "") "pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; "
+			     "addresses = [ \"10.244.1.10\" ]; } );\n"
+			     "routes: ( { prefix = \"10.9.0.0/16\"; via = ( { peer = \"node-b\"; } "
+			     "); } );\n";
+	static const char *const second = POOLS PEER(
+		"ipip", "") "uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = "
+			    "\"net_null0\"; mac = \"02:00:00:00:0e:01\";"
+			    " addresses = [ \"192.0.2.7/24\", \"198.51.100.1/24\" ]; } );\n"
+			    "pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; "
+			    "addresses = [ \"10.244.1.12\" ]; } );\n"
+			    "routes: ( { prefix = \"10.9.0.0/16\"; via = ( { address = "
+			    "\"198.51.100.9\"; } ); } );\n";
 	uint32_t peer, pod, routed;
 
 	plane_start();
@@ -274,10 +294,12 @@ static void an_abort_of_changes_keeps_what_was(void)
 	CU_ASSERT_EQUAL(route_to("10.244.1.12"), pod);
 	CU_ASSERT_EQUAL(route_to("10.244.1.10"), DROP_route_unreachable);
 	CU_ASSERT_EQUAL(adj_to("10.9.1.1")->type, ADJ_RESOLVING);
-	CU_ASSERT_EQUAL(route_to("192.0.2.1"), route_to("192.0.2.50")); /* not ours any more: the subnet's */
+	CU_ASSERT_EQUAL(route_to("192.0.2.1"),
+		route_to("192.0.2.50")); /* not ours any more: the subnet's */
 	CU_ASSERT_EQUAL(route_to("192.0.2.7"), adjacency_local());
 	CU_ASSERT_EQUAL(adjacency_get(peer)->mtu, 1480);
-	CU_ASSERT_EQUAL(memcmp(adjacency_get(peer)->header + 26, "\xc0\0\2\7", 4), 0); /* the new outer source */
+	CU_ASSERT_EQUAL(memcmp(adjacency_get(peer)->header + 26, "\xc0\0\2\7", 4),
+		0); /* the new outer source */
 	drain();
 	plane_stop();
 }
@@ -296,9 +318,11 @@ static unsigned share_of(const char *dst, uint32_t adjacency)
 static void next_hops_share_by_weight_and_stand_in(void)
 {
 	static const char *const routes =
-		"routes: ( { prefix = \"10.9.0.0/16\"; via = ( { address = \"192.0.2.3\"; weight = 3; },"
+		"routes: ( { prefix = \"10.9.0.0/16\"; via = ( { address = \"192.0.2.3\"; weight = "
+		"3; },"
 		" { address = \"192.0.2.4\"; } ); },"
-		" { prefix = \"10.10.0.0/16\"; via = ( { address = \"192.0.2.4\"; }, { address = \"192.0.2.3\"; weight = 3; } ); },"
+		" { prefix = \"10.10.0.0/16\"; via = ( { address = \"192.0.2.4\"; }, { address = "
+		"\"192.0.2.3\"; weight = 3; } ); },"
 		" { prefix = \"10.11.0.0/16\"; via = ( { address = \"192.0.2.3\"; } ); },"
 		" { prefix = \"10.12.0.0/16\"; via = ( { address = \"192.0.2.4\"; } ); } );\n";
 	uint32_t three, four, epoch, generation, before[PATHS_BUCKETS];
@@ -314,8 +338,10 @@ static void next_hops_share_by_weight_and_stand_in(void)
 	/* The same next hops in another order are the same group. */
 	CU_ASSERT_EQUAL(fib_lookup(rcu_read(&tables)->fib4, ip("10.9.0.1").bytes),
 		fib_lookup(rcu_read(&tables)->fib4, ip("10.10.0.1").bytes));
-	forwarding_value_text(fib_lookup(rcu_read(&tables)->fib4, ip("10.9.0.1").bytes), text, sizeof(text));
-	CU_ASSERT_STRING_EQUAL(text, "via 192.0.2.3 dev eth0 weight 3, via 192.0.2.4 dev eth0 weight 1");
+	forwarding_value_text(
+		fib_lookup(rcu_read(&tables)->fib4, ip("10.9.0.1").bytes), text, sizeof(text));
+	CU_ASSERT_STRING_EQUAL(
+		text, "via 192.0.2.3 dev eth0 weight 3, via 192.0.2.4 dev eth0 weight 1");
 	pass(100);
 	reply_in(eth0()->id, "192.0.2.4", "02:00:00:00:0e:04", "192.0.2.1");
 	epoch = generation_epoch();
@@ -349,13 +375,17 @@ static void next_hops_share_by_weight_and_stand_in(void)
 
 static void next_hops_follow_their_subnet(void)
 {
-	static const char *const two =
-		"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; addresses = [ \"192.0.2.1/24\" ]; },"
-		" { name = \"eth1\"; driver = \"ethdev\"; device = \"net_null1\"; addresses = [ \"198.51.100.1/24\" ]; } );\n"
-		"routes: ( { prefix = \"0.0.0.0/0\"; via = ( { address = \"192.0.2.254\"; } ); } );\n" PEER("vxlan", "");
+	static const char *const two = "uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device "
+				       "= \"net_null0\"; addresses = [ \"192.0.2.1/24\" ]; },"
+				       " { name = \"eth1\"; driver = \"ethdev\"; device = "
+				       "\"net_null1\"; addresses = [ \"198.51.100.1/24\" ]; } );\n"
+				       "routes: ( { prefix = \"0.0.0.0/0\"; via = ( { address = "
+				       "\"192.0.2.254\"; } ); } );\n" PEER("vxlan", "");
 	static const char *const swapped =
-		"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; addresses = [ \"198.51.100.1/24\" ]; },"
-		" { name = \"eth1\"; driver = \"ethdev\"; device = \"net_null1\"; addresses = [ \"192.0.2.1/24\" ]; } );\n";
+		"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; "
+		"addresses = [ \"198.51.100.1/24\" ]; },"
+		" { name = \"eth1\"; driver = \"ethdev\"; device = \"net_null1\"; addresses = [ "
+		"\"192.0.2.1/24\" ]; } );\n";
 	uint16_t first, second;
 	uint32_t index, peer;
 
@@ -408,11 +438,13 @@ static void the_more_trusted_source_wins(void)
 
 static void a_peer_behind_a_router_goes_by_its_route(void)
 {
-	static const char *const conf = PLANE_NODE UPLINK
-		"peers: ( { name = \"far\"; underlay = [ \"198.51.100.9\" ]; vtep_mac = \"02:00:c0:00:02:02\";"
-		" pod_cidrs = [ \"10.244.3.0/24\" ]; encap = \"auto\"; },"
-		" { name = \"six\"; underlay = [ \"2001:db8::2\" ]; vtep_mac = \"02:00:c0:00:02:03\";"
-		" pod_cidrs = [ \"10.244.4.0/24\" ]; encap = \"vxlan\"; } );\n";
+	static const char *const conf =
+		PLANE_NODE UPLINK "peers: ( { name = \"far\"; underlay = [ \"198.51.100.9\" ]; "
+				  "vtep_mac = \"02:00:c0:00:02:02\";"
+				  " pod_cidrs = [ \"10.244.3.0/24\" ]; encap = \"auto\"; },"
+				  " { name = \"six\"; underlay = [ \"2001:db8::2\" ]; vtep_mac = "
+				  "\"02:00:c0:00:02:03\";"
+				  " pod_cidrs = [ \"10.244.4.0/24\" ]; encap = \"vxlan\"; } );\n";
 	struct peer_record r;
 	uint32_t index;
 
@@ -421,14 +453,17 @@ static void a_peer_behind_a_router_goes_by_its_route(void)
 	index = route_to("10.244.3.1");
 	CU_ASSERT_EQUAL(adjacency_get(index)->type, ADJ_DROP);
 	CU_ASSERT_EQUAL(adjacency_get(index)->drop, DROP_tunnel_no_endpoint);
-	plane_apply("routes: ( { prefix = \"198.51.100.0/24\"; via = ( { address = \"192.0.2.254\"; } ); } );\n");
+	plane_apply("routes: ( { prefix = \"198.51.100.0/24\"; via = ( { address = "
+		    "\"192.0.2.254\"; } ); } );\n");
 	CU_ASSERT_EQUAL(adjacency_get(index)->type, ADJ_RESOLVING);
 	pass(100);
 	reply_in(eth0()->id, "192.0.2.254", "02:00:00:00:0e:fe", "192.0.2.1");
 	reply_in(eth0()->id, "2001:db8::2", "02:00:00:00:0e:06", "2001:db8::1");
-	CU_ASSERT_EQUAL(adjacency_get(index)->type, ADJ_TUNNEL); /* auto: not on our subnet, so VXLAN */
+	CU_ASSERT_EQUAL(
+		adjacency_get(index)->type, ADJ_TUNNEL); /* auto: not on our subnet, so VXLAN */
 	CU_ASSERT_EQUAL(adjacency_get(index)->header[5], 0xfe);
-	CU_ASSERT_EQUAL(memcmp(adjacency_get(index)->header + 26, "\xc0\0\2\1\xc6\x33\x64\x09", 8), 0);
+	CU_ASSERT_EQUAL(
+		memcmp(adjacency_get(index)->header + 26, "\xc0\0\2\1\xc6\x33\x64\x09", 8), 0);
 	CU_ASSERT_EQUAL(forwarding_each_peer(first_peer, &r), 1);
 	CU_ASSERT_EQUAL(r.used, ENCAP_VXLAN);
 	CU_ASSERT_EQUAL(adj_to("10.244.4.1")->type, ADJ_TUNNEL);
@@ -443,12 +478,18 @@ static void a_peer_behind_a_router_goes_by_its_route(void)
 static void too_big_in(uint16_t mtu, const char *about)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(plane.pool), *got;
-	struct rte_ipv4_hdr outer = { .version_ihl = RTE_IPV4_VHL_DEF, .total_length = RTE_BE16(56), .time_to_live = 60,
+	struct rte_ipv4_hdr outer = { .version_ihl = RTE_IPV4_VHL_DEF,
+		.total_length = RTE_BE16(56),
+		.time_to_live = 60,
 		.next_proto_id = IPPROTO_ICMP };
-	struct rte_ipv4_hdr inner = { .version_ihl = RTE_IPV4_VHL_DEF, .total_length = RTE_BE16(1500), .time_to_live = 60,
+	struct rte_ipv4_hdr inner = { .version_ihl = RTE_IPV4_VHL_DEF,
+		.total_length = RTE_BE16(1500),
+		.time_to_live = 60,
 		.next_proto_id = IPPROTO_UDP };
 	struct rte_udp_hdr udp = { .src_port = RTE_BE16(55555), .dst_port = RTE_BE16(8472) };
-	struct rte_icmp_hdr icmp = { .icmp_type = 3, .icmp_code = 4, .icmp_seq_nb = rte_cpu_to_be_16(mtu) };
+	struct rte_icmp_hdr icmp = {
+		.icmp_type = 3, .icmp_code = 4, .icmp_seq_nb = rte_cpu_to_be_16(mtu)
+	};
 	struct ip_addr remote = ip(about), local = ip("192.0.2.1");
 	uint8_t *p;
 
@@ -507,7 +548,8 @@ static struct object *route_object(uint32_t i, const char *via)
 	char prefix[PREFIX_TEXT_MAX];
 	json_t *json;
 
-	snprintf(prefix, sizeof(prefix), "%u.%u.%u.0/24", 11 + (i >> 16), (i >> 8) & 0xff, i & 0xff);
+	snprintf(
+		prefix, sizeof(prefix), "%u.%u.%u.0/24", 11 + (i >> 16), (i >> 8) & 0xff, i & 0xff);
 	json = json_pack("{s:s, s:[{s:s}]}", "prefix", prefix, "via", "address", via);
 	CU_ASSERT_EQUAL_FATAL(object_from_json(OBJECT_ROUTE, json, &obj, &plane.err), 0);
 	json_decref(json);

@@ -131,14 +131,16 @@ static void cut_v6(void)
 	/* Next header, and headers of 8 bytes by number; `routers`: how many are in front of the fragment header. */
 	static const struct {
 		uint8_t headers[4], count, routers;
-	} cases[] = { { { 0 }, 0, 0 }, { { 0 }, 1, 1 }, { { 60 }, 1, 0 }, { { 0, 60 }, 2, 1 }, { { 60, 43, 60 }, 3, 2 } };
+	} cases[] = { { { 0 }, 0, 0 }, { { 0 }, 1, 1 }, { { 60 }, 1, 0 }, { { 0, 60 }, 2, 1 },
+		{ { 60, 43, 60 }, 3, 2 } };
 	static uint8_t ip[65536], joined[65536], bytes[65536];
 
 	fragment_setup();
 	for (unsigned round = 0; round < 400; round++) {
 		const unsigned kind = round % RTE_DIM(cases), count = cases[kind].count;
 		const uint32_t l3 = 40 + count * 8, point = 40 + cases[kind].routers * 8u;
-		const uint32_t len = l3 + 8 + 1 + (uint32_t)rand() % (round % 10 == 0 ? 40000 : 3000);
+		const uint32_t len =
+			l3 + 8 + 1 + (uint32_t)rand() % (round % 10 == 0 ? 40000 : 3000);
 		const uint16_t mtu = (uint16_t)(len / CUT_MAX + 128 + (uint32_t)rand() % 1500);
 		struct rte_mbuf *out[CUT_MAX], *m;
 		enum drop_reason reason;
@@ -171,7 +173,8 @@ static void cut_v6(void)
 			CU_ASSERT_EQUAL(memcmp(h + 4, "\x12\x34\x56\x78", 4), 0);
 			CU_ASSERT_EQUAL(h[1], 0);
 			/* The chain of next headers: the original's with 44 put in. */
-			CU_ASSERT_EQUAL(cases[kind].routers > 0 ? bytes[point - 8] : bytes[6], IPPROTO_FRAGMENT);
+			CU_ASSERT_EQUAL(cases[kind].routers > 0 ? bytes[point - 8] : bytes[6],
+				IPPROTO_FRAGMENT);
 			CU_ASSERT_EQUAL(h[0], cases[kind].routers > 0 ? ip[point - 8] : ip[6]);
 			if (cases[kind].routers > 0)
 				bytes[point - 8] = ip[point - 8];

@@ -82,7 +82,8 @@ static void sender_next(struct sender *s, uint32_t payload, uint8_t tcp_flags)
 {
 	struct frame *f = &s->frame;
 
-	for (uint32_t i = f->l2_len + f->l3_len + f->l4_len; i < sizeof(f->bytes) && i < 9100; i += 7)
+	for (uint32_t i = f->l2_len + f->l3_len + f->l4_len; i < sizeof(f->bytes) && i < 9100;
+		i += 7)
 		f->bytes[i] = (uint8_t)rand();
 	frame_resize(f, payload);
 	if (!f->v6)
@@ -133,7 +134,8 @@ static void log_add(struct log *log, const struct rte_mbuf *m, bool v6)
 	CU_ASSERT_EQUAL(mbuf_bytes(m, bytes), m->pkt_len);
 	log->packets[log->n].bytes = bytes;
 	log->packets[log->n].len = m->pkt_len;
-	log->packets[log->n++].port = (uint16_t)(bytes[ETH + (v6 ? 40 : 20)] << 8 | bytes[ETH + (v6 ? 41 : 21)]);
+	log->packets[log->n++].port =
+		(uint16_t)(bytes[ETH + (v6 ? 40 : 20)] << 8 | bytes[ETH + (v6 ? 41 : 21)]);
 }
 
 static void log_free(struct log *log)
@@ -168,7 +170,8 @@ static bool log_equal(struct log *a, struct log *b)
 			forget_id(a->packets[i].bytes);
 			forget_id(b->packets[k].bytes);
 			if (a->packets[i].len != b->packets[k].len ||
-				memcmp(a->packets[i].bytes, b->packets[k].bytes, a->packets[i].len) != 0)
+				memcmp(a->packets[i].bytes, b->packets[k].bytes,
+					a->packets[i].len) != 0)
 				return false;
 		}
 		if (i != a->n || k != b->n)
@@ -214,10 +217,18 @@ static void disturb(struct sender *s, unsigned what)
 	uint8_t *ip = l3_of(f), *l4 = l4_of(f);
 
 	switch (what) {
-	case 0: ip[f->v6 ? 7 : 8] ^= 1; break;	/* TTL */
-	case 1: ip[1] ^= f->v6 ? 0x10 : 1; break; /* ECN */
-	case 2: s->seq += 77; break;		/* lost */
-	case 3: s->id = (uint16_t)(s->id + 3); break;
+	case 0:
+		ip[f->v6 ? 7 : 8] ^= 1;
+		break; /* TTL */
+	case 1:
+		ip[1] ^= f->v6 ? 0x10 : 1;
+		break; /* ECN */
+	case 2:
+		s->seq += 77;
+		break; /* lost */
+	case 3:
+		s->id = (uint16_t)(s->id + 3);
+		break;
 	case 4:
 		if (!f->v6)
 			ip[6] ^= 0x40; /* DF */
@@ -230,7 +241,8 @@ static void disturb(struct sender *s, unsigned what)
 		if (f->proto == IPPROTO_TCP)
 			l4[8] ^= 1; /* acknowledgment */
 		break;
-	default: break;
+	default:
+		break;
 	}
 }
 
@@ -249,15 +261,17 @@ static void any_stream_survives(void)
 		uint16_t left;
 
 		for (uint16_t k = 0; k < FLOWS; k++)
-			sender_start(&senders[k], k & 1, k & 2 ? IPPROTO_UDP : IPPROTO_TCP, k, k < 3);
+			sender_start(
+				&senders[k], k & 1, k & 2 ? IPPROTO_UDP : IPPROTO_TCP, k, k < 3);
 		for (uint16_t i = 0; i < n; i++) {
 			struct sender *s = &senders[rand() % FLOWS];
 			uint8_t flags = RTE_TCP_ACK_FLAG;
 			uint32_t payload = mss;
 
 			if (rand() % (calm ? 40 : 4) == 0) {
-				static const uint8_t odd[] = { RTE_TCP_PSH_FLAG, RTE_TCP_FIN_FLAG, RTE_TCP_SYN_FLAG,
-					RTE_TCP_URG_FLAG, RTE_TCP_CWR_FLAG, RTE_TCP_ECE_FLAG, RTE_TCP_RST_FLAG };
+				static const uint8_t odd[] = { RTE_TCP_PSH_FLAG, RTE_TCP_FIN_FLAG,
+					RTE_TCP_SYN_FLAG, RTE_TCP_URG_FLAG, RTE_TCP_CWR_FLAG,
+					RTE_TCP_ECE_FLAG, RTE_TCP_RST_FLAG };
 
 				flags |= odd[(unsigned)rand() % RTE_DIM(odd)];
 			}
@@ -310,22 +324,26 @@ static void streams_become_one(void)
 				i == 39 ? RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG : RTE_TCP_ACK_FLAG);
 			pkts[i] = packet_whole(&senders[0].frame);
 			if (i == 5) /* a sum left to be computed is as good */
-				pkts[i]->ol_flags = tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+				pkts[i]->ol_flags =
+					tcp ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
 		}
 		/* Not for a port that does not take it. */
 		CU_ASSERT_EQUAL(gro_merge(pkts, 40, tcp ? PORT_TX_USO : PORT_TX_TSO, &saved), 40);
 		CU_ASSERT_EQUAL(gro_merge(pkts, 40, tcp ? PORT_TX_TSO : PORT_TX_USO, &saved), 1);
 		CU_ASSERT_EQUAL(saved, 39u * (ETH + (v6 ? 40 : 20) + (tcp ? 32 : 8)));
-		CU_ASSERT_EQUAL(pkts[0]->pkt_len, ETH + (v6 ? 40u : 20u) + (tcp ? 32u : 8u) + 39300);
+		CU_ASSERT_EQUAL(
+			pkts[0]->pkt_len, ETH + (v6 ? 40u : 20u) + (tcp ? 32u : 8u) + 39300);
 		CU_ASSERT_EQUAL(pkts[0]->tso_segsz, 1000);
 		CU_ASSERT_EQUAL(pkts[0]->l2_len, ETH);
 		CU_ASSERT_EQUAL(pkts[0]->l3_len, v6 ? 40 : 20);
 		CU_ASSERT_EQUAL(pkts[0]->l4_len, tcp ? 32 : 8);
-		CU_ASSERT_EQUAL(pkts[0]->ol_flags,
-			(tcp ? RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_SEG | RTE_MBUF_F_TX_UDP_CKSUM) |
-				(v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4));
+		CU_ASSERT_EQUAL(
+			pkts[0]->ol_flags, (tcp ? RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM
+						: RTE_MBUF_F_TX_UDP_SEG | RTE_MBUF_F_TX_UDP_CKSUM) |
+						   (v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4));
 		if (tcp)
-			CU_ASSERT_EQUAL(rte_pktmbuf_mtod_offset(pkts[0], uint8_t *, ETH + (v6 ? 40 : 20))[13],
+			CU_ASSERT_EQUAL(rte_pktmbuf_mtod_offset(
+						pkts[0], uint8_t *, ETH + (v6 ? 40 : 20))[13],
 				RTE_TCP_ACK_FLAG | RTE_TCP_PSH_FLAG);
 		rte_pktmbuf_free(pkts[0]);
 	}
@@ -340,13 +358,27 @@ static bool change(struct sender *s, unsigned what)
 	const bool tcp = f->proto == IPPROTO_TCP;
 
 	switch (what) {
-	case 0: ip[f->v6 ? 7 : 8]--; break;
-	case 1: ip[1] ^= f->v6 ? 0x10 : 1; break;
-	case 2: ip[1] ^= f->v6 ? 1 : 0x80; break; /* flow label; DSCP */
-	case 3: l4[0] ^= 1; break;
-	case 4: ip[f->v6 ? 39 : 19] ^= 1; break;
-	case 5: frame_resize(f, f->payload + 1); break;
-	case 6: f->bytes[f->len - 1] ^= 1; return true; /* after the sum */
+	case 0:
+		ip[f->v6 ? 7 : 8]--;
+		break;
+	case 1:
+		ip[1] ^= f->v6 ? 0x10 : 1;
+		break;
+	case 2:
+		ip[1] ^= f->v6 ? 1 : 0x80;
+		break; /* flow label; DSCP */
+	case 3:
+		l4[0] ^= 1;
+		break;
+	case 4:
+		ip[f->v6 ? 39 : 19] ^= 1;
+		break;
+	case 5:
+		frame_resize(f, f->payload + 1);
+		break;
+	case 6:
+		f->bytes[f->len - 1] ^= 1;
+		return true; /* after the sum */
 	case 7:
 		if (f->v6)
 			return false;
@@ -367,16 +399,36 @@ static bool change(struct sender *s, unsigned what)
 		if (!tcp || what > 19)
 			return false;
 		switch (what) {
-		case 10: l4[7]++; break;
-		case 11: l4[11]++; break;
-		case 12: l4[13] |= RTE_TCP_SYN_FLAG; break;
-		case 13: l4[13] |= RTE_TCP_RST_FLAG; break;
-		case 14: l4[13] |= RTE_TCP_URG_FLAG; break;
-		case 15: l4[13] |= RTE_TCP_CWR_FLAG; break;
-		case 16: l4[13] |= RTE_TCP_ECE_FLAG; break;
-		case 17: l4[25] ^= 1; break; /* an option */
-		case 18: l4[13] = 0; break;
-		default: frame_resize(f, 0); break;
+		case 10:
+			l4[7]++;
+			break;
+		case 11:
+			l4[11]++;
+			break;
+		case 12:
+			l4[13] |= RTE_TCP_SYN_FLAG;
+			break;
+		case 13:
+			l4[13] |= RTE_TCP_RST_FLAG;
+			break;
+		case 14:
+			l4[13] |= RTE_TCP_URG_FLAG;
+			break;
+		case 15:
+			l4[13] |= RTE_TCP_CWR_FLAG;
+			break;
+		case 16:
+			l4[13] |= RTE_TCP_ECE_FLAG;
+			break;
+		case 17:
+			l4[25] ^= 1;
+			break; /* an option */
+		case 18:
+			l4[13] = 0;
+			break;
+		default:
+			frame_resize(f, 0);
+			break;
 		}
 	}
 	frame_sums(f);
@@ -453,7 +505,8 @@ static void any_bytes_are_survived(void)
 		uint64_t saved, bytes = 0;
 		uint16_t left;
 
-		sender_start(&senders[0], round & 1, round & 2 ? IPPROTO_UDP : IPPROTO_TCP, 0, true);
+		sender_start(
+			&senders[0], round & 1, round & 2 ? IPPROTO_UDP : IPPROTO_TCP, 0, true);
 		for (unsigned i = 0; i < 4; i++) {
 			struct frame *f = &senders[0].frame;
 
@@ -461,7 +514,8 @@ static void any_bytes_are_survived(void)
 			for (unsigned k = (unsigned)rand() % 4; k > 0; k--)
 				f->bytes[12 + rand() % 60] = (uint8_t)rand();
 			pkts[i] = packet_of(f);
-			rte_pktmbuf_trim(pkts[i], (uint16_t)(rand() % 8 == 0 ? rand() % (pkts[i]->data_len + 1) : 0));
+			rte_pktmbuf_trim(pkts[i],
+				(uint16_t)(rand() % 8 == 0 ? rand() % (pkts[i]->data_len + 1) : 0));
 			pkts[i]->ol_flags = rand() & 1 ? RTE_MBUF_F_RX_L4_CKSUM_GOOD : 0;
 			bytes += pkts[i]->pkt_len;
 		}

@@ -137,7 +137,8 @@ static void test_holder_sees_it(void)
 	CU_ASSERT_TRUE(store_has_successor(store));
 	/* A second one is refused, and ends nobody. */
 	if (fork() == 0)
-		_exit(handover_claim(dir, &err) == 0 || strstr(err.text, "is taking over just now") == NULL);
+		_exit(handover_claim(dir, &err) == 0 ||
+			strstr(err.text, "is taking over just now") == NULL);
 	CU_ASSERT_TRUE(wait(&status) != pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	child_end(pid);
 	CU_ASSERT_FALSE(store_has_successor(store));

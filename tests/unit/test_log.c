@@ -94,7 +94,8 @@ static void threads(void)
 		pthread_join(thread[i], &taken);
 	CU_ASSERT_EQUAL(*(_Atomic unsigned *)taken + atomic_load(&source.left_out), 400000);
 	/* Some seconds may pass on a busy machine. */
-	CU_ASSERT_TRUE(*(_Atomic unsigned *)taken >= LOG_SOURCE_BURST && *(_Atomic unsigned *)taken < 2 * LOG_SOURCE_BURST);
+	CU_ASSERT_TRUE(*(_Atomic unsigned *)taken >= LOG_SOURCE_BURST &&
+		       *(_Atomic unsigned *)taken < 2 * LOG_SOURCE_BURST);
 }
 
 static const struct test_case cases[] = {

@@ -267,7 +267,8 @@ static void ordinary_memory_is_bounded(void)
 
 	CU_ASSERT_EQUAL(most, MEMIF_ORDINARY_MIN); /* two rings of 2^10 are less */
 	region_refused(0, most + 4096, memory_file(F_SEAL_SHRINK, most + 4096),
-		"More memory of ordinary pages than the interface's queues and ring_size stand for");
+		"More memory of ordinary pages than the interface's queues and ring_size stand "
+		"for");
 	client_new(&c);
 	CU_ASSERT_EQUAL(client_init(&c, 1, 0, NULL), ACK);
 	CU_ASSERT_EQUAL(client_region(&c, 0, most - 4096, fd), ACK);

@@ -177,7 +177,8 @@ static void huge_pages(void)
 	void *there = MAP_FAILED;
 
 	if (fd >= 0 && fallocate(fd, 0, 0, HUGE) == 0)
-		there = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0); /* what emulates a machine may fail here */
+		there = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+			0); /* what emulates a machine may fail here */
 	if (there == MAP_FAILED) {
 		printf("(no huge pages) ");
 		close(fd);

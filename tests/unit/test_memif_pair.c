@@ -168,7 +168,8 @@ static void nobody_wants_it_any_more(void)
 		} else {
 			server->ops->close(server);
 			loop();
-			CU_ASSERT_EQUAL(((struct port_memif *)client)->client->state, MEMIF_CLIENT_WAITING);
+			CU_ASSERT_EQUAL(
+				((struct port_memif *)client)->client->state, MEMIF_CLIENT_WAITING);
 			port_stopped(client);
 		}
 		for (unsigned k = 0; k < 1000 && open_files() != files_before; k++)
@@ -240,7 +241,9 @@ static void hundred_connections(void)
 			files = files_settled();
 	}
 	CU_ASSERT_EQUAL(files_settled(), files);
-	CU_ASSERT_TRUE(maps() <= mapped + 20); /* neighbours join and part as it happens; a leak would be 200 */
+	CU_ASSERT_TRUE(
+		maps() <=
+		mapped + 20); /* neighbours join and part as it happens; a leak would be 200 */
 	end();
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/plane.h"
 
-#define UPLINK                                                                                     \
-	"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; mac = \"02:00:00:00:0e:01\";" \
+#define UPLINK                                                                              \
+	"uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; mac = " \
+	"\"02:00:00:00:0e:01\";"                                                            \
 	" addresses = [ \"192.0.2.1/24\", \"2001:db8::1/64\" ]; } );\n"
 
 static uint16_t eth0;
@@ -49,7 +50,8 @@ static unsigned held_of(const char *address)
 
 static void request_in(const char *target, const char *sender, const char *sender_mac)
 {
-	struct ip_addr t = ip(target), s = sender != NULL ? ip(sender) : (struct ip_addr){ .family = IP_NONE };
+	struct ip_addr t = ip(target),
+		       s = sender != NULL ? ip(sender) : (struct ip_addr){ .family = IP_NONE };
 	struct mac_addr m = mac(sender_mac), everybody = { { 0 } };
 
 	frame_in(neighbour_request_make(plane.pool, &t, &s, &m, &everybody), eth0);
@@ -83,7 +85,9 @@ static void glean_resolve_release(const char *dst, const char *us)
 	CU_ASSERT_EQUAL(released_for(index), 2);
 	CU_ASSERT_EQUAL(state_of(dst), NEIGHBOUR_REACHABLE);
 	CU_ASSERT_EQUAL(adjacency_get(index)->type, ADJ_REWRITE);
-	CU_ASSERT_EQUAL(memcmp(adjacency_get(index)->header, "\x02\0\0\0\x0e\x77\x02\0\0\0\x0e\x01", 12), 0);
+	CU_ASSERT_EQUAL(
+		memcmp(adjacency_get(index)->header, "\x02\0\0\0\x0e\x77\x02\0\0\0\x0e\x01", 12),
+		0);
 	CU_ASSERT_EQUAL(held_of(dst), 0);
 	CU_ASSERT_TRUE(plane_balanced());
 	/* A packet punted before its worker saw that goes on at once. */
@@ -183,7 +187,8 @@ static void stale_entries_are_probed_while_used(void)
 	reply_in(eth0, "192.0.2.77", "02:00:00:00:0e:77", "192.0.2.1");
 	CU_ASSERT_EQUAL(state_of("192.0.2.77"), NEIGHBOUR_REACHABLE);
 	/* Minutes later nobody has used it, as far as can be seen: asleep, and woken by a packet at no loss. */
-	for (unsigned minute = 0; minute < 10 && adjacency_get(index)->type == ADJ_REWRITE; minute++) {
+	for (unsigned minute = 0; minute < 10 && adjacency_get(index)->type == ADJ_REWRITE;
+		minute++) {
 		pass(61000);
 		if (state_of("192.0.2.77") == NEIGHBOUR_PROBE)
 			reply_in(eth0, "192.0.2.77", "02:00:00:00:0e:77", "192.0.2.1");
@@ -283,10 +288,12 @@ static void announcements_update_what_is_there(void)
 	reply_in(eth0, "2001:db8::77", "02:00:00:00:0e:77", "2001:db8::1");
 	index = route_to("2001:db8::77");
 	CU_ASSERT_EQUAL(state_of("2001:db8::77"), NEIGHBOUR_REACHABLE);
-	frame_in(neighbour_reply_make(plane.pool, &who, &m, &none, &everybody, false, false, false), eth0);
+	frame_in(neighbour_reply_make(plane.pool, &who, &m, &none, &everybody, false, false, false),
+		eth0);
 	CU_ASSERT_EQUAL(state_of("2001:db8::77"), NEIGHBOUR_STALE);
 	CU_ASSERT_EQUAL(adjacency_get(index)->header[5], 0x77);
-	frame_in(neighbour_reply_make(plane.pool, &who, &m, &none, &everybody, false, false, true), eth0);
+	frame_in(neighbour_reply_make(plane.pool, &who, &m, &none, &everybody, false, false, true),
+		eth0);
 	CU_ASSERT_EQUAL(adjacency_get(index)->header[5], 0x99);
 	drain();
 	plane_stop();
@@ -296,7 +303,8 @@ static void the_table_is_limited(void)
 {
 	start("node: { name = \"node-a\"; host_interface = \"\"; neighbours = 64; };\n"
 	      "routes: ( );\n");
-	plane_apply("routes: ( { prefix = \"0.0.0.0/0\"; via = ( { address = \"192.0.2.254\"; } ); } );\n");
+	plane_apply("routes: ( { prefix = \"0.0.0.0/0\"; via = ( { address = \"192.0.2.254\"; } ); "
+		    "} );\n");
 	packet_in("192.0.2.2");
 	reply_in(eth0, "192.0.2.2", "02:00:00:00:0e:02", "192.0.2.1");
 	drain();
@@ -326,7 +334,8 @@ static void the_table_is_limited(void)
 static void pods_without_a_mac_are_asked_by_the_gateway(void)
 {
 	static const char *const pod = "pools: ( { name = \"p4\"; cidr = \"10.244.1.0/24\"; } );\n"
-		"pods: ( { name = \"a\"; kind = \"memif\"; socket = \"%s/a\"; addresses = [ \"10.244.1.10\" ]; } );\n";
+				       "pods: ( { name = \"a\"; kind = \"memif\"; socket = "
+				       "\"%s/a\"; addresses = [ \"10.244.1.10\" ]; } );\n";
 	struct neighbour_info info;
 	char text[512];
 	struct port *port;
@@ -352,7 +361,9 @@ static void pods_without_a_mac_are_asked_by_the_gateway(void)
 	reply_in(port->id, "10.244.1.10", "02:00:00:00:00:0a", "169.254.1.1");
 	CU_ASSERT_EQUAL(released_for(index), 1);
 	CU_ASSERT_EQUAL(adjacency_get(index)->type, ADJ_REWRITE);
-	CU_ASSERT_EQUAL(memcmp(adjacency_get(index)->header, "\x02\0\0\0\0\x0a\x02\x70\x6f\x64\x6c\x01", 12), 0);
+	CU_ASSERT_EQUAL(memcmp(adjacency_get(index)->header,
+				"\x02\0\0\0\0\x0a\x02\x70\x6f\x64\x6c\x01", 12),
+		0);
 	/* It may not claim another pod's address, and comes back with another MAC. */
 	reply_in(port->id, "10.244.1.11", "02:00:00:00:00:0b", "169.254.1.1");
 	CU_ASSERT_EQUAL(state_of("10.244.1.11"), -1);
@@ -397,7 +408,8 @@ static void garbage_is_counted(void)
 			abort();
 		memset(rte_pktmbuf_mtod(m, void *), 0, len);
 		if (len >= 14)
-			memcpy(rte_pktmbuf_mtod(m, void *), "\xff\xff\xff\xff\xff\xff\x02\0\0\0\0\x05\x08\x06", 14);
+			memcpy(rte_pktmbuf_mtod(m, void *),
+				"\xff\xff\xff\xff\xff\xff\x02\0\0\0\0\x05\x08\x06", 14);
 		frame_in(m, eth0);
 	}
 	CU_ASSERT_EQUAL(dropped(DROP_arp_malformed), 28);
@@ -416,7 +428,8 @@ static const struct test_case cases[] = {
 	{ "requests for us are answered and teach", requests_for_us_are_answered_and_teach },
 	{ "announcements update what is there", announcements_update_what_is_there },
 	{ "the table is limited", the_table_is_limited },
-	{ "pods without a MAC are asked by the gateway", pods_without_a_mac_are_asked_by_the_gateway },
+	{ "pods without a MAC are asked by the gateway",
+		pods_without_a_mac_are_asked_by_the_gateway },
 	{ "own addresses are announced", own_addresses_are_announced },
 	{ "garbage is counted", garbage_is_counted },
 };

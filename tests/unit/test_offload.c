@@ -135,7 +135,8 @@ static void check_datagram(const struct rte_mbuf *m, unsigned i, unsigned n, uin
 		CU_ASSERT_EQUAL((uint32_t)(ip[4] << 8 | ip[5]), len - frame.l2_len - 40);
 	} else {
 		CU_ASSERT_EQUAL((uint32_t)(ip[2] << 8 | ip[3]), len - frame.l2_len);
-		CU_ASSERT_EQUAL((uint16_t)(ip[4] << 8 | ip[5]), (uint16_t)((old_ip[4] << 8 | old_ip[5]) + i));
+		CU_ASSERT_EQUAL((uint16_t)(ip[4] << 8 | ip[5]),
+			(uint16_t)((old_ip[4] << 8 | old_ip[5]) + i));
 		CU_ASSERT_EQUAL(naive_sum(ip, frame.l3_len, 0), 0xffff);
 	}
 	CU_ASSERT_EQUAL(m->ol_flags, 0);
@@ -147,7 +148,8 @@ static void datagrams_match_the_reference(void)
 
 	start();
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		uint32_t size = 1 + (uint32_t)rand() % 1472, payload = size + 1 + (uint32_t)rand() % (size * 40);
+		uint32_t size = 1 + (uint32_t)rand() % 1472,
+			 payload = size + 1 + (uint32_t)rand() % (size * 40);
 		struct rte_mbuf *m;
 		uint16_t n;
 
@@ -374,7 +376,9 @@ static void virtio_headers_round_trip(void)
 			CU_ASSERT_EQUAL(offload_segment_count(m), 0);
 		} else {
 			CU_ASSERT_EQUAL(m->ol_flags & OFFLOAD_LARGE,
-				gso == 0 ? 0 : proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG);
+				gso == 0	       ? 0
+				: proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_SEG
+						       : RTE_MBUF_F_TX_UDP_SEG);
 		}
 		CU_ASSERT_EQUAL(m->tso_segsz, gso);
 		virtio_hdr_make(m, &out);

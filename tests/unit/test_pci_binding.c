@@ -27,11 +27,12 @@ static void begin(void)
 {
 	strcpy(root, "/tmp/podlane-test-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(root));
-	make("mkdir -p bus/pci/devices bus/pci/drivers/ixgbe bus/pci/drivers/vfio-pci bus/pci/drivers/mlx5_core "
+	make("mkdir -p bus/pci/devices bus/pci/drivers/ixgbe bus/pci/drivers/vfio-pci "
+	     "bus/pci/drivers/mlx5_core "
 	     "kernel/iommu_groups/7 module/vfio/parameters");
 	make("mkdir -p bus/pci/devices/" NIC " && echo 0x020000 >bus/pci/devices/" NIC "/class");
-	make("mkdir -p bus/pci/devices/" VF " && echo 0x020000 >bus/pci/devices/" VF "/class && ln -s ../" NIC
-	     " bus/pci/devices/" VF "/physfn");
+	make("mkdir -p bus/pci/devices/" VF " && echo 0x020000 >bus/pci/devices/" VF
+	     "/class && ln -s ../" NIC " bus/pci/devices/" VF "/physfn");
 }
 
 static void end(void)
@@ -46,7 +47,8 @@ static void bind(const char *device, const char *driver)
 {
 	char line[256];
 
-	snprintf(line, sizeof(line), "ln -sfn ../../drivers/%s bus/pci/devices/%s/driver", driver, device);
+	snprintf(line, sizeof(line), "ln -sfn ../../drivers/%s bus/pci/devices/%s/driver", driver,
+		device);
 	make(line);
 }
 
@@ -74,7 +76,9 @@ static void no_device(void)
 static void wrong_driver(void)
 {
 	begin();
-	expect(NIC, -EBUSY, "is bound to no driver: give it to DPDK with `driverctl set-override " NIC " vfio-pci`");
+	expect(NIC, -EBUSY,
+		"is bound to no driver: give it to DPDK with `driverctl set-override " NIC
+		" vfio-pci`");
 	bind(NIC, "ixgbe");
 	expect(NIC, -EBUSY, "is in use by kernel driver ixgbe: give it");
 	make("mkdir -p bus/pci/devices/" NIC "/net/enp1s0f0");

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#define QUEUES_MAX 32
+#define QUEUES_MAX  32
 #define WORKERS_MAX 5
 
 static struct placement_queue queues[QUEUES_MAX];
@@ -28,7 +28,8 @@ static double best_of_all(size_t n, unsigned workers)
 			const unsigned from = queues[i].worker;
 			double after;
 
-			if (to == from || (queues[i].allowed >> to & 1) == 0 || load[from] - load[to] < IMBALANCE)
+			if (to == from || (queues[i].allowed >> to & 1) == 0 ||
+				load[from] - load[to] < IMBALANCE)
 				continue;
 			after = fmax(load[from] - queues[i].load, load[to] + queues[i].load);
 			best = fmax(best, load[from] - after);
@@ -54,7 +55,8 @@ static void best_move(void)
 
 		for (size_t i = 0; i < n; i++)
 			queues[i] = (struct placement_queue){ random_share() * random_share(),
-				rand() % 4 == 0 ? (uint32_t)rand() : UINT32_MAX, (uint16_t)((unsigned)rand() % workers) };
+				rand() % 4 == 0 ? (uint32_t)rand() : UINT32_MAX,
+				(uint16_t)((unsigned)rand() % workers) };
 		best = best_of_all(n, workers);
 		if (!placement_choose(queues, n, workers, &which, &to)) {
 			CU_ASSERT_FATAL(best < GAIN_MIN + 1e-9);

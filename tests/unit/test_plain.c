@@ -51,11 +51,13 @@ static uint16_t recognise(const struct plain_frame *f, struct pkt *p)
 
 static bool address_reason(enum drop_reason reason)
 {
-	return reason == DROP_ip4_bad_address || reason == DROP_ip6_bad_address || reason == DROP_multicast_unsupported;
+	return reason == DROP_ip4_bad_address || reason == DROP_ip6_bad_address ||
+	       reason == DROP_multicast_unsupported;
 }
 
 /** The general parser's opinion of a frame that is plain. @return NULL, or what is wrong. */
-static const char *general_differs(const struct plain_frame *f, const struct pkt *plain, uint16_t len)
+static const char *general_differs(
+	const struct plain_frame *f, const struct pkt *plain, uint16_t len)
 {
 	struct rte_mbuf *m = mbuf_of(pool, f->bytes, f->len, 0);
 	const bool v6 = f->bytes[12] == 0x86;
@@ -147,9 +149,10 @@ static void test_lengths(void)
 			continue; /* more than a frame can have */
 		if (!tcp)
 			plain_put16(ip + l3 + 4, plain_off(&d, v6 ? l4 : l4 - 20));
-		len = v6 ? plain_parse6(ip, there & 0xffff, ZONE, &p.key6) :
-			   plain_parse4(ip, there & 0xffff, ZONE, &p.key4);
-		if (len != plain_is_ip(ip, there & 0xffff, v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4)) {
+		len = v6 ? plain_parse6(ip, there & 0xffff, ZONE, &p.key6)
+			 : plain_parse4(ip, there & 0xffff, ZONE, &p.key4);
+		if (len != plain_is_ip(ip, there & 0xffff,
+				   v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4)) {
 			printf("\nlengths %u of %u: said %u\n", said, there, len);
 			CU_FAIL_FATAL("length");
 		}
@@ -172,7 +175,8 @@ static void test_header_sums(void)
 		for (uint32_t sum = 0; sum < 65536; sum++) {
 			plain_put16(f.bytes + 24, sum);
 			right += plain_parse4(f.bytes + 14, f.len - 14, ZONE, &p.key4) != 0;
-			if ((plain_parse4(f.bytes + 14, f.len - 14, ZONE, &p.key4) != 0) != (plain_is_frame(&f) != 0))
+			if ((plain_parse4(f.bytes + 14, f.len - 14, ZONE, &p.key4) != 0) !=
+				(plain_is_frame(&f) != 0))
 				CU_FAIL_FATAL("checksum");
 		}
 		CU_ASSERT_TRUE(right >= 1 && right <= 2); /* both zeros are right together */
@@ -241,12 +245,14 @@ static bool quad_agrees(const struct plain_frame *f, unsigned seq)
 	}
 	said = plain_quad_check(plain_l2(&plain_mac), ZONE, bytes, frame_len, q, got);
 	if (said != all) {
-		printf("\nquad %u: %d, one by one %u %u %u %u\n", seq, said, want[0], want[1], want[2], want[3]);
+		printf("\nquad %u: %d, one by one %u %u %u %u\n", seq, said, want[0], want[1],
+			want[2], want[3]);
 		CU_FAIL_FATAL("quad");
 	}
 	for (unsigned i = 0; all && i < 4; i++) {
 		if (got[i] != want[i] || memcmp(&p[i].key4, &q[i].key4, sizeof(p[i].key4)) != 0) {
-			printf("\nquad %u, packet %u: %u bytes, one by one %u, or the key\n", seq, i, got[i], want[i]);
+			printf("\nquad %u, packet %u: %u bytes, one by one %u, or the key\n", seq,
+				i, got[i], want[i]);
 			CU_FAIL_FATAL("quad");
 		}
 	}
@@ -311,15 +317,19 @@ static void test_quad_lengths(void)
 				len = plain_off(&d, len);
 			plain_put16(ip + 2, len);
 			if (ip[9] == IPPROTO_UDP)
-				plain_put16(ip + 24, dice_percent(&d, 90) ? len - 20 : plain_off(&d, len - 20));
+				plain_put16(ip + 24,
+					dice_percent(&d, 90) ? len - 20 : plain_off(&d, len - 20));
 			plain_fix_sum(ip, 20);
 			bytes[j] = f[j].bytes;
-			frame_len[j] = dice_percent(&d, 90) ? (uint16_t)RTE_MIN(len + 14 + dice(&d, 9), 65535u) :
-							      (uint16_t)plain_off(&d, len + 14);
+			frame_len[j] = dice_percent(&d, 90)
+					       ? (uint16_t)RTE_MIN(len + 14 + dice(&d, 9), 65535u)
+					       : (uint16_t)plain_off(&d, len + 14);
 		}
 		said = plain_quad_check(plain_l2(&plain_mac), ZONE, bytes, frame_len, q, got);
 		for (unsigned j = 0; j < 4; j++) {
-			want = frame_len[j] >= 14 ? plain_parse4(bytes[j] + 14, frame_len[j] - 14u, ZONE, &p.key4) : 0;
+			want = frame_len[j] >= 14 ? plain_parse4(bytes[j] + 14, frame_len[j] - 14u,
+							    ZONE, &p.key4)
+						  : 0;
 			all &= want != 0;
 			if (said && want != got[j])
 				CU_FAIL_FATAL("length of a quad");

@@ -40,7 +40,8 @@ static void show(const struct packet *p)
 
 	inet_ntop(p->addr[0].v6 ? AF_INET6 : AF_INET, p->addr[0].bytes, a, sizeof(a));
 	inet_ntop(p->addr[1].v6 ? AF_INET6 : AF_INET, p->addr[1].bytes, b, sizeof(b));
-	printf("\n%s\n%s port %d to %s port %d, protocol %d\n", text, a, p->port[0], b, p->port[1], p->protocol);
+	printf("\n%s\n%s port %d to %s port %d, protocol %d\n", text, a, p->port[0], b, p->port[1],
+		p->protocol);
 	free(text);
 }
 
@@ -67,13 +68,15 @@ static bool compare_one(void)
 		int name = (int)chance(3);
 
 		p.port[0] = chance(3) == 0 ? SOME_PORT : 1024 + (int)chance(60000);
-		p.port[1] = t != NULL && t->named_port[name] != 0 && chance(2) == 0 ? t->named_port[name]
-			    : chance(5) == 0					    ? 1 + (int)chance(65535)
-										    : SOME_PORT;
+		p.port[1] = t != NULL && t->named_port[name] != 0 && chance(2) == 0
+				    ? t->named_port[name]
+			    : chance(5) == 0 ? 1 + (int)chance(65535)
+					     : SOME_PORT;
 	} else if (p.protocol == 1 || p.protocol == 58) {
 		p.port[1] = (chance(2) == 0 ? 8 : 128) << 8 | (int)chance(3);
 	}
-	v = fixture_judge(text[0], text[1], (uint8_t)p.protocol, (uint16_t)p.port[0], (uint16_t)p.port[1], ports[0], ports[1]);
+	v = fixture_judge(text[0], text[1], (uint8_t)p.protocol, (uint16_t)p.port[0],
+		(uint16_t)p.port[1], ports[0], ports[1]);
 	if (things[0] == things[1] && ports[0] != POLICY_PORT_NONE) {
 		egress = ingress = staged_egress = staged_ingress = true; /* to itself */
 	} else {
@@ -89,8 +92,10 @@ static bool compare_one(void)
 	if (v.allow == allow && v.staged_differs == (staged != allow))
 		return true;
 	show(&p);
-	printf("the classifier says %s, staged %s; the reference %s (egress %d, ingress %d), staged %s\n", v.allow ? "allow" : "deny",
-		v.allow != v.staged_differs ? "allow" : "deny", allow ? "allow" : "deny", egress, ingress, staged ? "allow" : "deny");
+	printf("the classifier says %s, staged %s; the reference %s (egress %d, ingress %d), "
+	       "staged %s\n",
+		v.allow ? "allow" : "deny", v.allow != v.staged_differs ? "allow" : "deny",
+		allow ? "allow" : "deny", egress, ingress, staged ? "allow" : "deny");
 	return false;
 }
 
@@ -141,9 +146,10 @@ static void worlds(void)
 		}
 		fixture_stop();
 	}
-	printf("%lu pairs, %lu denied, %lu differ when staged, %lu transactions, %lu undone ", done, denied, differ_staged, transactions,
-		undone);
-	CU_ASSERT_TRUE(denied > done / 20 && differ_staged > done / 1000); /* neither side of the question is rare */
+	printf("%lu pairs, %lu denied, %lu differ when staged, %lu transactions, %lu undone ", done,
+		denied, differ_staged, transactions, undone);
+	CU_ASSERT_TRUE(denied > done / 20 &&
+		       differ_staged > done / 1000); /* neither side of the question is rare */
 	CU_PASS("the same");
 }
 

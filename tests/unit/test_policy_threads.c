@@ -22,7 +22,8 @@ static void transact(bool commit)
 	struct policy_txn *txn = NULL;
 	struct policy_table *table, *old;
 
-	CU_ASSERT_EQUAL_FATAL(policy_prepare(f.state, f.set, changes, count, &ports, &txn, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		policy_prepare(f.state, f.set, changes, count, &ports, &txn, NULL), 0);
 	if (commit) {
 		table = policy_txn_table(txn);
 		old = rcu_publish(&published, table);
@@ -43,10 +44,15 @@ static void agree(unsigned turn)
 {
 	char json[256];
 
-	snprintf(json, sizeof(json), "{\"name\":\"friend\",\"namespace\":\"pair\",\"labels\":[\"turn=t%u\"],\"addresses\":[\"192.0.2.1\"]}", turn);
+	snprintf(json, sizeof(json),
+		"{\"name\":\"friend\",\"namespace\":\"pair\",\"labels\":[\"turn=t%u\"],"
+		"\"addresses\":[\"192.0.2.1\"]}",
+		turn);
 	fixture_put(OBJECT_ENDPOINT, json);
-	snprintf(json, sizeof(json), "{\"name\":\"zz\",\"namespace\":\"pair\",\"order\":0,\"tier\":\"pair\",\"ingress\":[{\"source\":\"turn == 't%u'\","
-				     "\"source_cidrs\":\"192.0.2.%u/%u\"}]}",
+	snprintf(json, sizeof(json),
+		"{\"name\":\"zz\",\"namespace\":\"pair\",\"order\":0,\"tier\":\"pair\",\"ingress\":"
+		"[{\"source\":\"turn == 't%u'\","
+		"\"source_cidrs\":\"192.0.2.%u/%u\"}]}",
 		turn, turn % 2 == 0 ? 0 : 1, turn % 2 == 0 ? 31 : 32);
 	fixture_put(OBJECT_POLICY, json);
 }
@@ -73,7 +79,8 @@ static void *reader(void *arg)
 			any.src = htonl(10u << 24 | (uint32_t)(seed >> 33) % 512);
 			any.dst = htonl(10u << 24 | (uint32_t)(seed >> 43) % 512);
 			any.dport = htons((uint16_t)(seed >> 50));
-			policy_judge4(table, &any, (uint16_t)((seed >> 20) % 8), (uint16_t)((seed >> 24) % 8), NULL, &verdict);
+			policy_judge4(table, &any, (uint16_t)((seed >> 20) % 8),
+				(uint16_t)((seed >> 24) % 8), NULL, &verdict);
 			policy_count(table, id, &verdict);
 		}
 		atomic_fetch_add_explicit(&judged, 1, memory_order_relaxed);
@@ -93,7 +100,8 @@ static void beside_commits(void)
 		world.tiers[i].order = 1000000;
 	fixture_start();
 	fixture_put(OBJECT_TIER, "{\"name\":\"pair\",\"order\":0}");
-	fixture_put(OBJECT_POD, "{\"name\":\"p100\",\"netns\":\"z\",\"namespace\":\"pair\",\"addresses\":[\"192.0.2.20\"]}");
+	fixture_put(OBJECT_POD, "{\"name\":\"p100\",\"netns\":\"z\",\"namespace\":\"pair\","
+				"\"addresses\":[\"192.0.2.20\"]}");
 	agree(0);
 	for (int i = 0; i < 1 + PODS + ENDPOINTS; i++)
 		change_thing(i);
@@ -101,7 +109,8 @@ static void beside_commits(void)
 		change_tier(i);
 	transact(true);
 	for (unsigned i = 0; i < READERS; i++)
-		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, reader, (void *)(uintptr_t)i), 0);
+		CU_ASSERT_EQUAL_FATAL(
+			pthread_create(&threads[i], NULL, reader, (void *)(uintptr_t)i), 0);
 	for (unsigned turn = 1; turn <= COMMITS; turn++) {
 		bool commit = chance(5) != 0;
 

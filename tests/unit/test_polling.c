@@ -58,21 +58,24 @@ static bool source_arm(struct port *port, uint16_t queue, bool on)
 	return !on || sources[port->id].waiting == 0;
 }
 
-static const struct port_ops source_ops = {
-	.name = "source", .tx_burst = memory_tx, .rx_burst = source_rx, .rx_fd = source_fd, .rx_arm = source_arm
-};
+static const struct port_ops source_ops = { .name = "source",
+	.tx_burst = memory_tx,
+	.rx_burst = source_rx,
+	.rx_fd = source_fd,
+	.rx_arm = source_arm };
 
 static uint64_t serial;
 
 static struct rx_list *list_of(const uint16_t *ids, uint32_t n)
 {
-	struct rx_list *list = calloc(1, sizeof(*list) + n * (sizeof(list->queues[0]) + sizeof(list->hot[0])));
+	struct rx_list *list =
+		calloc(1, sizeof(*list) + n * (sizeof(list->queues[0]) + sizeof(list->hot[0])));
 
 	list->serial = ++serial;
 	list->hot = (uint16_t *)&list->queues[n];
 	for (uint32_t i = 0; i < n; i++)
-		list->queues[list->count++] =
-			(struct rx_queue){ &node_ports[ids[i]].port, sources[ids[i]].rx, 0, sources[ids[i]].fd };
+		list->queues[list->count++] = (struct rx_queue){ &node_ports[ids[i]].port,
+			sources[ids[i]].rx, 0, sources[ids[i]].fd };
 	free(rcu_publish(&w->rx_list, list));
 	return list;
 }
@@ -254,7 +257,9 @@ static void sleep_and_wake(void)
 /** What a pod may not send is dropped before anything is done with it, and counted. */
 static void egress_limit(void)
 {
-	const struct limit_conf conf[LIMIT_DIRECTIONS] = { [LIMIT_EGRESS] = { .packets_per_second = 1, .burst_packets = 10 } };
+	const struct limit_conf conf[LIMIT_DIRECTIONS] = {
+		[LIMIT_EGRESS] = { .packets_per_second = 1, .burst_packets = 10 }
+	};
 	struct port_limits *limits = NULL;
 	struct counter_totals before;
 
@@ -274,7 +279,9 @@ static void egress_limit(void)
 /** Nor what it may not receive, before its port sees it. */
 static void ingress_limit(void)
 {
-	const struct limit_conf conf[LIMIT_DIRECTIONS] = { [LIMIT_INGRESS] = { .packets_per_second = 1, .burst_packets = 10 } };
+	const struct limit_conf conf[LIMIT_DIRECTIONS] = {
+		[LIMIT_INGRESS] = { .packets_per_second = 1, .burst_packets = 10 }
+	};
 	struct port_limits *limits = NULL;
 	struct counter_totals before;
 

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #define PREFIXES 300
-#define EDITS    200
-#define ROUNDS   200
+#define EDITS	 200
+#define ROUNDS	 200
 
 static uint32_t claims[PREFIXES][RIB_SOURCES], saved[PREFIXES][RIB_SOURCES];
 static struct ip_prefix prefixes[PREFIXES];
@@ -55,7 +55,8 @@ static uint32_t wanted_lookup(const struct ip_addr *addr)
 	int len = -1;
 
 	for (uint32_t i = 0; i < PREFIXES; i++) {
-		if (wanted(i) != FIB_NONE && prefixes[i].len > len && ip_prefix_contains(&prefixes[i], addr)) {
+		if (wanted(i) != FIB_NONE && prefixes[i].len > len &&
+			ip_prefix_contains(&prefixes[i], addr)) {
 			best = wanted(i);
 			len = prefixes[i].len;
 		}
@@ -69,7 +70,8 @@ static void check_all(const struct fib *fib4, const struct fib *fib6)
 		const struct fib *fib = prefixes[i].addr.family == IP_V4 ? fib4 : fib6;
 
 		CU_ASSERT_EQUAL(fib_get(fib, &prefixes[i]), wanted(i));
-		CU_ASSERT_EQUAL(fib_lookup(fib, prefixes[i].addr.bytes), wanted_lookup(&prefixes[i].addr));
+		CU_ASSERT_EQUAL(
+			fib_lookup(fib, prefixes[i].addr.bytes), wanted_lookup(&prefixes[i].addr));
 		for (unsigned s = 0; s < RIB_SOURCES; s++)
 			CU_ASSERT_EQUAL(rib_get(&prefixes[i], (enum rib_source)s), claims[i][s]);
 	}
@@ -78,7 +80,8 @@ static void check_all(const struct fib *fib4, const struct fib *fib6)
 static void random_edits(uint32_t count)
 {
 	while (count-- > 0) {
-		uint32_t i = next_random(PREFIXES), value = next_random(3) ? 1 + next_random(1000) : FIB_NONE, old;
+		uint32_t i = next_random(PREFIXES),
+			 value = next_random(3) ? 1 + next_random(1000) : FIB_NONE, old;
 		enum rib_source s = (enum rib_source)next_random(RIB_SOURCES);
 
 		if (next_random(10) == 0) {
@@ -127,7 +130,8 @@ static void claims_match_the_reference(void)
 	/* All gone: the FIBs are empty, and take no more memory than new ones. */
 	for (uint32_t i = 0; i < PREFIXES; i++) {
 		for (unsigned s = 0; s < RIB_SOURCES; s++) {
-			CU_ASSERT_EQUAL(rib_set(&prefixes[i], (enum rib_source)s, FIB_NONE, NULL), 0);
+			CU_ASSERT_EQUAL(
+				rib_set(&prefixes[i], (enum rib_source)s, FIB_NONE, NULL), 0);
 			claims[i][s] = FIB_NONE;
 		}
 	}
@@ -141,8 +145,9 @@ static uint32_t generation_of(const char *addr)
 	struct ip_addr a;
 
 	ip_addr_parse(addr, &a);
-	return generation_get(a.family == IP_V4 ? generation_dst4(*(const uint32_t *)(const void *)a.bytes)
-						: generation_dst6(a.bytes));
+	return generation_get(a.family == IP_V4
+				      ? generation_dst4(*(const uint32_t *)(const void *)a.bytes)
+				      : generation_dst6(a.bytes));
 }
 
 static struct ip_prefix prefix_of(const char *text)
@@ -194,7 +199,8 @@ static void many_changes_bump_everything(void)
 	CU_ASSERT_EQUAL_FATAL(rib_init(), 0);
 	other = generation_of("172.16.0.1");
 	for (uint32_t i = 0; i < 5000; i++) {
-		struct ip_prefix p = { .addr = { .family = IP_V4, .bytes = { 11, (uint8_t)(i >> 8), (uint8_t)i } },
+		struct ip_prefix p = { .addr = { .family = IP_V4,
+					       .bytes = { 11, (uint8_t)(i >> 8), (uint8_t)i } },
 			.len = 24 };
 
 		CU_ASSERT_EQUAL(rib_set(&p, RIB_ROUTE, 1 + i, NULL), 0);

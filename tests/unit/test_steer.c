@@ -74,7 +74,8 @@ static void differences(void)
 			expected += only;
 			CU_ASSERT_EQUAL(has(&out, &a.items[i]), only);
 			for (size_t j = 0; j < i; j++) /* nothing twice */
-				CU_ASSERT_NOT_EQUAL(memcmp(&a.items[i], &a.items[j], sizeof(a.items[i])), 0);
+				CU_ASSERT_NOT_EQUAL(
+					memcmp(&a.items[i], &a.items[j], sizeof(a.items[i])), 0);
 		}
 		CU_ASSERT_EQUAL(out.count, expected);
 		steering_free(&a);
@@ -85,7 +86,8 @@ static void differences(void)
 
 /* --- the program ---------------------------------------------------------------------------------------------- */
 
-static const char *const names[STEER_COUNTERS] = { "passed", "udp", "ip", "pod", "error", "no_socket" };
+static const char *const names[STEER_COUNTERS] = { "passed", "udp", "ip", "pod", "error",
+	"no_socket" };
 
 /** NULL: this process may not; the case is skipped. */
 static struct steer_program *load(void)
@@ -124,7 +126,8 @@ static enum steer_counter verdict(const struct steer_program *p, const uint8_t *
 		found = after[c] != before[c] ? c : found;
 	}
 	/* Whatever is steered finds no socket. */
-	CU_ASSERT_EQUAL(after[STEER_NO_SOCKET] - before[STEER_NO_SOCKET], found == STEER_PASSED ? 0 : 1);
+	CU_ASSERT_EQUAL(
+		after[STEER_NO_SOCKET] - before[STEER_NO_SOCKET], found == STEER_PASSED ? 0 : 1);
 	return counted == 1 ? found : STEER_COUNTERS;
 }
 
@@ -161,8 +164,10 @@ static void frames(void)
 		enum steer_counter c = verdict(p, v->bytes, v->len);
 		size_t len = strcspn(v->name, ".");
 
-		if (c == STEER_COUNTERS || strlen(names[c]) != len || strncmp(names[c], v->name, len) != 0) {
-			printf(" %s: %s ", v->name, c < STEER_COUNTERS ? names[c] : "counted twice");
+		if (c == STEER_COUNTERS || strlen(names[c]) != len ||
+			strncmp(names[c], v->name, len) != 0) {
+			printf(" %s: %s ", v->name,
+				c < STEER_COUNTERS ? names[c] : "counted twice");
 			CU_FAIL("wrong verdict");
 		}
 	}
@@ -171,15 +176,18 @@ static void frames(void)
 		const struct vector_bytes *v = &vector_list[i];
 
 		for (uint32_t len = 14; len < v->len; len++) {
-			enum steer_counter c = verdict(p, v->bytes, len), whole = verdict(p, v->bytes, v->len);
+			enum steer_counter c = verdict(p, v->bytes, len),
+					   whole = verdict(p, v->bytes, v->len);
 
 			CU_ASSERT_TRUE(c == STEER_PASSED || c == whole);
 		}
 	}
 	configure(p, false);
 	for (unsigned i = 0; i < vector_count; i++) {
-		if (strstr(vector_list[i].name, "frag") == NULL) /* those remembered live on for a while */
-			CU_ASSERT_EQUAL(verdict(p, vector_list[i].bytes, vector_list[i].len), STEER_PASSED);
+		if (strstr(vector_list[i].name, "frag") ==
+			NULL) /* those remembered live on for a while */
+			CU_ASSERT_EQUAL(
+				verdict(p, vector_list[i].bytes, vector_list[i].len), STEER_PASSED);
 	}
 	steer_program_close(p);
 }
@@ -201,16 +209,20 @@ static void prefixes(void)
 		struct ip_prefix prefix = { .addr.family = i % 2 ? IP_V4 : IP_V6 };
 
 		prefix.len = (uint8_t)(rand() % (i % 2 ? 33 : 129));
-		for (unsigned b = 0; b < (i % 2 ? 4u : 16u); b++) /* few values: prefixes inside prefixes */
+		for (unsigned b = 0; b < (i % 2 ? 4u : 16u);
+			b++) /* few values: prefixes inside prefixes */
 			prefix.addr.bytes[b] = (uint8_t)(rand() % 2 * 0x80);
 		prefix = ip_prefix_canonical(&prefix);
-		world[i] = (struct steer_item){ .kind = STEER_ITEM_PREFIX, .len = prefix.len, .addr = prefix.addr };
+		world[i] = (struct steer_item){
+			.kind = STEER_ITEM_PREFIX, .len = prefix.len, .addr = prefix.addr
+		};
 	}
 	for (int round = 0; round < ROUNDS; round++) {
 		int i = rand() % WORLD;
 		struct steering one = { &world[i], 1, 1 };
 		struct ip_addr dst = { .family = world[round % WORLD].addr.family };
-		const struct vector_bytes *v = vector(dst.family == IP_V4 ? "pod.tcp4" : "pod.tcp6");
+		const struct vector_bytes *v =
+			vector(dst.family == IP_V4 ? "pod.tcp4" : "pod.tcp6");
 		uint8_t frame[2048];
 		bool expected = false;
 
@@ -224,7 +236,8 @@ static void prefixes(void)
 		for (unsigned b = 0; b < (dst.family == IP_V4 ? 4u : 16u); b++)
 			dst.bytes[b] = (uint8_t)(rand() % 2 * 0x80);
 		memcpy(frame, v->bytes, v->len);
-		memcpy(frame + (dst.family == IP_V4 ? 30 : 38), dst.bytes, dst.family == IP_V4 ? 4 : 16);
+		memcpy(frame + (dst.family == IP_V4 ? 30 : 38), dst.bytes,
+			dst.family == IP_V4 ? 4 : 16);
 		for (int j = 0; j < WORLD; j++) {
 			struct ip_prefix prefix = { world[j].addr, world[j].len };
 
@@ -249,15 +262,19 @@ static void full_map(void)
 	for (uint16_t port = 8473; port < 8473 + STEER_PORTS_MAX; port++)
 		add(&s, STEER_ITEM_PORT, NULL, port);
 	CU_ASSERT_EQUAL(steer_program_edit(p, &s, true), -ENOSPC);
-	CU_ASSERT_EQUAL(verdict(p, vector("passed.vxlan4_other_port")->bytes, vector("passed.vxlan4_other_port")->len),
+	CU_ASSERT_EQUAL(verdict(p, vector("passed.vxlan4_other_port")->bytes,
+				vector("passed.vxlan4_other_port")->len),
 		STEER_PASSED);
-	CU_ASSERT_EQUAL(verdict(p, vector("udp.vxlan4")->bytes, vector("udp.vxlan4")->len), STEER_UDP_TUNNEL);
+	CU_ASSERT_EQUAL(verdict(p, vector("udp.vxlan4")->bytes, vector("udp.vxlan4")->len),
+		STEER_UDP_TUNNEL);
 	CU_ASSERT_EQUAL(steer_program_edit(p, &one, true), 0);
-	CU_ASSERT_EQUAL(verdict(p, vector("passed.vxlan4_other_port")->bytes, vector("passed.vxlan4_other_port")->len),
+	CU_ASSERT_EQUAL(verdict(p, vector("passed.vxlan4_other_port")->bytes,
+				vector("passed.vxlan4_other_port")->len),
 		STEER_UDP_TUNNEL);
 	/* What is not there can be taken away too. */
 	CU_ASSERT_EQUAL(steer_program_edit(p, &s, false), 0);
-	CU_ASSERT_EQUAL(verdict(p, vector("passed.vxlan4_other_port")->bytes, vector("passed.vxlan4_other_port")->len),
+	CU_ASSERT_EQUAL(verdict(p, vector("passed.vxlan4_other_port")->bytes,
+				vector("passed.vxlan4_other_port")->len),
 		STEER_PASSED);
 	steering_free(&s);
 	steering_free(&one);

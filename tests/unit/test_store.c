@@ -239,9 +239,13 @@ static struct model *load_model(struct store *store)
 	return model;
 }
 
-static int commit_set(struct store *store, struct model *model, struct changeset *set, bool keep_undo)
+static int commit_set(
+	struct store *store, struct model *model, struct changeset *set, bool keep_undo)
 {
-	struct txn_record record = { .id = 7, .when = 1000, .source = "test", .state = keep_undo ? TXN_WAITING : TXN_COMMITTED };
+	struct txn_record record = { .id = 7,
+		.when = 1000,
+		.source = "test",
+		.state = keep_undo ? TXN_WAITING : TXN_COMMITTED };
 	struct store_write write = { .record = &record, .keep_undo = keep_undo };
 	struct error err = { 0 };
 	int ret;
@@ -273,7 +277,11 @@ static void test_rows(void)
 	commit_samples(store, model);
 	for (unsigned round = 0; round < 3; round++) {
 		set = changeset_new(model);
-		CU_ASSERT_EQUAL(changeset_put(set, object_of(OBJECT_POOL, round % 2 == 0 ? pool_json : samples[3].json), &err), 0);
+		CU_ASSERT_EQUAL(changeset_put(set,
+					object_of(OBJECT_POOL,
+						round % 2 == 0 ? pool_json : samples[3].json),
+					&err),
+			0);
 		CU_ASSERT_EQUAL(changeset_delete(set, OBJECT_ROUTE, "::/0", &err), 0);
 		CU_ASSERT_EQUAL(changeset_put(set, object_of(OBJECT_ROUTE, route_json), &err), 0);
 		CU_ASSERT_EQUAL(commit_set(store, model, set, false), 0);
@@ -282,11 +290,13 @@ static void test_rows(void)
 		store = open_store(dir);
 		model = load_model(store);
 		CU_ASSERT_EQUAL(model_count(model, OBJECT_POOL), 1);
-		CU_ASSERT_EQUAL(model_find(model, OBJECT_POOL, "p")->pool.cidr.len, round % 2 == 0 ? 16 : 64);
+		CU_ASSERT_EQUAL(model_find(model, OBJECT_POOL, "p")->pool.cidr.len,
+			round % 2 == 0 ? 16 : 64);
 		CU_ASSERT_PTR_NULL(model_find(model, OBJECT_ROUTE, "::/0"));
 		CU_ASSERT_EQUAL(model_count(model, OBJECT_ROUTE), 2);
 		set = changeset_new(model);
-		CU_ASSERT_EQUAL(changeset_put(set, object_of(samples[8].type, samples[8].json), &err), 0);
+		CU_ASSERT_EQUAL(
+			changeset_put(set, object_of(samples[8].type, samples[8].json), &err), 0);
 		CU_ASSERT_EQUAL(changeset_delete(set, OBJECT_ROUTE, "10.0.0.0/8", &err), 0);
 		CU_ASSERT_EQUAL(commit_set(store, model, set, false), 0);
 	}
@@ -312,21 +322,31 @@ static void test_rows(void)
 static void test_upgrade(void)
 {
 	static const char version1[] =
-		"CREATE TABLE object (type TEXT NOT NULL, name TEXT NOT NULL, origin INTEGER NOT NULL, json TEXT NOT NULL,"
+		"CREATE TABLE object (type TEXT NOT NULL, name TEXT NOT NULL, origin INTEGER NOT "
+		"NULL, json TEXT NOT NULL,"
 		" PRIMARY KEY (type, name)) WITHOUT ROWID;"
-		"CREATE TABLE undo (type TEXT NOT NULL, name TEXT NOT NULL, origin INTEGER, json TEXT,"
+		"CREATE TABLE undo (type TEXT NOT NULL, name TEXT NOT NULL, origin INTEGER, json "
+		"TEXT,"
 		" PRIMARY KEY (type, name)) WITHOUT ROWID;"
-		"CREATE TABLE history (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, deadline INTEGER NOT NULL,"
-		" state TEXT NOT NULL, added INTEGER NOT NULL, changed INTEGER NOT NULL, removed INTEGER NOT NULL,"
+		"CREATE TABLE history (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, deadline "
+		"INTEGER NOT NULL,"
+		" state TEXT NOT NULL, added INTEGER NOT NULL, changed INTEGER NOT NULL, removed "
+		"INTEGER NOT NULL,"
 		" source TEXT NOT NULL, note TEXT NOT NULL);"
 		"CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
-		"INSERT INTO object VALUES ('pool', 'p', 1, '{\"name\":\"p\",\"cidr\":\"10.9.0.0/16\"}'),"
-		" ('route', '10.0.0.0/8', 1, '{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"}'),"
-		" ('route', '12.0.0.0/8', 0, '{\"prefix\":\"12.0.0.0/8\",\"action\":\"blackhole\"}');"
-		"INSERT INTO undo VALUES ('pool', 'p', 1, '{\"name\":\"p\",\"cidr\":\"10.9.0.0/24\"}'),"
+		"INSERT INTO object VALUES ('pool', 'p', 1, "
+		"'{\"name\":\"p\",\"cidr\":\"10.9.0.0/16\"}'),"
+		" ('route', '10.0.0.0/8', 1, "
+		"'{\"prefix\":\"10.0.0.0/8\",\"action\":\"blackhole\"}'),"
+		" ('route', '12.0.0.0/8', 0, "
+		"'{\"prefix\":\"12.0.0.0/8\",\"action\":\"blackhole\"}');"
+		"INSERT INTO undo VALUES ('pool', 'p', 1, "
+		"'{\"name\":\"p\",\"cidr\":\"10.9.0.0/24\"}'),"
 		" ('route', '10.0.0.0/8', NULL, NULL),"
-		" ('route', '11.0.0.0/8', 1, '{\"prefix\":\"11.0.0.0/8\",\"action\":\"prohibit\"}');"
-		"INSERT INTO history VALUES (7, 1, 2, 'waiting for confirmation', 1, 1, 1, 'api', '');"
+		" ('route', '11.0.0.0/8', 1, "
+		"'{\"prefix\":\"11.0.0.0/8\",\"action\":\"prohibit\"}');"
+		"INSERT INTO history VALUES (7, 1, 2, 'waiting for confirmation', 1, 1, 1, 'api', "
+		"'');"
 		"PRAGMA user_version = 1;";
 	struct txn_record record = { .id = 7, .state = TXN_ROLLED_BACK };
 	struct error err = { 0 };
@@ -346,9 +366,14 @@ static void test_upgrade(void)
 	CU_ASSERT_EQUAL(model_find(model, OBJECT_POOL, "p")->pool.cidr.len, 16);
 	model_free(model);
 	store_close(store);
-	CU_ASSERT_EQUAL(sqlite3_exec(db, "INSERT INTO object VALUES ('route', '13.0.0.0/8', 0, "
-		"'{\"prefix\":\"13.0.0.0/8\",\"action\":\"blackhole\"}')", NULL, NULL, NULL), SQLITE_OK);
-	CU_ASSERT_EQUAL(sqlite3_exec(db, "DELETE FROM object WHERE name = '13.0.0.0/8'", NULL, NULL, NULL), SQLITE_OK);
+	CU_ASSERT_EQUAL(sqlite3_exec(db,
+				"INSERT INTO object VALUES ('route', '13.0.0.0/8', 0, "
+				"'{\"prefix\":\"13.0.0.0/8\",\"action\":\"blackhole\"}')",
+				NULL, NULL, NULL),
+		SQLITE_OK);
+	CU_ASSERT_EQUAL(
+		sqlite3_exec(db, "DELETE FROM object WHERE name = '13.0.0.0/8'", NULL, NULL, NULL),
+		SQLITE_OK);
 	sqlite3_close(db);
 	store = open_store(dir);
 	CU_ASSERT_STRING_EQUAL(store_recovered(store), "");

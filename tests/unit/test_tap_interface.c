@@ -92,7 +92,8 @@ static bool receives(struct port *port, uint32_t len)
 	struct rte_mbuf *in[4];
 
 	for (unsigned tries = 0; tries < 200; tries++) {
-		const uint16_t n = port->ops->rx_burst(port, (uint16_t)(tries % port->n_rxq), in, 4);
+		const uint16_t n =
+			port->ops->rx_burst(port, (uint16_t)(tries % port->n_rxq), in, 4);
 		bool found = false;
 
 		for (uint16_t i = 0; i < n; i++) {
@@ -108,11 +109,13 @@ static bool receives(struct port *port, uint32_t len)
 
 static int send_from_pod(void *arg)
 {
-	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("eth0") };
+	struct sockaddr_ll to = { .sll_family = AF_PACKET,
+		.sll_ifindex = (int)if_nametoindex("eth0") };
 	int fd = socket(AF_PACKET, SOCK_RAW, 0), ret;
 
 	(void)arg;
-	ret = sendto(fd, frame.bytes, frame.len, 0, (struct sockaddr *)&to, sizeof(to)) < 0 ? -errno : 0;
+	ret = sendto(fd, frame.bytes, frame.len, 0, (struct sockaddr *)&to, sizeof(to)) < 0 ? -errno
+											    : 0;
 	close(fd);
 	return ret;
 }
@@ -142,8 +145,10 @@ static void interfaces_return(void)
 			port->ops->tick(port);
 		CU_ASSERT_TRUE(port->renewed);
 		CU_ASSERT_EQUAL(port->ops->rx_fd(port, 0), fd);
-		CU_ASSERT_EQUAL(run("ip -n %s route get 10.1.1.1 | grep -q 'via 169.254.1.1 dev eth0 src 10.9.0.1'",
-					pods[0].netns), 0);
+		CU_ASSERT_EQUAL(run("ip -n %s route get 10.1.1.1 | grep -q 'via 169.254.1.1 dev "
+				    "eth0 src 10.9.0.1'",
+					pods[0].netns),
+			0);
 		CU_ASSERT_EQUAL(in_pod(&pods[0], send_from_pod, NULL), 0);
 		CU_ASSERT_TRUE(receives(port, frame.len));
 	}
@@ -162,12 +167,15 @@ static void taken_over(void)
 		pods_up(queues);
 		index = in_pod(&pods[0], interface_index, "eth0");
 		run("ip -n %s addr add 10.9.9.9/32 dev eth0", pods[0].netns);
-		run("ip -n %s route add 10.77.0.0/16 via 169.254.1.1 dev eth0 proto static", pods[0].netns);
+		run("ip -n %s route add 10.77.0.0/16 via 169.254.1.1 dev eth0 proto static",
+			pods[0].netns);
 		pods[0].port->leave = true;
 		port_close(pods[0].port);
 		rcu_barrier();
 		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
-		CU_ASSERT_EQUAL(run("ip -n %s link show eth0 | grep -q 'alias podlane pod:a'", pods[0].netns), 0);
+		CU_ASSERT_EQUAL(run("ip -n %s link show eth0 | grep -q 'alias podlane pod:a'",
+					pods[0].netns),
+			0);
 		/* Somebody else's by its mark. */
 		params = params_of(0);
 		params.name = "pod:other";
@@ -179,7 +187,8 @@ static void taken_over(void)
 		params.n_queues = queues;
 		pods[0].port = open_params(&params);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(pods[0].port);
-		CU_ASSERT_TRUE(tap_interface_open(&params, queues, (int[2]){ 0 }, &offloads, &err) < 0);
+		CU_ASSERT_TRUE(
+			tap_interface_open(&params, queues, (int[2]){ 0 }, &offloads, &err) < 0);
 		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "is another podlaned running?"));
 		pods[0].port->leave = true;
 		port_close(pods[0].port);
@@ -194,12 +203,18 @@ static void taken_over(void)
 		pods[0].port = open_params(&params);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(pods[0].port);
 		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
-		CU_ASSERT_EQUAL(run("ip -n %s link show eth0 | grep -q 'mtu 1400'", pods[0].netns), 0);
-		CU_ASSERT_EQUAL(run("ip -n %s addr show eth0 | grep -q 10.9.9.9", pods[0].netns), 256);
+		CU_ASSERT_EQUAL(
+			run("ip -n %s link show eth0 | grep -q 'mtu 1400'", pods[0].netns), 0);
+		CU_ASSERT_EQUAL(
+			run("ip -n %s addr show eth0 | grep -q 10.9.9.9", pods[0].netns), 256);
 		CU_ASSERT_EQUAL(run("ip -n %s route | grep -q 10.77.0.0", pods[0].netns), 256);
-		CU_ASSERT_EQUAL(run("ip -n %s route get 10.1.1.1 | grep -q 'via 169.254.1.1 dev eth0 src 10.9.0.1'",
-					pods[0].netns), 0);
-		CU_ASSERT_EQUAL(run("ip -n %s route get fd00::9 | grep -q 'via fe80::1'", pods[0].netns), 0);
+		CU_ASSERT_EQUAL(run("ip -n %s route get 10.1.1.1 | grep -q 'via 169.254.1.1 dev "
+				    "eth0 src 10.9.0.1'",
+					pods[0].netns),
+			0);
+		CU_ASSERT_EQUAL(
+			run("ip -n %s route get fd00::9 | grep -q 'via fe80::1'", pods[0].netns),
+			0);
 		frame_build(&frame, false, IPPROTO_UDP, 0, 0, 700);
 		CU_ASSERT_EQUAL(in_pod(&pods[0], send_from_pod, NULL), 0);
 		CU_ASSERT_TRUE(receives(pods[0].port, frame.len));
@@ -222,7 +237,9 @@ static void taken_over(void)
 		CU_ASSERT_TRUE(in_pod(&pods[0], interface_index, "eth0") > 0);
 		CU_ASSERT_EQUAL(tap_interface_remove(pods[0].netns, "eth0", "pod:a", &err), 0);
 		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), 0);
-		CU_ASSERT_EQUAL(tap_interface_remove("podlane-no-such-namespace", "eth0", "pod:a", &err), 0);
+		CU_ASSERT_EQUAL(
+			tap_interface_remove("podlane-no-such-namespace", "eth0", "pod:a", &err),
+			0);
 		params = params_of(0);
 		pods[0].port = open_params(&params);
 		pods_down();

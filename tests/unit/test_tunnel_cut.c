@@ -118,10 +118,14 @@ static void every_shape(void)
 			uint32_t payload = RTE_MIN(40000 - got, 1398u);
 
 			CU_ASSERT_EQUAL(out[i]->nb_segs, 1);
-			CU_ASSERT_EQUAL(out[i]->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG), 0);
-			CU_ASSERT_EQUAL_FATAL(mbuf_bytes(out[i], flat), outer_bytes(s) - 14 + headers + payload);
+			CU_ASSERT_EQUAL(
+				out[i]->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG),
+				0);
+			CU_ASSERT_EQUAL_FATAL(
+				mbuf_bytes(out[i], flat), outer_bytes(s) - 14 + headers + payload);
 			check_packet(s, out[i]->pkt_len, i);
-			CU_ASSERT_EQUAL(memcmp(flat + headers, inner.bytes + headers + got, payload), 0);
+			CU_ASSERT_EQUAL(
+				memcmp(flat + headers, inner.bytes + headers + got, payload), 0);
 			got += payload;
 			rte_pktmbuf_free(out[i]);
 		}

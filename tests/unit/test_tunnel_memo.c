@@ -13,7 +13,8 @@
 struct way {
 	const struct tunnel_ops *ops;
 	bool outer6, inner6;
-	uint32_t l4, inner; /* offsets in a frame of the UDP header (or inner IP) and of the inner IP header */
+	uint32_t l4,
+		inner; /* offsets in a frame of the UDP header (or inner IP) and of the inner IP header */
 };
 static const struct way ways[] = {
 	{ &vxlan_tunnel_ops, false, false, 34, 64 },
@@ -58,7 +59,8 @@ static void encapsulate(const struct way *way, struct plain_frame *f, uint16_t u
 	e.udp_port = udp_port;
 	CU_ASSERT_EQUAL_FATAL(way->ops->build(&e, &adj, &err), 0);
 	p.tos = way->inner6 ? (uint8_t)(ip[0] << 4 | ip[1] >> 4) : ip[1];
-	CU_ASSERT_TRUE_FATAL(rewrite_prepend(m, &adj, &p, (uint16_t)ip_len, (uint16_t)dice_word(&d)));
+	CU_ASSERT_TRUE_FATAL(
+		rewrite_prepend(m, &adj, &p, (uint16_t)ip_len, (uint16_t)dice_word(&d)));
 	f->len = mbuf_bytes(m, f->bytes);
 	rte_pktmbuf_free(m);
 }
@@ -115,7 +117,8 @@ static bool learn(const struct plain_frame *f)
 	struct pkt p, outer;
 
 	parsed = general(m, &p, &outer);
-	if (parsed.class != PKT_DROP && f->len >= (outer.flags & PKT_V6 ? TUNNEL_MEMO_V6 : TUNNEL_MEMO_V4))
+	if (parsed.class != PKT_DROP &&
+		f->len >= (outer.flags & PKT_V6 ? TUNNEL_MEMO_V6 : TUNNEL_MEMO_V4))
 		tunnel_memo_keep(tunnel_memo_of(&memos, frame), frame,
 			(uint32_t)(rte_pktmbuf_mtod(m, const uint8_t *) - frame), &outer);
 	rte_pktmbuf_free(m);
@@ -128,7 +131,8 @@ struct memo_result {
 	bool v6;
 };
 
-static const char *accepted_differs(const struct plain_frame *f, struct rte_mbuf *m, const struct memo_result *r)
+static const char *accepted_differs(
+	const struct plain_frame *f, struct rte_mbuf *m, const struct memo_result *r)
 {
 	struct rte_mbuf *other = mbuf_of(pool, f->bytes, f->len, 0);
 	const char *wrong = NULL;
@@ -139,9 +143,11 @@ static const char *accepted_differs(const struct plain_frame *f, struct rte_mbuf
 	other->packet_type = RTE_PTYPE_TUNNEL_VXLAN;
 	parsed = general(other, &p, &outer);
 	if (parsed.class == PKT_DROP)
-		wrong = parsed.reason == DROP_ip4_bad_address || parsed.reason == DROP_ip6_bad_address ||
-					parsed.reason == DROP_multicast_unsupported ?
-				NULL : drop_reason_name(parsed.reason);
+		wrong = parsed.reason == DROP_ip4_bad_address ||
+					parsed.reason == DROP_ip6_bad_address ||
+					parsed.reason == DROP_multicast_unsupported
+				? NULL
+				: drop_reason_name(parsed.reason);
 	else if (parsed.class != (r->v6 ? PKT_FLOW6 : PKT_FLOW4))
 		wrong = "class";
 	else if (memcmp(&p.key6, &r->p.key6, r->v6 ? sizeof(p.key6) : sizeof(p.key4)) != 0)
@@ -150,22 +156,28 @@ static const char *accepted_differs(const struct plain_frame *f, struct rte_mbuf
 		wrong = "length";
 	else if (p.ttl < 2 || (p.flags & (PKT_TCP_SYN | PKT_OPTIONS | PKT_FRAGMENT)) != 0)
 		wrong = "flags";
-	else if (p.proto == IPPROTO_UDP && tunnel_is_vxlan_port(table, r->v6 ? p.key6.dport : p.key4.dport))
+	else if (p.proto == IPPROTO_UDP &&
+		 tunnel_is_vxlan_port(table, r->v6 ? p.key6.dport : p.key4.dport))
 		wrong = "nested";
-	else if (memcmp(rte_pktmbuf_mtod(m, void *), rte_pktmbuf_mtod(other, void *), (size_t)p.l2_len + p.ip_len) != 0)
+	else if (memcmp(rte_pktmbuf_mtod(m, void *), rte_pktmbuf_mtod(other, void *),
+			 (size_t)p.l2_len + p.ip_len) != 0)
 		wrong = "bytes";
-	else if (m->data_off != other->data_off || m->ol_flags != other->ol_flags || m->packet_type != other->packet_type ||
-		m->data_len != m->pkt_len || m->data_len < p.l2_len + p.ip_len)
+	else if (m->data_off != other->data_off || m->ol_flags != other->ol_flags ||
+		 m->packet_type != other->packet_type || m->data_len != m->pkt_len ||
+		 m->data_len < p.l2_len + p.ip_len)
 		wrong = "buffer";
 	rte_pktmbuf_free(other);
 	return wrong;
 }
 
-static const char *declined_differs(const struct plain_frame *f, const struct rte_mbuf *m, const struct rte_mbuf *before)
+static const char *declined_differs(
+	const struct plain_frame *f, const struct rte_mbuf *m, const struct rte_mbuf *before)
 {
 	if (memcmp(m, before, sizeof(*m)) != 0)
 		return "declined, and the buffer is another";
-	return memcmp(rte_pktmbuf_mtod(m, const void *), f->bytes, f->len) != 0 ? "declined, and the bytes are others" : NULL;
+	return memcmp(rte_pktmbuf_mtod(m, const void *), f->bytes, f->len) != 0
+		       ? "declined, and the bytes are others"
+		       : NULL;
 }
 
 /** Through the memo, and compare with the long way. Fails the test when they differ. @return what the memo said. */
@@ -184,7 +196,8 @@ static bool through_memo(const struct plain_frame *f, struct memo_result *r)
 	m->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_RX_RSS_HASH;
 	m->packet_type = RTE_PTYPE_TUNNEL_VXLAN;
 	before = *m;
-	r->len = tunnel_memo_decap(tunnel_memo_of(&memos, f->bytes), table, m, &p4.key4, &p6.key6, &ip, &version);
+	r->len = tunnel_memo_decap(
+		tunnel_memo_of(&memos, f->bytes), table, m, &p4.key4, &p6.key6, &ip, &version);
 	if (r->len == 0) {
 		wrong = declined_differs(f, m, &before);
 	} else {
@@ -384,8 +397,9 @@ static void test_by_name(void)
 	for (unsigned i = 0; i < RTE_DIM(ways) * RTE_DIM(changes) * 4; i++) {
 		const struct way *way = &ways[i % RTE_DIM(ways)];
 		const unsigned n = i / RTE_DIM(ways) % RTE_DIM(changes);
-		const unsigned is = (is_vxlan(way) ? VXLAN : IPIP) | (way->outer6 ? OUTER6 : OUTER4) |
-			(way->inner6 ? INNER6 : INNER4);
+		const unsigned is = (is_vxlan(way) ? VXLAN : IPIP) |
+				    (way->outer6 ? OUTER6 : OUTER4) |
+				    (way->inner6 ? INNER6 : INNER4);
 		struct plain_frame f;
 
 		if (changes[n].only != ANY && (changes[n].only & is) == 0)
@@ -393,13 +407,15 @@ static void test_by_name(void)
 		memset(&memos.memo, 0, sizeof(memos.memo));
 		do
 			make(way, &f);
-		while (f.len < RTE_MAX((uint32_t)TUNNEL_MEMO_V6, way->inner + 40 + 24)); /* what becomes TCP needs 20 bytes */
-		CU_ASSERT_FALSE(accepts(&f)); /* nobody knows it */
+		while (f.len < RTE_MAX((uint32_t)TUNNEL_MEMO_V6,
+				       way->inner + 40 + 24)); /* what becomes TCP needs 20 bytes */
+		CU_ASSERT_FALSE(accepts(&f));		       /* nobody knows it */
 		CU_ASSERT_TRUE(learn(&f));
 		change(way, &f, n);
 		if (accepts(&f) != changes[n].accept) {
-			printf("\n%s, outer IPv%d, inner IPv%d: %s: not %s\n", way->ops->name, way->outer6 ? 6 : 4,
-				way->inner6 ? 6 : 4, changes[n].name, changes[n].accept ? "accepted" : "declined");
+			printf("\n%s, outer IPv%d, inner IPv%d: %s: not %s\n", way->ops->name,
+				way->outer6 ? 6 : 4, way->inner6 ? 6 : 4, changes[n].name,
+				changes[n].accept ? "accepted" : "declined");
 			CU_FAIL("by name");
 		}
 	}
@@ -455,8 +471,10 @@ static void test_ecn(void)
 		CU_ASSERT_TRUE_FATAL(learn(&f));
 		o = f.bytes + 15;
 		n = f.bytes + way->inner + 1;
-		*o = way->outer6 ? (uint8_t)((*o & ~0x30) | outer << 4) : (uint8_t)((*o & ~3) | outer);
-		*n = way->inner6 ? (uint8_t)((*n & ~0x30) | inner << 4) : (uint8_t)((*n & ~3) | inner);
+		*o = way->outer6 ? (uint8_t)((*o & ~0x30) | outer << 4)
+				 : (uint8_t)((*o & ~3) | outer);
+		*n = way->inner6 ? (uint8_t)((*n & ~0x30) | inner << 4)
+				 : (uint8_t)((*n & ~3) | inner);
 		inner_mend(way, &f);
 		outer_mend(way, &f);
 		CU_ASSERT_EQUAL(accepts(&f), outer == 0 || outer == inner);
@@ -535,7 +553,8 @@ static bool quad_agrees(const struct plain_frame *f)
 		bytes[i] = (uint8_t *)(uintptr_t)f[i].bytes;
 		lens[i] = (uint16_t)f[i].len;
 		all += through_memo(&f[i], &r[i]);
-		same += tunnel_memo_of(&memos, f[i].bytes)->shape == tunnel_memo_of(&memos, f[0].bytes)->shape &&
+		same += tunnel_memo_of(&memos, f[i].bytes)->shape ==
+				tunnel_memo_of(&memos, f[0].bytes)->shape &&
 			f[i].bytes[12] == 8 && !r[i].v6 && !vxlan_port(&r[i]);
 	}
 	strip = tunnel_quad_check(&memos, table, bytes, lens, p, got_len, ip);
@@ -544,7 +563,8 @@ static bool quad_agrees(const struct plain_frame *f)
 	if (strip == 0 && all == 4 && same == 4)
 		CU_FAIL_FATAL("no quad of four that memos accept");
 	for (unsigned i = 0; strip != 0 && i < 4; i++) {
-		if (r[i].v6 || got_len[i] != r[i].len || memcmp(&p[i].key4, &r[i].p.key4, sizeof(p[i].key4)) != 0 ||
+		if (r[i].v6 || got_len[i] != r[i].len ||
+			memcmp(&p[i].key4, &r[i].p.key4, sizeof(p[i].key4)) != 0 ||
 			ip[i] != bytes[i] + strip + r[i].l2_len)
 			CU_FAIL_FATAL("a quad has another packet than the memo");
 	}
@@ -561,7 +581,8 @@ static void test_quad(void)
 	}
 	start(5);
 	for (unsigned i = 0; i < FRAMES / 2; i++) {
-		const struct way *way = &ways[dice_percent(&d, 50) ? 0 : 4], *other = &ways[dice(&d, RTE_DIM(ways))];
+		const struct way *way = &ways[dice_percent(&d, 50) ? 0 : 4],
+				 *other = &ways[dice(&d, RTE_DIM(ways))];
 		struct plain_frame f[4];
 
 		for (unsigned j = 0; j < 4; j++) {

@@ -6,7 +6,7 @@
 #include "tests/unit/frames.h"
 #include "tests/unit/suite.h"
 
-#define ROUNDS  300
+#define ROUNDS	300
 #define PACKETS 192
 
 static struct rte_mempool *pool, *large_pool;
@@ -48,8 +48,8 @@ static void finish_checksum(enum checksum kind)
 	put16(field, 0);
 	if (kind == NONE)
 		return;
-	sum = (uint16_t)~naive_sum(
-		frame.bytes + l4, frame.len - l4, naive_pseudo(&frame, frame.bytes + frame.l2_len, frame.len - l4));
+	sum = (uint16_t)~naive_sum(frame.bytes + l4, frame.len - l4,
+		naive_pseudo(&frame, frame.bytes + frame.l2_len, frame.len - l4));
 	put16(field, sum == 0 ? 0xffff : sum);
 	if (kind == WRONG)
 		field[0] ^= 0x10;
@@ -79,13 +79,17 @@ static void burst(bool v6, uint16_t n, uint32_t segment, uint32_t last, enum che
 			memcpy(headers, frame.bytes, sizeof(headers));
 		/* Addresses, TTL, ports of the first. */
 		memcpy(frame.bytes, headers, frame.l2_len + 4);
-		memcpy(frame.bytes + frame.l2_len + (v6 ? 6 : 8), headers + frame.l2_len + (v6 ? 6 : 8), v6 ? 38 : 2);
+		memcpy(frame.bytes + frame.l2_len + (v6 ? 6 : 8),
+			headers + frame.l2_len + (v6 ? 6 : 8), v6 ? 38 : 2);
 		if (!v6)
 			memcpy(frame.bytes + frame.l2_len + 12, headers + frame.l2_len + 12, 12);
-		put16(frame.bytes + frame.l2_len + (v6 ? 4 : 2), v6 ? frame.len - 54 : frame.len - 14);
+		put16(frame.bytes + frame.l2_len + (v6 ? 4 : 2),
+			v6 ? frame.len - 54 : frame.len - 14);
 		put16(frame.bytes + frame.l2_len + frame.l3_len + 4, frame.len - length + 8);
 		put16(frame.bytes + frame_checksum_at(&frame),
-			naive_sum(NULL, 0, naive_pseudo(&frame, frame.bytes + frame.l2_len, frame.len - length + 8)));
+			naive_sum(NULL, 0,
+				naive_pseudo(&frame, frame.bytes + frame.l2_len,
+					frame.len - length + 8)));
 		if (!v6) {
 			put16(frame.bytes + frame.l2_len + 6, df ? RTE_IPV4_HDR_DF_FLAG : 0);
 			/* Nobody reads the identification of what is not to be fragmented. */
@@ -94,8 +98,10 @@ static void burst(bool v6, uint16_t n, uint32_t segment, uint32_t last, enum che
 		finish_checksum(kind);
 		pkts[i] = frame_mbuf(&frame, pool);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(pkts[i]);
-		pkts[i]->ol_flags = kind != PARTIAL ? 0
-			: RTE_MBUF_F_TX_UDP_CKSUM | (v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
+		pkts[i]->ol_flags =
+			kind != PARTIAL ? 0
+					: RTE_MBUF_F_TX_UDP_CKSUM |
+						  (v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
 		if (!v6)
 			set_id(df ? i : id);
 		finish_checksum(RIGHT);
@@ -105,7 +111,8 @@ static void burst(bool v6, uint16_t n, uint32_t segment, uint32_t last, enum che
 }
 
 /** The message of a run, flat. */
-static uint32_t message(struct rte_mbuf *const *run_pkts, const struct udp_run *run, struct virtio_net_hdr *hdr)
+static uint32_t message(
+	struct rte_mbuf *const *run_pkts, const struct udp_run *run, struct virtio_net_hdr *hdr)
 {
 	struct iovec iov[1024];
 	uint16_t n = udp_merge_payload(run_pkts, run, iov);
@@ -142,11 +149,13 @@ static void check_large(const struct udp_run *run, uint32_t len, const struct vi
 	}
 	frame.v6 = run->v6;
 	frame.proto = IPPROTO_UDP;
-	CU_ASSERT_EQUAL(naive_sum(merged + l4 + 6, 2, 0), naive_sum(NULL, 0, naive_pseudo(&frame, ip, len - l4)));
+	CU_ASSERT_EQUAL(naive_sum(merged + l4 + 6, 2, 0),
+		naive_sum(NULL, 0, naive_pseudo(&frame, ip, len - l4)));
 }
 
 /** Take the flat message apart. @return how many packets came out, all as in want[] from `first` on. */
-static uint16_t split_all(uint32_t len, const struct virtio_net_hdr *hdr, bool checksum, uint16_t first)
+static uint16_t split_all(
+	uint32_t len, const struct virtio_net_hdr *hdr, bool checksum, uint16_t first)
 {
 	struct udp_split split;
 	uint16_t n = 0;
@@ -187,7 +196,8 @@ static uint16_t round_trip(uint16_t n, bool checksum)
 			CU_ASSERT_TRUE(len <= UDP_MERGE_FRAME);
 			check_large(&run, len, &hdr);
 			/* Identifications of later messages begin anew when nobody reads them. */
-			for (uint16_t k = 0; k < run.count && !run.v6 && (want[i].bytes[20] & 0x40); k++) {
+			for (uint16_t k = 0; k < run.count && !run.v6 && (want[i].bytes[20] & 0x40);
+				k++) {
 				uint8_t *ip = want[i + k].bytes + RTE_ETHER_HDR_LEN;
 
 				put16(ip + 4, k);
@@ -212,7 +222,8 @@ static void any_run_comes_back(void)
 	start();
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint16_t n = (uint16_t)(2 + rand() % 60);
-		uint32_t segment = 1 + (uint32_t)rand() % 1000, last = 1 + (uint32_t)rand() % segment;
+		uint32_t segment = 1 + (uint32_t)rand() % 1000,
+			 last = 1 + (uint32_t)rand() % segment;
 		bool v6 = rand() & 1;
 
 		burst(v6, n, segment, last, (enum checksum)(rand() % 3), rand() & 1);
@@ -228,12 +239,12 @@ static void limits(void)
 		uint16_t n;
 		uint32_t segment, last, messages;
 	} cases[] = {
-		{ 45, 1458, 700, 2 },   /* 44 x 1458 is 64152; one more full one does not fit */
+		{ 45, 1458, 700, 2 }, /* 44 x 1458 is 64152; one more full one does not fit */
 		{ 44, 1458, 1458, 1 },
 		{ 128, 300, 300, 1 },
 		{ 129, 300, 300, 2 },
 		{ 192, 64, 1, 2 },
-		{ 130, 900, 900, 2 },   /* 72 and 58 */
+		{ 130, 900, 900, 2 }, /* 72 and 58 */
 		{ 1, 100, 100, 1 },
 	};
 
@@ -241,7 +252,8 @@ static void limits(void)
 	for (unsigned i = 0; i < RTE_DIM(cases); i++) {
 		for (int v6 = 0; v6 < 2; v6++) {
 			burst(v6, cases[i].n, cases[i].segment, cases[i].last, NONE, true);
-			CU_ASSERT_EQUAL(round_trip(cases[i].n, true), cases[i].messages - (i == 0 && cases[i].last + 64152 < 65474));
+			CU_ASSERT_EQUAL(round_trip(cases[i].n, true),
+				cases[i].messages - (i == 0 && cases[i].last + 64152 < 65474));
 			free_all(cases[i].n);
 		}
 	}
@@ -313,7 +325,9 @@ static void what_is_no_such_packet_goes_alone(void)
 				f[20] = 0x20;
 				break;
 			case 1: /* padding */
-				CU_ASSERT_PTR_NOT_NULL(rte_pktmbuf_append(rte_pktmbuf_lastseg(pkts[i]) == pkts[i] ? pkts[i] : pkts[i], 1));
+				CU_ASSERT_PTR_NOT_NULL(rte_pktmbuf_append(
+					rte_pktmbuf_lastseg(pkts[i]) == pkts[i] ? pkts[i] : pkts[i],
+					1));
 				break;
 			case 2: /* options */
 				f[14] = 0x46;
@@ -369,10 +383,10 @@ static void split_refuses_contradictions(void)
 		CU_ASSERT_FALSE(udp_split_begin(&split, merged, cut, &good, true));
 		CU_ASSERT_EQUAL(split.left, 0);
 	}
-#define REFUSED(field, value)                                                   \
-	do {                                                                    \
-		bad = good;                                                     \
-		bad.field = (value);                                            \
+#define REFUSED(field, value)                                                      \
+	do {                                                                       \
+		bad = good;                                                        \
+		bad.field = (value);                                               \
 		CU_ASSERT_FALSE(udp_split_begin(&split, merged, len, &bad, true)); \
 	} while (0)
 	REFUSED(flags, 0);

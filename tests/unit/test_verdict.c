@@ -49,13 +49,20 @@ static void policies(const struct policy_table *t)
 
 static unsigned next_port = 1000; /* every case has flows of its own */
 
-static struct ask ask_of(const char *src, const char *dst, uint16_t sport, uint16_t dport, uint8_t proto)
+static struct ask ask_of(
+	const char *src, const char *dst, uint16_t sport, uint16_t dport, uint8_t proto)
 {
-	return (struct ask){ .src = src, .dst = dst, .sport = sport, .dport = dport, .proto = proto, .payload = 40 };
+	return (struct ask){ .src = src,
+		.dst = dst,
+		.sport = sport,
+		.dport = dport,
+		.proto = proto,
+		.payload = 40 };
 }
 
 /** Send one packet. @return whether it went out of port `out`. */
-static bool passes(uint16_t in, uint16_t out, const char *src, const char *dst, unsigned sport, unsigned dport, uint8_t proto)
+static bool passes(uint16_t in, uint16_t out, const char *src, const char *dst, unsigned sport,
+	unsigned dport, uint8_t proto)
 {
 	struct ask a = ask_of(src, dst, (uint16_t)sport, (uint16_t)dport, proto);
 	unsigned before = sent(out);
@@ -65,7 +72,8 @@ static bool passes(uint16_t in, uint16_t out, const char *src, const char *dst, 
 	return sent(out) == before + 1;
 }
 
-static bool udp(uint16_t in, uint16_t out, const char *src, const char *dst, unsigned sport, unsigned dport)
+static bool udp(
+	uint16_t in, uint16_t out, const char *src, const char *dst, unsigned sport, unsigned dport)
 {
 	return passes(in, out, src, dst, sport, dport, IPPROTO_UDP);
 }
@@ -82,8 +90,10 @@ static int find(const struct flow_record *r, void *arg)
 	struct found *found = arg;
 	struct ip_addr src = ip(found->src);
 
-	if (r->v6 != (src.family == IP_V6) || ntohs(r->v6 ? r->key6.sport : r->key4.sport) != found->sport ||
-		memcmp(r->v6 ? r->key6.src : (const uint8_t *)&r->key4.src, src.bytes, r->v6 ? 16 : 4) != 0)
+	if (r->v6 != (src.family == IP_V6) ||
+		ntohs(r->v6 ? r->key6.sport : r->key4.sport) != found->sport ||
+		memcmp(r->v6 ? r->key6.src : (const uint8_t *)&r->key4.src, src.bytes,
+			r->v6 ? 16 : 4) != 0)
 		return 0;
 	found->flow = *r;
 	found->there = true;
@@ -108,7 +118,9 @@ static const struct policy_table web_only = { { { .port = POD_B, .dport = 80, .r
 /** Connections of before a start are replies to somebody, until the time for that is over. */
 static void test_grace(void)
 {
-	static const struct policy_table closed = { { { .port = POD_A, .deny = true, .rule = 9 } } };
+	static const struct policy_table closed = {
+		{ { .port = POD_A, .deny = true, .rule = 9 } }
+	};
 
 	for (unsigned v = 0; v < 2; v++) {
 		const struct family *n = &families[v];
@@ -117,7 +129,8 @@ static void test_grace(void)
 		node_start();
 		policies(&closed);
 		CU_ASSERT_FALSE(udp(POD_B, POD_A, n->b, n->a, s, 80));
-		CU_ASSERT_EQUAL(passes(POD_B, POD_A, n->b, n->a, s, 80, IPPROTO_TCP), conntrack_grace());
+		CU_ASSERT_EQUAL(
+			passes(POD_B, POD_A, n->b, n->a, s, 80, IPPROTO_TCP), conntrack_grace());
 		CU_ASSERT_EQUAL(v == 0, conntrack_grace());
 		conntrack_tick(1);
 		CU_ASSERT_FALSE(conntrack_grace());
@@ -166,8 +179,10 @@ static void test_denied(void)
 
 static void test_which_end(void)
 {
-	static const struct policy_table egress = { { { .port = POD_A, .egress = true, .dport = 82, .deny = true, .rule = 7 },
-		{ .port = POD_B, .deny = true, .rule = 8 } } };
+	static const struct policy_table egress = {
+		{ { .port = POD_A, .egress = true, .dport = 82, .deny = true, .rule = 7 },
+			{ .port = POD_B, .deny = true, .rule = 8 } }
+	};
 
 	for (unsigned v = 0; v < 2; v++) {
 		const struct family *n = &families[v];
@@ -192,7 +207,9 @@ static void test_which_end(void)
 /** A pod that nobody may reach still hears its answers, also after changes, and also without an entry for them. */
 static void test_replies(void)
 {
-	static const struct policy_table closed = { { { .port = POD_A, .deny = true, .rule = 9 } } };
+	static const struct policy_table closed = {
+		{ { .port = POD_A, .deny = true, .rule = 9 } }
+	};
 
 	for (unsigned v = 0; v < 2; v++) {
 		const struct family *n = &families[v];
@@ -247,7 +264,9 @@ static void test_adopted(void)
 static void test_changes(void)
 {
 	static const struct policy_table none = { { { .port = POD_B, .deny = true, .rule = 11 } } };
-	static const struct policy_table out = { { { .port = POD_A, .egress = true, .deny = true, .rule = 12 } } };
+	static const struct policy_table out = {
+		{ { .port = POD_A, .egress = true, .deny = true, .rule = 12 } }
+	};
 	const struct policy_table *const tables_of[] = { &none, &out };
 
 	for (unsigned v = 0; v < 4; v++) {
@@ -306,8 +325,14 @@ static void test_untouched(void)
 
 static const struct policy_table closing[] = {
 	[CHANGE_REEVALUATE] = { { { .port = POD_B, .deny = true, .rule = 21 } } },
-	[CHANGE_KEEP] = { { { .port = POD_B, .deny = true, .on_change = CHANGE_KEEP, .rule = 22 } } },
-	[CHANGE_RESET] = { { { .port = POD_B, .deny = true, .on_change = CHANGE_RESET, .rule = 23 } } },
+	[CHANGE_KEEP] = { { { .port = POD_B,
+		.deny = true,
+		.on_change = CHANGE_KEEP,
+		.rule = 22 } } },
+	[CHANGE_RESET] = { { { .port = POD_B,
+		.deny = true,
+		.on_change = CHANGE_RESET,
+		.rule = 23 } } },
 };
 
 static void test_keep(void)
@@ -339,7 +364,8 @@ static void test_keep(void)
 static void expect_reset(uint16_t port, unsigned i, uint16_t sport, uint16_t dport, uint32_t seq)
 {
 	uint32_t len;
-	const uint8_t *got = sent_bytes(port, i, &len), *tcp = got + ETHER + (got[ETHER] >> 4 == 6 ? 40 : 20);
+	const uint8_t *got = sent_bytes(port, i, &len),
+		      *tcp = got + ETHER + (got[ETHER] >> 4 == 6 ? 40 : 20);
 
 	CU_ASSERT_TRUE(sent_sound(port, i, &len));
 	CU_ASSERT_EQUAL(get16(tcp), sport);
@@ -363,7 +389,8 @@ static void test_reset(void)
 		sent_clear();
 		counters_sum(&before);
 		/* Sequence number 0x12340000, acknowledged 0: see put_l4. */
-		CU_ASSERT_TRUE(passes(POD_A, POD_B, n->a, n->b, s, 80, IPPROTO_TCP)); /* out goes the reset */
+		CU_ASSERT_TRUE(passes(
+			POD_A, POD_B, n->a, n->b, s, 80, IPPROTO_TCP)); /* out goes the reset */
 		CU_ASSERT_EQUAL(sent(POD_A), 1);
 		CU_ASSERT_EQUAL(sent(POD_B), 1);
 		expect_reset(POD_B, 0, (uint16_t)s, 80, 0x12340000);
@@ -394,8 +421,10 @@ static void test_node(void)
 		node_start();
 		policies(&closed);
 		CU_ASSERT_TRUE(udp(HOST, POD_A, n->node, n->a, s, 80));
-		CU_ASSERT_TRUE(udp(POD_A, HOST, n->a, n->node, 80, s) || true); /* LOCAL: nobody listens in this test */
-		CU_ASSERT_FALSE(udp(HOST, POD_A, n->outside, n->a, s, 80)); /* it only forwards that */
+		CU_ASSERT_TRUE(udp(POD_A, HOST, n->a, n->node, 80, s) ||
+			       true); /* LOCAL: nobody listens in this test */
+		CU_ASSERT_FALSE(
+			udp(HOST, POD_A, n->outside, n->a, s, 80)); /* it only forwards that */
 		CU_ASSERT_FALSE(udp(HOST, POD_A, n->node, n->a, s, 99));
 		CU_ASSERT_TRUE(udp(HOST, ETH, n->node, n->outside, s, 80));
 		CU_ASSERT_FALSE(udp(HOST, ETH, n->node, n->outside, s, 99));
@@ -410,8 +439,10 @@ static void test_node(void)
 /** A pre-connection rule that allows makes no connection: the answer is judged by itself. */
 static void test_stateless(void)
 {
-	static const struct policy_table raw = { { { .port = POD_B, .dport = 80, .stateless = true, .rule = 41 },
-		{ .port = POD_A, .deny = true, .rule = 42 } } };
+	static const struct policy_table raw = {
+		{ { .port = POD_B, .dport = 80, .stateless = true, .rule = 41 },
+			{ .port = POD_A, .deny = true, .rule = 42 } }
+	};
 
 	for (unsigned v = 0; v < 2; v++) {
 		const struct family *n = &families[v];
@@ -480,8 +511,14 @@ static void on_logged(const struct policy_log_entry *e, void *arg)
 
 static void test_log(void)
 {
-	static const struct policy_table log = { { { .port = POD_B, .dport = 80, .log = true, .rule = 61 },
-		{ .port = POD_B, .dport = 81, .log = true, .deny = true, .staged = true, .rule = 62 } } };
+	static const struct policy_table log = {
+		{ { .port = POD_B, .dport = 80, .log = true, .rule = 61 }, { .port = POD_B,
+										   .dport = 81,
+										   .log = true,
+										   .deny = true,
+										   .staged = true,
+										   .rule = 62 } }
+	};
 	const struct family *n = &families[0];
 	struct counter_totals before;
 	struct logged l = { 0 };

@@ -33,7 +33,8 @@ static void from_guest(struct driver *d)
 		}
 		CU_ASSERT_EQUAL_FATAL(vhost_queue_rx(&d->queue, pool, large, got, RTE_DIM(got)), n);
 		for (uint32_t i = 0; i < n; i++) {
-			CU_ASSERT_TRUE(mbuf_is(got[i], lengths[(round + i) % RTE_DIM(lengths)], round + i));
+			CU_ASSERT_TRUE(mbuf_is(
+				got[i], lengths[(round + i) % RTE_DIM(lengths)], round + i));
 			CU_ASSERT_EQUAL(got[i]->ol_flags, 0);
 			CU_ASSERT_EQUAL(driver_take(d, &len), i * 8);
 			CU_ASSERT_EQUAL(len, 0);
@@ -58,7 +59,8 @@ static void to_guest(struct driver *d)
 	uint16_t free_id = 0;
 
 	for (uint32_t round = 0; round < 200; round++) {
-		uint32_t len = lengths[round % RTE_DIM(lengths)], room = 0, size = round % 3 == 0 ? 2060 : 1536, left, n = 0;
+		uint32_t len = lengths[round % RTE_DIM(lengths)], room = 0,
+			 size = round % 3 == 0 ? 2060 : 1536, left, n = 0;
 		struct rte_mbuf *m = mbuf_make(len, round, round % 2 ? 2048 : 700);
 		struct part posted[DRIVER_SIZE];
 		struct virtio_net_hdr_mrg_rxbuf hdr;
@@ -99,7 +101,8 @@ static void test_to_guest(void)
 static void no_room(struct driver *d)
 {
 	struct part small = { driver_buffer(d, 1536), 1536 };
-	struct rte_mbuf *pkts[3] = { mbuf_make(2000, 1, 2048), mbuf_make(60, 2, 2048), mbuf_make(61, 3, 2048) };
+	struct rte_mbuf *pkts[3] = { mbuf_make(2000, 1, 2048), mbuf_make(60, 2, 2048),
+		mbuf_make(61, 3, 2048) };
 	uint32_t len;
 
 	CU_ASSERT_EQUAL(vhost_queue_tx(&d->queue, pkts, 3), 0);
@@ -161,13 +164,15 @@ static void large_segment(struct driver *d)
 	static uint8_t frame[65600];
 
 	for (unsigned v6 = 0; v6 < 2; v6++) {
-		struct virtio_net_hdr_mrg_rxbuf hdr = { .hdr = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-								.gso_type = v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4,
-								.gso_size = 1400,
-								.hdr_len = v6 ? 74 : 54,
-								.csum_start = v6 ? 54 : 34,
-								.csum_offset = 16 } },
-					       out;
+		struct virtio_net_hdr_mrg_rxbuf
+			hdr = { .hdr = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					.gso_type = v6 ? VIRTIO_NET_HDR_GSO_TCPV6
+						       : VIRTIO_NET_HDR_GSO_TCPV4,
+					.gso_size = 1400,
+					.hdr_len = v6 ? 74 : 54,
+					.csum_start = v6 ? 54 : 34,
+					.csum_offset = 16 } },
+			out;
 		uint32_t len = tcp_frame(frame, v6, 50000), used = 0;
 		struct part buffer = { driver_buffer(d, 65600), 65600 };
 		struct rte_mbuf *m;
@@ -205,13 +210,14 @@ static void large_datagrams(struct driver *d)
 	for (unsigned i = 0; i < 8; i++) {
 		const bool v6 = i & 1, datagram = i & 2;
 		uint32_t l4 = v6 ? 54 : 34, len, used = 0;
-		struct virtio_net_hdr_mrg_rxbuf hdr = { .hdr = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-								.gso_type = types[datagram],
-								.gso_size = 1400,
-								.hdr_len = (uint16_t)(l4 + 8),
-								.csum_start = (uint16_t)l4,
-								.csum_offset = 6 } },
-					       out;
+		struct virtio_net_hdr_mrg_rxbuf
+			hdr = { .hdr = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					.gso_type = types[datagram],
+					.gso_size = 1400,
+					.hdr_len = (uint16_t)(l4 + 8),
+					.csum_start = (uint16_t)l4,
+					.csum_offset = 6 } },
+			out;
 		struct part buffer = { driver_buffer(d, 65600), 65600 };
 		struct rte_mbuf *m;
 
@@ -219,7 +225,9 @@ static void large_datagrams(struct driver *d)
 		frame[v6 ? 20 : 23] = IPPROTO_UDP;
 		frame[v6 ? 18 : 16] = (uint8_t)((len - (v6 ? 54 : 14)) >> 8);
 		frame[v6 ? 19 : 17] = (uint8_t)(len - (v6 ? 54 : 14));
-		d->queue.guest = (uint8_t)(VHOST_GUEST_CSUM | VHOST_MERGEABLE | (i & 4 ? VHOST_GUEST_TSO | takes[!datagram] : takes[datagram]));
+		d->queue.guest =
+			(uint8_t)(VHOST_GUEST_CSUM | VHOST_MERGEABLE |
+				  (i & 4 ? VHOST_GUEST_TSO | takes[!datagram] : takes[datagram]));
 		guest_sends(d, ONE, &hdr, frame, len, 0);
 		CU_ASSERT_EQUAL_FATAL(vhost_queue_rx(&d->queue, pool, large, &m, 1), 1);
 		CU_ASSERT_EQUAL(driver_take(d, &used), 0);
@@ -250,7 +258,8 @@ static void test_large_datagrams(void)
 static void plain_guest(struct driver *d)
 {
 	static uint8_t frame[65600];
-	struct virtio_net_hdr_mrg_rxbuf hdr = { .hdr = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID,
+	struct virtio_net_hdr_mrg_rxbuf hdr = { .hdr = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM |
+								  VIRTIO_NET_HDR_F_DATA_VALID,
 							.csum_start = 34,
 							.csum_offset = 16 } };
 	struct part buffer = { driver_buffer(d, 4096), 4096 };
@@ -292,13 +301,16 @@ static void test_plain_guest(void)
 static void driver_wants(struct driver *d, bool calls)
 {
 	if (d->packed) {
-		atomic_store(&driver_events(d)[0].flags, calls ? VIRTQ_EVENT_ENABLE : VIRTQ_EVENT_DISABLE);
+		atomic_store(&driver_events(d)[0].flags,
+			calls ? VIRTQ_EVENT_ENABLE : VIRTQ_EVENT_DISABLE);
 		if (calls && d->event_idx) {
-			atomic_store(&driver_events(d)[0].off_wrap, (uint16_t)(d->last_used | (d->used_wrap ? 0x8000 : 0)));
+			atomic_store(&driver_events(d)[0].off_wrap,
+				(uint16_t)(d->last_used | (d->used_wrap ? 0x8000 : 0)));
 			atomic_store(&driver_events(d)[0].flags, VIRTQ_EVENT_DESC);
 		}
 	} else if (d->event_idx) {
-		atomic_store(&driver_avail(d)->ring[d->size], (uint16_t)(calls ? d->last_used : d->last_used - 1));
+		atomic_store(&driver_avail(d)->ring[d->size],
+			(uint16_t)(calls ? d->last_used : d->last_used - 1));
 	} else {
 		atomic_store(&driver_avail(d)->flags, calls ? 0 : VIRTQ_NO_INTERRUPT);
 	}
@@ -353,12 +365,12 @@ static void lies(struct driver *d)
 {
 	uint64_t end = DRIVER_GUEST + DRIVER_MEMORY;
 	const struct part lie[][2] = {
-		{ { end - 4, 4 } },			  /* shorter than the header, at the end of memory */
-		{ { end - 20, 20 } },			  /* no frame behind it */
-		{ { end - 100, 200 } },			  /* half outside */
+		{ { end - 4, 4 } },	/* shorter than the header, at the end of memory */
+		{ { end - 20, 20 } },	/* no frame behind it */
+		{ { end - 100, 200 } }, /* half outside */
 		{ { 0, 1514 } }, { { UINT64_MAX - 10, 1514 } }, { { DRIVER_GUEST, UINT32_MAX } },
 		{ { DRIVER_GUEST, 1 }, { end - 1, 2000 } }, /* the header's rest outside */
-		{ { DRIVER_GUEST, 3u << 20 } },		  /* no frame is that long */
+		{ { DRIVER_GUEST, 3u << 20 } },		    /* no frame is that long */
 	};
 	uint8_t hdr[12] = { 0 }, frame[60];
 	struct rte_mbuf *got[4], *m;
@@ -387,7 +399,8 @@ static void lies(struct driver *d)
 		CU_ASSERT_EQUAL(vhost_queue_tx(&d->queue, &m, 1), 1);
 		while (driver_take(d, &len) >= 0)
 			continue;
-		if (d->queue.ring.at.next != d->next) { /* it fitted a lie, which is the guest's business */
+		if (d->queue.ring.at.next !=
+			d->next) { /* it fitted a lie, which is the guest's business */
 			m = mbuf_make(60, 1, 2048);
 			CU_ASSERT_EQUAL(vhost_queue_tx(&d->queue, &m, 1), 1);
 			while (driver_take(d, &len) >= 0)
@@ -406,23 +419,33 @@ static void test_lies(void)
 static void noise(struct driver *d)
 {
 	for (unsigned round = 0; round < 3000; round++) {
-		struct rte_mbuf *got[32], *m = mbuf_make(1 + (uint32_t)rte_rand_max(3000), round, 2048);
+		struct rte_mbuf *got[32],
+			*m = mbuf_make(1 + (uint32_t)rte_rand_max(3000), round, 2048);
 		uint16_t n;
 
 		for (unsigned i = 0; i < 0x10000 / 8; i++) {
 			uint64_t word = rte_rand();
 
 			if (rte_rand_max(4) == 0) /* an address inside, often near the end */
-				word = DRIVER_GUEST + (rte_rand_max(2) ? DRIVER_MEMORY - rte_rand_max(300) : rte_rand_max(DRIVER_MEMORY));
-			else if (rte_rand_max(2) == 0) /* a length, flags and a next that could be */
-				word = rte_rand_max(3000) | rte_rand_max(8) << 32 | rte_rand_max(DRIVER_SIZE) << 48 |
-				       (d->packed ? rte_rand_max(8) << 48 | (rte_rand_max(2) ? 1ull << 55 : 1ull << 63) : 0);
+				word = DRIVER_GUEST +
+				       (rte_rand_max(2) ? DRIVER_MEMORY - rte_rand_max(300)
+							: rte_rand_max(DRIVER_MEMORY));
+			else if (rte_rand_max(2) ==
+				 0) /* a length, flags and a next that could be */
+				word = rte_rand_max(3000) | rte_rand_max(8) << 32 |
+				       rte_rand_max(DRIVER_SIZE) << 48 |
+				       (d->packed ? rte_rand_max(8) << 48 |
+							       (rte_rand_max(2) ? 1ull << 55
+										: 1ull << 63)
+						  : 0);
 			if (i < d->size * 2u || rte_rand_max(64) == 0)
 				((uint64_t *)d->memory)[i] = word;
 		}
-		atomic_store(&driver_avail(d)->idx, (uint16_t)(d->queue.ring.at.next + rte_rand_max(d->size + 2)));
+		atomic_store(&driver_avail(d)->idx,
+			(uint16_t)(d->queue.ring.at.next + rte_rand_max(d->size + 2)));
 		for (unsigned i = 0; i < d->size; i++)
-			atomic_store(&driver_avail(d)->ring[i], (uint16_t)rte_rand_max(d->size + (round % 8 == 0)));
+			atomic_store(&driver_avail(d)->ring[i],
+				(uint16_t)rte_rand_max(d->size + (round % 8 == 0)));
 		if (d->queue.ring.broken)
 			d->queue.ring.broken = false; /* the driver sets it up again */
 		n = vhost_queue_rx(&d->queue, pool, large, got, RTE_DIM(got));
@@ -483,8 +506,9 @@ static void test_memory_gone(void)
 		driver_open(&d, packed, true, 0);
 		memory = d.memory;
 		CU_ASSERT_EQUAL_FATAL(ftruncate(file, DRIVER_MEMORY), 0);
-		CU_ASSERT_PTR_EQUAL_FATAL(
-			mmap(d.memory, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0), d.memory);
+		CU_ASSERT_PTR_EQUAL_FATAL(mmap(d.memory, size, PROT_READ | PROT_WRITE,
+						  MAP_SHARED | MAP_FIXED, file, 0),
+			d.memory);
 		vhost_guard_set(7, &memory, &size, 1);
 		CU_ASSERT_EQUAL(vhost_queue_rx(&d.queue, pool, large, &m, 1), 0);
 		CU_ASSERT_EQUAL_FATAL(ftruncate(file, 0), 0);
@@ -539,7 +563,8 @@ static void test_hand_over(void)
 		guarded++;
 		vhost_queue_start(&shared);
 	}
-	while (__atomic_load_n(&entered[0], __ATOMIC_RELAXED) == 0 || __atomic_load_n(&entered[1], __ATOMIC_RELAXED) == 0)
+	while (__atomic_load_n(&entered[0], __ATOMIC_RELAXED) == 0 ||
+		__atomic_load_n(&entered[1], __ATOMIC_RELAXED) == 0)
 		usleep(100);
 	atomic_store(&over, true);
 	for (unsigned i = 0; i < 2; i++)

@@ -62,11 +62,11 @@ static void test_recover(void)
 
 /* --- at every store ------------------------------------------------------------------------------------------------- */
 
-#define RECORD	  0xe000u  /* between the rings; the guest's side keeps it */
-#define RINGS	  0x10000u /* what of the memory is compared and kept */
-#define STATES	  256
-#define CHAINS	  6
-#define FRAME(i)  (60 + 700 * (i))
+#define RECORD	 0xe000u  /* between the rings; the guest's side keeps it */
+#define RINGS	 0x10000u /* what of the memory is compared and kept */
+#define STATES	 256
+#define CHAINS	 6
+#define FRAME(i) (60 + 700 * (i))
 
 static struct state {
 	uint8_t rings[RINGS];
@@ -157,7 +157,9 @@ static void take_all(struct driver *d, const struct part *parts, bool to_driver,
 		}
 		CU_ASSERT_FATAL(len > 0 && len <= parts[id].len);
 		if (left == 0) {
-			left = ((struct virtio_net_hdr_mrg_rxbuf *)(void *)driver_at(d, parts[id].addr))->num_buffers;
+			left = ((struct virtio_net_hdr_mrg_rxbuf *)(void *)driver_at(
+					d, parts[id].addr))
+				       ->num_buffers;
 			size = 0;
 		}
 		memcpy(frame + size, driver_at(d, parts[id].addr), len);
@@ -186,7 +188,7 @@ static void die_everywhere(bool packed, bool to_driver, unsigned offset)
 	setup();
 	driver_open(&d, packed, false, VHOST_MERGEABLE);
 	CU_ASSERT_PTR_EQUAL_FATAL(mmap(d.memory, DRIVER_MEMORY, PROT_READ | PROT_WRITE,
-				    MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+					  MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
 		d.memory);
 	if (packed) {
 		d.queue.ring.record = (void *)(d.memory + RECORD);
@@ -205,7 +207,8 @@ static void die_everywhere(bool packed, bool to_driver, unsigned offset)
 			driver_add(&d, &parts[i * 8], 1, true, i % 3 == 2, (uint16_t)(i * 8));
 		} else {
 			pattern(frame, FRAME(i), i);
-			guest_sends(&d, (enum shape)((i + offset) % SHAPES), hdr, frame, FRAME(i), (uint16_t)(i * 8));
+			guest_sends(&d, (enum shape)((i + offset) % SHAPES), hdr, frame, FRAME(i),
+				(uint16_t)(i * 8));
 		}
 	}
 	kept = malloc(DRIVER_MEMORY);
@@ -269,7 +272,8 @@ static void test_record_lies(void)
 
 		for (unsigned i = 0; i < d.size; i++)
 			driver_packed(&d)[i].flags = (uint16_t)rte_rand();
-		atomic_store(&record->start, (uint32_t)rte_rand() & (round & 1 ? UINT32_MAX : 0x803f));
+		atomic_store(
+			&record->start, (uint32_t)rte_rand() & (round & 1 ? UINT32_MAX : 0x803f));
 		atomic_store(&record->last, rte_rand() & (round & 1 ? UINT64_MAX : 0xff803f803f));
 		if (!virtq_resume(&d.queue.ring)) {
 			refused++;

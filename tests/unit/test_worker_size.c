@@ -342,10 +342,11 @@ static void test_datagrams(void)
 	};
 
 	for (size_t i = 0; i < RTE_DIM(cases); i++) {
-		struct ask a = { "10.244.1.10", cases[i].dst, .sport = 1, .dport = 2, .payload = 10 * cases[i].size,
-			.id = 7 };
+		struct ask a = { "10.244.1.10", cases[i].dst, .sport = 1, .dport = 2,
+			.payload = 10 * cases[i].size, .id = 7 };
 		const uint32_t headers = ETHER + cases[i].outer + 20;
-		const bool whole = (cases[i].offloads & PORT_TX_USO) && cases[i].out == POD_B && cases[i].fragments == 1;
+		const bool whole = (cases[i].offloads & PORT_TX_USO) && cases[i].out == POD_B &&
+				   cases[i].fragments == 1;
 		struct counter_totals before;
 		uint32_t seen = 0, at = 0;
 
@@ -355,7 +356,8 @@ static void test_datagrams(void)
 		frame_make(&f, POD_A, &a);
 		send_offloaded(POD_A, cases[i].size, 2000);
 		CU_ASSERT_EQUAL(event_since(&before, EVENT_segmented), !whole);
-		CU_ASSERT_EQUAL(event_since(&before, EVENT_fragmented), cases[i].fragments > 1 ? 10 : 0);
+		CU_ASSERT_EQUAL(
+			event_since(&before, EVENT_fragmented), cases[i].fragments > 1 ? 10 : 0);
 		CU_ASSERT_EQUAL(sent(cases[i].out), whole ? 1 : 10u * cases[i].fragments);
 		for (unsigned k = 0; k < sent(cases[i].out); k++) {
 			uint32_t len, skip;
@@ -363,7 +365,8 @@ static void test_datagrams(void)
 
 			if (whole) {
 				CU_ASSERT_EQUAL(node_ports[POD_B].sent[k]->tso_segsz, 1000);
-				CU_ASSERT_TRUE((node_ports[POD_B].sent[k]->ol_flags & RTE_MBUF_F_TX_UDP_SEG) != 0);
+				CU_ASSERT_TRUE((node_ports[POD_B].sent[k]->ol_flags &
+						       RTE_MBUF_F_TX_UDP_SEG) != 0);
 			} else {
 				CU_ASSERT_TRUE(ether_sound(got, len));
 				CU_ASSERT_TRUE(len - ETHER <= 1500);
@@ -371,8 +374,11 @@ static void test_datagrams(void)
 			/* The UDP header is in the first fragment of each. */
 			at = (get16(got + headers - 14) & 0x1fff) * 8;
 			skip = at == 0 ? 8 : 0;
-			CU_ASSERT_EQUAL(get16(got + headers - 16), whole ? 7 : 7 + k / cases[i].fragments);
-			CU_ASSERT_EQUAL(memcmp(got + headers + skip, f.bytes + ETHER + 28 + seen, len - headers - skip), 0);
+			CU_ASSERT_EQUAL(
+				get16(got + headers - 16), whole ? 7 : 7 + k / cases[i].fragments);
+			CU_ASSERT_EQUAL(memcmp(got + headers + skip, f.bytes + ETHER + 28 + seen,
+						len - headers - skip),
+				0);
 			seen += len - headers - skip;
 		}
 		CU_ASSERT_EQUAL(seen, 10u * cases[i].size);
@@ -395,7 +401,8 @@ static uint32_t join_fragments(uint16_t out, uint16_t outer, uint16_t mtu, uint8
 		first = sent_bytes(out, 0, &len) + ETHER + outer;
 		got = sent_bytes(out, k, &len);
 		header = f.v6 ? 48 : 20;
-		field = f.v6 ? get16(ip + 42) : (get16(ip + 6) & 0x1fffu) * 8 | (get16(ip + 6) >> 13 & 1);
+		field = f.v6 ? get16(ip + 42)
+			     : (get16(ip + 6) & 0x1fffu) * 8 | (get16(ip + 6) >> 13 & 1);
 		CU_ASSERT_EQUAL(field & ~7u, seen);
 		CU_ASSERT_EQUAL(field & 1, k + 1 < sent(out));
 		if (f.v6) {
@@ -424,22 +431,28 @@ static void test_large_datagram(void)
 		uint8_t offloads;
 		bool df;
 	} cases[] = {
-		{ "10.244.1.10", "10.244.1.11", POD_B, 0, 1500, 1480, PORT_TX_CSUM | PORT_TX_UFO, true },
-		{ "fd00:244:1::10", "fd00:244:1::11", POD_B, 0, 1500, 1448, PORT_TX_CSUM | PORT_TX_UFO, false },
-		{ "10.244.1.10", "10.244.1.11", POD_B, 0, 1500, 1480, PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO, true },
-		{ "fd00:244:1::10", "fd00:244:1::11", POD_B, 0, 1500, 1448, PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO, false },
+		{ "10.244.1.10", "10.244.1.11", POD_B, 0, 1500, 1480, PORT_TX_CSUM | PORT_TX_UFO,
+			true },
+		{ "fd00:244:1::10", "fd00:244:1::11", POD_B, 0, 1500, 1448,
+			PORT_TX_CSUM | PORT_TX_UFO, false },
+		{ "10.244.1.10", "10.244.1.11", POD_B, 0, 1500, 1480,
+			PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO, true },
+		{ "fd00:244:1::10", "fd00:244:1::11", POD_B, 0, 1500, 1448,
+			PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO, false },
 		{ "10.244.1.10", "10.244.2.7", ETH, 50, 1450, 1480, 0, false },
 		{ "fd00:244:1::10", "fd00:244:2::7", ETH, 50, 1450, 1400, 0, false },
-		{ "10.244.1.10", "10.244.2.7", ETH, 50, 1450, 1480, 0, true }, /* these come back as ICMP */
+		{ "10.244.1.10", "10.244.2.7", ETH, 50, 1450, 1480, 0,
+			true }, /* these come back as ICMP */
 		{ "fd00:244:1::10", "fd00:244:2::7", ETH, 50, 1450, 1448, 0, false },
 	};
 	static uint8_t joined[65536];
 
 	for (size_t i = 0; i < RTE_DIM(cases) * 2; i++) {
-		const bool too_big = i / 2 >= RTE_DIM(cases) - 2, whole = (cases[i / 2].offloads & PORT_TX_UFO) != 0;
+		const bool too_big = i / 2 >= RTE_DIM(cases) - 2,
+			   whole = (cases[i / 2].offloads & PORT_TX_UFO) != 0;
 		const uint16_t out = cases[i / 2].out, outer = cases[i / 2].outer;
-		struct ask a = { cases[i / 2].src, cases[i / 2].dst, .sport = 1, .dport = 2, .payload = 9000, .id = 7,
-			.df = cases[i / 2].df };
+		struct ask a = { cases[i / 2].src, cases[i / 2].dst, .sport = 1, .dport = 2,
+			.payload = 9000, .id = 7, .df = cases[i / 2].df };
 		struct counter_totals before;
 		struct rte_mbuf *m;
 		uint32_t l4_len;
@@ -449,13 +462,15 @@ static void test_large_datagram(void)
 		node_ports[out].port.offloads = cases[i / 2].offloads;
 		frame_make(&f, POD_A, &a);
 		l4_len = f.len - ETHER - f.l3;
-		put_sum(f.bytes + ETHER + f.l3 + 6, (uint16_t)pseudo_sum(f.bytes + ETHER, IPPROTO_UDP, l4_len));
+		put_sum(f.bytes + ETHER + f.l3 + 6,
+			(uint16_t)pseudo_sum(f.bytes + ETHER, IPPROTO_UDP, l4_len));
 		m = mbuf_of(pool, f.bytes, f.len, i & 1 ? 1000 : 2000);
 		m->l2_len = ETHER;
 		m->l3_len = f.l3 & 0x1ff;
 		m->l4_len = 8;
 		m->tso_segsz = cases[i / 2].size;
-		m->ol_flags |= OFFLOAD_DATAGRAM | RTE_MBUF_F_TX_UDP_CKSUM | (f.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
+		m->ol_flags |= OFFLOAD_DATAGRAM | RTE_MBUF_F_TX_UDP_CKSUM |
+			       (f.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
 		burst(POD_A, &m, 1);
 		CU_ASSERT_EQUAL(event_since(&before, EVENT_fragmented), !whole && !too_big);
 		if (too_big) {
@@ -469,7 +484,8 @@ static void test_large_datagram(void)
 		} else {
 			finish_sum();
 			CU_ASSERT_TRUE(sent(out) >= 9008 / 1480);
-			CU_ASSERT_EQUAL_FATAL(join_fragments(out, outer, cases[i / 2].mtu, joined), l4_len);
+			CU_ASSERT_EQUAL_FATAL(
+				join_fragments(out, outer, cases[i / 2].mtu, joined), l4_len);
 			CU_ASSERT_EQUAL(memcmp(joined, f.bytes + ETHER + f.l3, l4_len), 0);
 		}
 		node_check();
@@ -481,14 +497,16 @@ static void test_merged(void)
 {
 	for (unsigned v = 0; v < 4; v++) {
 		const bool takes = v & 1, tcp = v & 2;
-		struct ask a = { "10.244.1.10", "10.244.1.11", .proto = tcp ? IPPROTO_TCP : IPPROTO_UDP, .sport = 1,
-			.dport = 2, .payload = 500, .df = true };
+		struct ask a = { "10.244.1.10", "10.244.1.11",
+			.proto = tcp ? IPPROTO_TCP : IPPROTO_UDP, .sport = 1, .dport = 2,
+			.payload = 500, .df = true };
 		struct rte_mbuf *pkts[8];
 		struct counter_totals before, after;
 
 		node_start();
 		counters_sum(&before);
-		node_ports[POD_B].port.offloads = takes ? PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO : 0;
+		node_ports[POD_B].port.offloads =
+			takes ? PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_USO : 0;
 		frame_make(&f, POD_A, &a);
 		for (unsigned i = 0; i < 8; i++) {
 			uint8_t *l4 = f.bytes + ETHER + f.l3;

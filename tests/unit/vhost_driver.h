@@ -50,7 +50,8 @@ static struct virtq_used_split *driver_used(struct driver *d)
 	return (void *)(d->memory + 0x8000);
 }
 
-static struct virtq_event_packed *driver_events(struct driver *d) /* [0] the driver's, [1] the device's */
+static struct virtq_event_packed *driver_events(
+	struct driver *d) /* [0] the driver's, [1] the device's */
 {
 	return (void *)(d->memory + 0xc000);
 }
@@ -63,7 +64,10 @@ static inline void driver_device(struct driver *d, uint8_t guest)
 	d->queue.header_size = 12;
 	d->queue.call_fd = eventfd(0, EFD_NONBLOCK);
 	d->queue.kick_fd = -1;
-	*r = (struct virtq){ .memory = &d->regions, .size = d->size, .packed = d->packed, .event_idx = d->event_idx };
+	*r = (struct virtq){ .memory = &d->regions,
+		.size = d->size,
+		.packed = d->packed,
+		.event_idx = d->event_idx };
 	if (d->packed) {
 		r->packed_desc = driver_packed(d);
 		r->driver_event = &driver_events(d)[0];
@@ -85,7 +89,8 @@ static inline void driver_open(struct driver *d, bool packed, bool event_idx, ui
 	/* Two regions that are neighbours for the guest: buffers across the border are in two parts. */
 	d->regions = (struct virtq_memory){ .count = 2,
 		.regions = { { DRIVER_GUEST, DRIVER_MEMORY / 2, d->memory },
-			{ DRIVER_GUEST + DRIVER_MEMORY / 2, DRIVER_MEMORY / 2, d->memory + DRIVER_MEMORY / 2 } } };
+			{ DRIVER_GUEST + DRIVER_MEMORY / 2, DRIVER_MEMORY / 2,
+				d->memory + DRIVER_MEMORY / 2 } } };
 	d->size = DRIVER_SIZE;
 	d->packed = packed;
 	d->event_idx = event_idx;
@@ -122,18 +127,20 @@ struct part {
 	uint32_t len;
 };
 
-static inline void driver_put_packed(struct driver *d, uint16_t slot, uint64_t addr, uint32_t len, uint16_t id,
-	uint16_t flags, bool wrap)
+static inline void driver_put_packed(struct driver *d, uint16_t slot, uint64_t addr, uint32_t len,
+	uint16_t id, uint16_t flags, bool wrap)
 {
 	struct virtq_desc_packed *p = &driver_packed(d)[slot];
 
 	*p = (struct virtq_desc_packed){ .addr = addr, .len = len, .id = id };
-	__atomic_store_n(&p->flags, (uint16_t)(flags | (wrap ? VIRTQ_AVAIL : VIRTQ_USED)), __ATOMIC_RELEASE);
+	__atomic_store_n(
+		&p->flags, (uint16_t)(flags | (wrap ? VIRTQ_AVAIL : VIRTQ_USED)), __ATOMIC_RELEASE);
 }
 
 /** Make a chain available. The caller knows that there are slots. id: free to choose, below the ring's size; split: of
  * the first descriptor, the others follow it. */
-static inline void driver_add(struct driver *d, const struct part *parts, uint16_t n, bool write, bool indirect, uint16_t id)
+static inline void driver_add(struct driver *d, const struct part *parts, uint16_t n, bool write,
+	bool indirect, uint16_t id)
 {
 	uint16_t flags = write ? VIRTQ_WRITE : 0;
 	struct part one;
@@ -145,10 +152,12 @@ static inline void driver_add(struct driver *d, const struct part *parts, uint16
 
 			if (d->packed)
 				((struct virtq_desc_packed *)driver_at(d, table.addr))[i] =
-					(struct virtq_desc_packed){ parts[i].addr, parts[i].len, 0, f };
+					(struct virtq_desc_packed){ parts[i].addr, parts[i].len, 0,
+						f };
 			else
 				((struct virtq_desc_split *)driver_at(d, table.addr))[i] =
-					(struct virtq_desc_split){ parts[i].addr, parts[i].len, f, (uint16_t)(i + 1) };
+					(struct virtq_desc_split){ parts[i].addr, parts[i].len, f,
+						(uint16_t)(i + 1) };
 		}
 		one = table;
 		parts = &one;
@@ -164,20 +173,22 @@ static inline void driver_add(struct driver *d, const struct part *parts, uint16
 			uint16_t f = (uint16_t)(flags | (i + 1 < n ? VIRTQ_NEXT : 0));
 
 			if (i > 0)
-				driver_put_packed(d, d->next, parts[i].addr, parts[i].len, id, f, d->wrap);
+				driver_put_packed(
+					d, d->next, parts[i].addr, parts[i].len, id, f, d->wrap);
 			if (++d->next == d->size) {
 				d->next = 0;
 				d->wrap = !d->wrap;
 			}
 		}
-		driver_put_packed(d, head, parts[0].addr, parts[0].len, id, (uint16_t)(flags | (n > 1 ? VIRTQ_NEXT : 0)),
-			head_wrap);
+		driver_put_packed(d, head, parts[0].addr, parts[0].len, id,
+			(uint16_t)(flags | (n > 1 ? VIRTQ_NEXT : 0)), head_wrap);
 		d->chain_slots[id] = n;
 		return;
 	}
 	for (uint16_t i = 0; i < n; i++)
-		driver_desc(d)[(id + i) % d->size] = (struct virtq_desc_split){ parts[i].addr, parts[i].len,
-			(uint16_t)(flags | (i + 1 < n ? VIRTQ_NEXT : 0)), (uint16_t)((id + i + 1) % d->size) };
+		driver_desc(d)[(id + i) % d->size] = (struct virtq_desc_split){ parts[i].addr,
+			parts[i].len, (uint16_t)(flags | (i + 1 < n ? VIRTQ_NEXT : 0)),
+			(uint16_t)((id + i + 1) % d->size) };
 	atomic_store(&driver_avail(d)->ring[d->next % d->size], id);
 	d->next++;
 	atomic_store(&driver_avail(d)->idx, d->next);

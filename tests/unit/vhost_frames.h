@@ -63,7 +63,8 @@ static inline struct rte_mbuf *mbuf_make(uint32_t len, uint32_t seed, uint16_t p
 enum shape { ONE, TWO, MANY, INDIRECT, SHAPES };
 
 /** The guest sends: header and frame in the shape of its driver. */
-static inline void guest_sends(struct driver *d, enum shape shape, const void *hdr, const uint8_t *frame, uint32_t len, uint16_t id)
+static inline void guest_sends(struct driver *d, enum shape shape, const void *hdr,
+	const uint8_t *frame, uint32_t len, uint16_t id)
 {
 	uint32_t cut[8] = { 12 + len }, n = 1, done = 0;
 	struct part parts[8];
@@ -99,7 +100,8 @@ static inline void each_format(void (*run)(struct driver *d), uint8_t guest)
 		driver_open(&d, format & 1, format & 2, guest);
 		run(&d);
 		driver_close(&d);
-		CU_ASSERT_EQUAL(rte_mempool_avail_count(pool) + rte_mempool_avail_count(large), before);
+		CU_ASSERT_EQUAL(
+			rte_mempool_avail_count(pool) + rte_mempool_avail_count(large), before);
 	}
 }
 

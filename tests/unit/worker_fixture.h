@@ -322,7 +322,9 @@ static inline void burst_choose(void)
 		exit(SKIPPED);
 	}
 	if (ret < 0) {
-		fprintf(stderr, "BURST=%s: no such hit path in this build: unset it for the best one\n", name);
+		fprintf(stderr,
+			"BURST=%s: no such hit path in this build: unset it for the best one\n",
+			name);
 		exit(EXIT_FAILURE);
 	}
 	printf("hit path: %s\n", burst_selected()->name);
