@@ -49,11 +49,20 @@ static uint16_t port_of(void *arg, const char *pod)
 	return a != NULL && staged_future(&a->s) != NULL ? a->port->id : POLICY_PORT_NONE;
 }
 
+static struct prefix_list kernel_addresses(void *arg, const char *uplink)
+{
+	const struct uplink_state *u = uplink_find(uplink);
+
+	(void)arg;
+	return u != NULL ? u->kernel : (struct prefix_list){ NULL, 0 };
+}
+
 int policies_prepare(struct forwarding_txn *txn, const struct changeset *set,
 	const struct change *changes, size_t count, struct error *err)
 {
 	static const struct policy_ports where = {
-		.port_of = port_of
+		.port_of = port_of,
+		.kernel_addresses = kernel_addresses,
 	}; /* looked at until the end of the transaction */
 
 	return policy_prepare(forwarding.policy, set, changes, count, &where, &txn->policy, err);

@@ -386,6 +386,9 @@ bool uplink_readdress(struct uplink_state *u, const struct ip_prefix *items, siz
 	const struct uplink *conf = future_of(u);
 	struct prefix_list before = u->kernel, after = { calloc(count + 1, sizeof(*items)), count };
 	struct forwarding_txn *txn = forwarding.txn == NULL ? calloc(1, sizeof(*txn)) : NULL;
+	/* For policy, which asks what they are. */
+	struct object *obj = (struct object *)(uintptr_t)staged_future(&u->s);
+	const struct change same = { obj, obj };
 	struct error err = { 0 };
 	int ret = -ENOMEM;
 
@@ -407,7 +410,7 @@ bool uplink_readdress(struct uplink_state *u, const struct ip_prefix *items, siz
 	if (ret == 0)
 		ret = uplinks_steer_more(&err);
 	if (ret == 0)
-		ret = policies_prepare(txn, NULL, NULL, 0, &err);
+		ret = policies_prepare(txn, NULL, &same, 1, &err);
 	if (ret < 0 || set_addresses(u, conf) < 0) {
 		LOG_FROM(&u->port->log, LOG_LEVEL_WARNING,
 			"the kernel's new addresses cannot be followed uplink=%s error=\"%s\"",

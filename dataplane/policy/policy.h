@@ -57,9 +57,11 @@ struct policy_state *policy_state_new(unsigned n_workers); /* NULL when out of m
 void policy_state_free(struct policy_state *state);
 
 /** Where pods are: the port of a pod of this node by name, POLICY_PORT_NONE if it has none. The host's own is asked for with
- * name NULL. */
+ * name NULL. And what addresses the kernel's interface has that an uplink without addresses of its own shares; they are
+ * the caller's. When they change, that uplink is a change whose sides are the same object. */
 struct policy_ports {
 	uint16_t (*port_of)(void *arg, const char *pod);
+	struct prefix_list (*kernel_addresses)(void *arg, const char *uplink);
 	void *arg;
 };
 

@@ -126,11 +126,6 @@ static void sets_free(struct policy_state *s)
 		}
 	}
 	intern_free(&s->sets);
-	for (size_t i = 0; s->uplinks.buckets != NULL && i <= s->uplinks.mask; i++) {
-		for (struct interned *t = s->uplinks.buckets[i]; t != NULL; t = t->next)
-			object_unref(((struct policy_uplink *)t)->object);
-	}
-	intern_free(&s->uplinks);
 }
 
 static void identities_free(struct policy_state *s)
@@ -163,6 +158,7 @@ void policy_state_free(struct policy_state *s)
 	policies_free(s);
 	matchers_free(s);
 	sets_free(s);
+	uplinks_free(s);
 	identities_free(s);
 	intern_free(&s->namespaces);
 	intern_free(&s->leaves);

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOST_NAME "" /* of the node among local pods */
-
 uint8_t protocol_number(const char *text)
 {
 	static const struct {
@@ -65,7 +63,7 @@ static void note_address(struct policy_txn *txn, const struct ip_addr *addr)
 		(struct ip_prefix){ *addr, (uint8_t)ip_family_bits(addr->family) };
 }
 
-static void map_address(struct policy_txn *txn, const struct ip_addr *addr, uint32_t identity)
+void map_address(struct policy_txn *txn, const struct ip_addr *addr, uint32_t identity)
 {
 	struct policy_state *s = txn->state;
 	struct ip_prefix prefix = { *addr, (uint8_t)ip_family_bits(addr->family) };
@@ -87,16 +85,10 @@ static void map_address(struct policy_txn *txn, const struct ip_addr *addr, uint
 	note_address(txn, addr);
 }
 
-static void map_addresses(struct policy_txn *txn, const struct addr_list *list, uint32_t identity)
+void map_addresses(struct policy_txn *txn, const struct addr_list *list, uint32_t identity)
 {
 	for (size_t i = 0; i < list->count; i++)
 		map_address(txn, &list->items[i], identity);
-}
-
-static void map_interface(struct policy_txn *txn, const struct prefix_list *list, uint32_t identity)
-{
-	for (size_t i = 0; i < list->count; i++)
-		map_address(txn, &list->items[i].addr, identity);
 }
 
 /* --- policies and the locals that they select ----------------------------------------------------------------- */
@@ -123,7 +115,7 @@ static int policy_order_q(const void *a, const void *b)
 	return policy_order(*(struct policy_entry *const *)a, *(struct policy_entry *const *)b);
 }
 
-static void dirty(struct local *l)
+void dirty(struct local *l)
 {
 	l->dirty[INGRESS] = l->dirty[EGRESS] = true;
 }
@@ -329,7 +321,7 @@ static void local_leave(struct policy_txn *txn, struct local *l)
 	free(l);
 }
 
-static struct local_pod *pod_enter(
+struct local_pod *pod_enter(
 	struct policy_txn *txn, const char *name, struct identity *identity, uint16_t port)
 {
 	struct policy_state *s = txn->state;
@@ -341,7 +333,7 @@ static struct local_pod *pod_enter(
 	return pod;
 }
 
-static void pod_leave(struct policy_txn *txn, const char *name)
+void pod_leave(struct policy_txn *txn, const char *name)
 {
 	struct policy_state *s = txn->state;
 	struct local_pod *pod = (struct local_pod *)intern_find(&s->pods, name, strlen(name));
@@ -418,70 +410,6 @@ static void endpoint_change(
 	}
 	if (after != NULL)
 		map_addresses(txn, &after->endpoint.addresses, identity->id);
-}
-
-/** The node: a local of its own, and the identity of its addresses. */
-static void node_change(
-	struct policy_txn *txn, const struct object *before, const struct object *after)
-{
-	struct policy_state *s = txn->state;
-	struct identity *identity = NULL;
-
-	if (after != NULL) {
-		identity = identity_use(txn, ENDPOINT_NODE, "", &after->node.labels, NULL);
-		object_ref((struct object *)(uintptr_t)after);
-	}
-	if (before != NULL) {
-		struct local_pod *host = (struct local_pod *)intern_find(&s->pods, HOST_NAME, 0);
-		struct identity *old = host->local->identity;
-
-		pod_leave(txn, HOST_NAME);
-		map_addresses(txn, &before->node.host_addresses, 0);
-		identity_unuse(txn, old);
-	}
-	object_unref(s->node);
-	s->node = (struct object *)(uintptr_t)after;
-	if (after == NULL)
-		return;
-	pod_enter(txn, HOST_NAME, identity,
-		txn->ports != NULL ? txn->ports->port_of(txn->ports->arg, NULL) : POLICY_PORT_NONE);
-	dirty(((struct local_pod *)intern_find(&s->pods, HOST_NAME, 0))->local);
-	map_addresses(txn, &after->node.host_addresses, identity->id);
-	for (size_t i = 0; s->uplinks.buckets != NULL && i <= s->uplinks.mask; i++) {
-		for (struct interned *t = s->uplinks.buckets[i]; t != NULL; t = t->next)
-			map_interface(txn, &((struct policy_uplink *)t)->object->uplink.addresses,
-				identity->id);
-	}
-}
-
-static uint32_t node_identity(const struct policy_state *s)
-{
-	const struct local_pod *host =
-		(const struct local_pod *)intern_find(&s->pods, HOST_NAME, 0);
-
-	return host != NULL ? host->local->identity->id : 0;
-}
-
-static void uplink_change(
-	struct policy_txn *txn, const struct object *before, const struct object *after)
-{
-	struct policy_state *s = txn->state;
-	const char *name = after != NULL ? after->uplink.name : before->uplink.name;
-	struct policy_uplink *uplink =
-		(struct policy_uplink *)intern_find(&s->uplinks, name, strlen(name));
-
-	if (before != NULL) {
-		map_interface(txn, &before->uplink.addresses, 0);
-		object_unref(uplink->object);
-		if (after == NULL)
-			intern_remove(&s->uplinks, &uplink->in);
-	}
-	if (after == NULL)
-		return;
-	if (uplink == NULL)
-		uplink = intern_add(&s->uplinks, name, strlen(name), sizeof(*uplink));
-	uplink->object = object_ref((struct object *)(uintptr_t)after);
-	map_interface(txn, &after->uplink.addresses, node_identity(s));
 }
 
 static void namespace_change(

@@ -82,8 +82,8 @@ struct policy_set {
 };
 
 struct policy_uplink {
-	struct interned in; /* by name */
-	struct object *object;
+	struct interned in;	      /* by name */
+	struct prefix_list addresses; /* the configured ones, or the kernel's */
 };
 
 struct policy_tier {
@@ -245,7 +245,21 @@ void policy_apply(struct policy_txn *txn, const struct object *before, const str
 /** Numbers and names that the transaction leaves without a use. */
 void policies_reap(struct policy_txn *txn);
 void program_replaced(struct policy_txn *txn, struct policy_program *program);
+/** From now on an address has that identity; 0 = none. */
+void map_address(struct policy_txn *txn, const struct ip_addr *addr, uint32_t identity);
+void map_addresses(struct policy_txn *txn, const struct addr_list *list, uint32_t identity);
+/** A pod of this node, or the node itself (HOST_NAME). */
+struct local_pod *pod_enter(
+	struct policy_txn *txn, const char *name, struct identity *identity, uint16_t port);
+void pod_leave(struct policy_txn *txn, const char *name);
+void dirty(struct local *local);
 uint8_t protocol_number(const char *text); /* 0 = any */
 int policy_order(const struct policy_entry *a, const struct policy_entry *b);
+
+/* node.c */
+#define HOST_NAME "" /* of the node among local pods */
+void node_change(struct policy_txn *txn, const struct object *before, const struct object *after);
+void uplink_change(struct policy_txn *txn, const struct object *before, const struct object *after);
+void uplinks_free(struct policy_state *s);
 
 #endif

@@ -4,6 +4,7 @@ whether the daemon starts, stops or is killed."""
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import socket
@@ -303,6 +304,27 @@ def test_follows_the_kernel():
                  ["192.0.2.99"] == "failed", 10)
         a.sh("ip", "addr", "del", f"{a.underlay4}/24", "dev", "eth0")
         wait_for("the address is gone", lambda: not a.get("/v1/state/peers")[0]["up"], 5)
+        a.assert_balanced()
+
+
+def test_policy_knows_the_nodes_addresses():
+    """What the kernel has on the uplink are addresses of the node to policies too, as they come and go."""
+    with Lab("xdp") as lab:
+        a, b, web = pair(lab, "native")
+        a.write_conf(peers=[b], pods=[web]).start()
+
+        def answers(address):
+            return web.ping(address, count=1, check=False, timeout=1)[1] == 1
+        for address in (a.underlay4, a.underlay6, b.pods["db"].v4):
+            wait_for(f"{address} answers", lambda address=address: answers(address), 10)
+        a.put("policies", {"name": "no-nodes", "types": ["egress"],
+                           "egress": [{"action": "deny", "destination_nodes": "all()"}, {"action": "allow"}]}, "no-nodes")
+        assert not answers(a.underlay4) and not answers(a.underlay6) and answers(b.pods["db"].v4)
+        a.sh("ip", "addr", "add", "192.0.2.77/24", "dev", "eth0")
+        wait_for("it is followed", lambda: "no-nodes" in a.cli("explain", "pod:web", web.v4, "192.0.2.77"), 10)
+        assert not answers("192.0.2.77") and not answers(a.underlay4)
+        a.delete("policies", "no-nodes")
+        assert answers("192.0.2.77")
         a.assert_balanced()
 
 
