@@ -30,7 +30,6 @@
 #define REASSEMBLY_PACKETS  256
 #define NEGATIVE_TIMEOUT_MS 2000
 #define EXPIRE_PERIOD_MS    5000 /* every flow is looked at once in this time */
-#define FLOWS_PER_BUCKET    8	 /* twice as many slots as entries, 16 a bucket */
 
 static struct {
 	unsigned n_workers;
@@ -239,9 +238,9 @@ static int worker_create(unsigned id, int cpu, struct error *err)
 	w->fragments = dp.fragments;
 	w->pool = dp.pool;
 	w->tsc_per_ms = rte_get_tsc_hz() / 1000;
-	w->expire_budget = (uint32_t)((stats.capacity4 + stats.capacity6) / FLOWS_PER_BUCKET /
-				      dp.n_workers / EXPIRE_PERIOD_MS) +
-			   1;
+	w->expire_budget =
+		(uint32_t)((stats.capacity4 + stats.capacity6) / dp.n_workers / EXPIRE_PERIOD_MS) +
+		1;
 	dp.workers[id] = w;
 	return 0;
 }

@@ -196,7 +196,7 @@ static inline _Atomic uint32_t *empty_slot(const struct flow_place *place)
 	return used[1] < used[0] ? empty[1] : empty[0];
 }
 
-/** Put a filled entry in a slot. False when there is none to have. */
+/** Put a filled entry in a slot. False when there is none to have; then the index is retired: expiry may be looking at it. */
 static bool publish(struct flow_table *table, struct flow_worker *w, const struct flow_place *place,
 	uint32_t index, unsigned zone, uint32_t now_ms, bool v6)
 {
@@ -223,7 +223,7 @@ static bool publish(struct flow_table *table, struct flow_worker *w, const struc
 		}
 		return true;
 	}
-	flow_discharge(table, w, index, v6);
+	flow_retire(table, w, index, v6);
 	return false;
 }
 
@@ -309,7 +309,6 @@ static void insert_reverse(struct flow_table *table, struct flow_worker *w,
 
 	if (!publish(table, w, place, index, zone, now_ms, v6)) {
 		/* publish has cut the pair. */
-		flow_index_return(table, w, index, v6);
 		flow_count(&w->refused, 1);
 		return;
 	}
@@ -356,7 +355,6 @@ static inline struct flow *insert(struct flow_table *table, unsigned worker, con
 	}
 	fill(pool, a, key, init, b != 0 ? b : FLOW_NONE, now_ms, v6);
 	if (!publish(table, w, &place, a, zone, now_ms, v6)) {
-		flow_index_return(table, w, a, v6);
 		if (b != 0)
 			flow_index_return(table, w, b, v6);
 		flow_count(&w->refused, 1);

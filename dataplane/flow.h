@@ -9,7 +9,7 @@
  * decision, epoch, rule: any worker, on re-resolution (single atomic stores). state: any worker (conntrack.h). packets, bytes,
  * last_seen, seq: the worker that forwards the packet, relaxed load/store (one direction normally has one worker; a rare race may lose a count).
  * Removal: a worker clears the slot, then frees the entry after a grace period. Workers expire incrementally, each its
- * own share of the buckets. Callers marked "Worker" are online RCU readers, and `worker` is below conf.n_workers and
+ * own share of the entries. Callers marked "Worker" are online RCU readers, and `worker` is below conf.n_workers and
  * used by one thread at a time.
  *
  * Fairness: an entry is charged to the zone whose packet made it, both directions of a pair to the same one. Once a
@@ -154,7 +154,7 @@ static inline void flow_decision_set(struct flow *flow, struct flow_decision d)
 }
 
 /** Worker: expire a slice of this worker's share and free what passed its grace period. Call once a loop; looks at
- * about `budget` buckets (a table has capacity / 8 of them). An entry goes when neither direction saw a packet for the
+ * `budget` entries. An entry goes when neither direction saw a packet for the
  * timeout of its state; under pressure (the family is three quarters full) those that are over or half open go much earlier; a negative entry when it saw none for the negative timeout. now_ms may wrap, and workers' clocks may
  * differ a little. */
 void flow_expire(struct flow_table *table, unsigned worker, uint32_t now_ms, unsigned budget);

@@ -61,7 +61,7 @@ static void fresh_run(struct flow_table *table, struct flow_pool *pool, struct f
 /** Next of a run that is not empty, from its halves in turn. The two directions of a connection are taken in a row and often
  * have a worker each. CPUs fetch cache lines together with their neighbours, so neighbours would go to and fro between the two
  * although nobody shares a line: two workers, a direction each, forwarded 1.71 times what one does, and 2.05 times with
- * directions a page apart. */
+ * directions a page apart. So with chains: indices come back in order, as expiry goes along the entries. */
 static uint32_t fresh_take(struct flow_local *l)
 {
 	uint32_t index = l->fresh++, end = l->fresh_end;
@@ -81,26 +81,52 @@ static inline bool is_pressed(const struct flow_table *table, bool v6)
 	return flow_used(table, v6) > table->pool[v6].capacity / 4 * 3;
 }
 
+/** Begin to use a chain: its first half and its second. */
+static void chain_use(struct flow_pool *pool, struct flow_local *l, uint32_t first)
+{
+	uint32_t last = first;
+
+	for (unsigned i = 1; i < FLOW_CHAIN / 2 && link_get(pool, last) != 0; i++)
+		last = link_get(pool, last);
+	l->free = first;
+	l->free_other = link_get(pool, last);
+	link_set(pool, last, 0);
+}
+
+static inline void swap(uint32_t *a, uint32_t *b)
+{
+	const uint32_t was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
 uint32_t flow_index_take(struct flow_table *table, struct flow_worker *w, bool v6)
 {
 	struct flow_pool *pool = &table->pool[v6];
 	struct flow_local *l = &w->local[v6];
-	uint32_t index = l->free;
+	uint32_t index;
 
-	if (index == 0 && l->fresh == l->fresh_end) {
+	if (l->free == 0 && l->free_other == 0 && l->fresh == l->fresh_end) {
 		l->pressed = is_pressed(table, v6);
 		index = chain_pop(pool);
-		if (index == 0)
+		if (index != 0)
+			chain_use(pool, l, index);
+		else
 			fresh_run(table, pool, l);
 	}
-	if (index != 0) {
-		l->free = link_get(pool, index);
-		/* The next one taken: by then it is here. Indices come back in the order flows ended, that is, in none. */
-		__builtin_prefetch(&pool->side[l->free], 1);
-		__builtin_prefetch(flow_at(pool, l->free, v6), 1);
-		return index;
-	}
-	return l->fresh != l->fresh_end ? fresh_take(l) : 0;
+	if (l->free == 0)
+		swap(&l->free, &l->free_other);
+	index = l->free;
+	if (index == 0)
+		return l->fresh != l->fresh_end ? fresh_take(l) : 0;
+	l->free = link_get(pool, index);
+	/* The next of this half but one: by then it is here. */
+	__builtin_prefetch(&pool->side[l->free], 1);
+	__builtin_prefetch(flow_at(pool, l->free, v6), 1);
+	if (l->free_other != 0)
+		swap(&l->free, &l->free_other);
+	return index;
 }
 
 void flow_index_return(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6)
@@ -118,7 +144,9 @@ void flow_local_flush(struct flow_table *table, struct flow_worker *w, bool v6)
 		flow_index_return(table, w, fresh_take(l), v6);
 	if (l->free != 0)
 		flow_chains_push(pool, l->free, l->free);
-	l->free = 0;
+	if (l->free_other != 0)
+		flow_chains_push(pool, l->free_other, l->free_other);
+	l->free = l->free_other = 0;
 }
 
 /* --- grace periods ------------------------------------------------------------------------------------------ */
@@ -166,8 +194,8 @@ void flow_reclaim(struct flow_table *table, struct flow_worker *w, bool v6)
 	while (l->count != 0 && grace_over(l->batches[l->first].token)) {
 		uint32_t head = l->batches[l->first].head;
 
-		if (l->free == 0)
-			l->free = head;
+		if (l->free == 0 && l->free_other == 0)
+			chain_use(&table->pool[v6], l, head);
 		else
 			flow_chains_push(&table->pool[v6], head, head);
 		l->first = (l->first + 1) % FLOW_BATCHES;
@@ -213,16 +241,15 @@ void flow_charge(
 	const uint8_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
 	const enum flow_kind kind =
 		flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed));
-	uint8_t bits = FLOW_ACCOUNT_OPEN;
+	uint8_t bits = FLOW_ACCOUNT_LIVE | FLOW_ACCOUNT_OPEN;
 
 	link_set(pool, index, zone);
 	account(w, zone, 1, v6);
 	if (flags & FLOW_NEGATIVE || flow_kind_rank(kind) == FLOW_RANK_CLOSED)
-		bits = 0;
+		bits = FLOW_ACCOUNT_LIVE;
 	else if (!(flags & FLOW_REPLY) && (kind == FLOW_TCP_SYN_SENT || kind == FLOW_SCTP_INIT))
 		bits |= FLOW_ACCOUNT_HALF;
-	atomic_store_explicit(&pool->side[index].account, bits,
-		memory_order_relaxed); /* nobody else sees it yet */
+	atomic_store_explicit(&pool->side[index].account, bits, memory_order_release);
 	account_bits(table, w, index, bits, 1, v6);
 }
 
@@ -272,7 +299,7 @@ bool flow_admit_half_open(const struct flow_table *table, uint32_t zone, bool po
 	return half < (int64_t)max;
 }
 
-static void take_out(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6)
+bool flow_take_out(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6)
 {
 	struct flow_pool *pool = &table->pool[v6];
 	const void *key = flow_key(flow_at(pool, index, v6), v6);
@@ -286,18 +313,19 @@ static void take_out(struct flow_table *table, struct flow_worker *w, uint32_t i
 			    &place.bucket[i / FLOW_BUCKET_SLOTS][i % FLOW_BUCKET_SLOTS], &word, 0,
 			    memory_order_acq_rel, memory_order_relaxed)) {
 			flow_retire(table, w, index, v6);
-			return;
+			return true;
 		}
 	}
+	return false;
 }
 
 void flow_remove(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6)
 {
 	const uint32_t pair = flow_pair(&table->pool[v6], index);
 
-	take_out(table, w, index, v6);
+	flow_take_out(table, w, index, v6);
 	if (pair != 0)
-		take_out(table, w, pair, v6);
+		flow_take_out(table, w, pair, v6);
 }
 
 void flow_discharge(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6)
@@ -307,7 +335,8 @@ void flow_discharge(struct flow_table *table, struct flow_worker *w, uint32_t in
 		 self = index;
 
 	account(w, link_get(pool, index), -1, v6);
-	flow_account_end(table, w, index, FLOW_ACCOUNT_OPEN | FLOW_ACCOUNT_HALF, v6);
+	flow_account_end(
+		table, w, index, FLOW_ACCOUNT_OPEN | FLOW_ACCOUNT_HALF | FLOW_ACCOUNT_LIVE, v6);
 	/* Only if it points back: the index of a pair long gone may serve another flow by now. */
 	if (pair <= pool->capacity)
 		atomic_compare_exchange_strong_explicit(&pool->side[pair].pair, &self, FLOW_NONE,

@@ -55,6 +55,9 @@ static_assert(sizeof(struct flow_side) == 32, "two a cache line");
 enum flow_account {
 	FLOW_ACCOUNT_OPEN = 1 << 0, /* connections of the pod behind the key's zone */
 	FLOW_ACCOUNT_HALF = 1 << 1, /* half open connections of that zone */
+	/* In no count: the entry is, or is about to be, in a slot. Whoever reads this (acquire) may read the key, as an
+	 * online reader, until its next quiescent state. */
+	FLOW_ACCOUNT_LIVE = 1 << 2,
 };
 
 struct flow_pool {
@@ -79,7 +82,8 @@ struct flow_batch {
 
 /** A worker's part of a pool. Its own thread only. */
 struct flow_local {
-	uint32_t free;		   /* chain */
+	uint32_t free,
+		free_other; /* two halves of a chain, taken from in turn: see flow_index_take */
 	uint32_t fresh, fresh_end; /* half a run of fresh indices, not empty unless the other is */
 	uint32_t other, other_end; /* the other half, which the next index but one comes from */
 	uint32_t open;		   /* chain of the batch that has no token yet */
@@ -308,6 +312,8 @@ void flow_account_again(
 	struct flow_table *table, struct flow_worker *w, uint32_t index, uint8_t bits, bool v6);
 /** May this zone have another half open connection? */
 bool flow_admit_half_open(const struct flow_table *table, uint32_t zone, bool pod, bool v6);
+/** Take an entry out of its slot. Worker. @return false: it was in none. */
+bool flow_take_out(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6);
 /** Take an entry, and its pair, out of the table before their time. Worker. */
 void flow_remove(struct flow_table *table, struct flow_worker *w, uint32_t index, bool v6);
 /** The caller's CAS took a published index out of its slot: free it after a grace period. */

@@ -5,25 +5,9 @@
 #include "dataplane/memory.h"
 #include "dataplane/rcu.h"
 
-#include <rte_prefetch.h>
 #include <stdlib.h>
 
 /* --- expiry ------------------------------------------------------------------------------------------------- */
-
-#define EXPIRE_AHEAD_BUCKETS 4 /* prefetch distance of bucket lines */
-#define EXPIRE_AHEAD_ENTRIES 1 /* and of the entries they name */
-
-static inline void prefetch_entries(const struct flow_pool *pool, uint64_t bucket, bool v6)
-{
-	const _Atomic uint32_t *slots = pool->slots + bucket * FLOW_BUCKET_SLOTS;
-
-	for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
-		uint32_t word = atomic_load_explicit(&slots[s], memory_order_relaxed);
-
-		if (word != 0)
-			rte_prefetch0(flow_at(pool, flow_slot_index(pool, word), v6));
-	}
-}
 
 /** Where an entry is counted by state. */
 static inline unsigned meet(const struct flow *flow)
@@ -45,36 +29,22 @@ static void round_over(struct flow_worker *w)
 	}
 }
 
-static inline void expire_buckets(struct flow_table *table, struct flow_worker *w, uint64_t first,
-	uint64_t n, uint32_t now_ms, bool v6)
+/** Along the entries, not the slots that name them in no order: memory is read in a row, and indices come back in a row, so
+ * that flows made of them lie side by side again. */
+static inline void expire_entries(struct flow_table *table, struct flow_worker *w, uint32_t first,
+	uint32_t end, uint32_t now_ms, bool v6)
 {
-	struct flow_pool *pool = &table->pool[v6];
+	const struct flow_pool *pool = &table->pool[v6];
 	const bool pressed = w->local[v6].pressed;
-	uint64_t end = first + n;
 
-	for (uint64_t b = first; b < end; b++) {
-		_Atomic uint32_t *slots = pool->slots + b * FLOW_BUCKET_SLOTS;
-
-		if (b + EXPIRE_AHEAD_BUCKETS < end)
-			rte_prefetch0(pool->slots + (b + EXPIRE_AHEAD_BUCKETS) * FLOW_BUCKET_SLOTS);
-		if (b + EXPIRE_AHEAD_ENTRIES < end)
-			prefetch_entries(pool, b + EXPIRE_AHEAD_ENTRIES, v6);
-		for (unsigned s = 0; s < FLOW_BUCKET_SLOTS; s++) {
-			uint32_t word = atomic_load_explicit(&slots[s], memory_order_acquire);
-
-			if (word == 0)
-				continue;
-			if (!flow_idle_pressed(table, pool, flow_slot_index(pool, word), now_ms, v6,
-				    pressed)) {
-				w->round[meet(flow_at(pool, flow_slot_index(pool, word), v6))]++;
-				continue;
-			}
-			if (!atomic_compare_exchange_strong_explicit(&slots[s], &word, 0,
-				    memory_order_acq_rel, memory_order_relaxed))
-				continue;
-			flow_retire(table, w, flow_slot_index(pool, word), v6);
+	for (uint32_t i = first; i < end; i++) {
+		if (!(atomic_load_explicit(&pool->side[i].account, memory_order_acquire) &
+			    FLOW_ACCOUNT_LIVE))
+			continue;
+		if (!flow_idle_pressed(table, pool, i, now_ms, v6, pressed))
+			w->round[meet(flow_at(pool, i, v6))]++;
+		else if (flow_take_out(table, w, i, v6))
 			flow_count(&w->expired, 1);
-		}
 	}
 }
 
@@ -84,23 +54,26 @@ void flow_expire(struct flow_table *table, unsigned worker, uint32_t now_ms, uns
 	uint64_t first[2], share[2], left;
 
 	for (unsigned f = 0; f < 2; f++) {
-		uint64_t buckets = table->pool[f].bucket_mask + 1;
+		uint64_t entries = table->pool[f].capacity;
 
-		first[f] = buckets * worker / table->n_workers;
-		share[f] = buckets * (worker + 1) / table->n_workers - first[f];
+		first[f] = entries * worker / table->n_workers;
+		share[f] = entries * (worker + 1) / table->n_workers - first[f];
 	}
 	left = RTE_MIN((uint64_t)budget, share[0] + share[1]);
 	while (left != 0) {
 		bool v6 = w->cursor >= share[0];
 		uint64_t off = v6 ? w->cursor - share[0] : w->cursor;
 		uint64_t n = RTE_MIN(left, share[v6] - off);
+		uint32_t from = (uint32_t)(first[v6] + off) + 1, /* index 0 is none */
+			end = RTE_MIN(from + (uint32_t)n,
+				atomic_load_explicit(&table->pool[v6].fresh, memory_order_relaxed));
 
 		if (flow_used(table, v6) == 0) /* an idle daemon reads no table */
 			;
 		else if (v6)
-			expire_buckets(table, w, first[v6] + off, n, now_ms, true);
+			expire_entries(table, w, from, end, now_ms, true);
 		else
-			expire_buckets(table, w, first[v6] + off, n, now_ms, false);
+			expire_entries(table, w, from, end, now_ms, false);
 		w->cursor = (w->cursor + n) % (share[0] + share[1]);
 		if (w->cursor == 0)
 			round_over(w);
@@ -304,16 +277,26 @@ static void flush_pool(struct flow_table *table, struct flushed *f, bool v6)
 {
 	struct flow_worker *control = &table->workers[table->n_workers];
 	uint64_t slots = (f->pool->bucket_mask + 1) * FLOW_BUCKET_SLOTS;
+	uint64_t *removed = calloc(f->pool->capacity / 64 + 1, sizeof(*removed));
 
+	if (removed == NULL)
+		abort();
 	for (uint64_t s = 0; s < slots; s++) {
-		uint32_t word = atomic_load_explicit(&f->pool->slots[s], memory_order_acquire);
+		uint32_t word = atomic_load_explicit(&f->pool->slots[s], memory_order_acquire),
+			 index = flow_slot_index(f->pool, word);
 
 		if (word == 0 || !atomic_compare_exchange_strong_explicit(&f->pool->slots[s], &word,
 					 0, memory_order_acq_rel, memory_order_relaxed))
 			continue;
-		flow_discharge(table, control, flow_slot_index(f->pool, word), v6);
-		flushed_add(f, flow_slot_index(f->pool, word));
+		flow_discharge(table, control, index, v6);
+		removed[index / 64] |= UINT64_C(1) << index % 64;
 	}
+	/* As expiry does, in a row. */
+	for (uint32_t i = 0; i <= f->pool->capacity / 64; i++) {
+		for (uint64_t word = removed[i]; word != 0; word &= word - 1)
+			flushed_add(f, i * 64 + (uint32_t)__builtin_ctzll(word));
+	}
+	free(removed);
 }
 
 void flow_table_flush(struct flow_table *table)

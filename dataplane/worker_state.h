@@ -80,7 +80,7 @@ struct worker {
 	uint32_t now_ms;
 	uint32_t icmp_tokens;
 	uint32_t icmp_tokens_scaled; /* thousandths of a message */
-	uint32_t expire_budget;	     /* flow buckets a millisecond */
+	uint32_t expire_budget;	     /* flow entries a millisecond */
 	uint16_t ip_id;		     /* of outer IPv4 headers without DF */
 	unsigned id;
 	struct rte_mempool *pool;

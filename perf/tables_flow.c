@@ -14,8 +14,8 @@
 #define INSERTS \
 	16384 /* pairs timed, the last ones before the fill is reached; fewer in small tables */
 #define TIMEOUT_MS 60000
-#define SCAN	   4096 /* buckets a call of flow_expire */
-#define ZONES	   16	/* ports the flows are from: the table shares itself out among them */
+#define SCAN	   32768 /* entries a call of flow_expire */
+#define ZONES	   16	 /* ports the flows are from: the table shares itself out among them */
 
 struct flow_bench {
 	struct tables_conf conf;
@@ -133,14 +133,14 @@ static double look_up(struct flow_bench *b, unsigned id, uint64_t *state, bool h
 	return (double)cycles / TIMED;
 }
 
-/** Look at the thread's whole share of the buckets once. @return cycles. */
+/** Look at the thread's whole share of the entries once. @return cycles. */
 static uint64_t sweep(struct flow_bench *b, unsigned id, uint32_t now_ms)
 {
-	uint64_t buckets = 2 * (uint64_t)b->entries / 8 / b->conf.threads, start = bench_tsc();
+	uint64_t entries = 2 * (uint64_t)b->entries / b->conf.threads, start = bench_tsc();
 
-	for (uint64_t done = 0; done < buckets; done += SCAN) {
+	for (uint64_t done = 0; done < entries; done += SCAN) {
 		flow_expire(
-			b->table, id, now_ms, (unsigned)RTE_MIN(buckets - done, (uint64_t)SCAN));
+			b->table, id, now_ms, (unsigned)RTE_MIN(entries - done, (uint64_t)SCAN));
 		rcu_quiescent(id);
 	}
 	return bench_tsc() - start;

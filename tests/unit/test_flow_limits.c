@@ -172,6 +172,46 @@ static void recycling_of(bool v6)
 }
 BOTH(recycling)
 
+/** What expired, or was flushed, is used again in a row, so that new flows lie together; but never the two directions of one
+ * side by side, whose workers would disturb each other. */
+static void together_of(bool v6)
+{
+	const uint32_t pairs = 512;
+	struct flow_table *t = table_of(4096, 1);
+	struct flow_pool *pool = &t->pool[v6];
+	uint32_t now = 0, number = 0;
+
+	for (unsigned round = 0; round < 3; round++) {
+		uint32_t last = 0, far = 0;
+
+		for (uint32_t n = 0; n < pairs; n++, number += 2) {
+			struct flow *f = add_pair(t, v6, number, number + 1, now), *other;
+			uint32_t a, b;
+
+			CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+			other = find(t, v6, number + 1);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(other);
+			a = flow_index(pool, f, v6);
+			b = flow_index(pool, other, v6);
+			CU_ASSERT((a > b ? a - b : b - a) >= 4);
+			far += n > 0 && (a > last ? a - last : last - a) > 4;
+			last = a;
+		}
+		CU_ASSERT(far <= pairs / 8);
+		now += TIMEOUT + 1;
+		if (round == 1) {
+			flow_table_flush(t);
+			rcu_quiescent(0);
+			rcu_reclaim();
+		} else {
+			expire(t, now);
+		}
+		CU_ASSERT_EQUAL(used(t, v6), 0);
+	}
+	flow_table_free(t);
+}
+BOTH(together)
+
 /** More batches wait for their grace period than there is room for: none is lost. */
 static void backlog_of(bool v6)
 {
@@ -253,6 +293,7 @@ static const struct test_case cases[] = {
 	{ "full pool", full_pool },
 	{ "fairness", fairness },
 	{ "recycling", recycling },
+	{ "together", together },
 	{ "backlog", backlog },
 	{ "laziness", laziness },
 	{ "sizes", sizes },

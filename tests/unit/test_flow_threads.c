@@ -111,7 +111,7 @@ static void *twin_body(void *arg)
 				    flow_decision_get(flow).adjacency != round * TWIN_KEYS + k;
 		}
 		rcu_quiescent(t->id);
-		flow_expire(t->table, t->id, 0, 16);
+		flow_expire(t->table, t->id, 0, 128);
 	}
 	flow_worker_flush(t->table, t->id);
 	rcu_reader_unregister(t->id);
@@ -224,7 +224,7 @@ static void *busy_body(void *arg)
 					&flows[k]->last_seen, now, memory_order_relaxed);
 			}
 		}
-		flow_expire(t->table, t->id, now, 64);
+		flow_expire(t->table, t->id, now, 512);
 		/* Held since before the inserts and expiry of all: still the same flows. */
 		for (unsigned k = 0; k < BUSY_VECTOR; k++)
 			t->wrong += flows[k] != NULL &&
