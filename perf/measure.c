@@ -38,6 +38,7 @@ static void set_up(const struct measure_conf *conf, bool small_pages)
 		.scattered = conf->cold };
 	struct plane_conf plane = { .scenario = conf->scenario,
 		.routes = conf->routes,
+		.rules = conf->rules,
 		.small_pages = small_pages,
 		.isa = conf->isa };
 

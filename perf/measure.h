@@ -10,7 +10,7 @@
 
 struct measure_conf {
 	const struct plane_scenario *scenario;
-	uint32_t flows, routes, repeats;
+	uint32_t flows, routes, rules, repeats;
 	struct packets_sizes sizes;
 	bool cold; /* more packet memory than the L2 cache holds; else a few hundred packets again and again */
 	const char *isa; /* of the hit path; NULL = the best */

@@ -31,6 +31,8 @@ static json_t *row_json(
 	json_object_set_new(row, "size", *end == '\0' ? json_integer(bytes) : json_string(size));
 	json_object_set_new(row, "memory", json_string(conf->cold ? "cold" : "warm"));
 	json_object_set_new(row, "routes", json_integer(conf->routes));
+	if (conf->rules > 0)
+		json_object_set_new(row, "rules", json_integer(conf->rules));
 	json_object_set_new(row, "isa", json_string(m->isa));
 	json_object_set_new(row, "cycles", samples_json(&m->cycles));
 	json_object_set_new(row, "instructions",
@@ -224,7 +226,7 @@ static void usage(FILE *out)
 	/* clang-format off */
 	fprintf(out,
 		"usage: podlane-bench pipeline --scenario NAME [--flows N] [--size BYTES|imix] [--routes N]\n"
-		"                              [--memory warm|cold] [--isa NAME] [--repeats N] [--json]\n"
+		"                              [--rules N] [--memory warm|cold] [--isa NAME] [--repeats N] [--json]\n"
 		"                              [--functions | --no-instructions]\n"
 		"       podlane-bench pipeline --file FILE [--repeats N] [--no-instructions] [--json]\n"
 		"       podlane-bench pipeline --list\n\n"
@@ -233,6 +235,7 @@ static void usage(FILE *out)
 		"--memory cold  more packet buffers than the L2 cache holds\n"
 		"--size imix    7 of 64, 4 of 594, 1 of 1518 bytes\n"
 		"--routes N     size of the route table by the peer; encap and new-flow send to all of it\n"
+		"--rules N      policies with N rules select the sender of l3, encap and new-flow; the last lets it send\n"
 		"--isa NAME     instruction set of the hit path: %s;\n"
 		"               default best, what the daemon would use\n"
 		"--functions    instructions a packet by function. They come from the hardware's counter, or\n"
@@ -275,10 +278,11 @@ int bench_pipeline(int argc, char **argv)
 {
 	static const struct option options[] = { { "scenario", 1, NULL, 's' },
 		{ "flows", 1, NULL, 'f' }, { "size", 1, NULL, 'b' }, { "memory", 1, NULL, 'm' },
-		{ "routes", 1, NULL, 'r' }, { "repeats", 1, NULL, 'n' }, { "json", 0, NULL, 'j' },
-		{ "functions", 0, NULL, 'F' }, { "no-instructions", 0, NULL, 'I' },
-		{ "file", 1, NULL, 'i' }, { "list", 0, NULL, 'l' }, { "isa", 1, NULL, 'a' },
-		{ "callgrind", 1, NULL, 'c' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+		{ "routes", 1, NULL, 'r' }, { "rules", 1, NULL, 'R' }, { "repeats", 1, NULL, 'n' },
+		{ "json", 0, NULL, 'j' }, { "functions", 0, NULL, 'F' },
+		{ "no-instructions", 0, NULL, 'I' }, { "file", 1, NULL, 'i' },
+		{ "list", 0, NULL, 'l' }, { "isa", 1, NULL, 'a' }, { "callgrind", 1, NULL, 'c' },
+		{ "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	struct measure_conf conf = { .flows = 1000, .count = true };
 	const char *size = "64", *file = NULL;
 	bool json = false, functions = false;
@@ -310,6 +314,9 @@ int bench_pipeline(int argc, char **argv)
 			break;
 		case 'r':
 			conf.routes = bench_number(optarg, "--routes", 0, 2000000);
+			break;
+		case 'R':
+			conf.rules = bench_number(optarg, "--rules", 0, 100000);
 			break;
 		case 'a':
 			conf.isa = isa_of(optarg);

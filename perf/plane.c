@@ -172,6 +172,44 @@ void plane_route_put(struct changeset *set, const char *prefix)
 	json_decref(json);
 }
 
+#define RULES_A_POLICY 100
+
+/** Policies whose rules, with a prefix and a range of ports each, no packet of a scenario matches, but for the very last. */
+static void put_rules(struct changeset *set, uint32_t count, bool v6)
+{
+	for (uint32_t done = 0; done < count;) {
+		json_t *rules = json_array();
+		struct error err = { 0 };
+		struct object *obj;
+		char name[32], prefix[64], range[16];
+
+		snprintf(name, sizeof(name), "p%07u", done);
+		for (uint32_t i = 0; i < RULES_A_POLICY && done < count; i++, done++) {
+			if (done == count - 1) {
+				json_array_append_new(rules, json_pack("{s:s}", "action", "allow"));
+				continue;
+			}
+			if (v6)
+				snprintf(prefix, sizeof(prefix), "fd01:%x:%x::/48", done >> 16,
+					done & 0xffff);
+			else
+				snprintf(prefix, sizeof(prefix), "%u.%u.%u.0/24",
+					192 + (done >> 16), done >> 8 & 0xff, done & 0xff);
+			snprintf(range, sizeof(range), "%u:%u", 1 + done % 60000, 4 + done % 60000);
+			json_array_append_new(
+				rules, json_pack("{s:s, s:[s], s:s, s:[s]}", "action", "allow",
+					       "destination_cidrs", prefix, "protocol", "udp",
+					       "destination_ports", range));
+		}
+		if (object_from_json(OBJECT_POLICY,
+			    json_pack("{s:s, s:[s], s:o}", "name", name, "types", "egress",
+				    "egress", rules),
+			    &obj, &err) < 0 ||
+			changeset_put(set, obj, &err) < 0)
+			bench_die("policy", &err);
+	}
+}
+
 void plane_commit(struct plane *plane, struct changeset *set)
 {
 	struct error err = { 0 };
@@ -234,6 +272,7 @@ void plane_start(struct plane *plane, const struct plane_conf *conf)
 		plane_route_prefix(conf->scenario->v6, i, prefix, sizeof(prefix));
 		plane_route_put(set, prefix);
 	}
+	put_rules(set, conf->rules, conf->scenario->v6);
 	if (dataplane_start(&changeset_find(set, OBJECT_NODE, "bench")->node, tunnel_types, &err) <
 		0)
 		bench_die("start", &err);

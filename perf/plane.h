@@ -41,6 +41,7 @@ struct plane_conf {
 	uint32_t flow_entries; /* of either family, both directions counted; 0 = 1 M */
 	uint32_t
 		routes; /* by the peer, beside the few there are anyway; of the scenario's family */
+	uint32_t rules; /* of policies that select pod a as a sender; 0 = no policy */
 	uint32_t buffers; /* packets that will exist at once; 0 = 8192 */
 	unsigned workers; /* 0 = 1 */
 	const char *
