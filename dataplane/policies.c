@@ -5,6 +5,7 @@
 #include "dataplane/forwarding_state.h"
 
 #include "config/log.h"
+#include "config/selector.h"
 #include "dataplane/counters.h"
 #include "dataplane/generation.h"
 #include "dataplane/observe.h"
@@ -204,6 +205,37 @@ int forwarding_each_rule(
 void forwarding_policy_size(struct policy_size *size)
 {
 	policy_size(forwarding.policy, size);
+}
+
+static int add_policy(const struct policy *policy, bool ingress, bool egress, void *arg)
+{
+	json_array_append_new(
+		arg, json_pack("{s:s, s:s, s:s, s:b, s:b, s:b}", "name", policy->name, "namespace",
+			     policy->namespace, "tier", policy->tier, "ingress", (int)ingress,
+			     "egress", (int)egress, "staged", (int)policy->staged));
+	return 0;
+}
+
+json_t *forwarding_identity_json(const struct ip_addr *address)
+{
+	json_t *labels = json_array(), *named = json_array(), *policies = json_array();
+	char text[IP_TEXT_MAX], prefix[PREFIX_TEXT_MAX];
+	struct policy_address a;
+	const char *port;
+
+	policy_address(forwarding.policy, address, &a);
+	for (size_t i = 0; a.labels != NULL && i < a.labels->count; i++)
+		json_array_append_new(labels,
+			json_sprintf("%s=%s", a.labels->items[i].key, a.labels->items[i].value));
+	port = a.ports;
+	for (uint32_t i = 0; i < a.n_ports; i++, port += strlen(port) + 1)
+		json_array_append_new(named, json_string(port));
+	policy_each_selecting(forwarding.policy, address, add_policy, policies);
+	return json_pack("{s:s, s:s?, s:s?, s:o, s:o, s:s?, s:o}", "address",
+		ip_addr_format(address, text), "kind", a.kind, "namespace", a.namespace, "labels",
+		labels, "ports", named, "cidr",
+		a.cidr.addr.family != IP_NONE ? ip_prefix_format(&a.cidr, prefix) : NULL,
+		"policies", policies);
 }
 
 const char *forwarding_rule_text(uint32_t rule, char *buf, size_t size)

@@ -15,6 +15,9 @@
 int forwarding_each_rule(
 	int (*visit)(const struct policy_rule_record *record, void *arg), void *arg);
 void forwarding_policy_size(struct policy_size *size);
+/** An address as policies see it, and the policies that select it when it is a pod's of this node, or the node's: {address,
+ * kind, namespace, labels, ports, cidr, policies}. New reference. */
+json_t *forwarding_identity_json(const struct ip_addr *address);
 /** "tier/policy rule", e.g. "default/team-a/allow-web ingress[0]"; "" for POLICY_RULE_NONE, "rule 17 (gone)" for one that
  * is no more. @return buf. */
 const char *forwarding_rule_text(uint32_t rule, char *buf, size_t size);

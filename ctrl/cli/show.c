@@ -18,8 +18,18 @@ static const struct column peer_object_columns[] = { { "name", "name", NULL },
 	{ "pod cidrs", "pod_cidrs", NULL }, { "vtep mac", "vtep_mac", NULL },
 	{ NULL, NULL, NULL } };
 static const struct column pod_columns[] = { { "name", "name", NULL }, { "kind", "kind", NULL },
-	{ "addresses", "addresses", NULL }, { "netns", "netns", NULL },
-	{ "socket", "socket", NULL }, { NULL, NULL, NULL } };
+	{ "namespace", "namespace", NULL }, { "addresses", "addresses", NULL },
+	{ "netns", "netns", NULL }, { "socket", "socket", NULL }, { NULL, NULL, NULL } };
+static const struct column endpoint_columns[] = { { "name", "name", NULL },
+	{ "kind", "kind", NULL }, { "namespace", "namespace", NULL },
+	{ "addresses", "addresses", NULL }, { "labels", "labels", NULL }, { NULL, NULL, NULL } };
+static const struct column set_columns[] = { { "name", "name", NULL },
+	{ "namespace", "namespace", NULL }, { "labels", "labels", NULL },
+	{ "cidrs", "cidrs", NULL }, { NULL, NULL, NULL } };
+static const struct column policy_object_columns[] = { { "name", "name", NULL },
+	{ "namespace", "namespace", NULL }, { "tier", "tier", NULL }, { "order", "order", NULL },
+	{ "subject", "subject", NULL }, { "selector", "selector", NULL },
+	{ "types", "types", NULL }, { "staged", "staged", NULL }, { NULL, NULL, NULL } };
 static const struct column port_columns[] = { { "name", "name", NULL },
 	{ "driver", "driver", NULL }, { "state", "state", NULL }, { "link", "link", NULL },
 	{ "mtu", "mtu", NULL }, { "queues", "rx_queues", NULL },
@@ -80,6 +90,11 @@ static const struct subject {
 	{ "policies", "/v1/state/policy-rules", NULL, rule_columns,
 		"no policies: everything is allowed" },
 	{ "policy-size", "/v1/state/policies", NULL, NULL, "" },
+	{ "policy-objects", "/v1/policies", NULL, policy_object_columns, "no policies" },
+	{ "namespaces", "/v1/namespaces", NULL, NULL, "no namespaces are described" },
+	{ "endpoints", "/v1/endpoints", NULL, endpoint_columns, "no endpoints" },
+	{ "sets", "/v1/sets", NULL, set_columns, "no sets" },
+	{ "tiers", "/v1/tiers", NULL, NULL, "only the tier default, which exists by itself" },
 	{ "drops", "/v1/state/drops", "reasons", drop_columns, "nothing was dropped" },
 	{ "events", "/v1/state/events", "events", event_columns, "nothing happened" },
 	{ "workers", "/v1/state/workers", "workers", worker_columns, "no workers" },
@@ -90,10 +105,13 @@ static const struct subject {
 	{ "peer-objects", "/v1/peers", NULL, peer_object_columns, "no peers" },
 	{ "route-objects", "/v1/routes", NULL, NULL, "no routes" },
 };
+#define IDENTITY "identity" /* takes an address */
 #define SUBJECTS (sizeof(subjects) / sizeof(subjects[0]))
 
 const char *show_subject(unsigned index)
 {
+	if (index == SUBJECTS)
+		return IDENTITY;
 	return index < SUBJECTS ? subjects[index].name : NULL;
 }
 
@@ -162,6 +180,32 @@ static void print_subject(const struct subject *subject, const json_t *doc, bool
 	json_decref(kept);
 }
 
+/** What policies know of an address. */
+static int show_identity(struct cli *cli, const char *address)
+{
+	char *escaped = client_escape(address), *path = NULL;
+	json_t *doc = NULL, *policies;
+	int status;
+
+	if (escaped == NULL || asprintf(&path, "/v1/state/identity?address=%s", escaped) < 0)
+		return CLI_USAGE;
+	status = client_request(cli->client, "GET", path, NULL, &doc);
+	if (status == 200 && cli->json) {
+		cli_print_json(doc);
+	} else if (status == 200) {
+		policies = json_incref(json_object_get(doc, "policies"));
+		json_object_del(doc, "policies");
+		fields_print(doc);
+		printf("\n");
+		table_print(policies, NULL, "no policy selects it here");
+		json_decref(policies);
+	}
+	json_decref(doc);
+	free(escaped);
+	free(path);
+	return cli_exit(status);
+}
+
 /** One object by name, all its fields. */
 static int show_object(struct cli *cli, const struct object_schema *schema, const char *name)
 {
@@ -201,6 +245,11 @@ int cmd_show(struct cli *cli, int argc, char **argv)
 		else
 			return CLI_USAGE;
 	}
+	if (optind < argc && strcmp(argv[optind], IDENTITY) == 0) {
+		if (optind + 2 != argc)
+			return cli_usage("show " IDENTITY " takes one address");
+		return show_identity(cli, argv[optind + 1]);
+	}
 	subject = optind < argc ? subject_find(argv[optind]) : NULL;
 	if (subject == NULL) {
 		if (optind < argc)
@@ -209,7 +258,7 @@ int cmd_show(struct cli *cli, int argc, char **argv)
 		fprintf(stderr, "podlane: show one of:");
 		for (size_t i = 0; i < SUBJECTS; i++)
 			fprintf(stderr, " %s", subjects[i].name);
-		fprintf(stderr, "\n");
+		fprintf(stderr, " " IDENTITY "\n");
 		return CLI_USAGE;
 	}
 	if (optind + 1 < argc) {

@@ -78,6 +78,10 @@ static const struct parameter rule_query[] = {
 	{ "tier", "{\"type\":\"string\"}", "Only rules of that tier." },
 	END_PARAMETER,
 };
+static const struct parameter identity_query[] = {
+	{ "address", "{\"type\":\"string\"}", "The address in question; required." },
+	END_PARAMETER,
+};
 static const struct parameter flow_query[] = {
 	LIMIT_PARAMETER,
 	FAMILY_PARAMETER,
@@ -119,6 +123,12 @@ const struct http_endpoint state_endpoints[] = {
 		rule_query),
 	STATE("policies", show_policy_size,
 		"How much there is of policy: rules, identities, programs, memory.", NULL),
+	STATE("identity", show_identity,
+		"An address as policies see it: kind, namespace, labels, named ports; the "
+		"innermost "
+		"prefix of a rule or set; of a pod of this node, or the node, the policies that "
+		"select it, in order.",
+		identity_query),
 	{ "POST", "/v1/policy-test", test_policies,
 		"Ask the policies in force about connections: a list of {src, dst, proto, port}, "
 		"src and dst an address, "

@@ -32,6 +32,7 @@ int show_flows(struct request *req, struct error *err); /* show_flows.c */
 int flush_flows(struct request *req, struct error *err);
 int show_policy_rules(struct request *req, struct error *err); /* show_policies.c */
 int show_policy_size(struct request *req, struct error *err);
+int show_identity(struct request *req, struct error *err);
 int test_policies(struct request *req, struct error *err);
 int show_node(struct request *req, struct error *err); /* show_node.c */
 int show_workers(struct request *req, struct error *err);

@@ -60,6 +60,20 @@ int show_policy_size(struct request *req, struct error *err)
 	return 0;
 }
 
+int show_identity(struct request *req, struct error *err)
+{
+	const char *text = request_query(req, "address");
+	struct ip_addr address;
+
+	if (text == NULL || ip_addr_parse(text, &address) < 0)
+		return error_set(err, EBADMSG, "address",
+			"query parameter address: expected an IPv4 or IPv6 address, found "
+			"\"%.60s\"",
+			text != NULL ? text : "");
+	reply_json(req, 200, forwarding_identity_json(&address));
+	return 0;
+}
+
 /* --- questions ------------------------------------------------------------------------------------------------ */
 
 static const struct addr_list *in_namespace(const struct object *obj, const char *ns, size_t len)

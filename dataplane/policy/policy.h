@@ -19,6 +19,7 @@
 #include "config/model.h"
 #include "dataplane/packet.h"
 
+struct label_set;
 struct recorder;
 struct policy_table;
 
@@ -105,7 +106,23 @@ struct policy_rule_record {
 /** In the order of evaluation, with staged ones. Stops when visit returns non-zero. */
 int policy_each_rule(const struct policy_state *state,
 	int (*visit)(const struct policy_rule_record *record, void *arg), void *arg);
-/** Labels of an address as policies see them, and the policies of a local pod, for explain and show. */
+/** An address as policies see it. Strings live until the next commit. */
+struct policy_address {
+	const char *kind;		/* "pod", "node"; NULL: it belongs to neither */
+	const char *namespace;		/* NULL = none */
+	const struct label_set *labels; /* of kind; NULL = none */
+	const char *ports; /* named ports, "http=80/tcp", one after the other, each ended */
+	uint32_t n_ports;
+	struct ip_prefix
+		cidr; /* the innermost that a rule in use or a set names; family IP_NONE = none */
+};
+void policy_address(const struct policy_state *state, const struct ip_addr *address,
+	struct policy_address *out);
+/** The policies that select a pod of this node with that address, or the node, in the order of evaluation. Stops when visit
+ * returns non-zero. */
+int policy_each_selecting(const struct policy_state *state, const struct ip_addr *address,
+	int (*visit)(const struct policy *policy, bool ingress, bool egress, void *arg), void *arg);
+
 struct policy_size {
 	uint32_t policies, rules, identities, addresses, selectors, programs, cidrs;
 	size_t memory; /* bytes */

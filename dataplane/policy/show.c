@@ -49,6 +49,50 @@ int policy_each_rule(const struct policy_state *s,
 	return ret;
 }
 
+static const struct identity *identity_of(
+	const struct policy_state *s, const struct ip_addr *address)
+{
+	const uint32_t id = fib_lookup(s->identity_fib[address->family == IP_V6], address->bytes);
+
+	return id > 0 && id < s->identity_next ? s->identity_by_id[id] : NULL;
+}
+
+void policy_address(
+	const struct policy_state *s, const struct ip_addr *address, struct policy_address *out)
+{
+	const uint32_t leaf = fib_lookup(s->leaf_fib[address->family == IP_V6], address->bytes);
+	const struct identity *identity = identity_of(s, address);
+
+	*out = (struct policy_address){ .cidr.addr.family = IP_NONE };
+	if (leaf > 0 && leaf < s->leaf_next && s->leaf_by_id[leaf] != NULL)
+		out->cidr = s->leaf_by_id[leaf]->prefix;
+	if (identity == NULL)
+		return;
+	out->kind = identity->kind == ENDPOINT_NODE ? "node" : "pod";
+	out->namespace = identity->namespace != NULL ? identity->namespace->in.key : NULL;
+	out->labels = identity->labels;
+	out->ports = identity->port_text;
+	out->n_ports = identity->n_ports;
+}
+
+int policy_each_selecting(const struct policy_state *s, const struct ip_addr *address,
+	int (*visit)(const struct policy *policy, bool ingress, bool egress, void *arg), void *arg)
+{
+	const struct identity *identity = identity_of(s, address);
+	const struct local *local = s->locals;
+	int ret = 0;
+
+	while (local != NULL && local->identity != identity)
+		local = local->next;
+	for (uint32_t i = 0; local != NULL && i < local->n_policies && ret == 0; i++) {
+		const struct policy_entry *entry = local->policies[i];
+
+		ret = visit(&entry->object->policy, entry->applies[INGRESS], entry->applies[EGRESS],
+			arg);
+	}
+	return ret;
+}
+
 static size_t program_memory(const struct policy_program *p)
 {
 	if (p == NULL)

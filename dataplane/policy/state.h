@@ -41,7 +41,6 @@ struct policy_namespace {
 	struct label_set *labels; /* with kubernetes.io/metadata.name */
 };
 
-struct local;
 struct identity {
 	struct interned in;
 	uint32_t id;
@@ -51,7 +50,6 @@ struct identity {
 	struct named_port *ports;
 	char *port_text;
 	uint32_t n_ports;
-	struct local *local; /* NULL: no pod of this node has it */
 	bool dying;	     /* in a transaction's list of those without users */
 };
 

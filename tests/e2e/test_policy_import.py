@@ -54,6 +54,18 @@ def test_import():
         assert node.get("/v1/pods/" + db.short)["labels"] == ["app=db"]
         assert node.get("/v1/endpoints/shop.far")["addresses"] == ["10.99.0.1"]
         assert reaches(web, db.v4, 5432) and not reaches(web, db.v4, 80) and reaches(db, web.v4, 80)
+        for subject, words in (("namespaces", "shop"), ("endpoints", "shop.far"), ("policy-objects", "app == 'db'"), ("pods", "shop")):
+            assert words in node.cli("show", subject), subject
+        assert "no sets" in node.cli("show", "sets") and "default" in node.cli("show", "tiers")
+        known = node.get(f"/v1/state/identity?address={db.v4}")
+        assert (known["kind"], known["namespace"], known["labels"], known["ports"]) == ("pod", "shop", ["app=db"], ["pg=5432/tcp"]), known
+        assert [(p["name"], p["ingress"], p["egress"]) for p in known["policies"]] == [("shop.db", True, False)], known
+        assert node.get("/v1/state/identity?address=10.99.0.1")["policies"] == []
+        assert node.get("/v1/state/identity?address=10.99.0.2")["kind"] is None
+        assert node.get(f"/v1/state/identity?address={node.address(6, 1)}")["kind"] == "node"
+        said = node.cli("show", "identity", db.v4)
+        assert "app=db" in said and "shop.db" in said, said
+        assert 'found "db"' in node.cli("show", "identity", "db", check=False)
         assert "3 connections, 0 differ" in node.cli("policy", "test", table)
         assert "3 connections, 0 differ" in node.cli("policy", "test", table, "--objects", objects)
         with open(table, "w") as f:
