@@ -318,6 +318,63 @@ def test_syn_flood_of_one_pod(site):
         x.close()
 
 
+TUPLES = """
+import random, socket, struct, sys
+source, pool, mac, seconds = sys.argv[1:5]
+import time
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("eth0", 0))
+ether = bytes.fromhex("02706f646c01") + bytes.fromhex(mac.replace(":", "")) + b"\\x08\\x00"
+own, net = socket.inet_aton(source), socket.inet_aton(pool)
+end, n = time.monotonic() + float(seconds), 0
+while time.monotonic() < end:
+    for _ in range(64):
+        n += 1
+        bits = random.getrandbits(80)
+        src = own if n % 4 else struct.pack("!I", bits & 0xffffffff)
+        dst = net[:3] + bytes([10 + n % 2]) if n % 3 else struct.pack("!I", bits >> 16 & 0xffffffff)
+        proto = (17, 17, 17, 6, 132, 47)[n % 6]
+        body = struct.pack("!HHHH", bits >> 48 & 0xffff, bits >> 64, 20, 0) + bytes(12)
+        ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 40, 0, 0, 64, proto, 0, src, dst)
+        check = sum(struct.unpack("!10H", ip))
+        check = (check & 0xffff) + (check >> 16)
+        check = ~((check & 0xffff) + (check >> 16)) & 0xffff
+        s.send(ether + ip[:10] + struct.pack("!H", check) + ip[12:] + body)
+print(n)
+"""
+
+
+def memory_kib(process):
+    return int(open(f"/proc/{process.pid}/status").read().split("VmRSS:")[1].split()[0])
+
+
+def test_flood_of_random_tuples(site):
+    """Addresses, protocols and ports at random, some of the sources not its own: the table fills up to the flooding pod's share,
+    memory does not grow, what others have open stays, and they open more."""
+    web, client, flood = (site.pods[n] for n in ("web", "client", "flood"))
+    server = Listener(web, PORT + 7)
+    a, b = server.connect(client, web.v4)
+    talk(a, b)
+    before = memory_kib(site.process)
+    process = flood.popen("/usr/bin/python3", "-c", TUPLES, flood.v4, client.v4, open_mac(flood), 2)
+    made = 0
+    while process.poll() is None:
+        x, y = server.connect(client, web.v4)
+        talk(x, y, 1000)
+        x.close()
+        y.close()
+        made += 1
+    sent = int(open(process.log).read())
+    talk(a, b)
+    tables = site.get("/v1/state/tables")
+    assert sent > 8192 and made > 10, (sent, made)
+    assert 4096 < tables["flows4"]["used"] <= tables["flows4"]["capacity"] == 8192, tables["flows4"]
+    assert memory_kib(site.process) - before < 8192
+    assert site.drops()["spoofed_source"] > sent // 8
+    for x in (a, b, server):
+        x.close()
+
+
 def test_restart_in_the_middle(site):
     """A connection goes on over a kill, although tcp_pickup is false: the grace time."""
     web = site.pods["web"]
