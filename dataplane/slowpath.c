@@ -447,6 +447,35 @@ void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, st
 	output_fragments(w, m, p, adj);
 }
 
+/** A policy may have changed while a packet waited for its next hop: what its flow's policies say now. */
+static enum drop_reason denied_meanwhile(
+	struct worker *w, struct rte_mbuf *m, uint16_t from, uint8_t flags)
+{
+	const bool v6 = rte_pktmbuf_mtod(m, const uint8_t *)[0] >> 4 == 6;
+	struct pkt p, *list = &p;
+	struct parsed parsed;
+	struct flow *flow;
+	uint32_t adjacency;
+
+	if (w->tables->policy == NULL || from == PORT_NONE || (flags & PKT_GENERATED))
+		return DROP_NONE;
+	parsed = pkt_parse_ip(m, &p, flags & PKT_DECAPSULATED ? ZONE_TUNNEL : from, v6 ? 6 : 4, 0);
+	if (parsed.class != (v6 ? PKT_FLOW6 : PKT_FLOW4))
+		return DROP_NONE; /* later fragments go with their flow */
+	p.m = m;
+	p.hash = v6 ? flow_hash6(w->flows, &p.key6) : flow_hash4(w->flows, &p.key4);
+	if (v6)
+		flow_lookup6(w->flows, &list, &flow, 1);
+	else
+		flow_lookup4(w->flows, &list, &flow, 1);
+	if (flow == NULL && p.proto == (v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		return DROP_NONE; /* an error goes with its flow */
+	adjacency = flow != NULL ? slow_recheck(w, flow, &p, v6) : slow_miss(w, &p, v6);
+	return adjacency == DROP_policy_egress || adjacency == DROP_policy_ingress
+		       ? (enum drop_reason)adjacency
+		       : DROP_NONE;
+}
+
 void slow_injected(struct worker *w)
 {
 	struct rte_mbuf *pkts[32];
@@ -468,6 +497,11 @@ void slow_injected(struct worker *w)
 		parsed = pkt_parse_ip(
 			m, &p, PORT_NONE, rte_pktmbuf_mtod(m, const uint8_t *)[0] >> 4, 0);
 		if (parsed.class == PKT_DROP) {
+			worker_drop(w, m, parsed.reason);
+			continue;
+		}
+		parsed.reason = denied_meanwhile(w, m, was, note->flags);
+		if (parsed.reason != DROP_NONE) {
 			worker_drop(w, m, parsed.reason);
 			continue;
 		}

@@ -12,7 +12,7 @@ import time
 import pytest
 
 import netpol
-from lab import Lab, Namespace, Pod, PodlaneNode, wait_for
+from lab import Lab, Namespace, Node, Pod, PodlaneNode, wait_for
 from prober import Probe, Prober
 
 MATRICES = int(os.environ.get("POLICY_MATRICES", "6"))
@@ -408,6 +408,30 @@ def test_host_policies(clean):
     clean.check([], probes[:4], {p for p in probes[:4] if p.port == 81 or p.source == "x-a"})
     node.patch("nodes", "node-a", {"failsafe_in": None})
     clean.check([], probes[:4], {p for p in probes[:4] if p.port == 80 and p.source == "x-a"})
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_what_waits_is_judged_again(family):
+    """A packet waits for its next hop's MAC address; meanwhile a policy denies its connection. It must not leave."""
+    with Lab("policy-wait") as lab:
+        node, peer = PodlaneNode(lab, "node-a", 1), Node(lab, "node-b", 2)
+        pod = Pod(lab, "a", [node.address(4, 10), node.address(6, 10)])
+        hop, net, there = ("192.0.2.99", "198.51.100.0/24", "198.51.100.1") if family == 4 else \
+            ("2001:db8::99", "2001:db8:99::/64", "2001:db8:99::1")
+        node.write_conf(pods=[pod], routes=[{"prefix": net, "via": [{"address": hop}]}]).start()
+        allow = {"name": "some", "types": ["egress"], "egress": [{"action": "allow", "protocol": "udp"}]}
+        node.put("policies", allow)
+        with pod.entered():
+            s = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+        for port in (7000, 7001):
+            s.sendto(b"x", (there, port))
+        wait_for("two wait", lambda: sum(n["held"] for n in node.get("/v1/state/neighbours")) == 2, 2)
+        node.put("policies", {**allow, "egress": [{"action": "allow", "protocol": "udp", "destination_ports": ["7001"]}]})
+        peer.sh("ip", "addr", "add", f"{hop}/{24 if family == 4 else 64}", "dev", "eth0", *(["nodad"] if family == 6 else []))
+        wait_for("none waits", lambda: sum(n["held"] for n in node.get("/v1/state/neighbours")) == 0, 5)
+        assert wait_for("one is dropped", lambda: node.drops().get("policy_egress"), 3) == 1
+        assert "neighbour_unresolved" not in node.drops()
+        node.assert_balanced()
 
 
 # --- attacks ----------------------------------------------------------------------------------------------------------
