@@ -7,14 +7,13 @@
 #include <sys/random.h>
 
 #define PUBLISH_TRIES 64 /* lost races for a slot before an insert gives up */
-#define ENTRIES_MIN   64
 #define ENTRIES_MAX   (1u << 30)
 
 /* --- life --------------------------------------------------------------------------------------------------- */
 
 static bool pool_init(struct flow_pool *pool, uint32_t entries, int socket_id, size_t entry_size)
 {
-	pool->capacity = rte_align32pow2(RTE_MAX(entries, (uint32_t)ENTRIES_MIN));
+	pool->capacity = rte_align32pow2(RTE_MAX(entries, (uint32_t)FLOW_ENTRIES_MIN));
 	pool->index_mask = pool->capacity * 2 - 1;
 	pool->bucket_mask = (uint64_t)pool->capacity * 2 / FLOW_BUCKET_SLOTS - 1;
 	pool->fresh = 1;
@@ -31,7 +30,8 @@ struct flow_table *flow_table_new(const struct flow_table_conf *conf)
 {
 	size_t bytes =
 		sizeof(struct flow_table) + (conf->n_workers + 1) * sizeof(struct flow_worker);
-	uint32_t smallest = RTE_MAX(RTE_MIN(conf->entries4, conf->entries6), (uint32_t)ENTRIES_MIN);
+	uint32_t smallest =
+		RTE_MAX(RTE_MIN(conf->entries4, conf->entries6), (uint32_t)FLOW_ENTRIES_MIN);
 	struct flow_table *table;
 
 	if (conf->n_workers == 0 || conf->entries4 > ENTRIES_MAX || conf->entries6 > ENTRIES_MAX)

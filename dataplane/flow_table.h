@@ -35,6 +35,7 @@
 #define FLOW_RUN	  256 /* fresh indices at once: each half has pages of its own, see fresh_take */
 #define FLOW_BATCHES	  64   /* grace periods a worker waits for at once */
 #define FLOW_ZONES	  1025 /* zones of ports by number, all others (tunnels) together */
+#define FLOW_ENTRIES_MIN  64   /* a family has at least so many */
 #define FLOW_FILL	  13   /* a bucket this full makes an insert look at the key's other one */
 
 /** Beside every entry, cold. Atomic because a pop from the shared stack may look at a chain that another just took, and

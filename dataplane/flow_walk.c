@@ -48,32 +48,56 @@ static inline void expire_entries(struct flow_table *table, struct flow_worker *
 	}
 }
 
+#define SHARE_BLOCK 1024u /* entries; fewer in small tables */
+
+/** Entries of a family that are next to each other and one worker's to expire: every n-th such block is, so that all have
+ * something to do in a table of which only the beginning is in use. */
+static inline uint32_t block_size(const struct flow_pool *pool)
+{
+	return RTE_MIN(SHARE_BLOCK, pool->capacity / FLOW_ENTRIES_MIN);
+}
+
+static uint64_t share_of(const struct flow_table *table, unsigned worker, bool v6)
+{
+	const uint32_t size = block_size(&table->pool[v6]),
+		       blocks = table->pool[v6].capacity / size, n = table->n_workers;
+
+	return worker < blocks ? (uint64_t)((blocks - worker + n - 1) / n) * size : 0;
+}
+
+/** Go on at `off` in the worker's share, to the end of a block at most. @return how far, entries. */
+static uint64_t expire_some(struct flow_table *table, unsigned worker, uint64_t off, uint64_t most,
+	uint32_t now_ms, bool v6)
+{
+	const struct flow_pool *pool = &table->pool[v6];
+	const uint64_t size = block_size(pool), n = RTE_MIN(most, size - off % size);
+	const uint32_t first =
+		(uint32_t)((off / size * table->n_workers + worker) * size + off % size) + 1;
+	const uint32_t end = RTE_MIN(
+		first + (uint32_t)n, atomic_load_explicit(&pool->fresh, memory_order_relaxed));
+
+	if (v6)
+		expire_entries(table, &table->workers[worker], first, end, now_ms, true);
+	else
+		expire_entries(table, &table->workers[worker], first, end, now_ms, false);
+	return n;
+}
+
 void flow_expire(struct flow_table *table, unsigned worker, uint32_t now_ms, unsigned budget)
 {
 	struct flow_worker *w = &table->workers[worker];
-	uint64_t first[2], share[2], left;
+	const uint64_t share[2] = { share_of(table, worker, false), share_of(table, worker, true) };
+	/* An idle daemon reads no table. */
+	const bool used[2] = { flow_used(table, false) > 0, flow_used(table, true) > 0 };
+	uint64_t left = RTE_MIN((uint64_t)budget, share[0] + share[1]);
 
-	for (unsigned f = 0; f < 2; f++) {
-		uint64_t entries = table->pool[f].capacity;
-
-		first[f] = entries * worker / table->n_workers;
-		share[f] = entries * (worker + 1) / table->n_workers - first[f];
-	}
-	left = RTE_MIN((uint64_t)budget, share[0] + share[1]);
 	while (left != 0) {
-		bool v6 = w->cursor >= share[0];
-		uint64_t off = v6 ? w->cursor - share[0] : w->cursor;
+		const bool v6 = w->cursor >= share[0];
+		const uint64_t off = v6 ? w->cursor - share[0] : w->cursor;
 		uint64_t n = RTE_MIN(left, share[v6] - off);
-		uint32_t from = (uint32_t)(first[v6] + off) + 1, /* index 0 is none */
-			end = RTE_MIN(from + (uint32_t)n,
-				atomic_load_explicit(&table->pool[v6].fresh, memory_order_relaxed));
 
-		if (flow_used(table, v6) == 0) /* an idle daemon reads no table */
-			;
-		else if (v6)
-			expire_entries(table, w, from, end, now_ms, true);
-		else
-			expire_entries(table, w, from, end, now_ms, false);
+		if (used[v6])
+			n = expire_some(table, worker, off, n, now_ms, v6);
 		w->cursor = (w->cursor + n) % (share[0] + share[1]);
 		if (w->cursor == 0)
 			round_over(w);

@@ -347,7 +347,8 @@ static void budget_of(bool v6)
 		CU_ASSERT(before - used(t, v6) <= 3 * 16);
 	}
 	/* Both families lie in the cursor's way: 2 x 1024 entries, 3 workers, 16 a call. */
-	CU_ASSERT(calls >= 20 && calls <= 45);
+	/* Only the first 700 were ever used. */
+	CU_ASSERT(calls >= 14 && calls <= 45);
 	flow_table_free(t);
 }
 BOTH(budget)

@@ -212,6 +212,24 @@ static void together_of(bool v6)
 }
 BOTH(together)
 
+/** All workers have some of the entries in use to expire, also when these are few of many. */
+static void shares_of(bool v6)
+{
+	struct flow_table *t = table_of(1u << 16, 4);
+	uint64_t before;
+
+	for (uint32_t n = 0; n < 16384; n++)
+		CU_ASSERT_PTR_NOT_NULL(add(t, v6, n, 0, 0));
+	for (unsigned w = 0; w < 4; w++) {
+		before = used(t, v6);
+		flow_expire(t, w, TIMEOUT + 1, UINT32_MAX);
+		CU_ASSERT(before - used(t, v6) >= 3072);
+	}
+	CU_ASSERT_EQUAL(used(t, v6), 0);
+	flow_table_free(t);
+}
+BOTH(shares)
+
 /** More batches wait for their grace period than there is room for: none is lost. */
 static void backlog_of(bool v6)
 {
@@ -294,6 +312,7 @@ static const struct test_case cases[] = {
 	{ "fairness", fairness },
 	{ "recycling", recycling },
 	{ "together", together },
+	{ "shares", shares },
 	{ "backlog", backlog },
 	{ "laziness", laziness },
 	{ "sizes", sizes },
