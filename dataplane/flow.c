@@ -109,7 +109,7 @@ static inline void fill(const struct flow_pool *pool, uint32_t index, const void
 	atomic_store_explicit(&flow->last_seen, now_ms, memory_order_relaxed);
 	atomic_store_explicit(&flow->packets, 0, memory_order_relaxed);
 	atomic_store_explicit(&flow->bytes, 0, memory_order_relaxed);
-	memcpy(flow->deps, init->deps, sizeof(flow->deps));
+	memcpy(flow->deps, init->deps.slot, sizeof(flow->deps));
 	atomic_store_explicit(&flow->state, init->state, memory_order_relaxed);
 	atomic_store_explicit(&flow->seq, init->seq, memory_order_relaxed);
 	atomic_store_explicit(&flow->flags, init->flags, memory_order_relaxed);

@@ -42,6 +42,32 @@ struct flow_decision {
 	uint32_t generation;
 };
 
+/* What is put together from parts and soon copied as a whole is made in a register: a load that spans several stores waits until
+ * all of them have left the store buffer. */
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "parts of words, below");
+static inline struct flow_decision flow_decision_of(uint32_t adjacency, uint32_t generation)
+{
+	const uint64_t word = adjacency | (uint64_t)generation << 32;
+	struct flow_decision d;
+
+	memcpy(&d, &word, sizeof(d));
+	return d;
+}
+
+/** Generation slots that a decision depends on: zone, destination, service or source (0xffff = none). */
+struct flow_deps {
+	uint16_t slot[4]; /* the last is not used */
+};
+static inline struct flow_deps flow_deps_of(uint16_t zone, uint16_t destination, uint16_t other)
+{
+	const uint64_t word =
+		zone | (uint64_t)destination << 16 | (uint64_t)other << 32 | UINT64_C(0xffff) << 48;
+	struct flow_deps d;
+
+	memcpy(&d, &word, sizeof(d));
+	return d;
+}
+
 struct flow {
 	_Atomic uint64_t decision;  /* struct flow_decision by memcpy */
 	_Atomic uint32_t epoch;	    /* generations.epoch at which decision was last known valid */
@@ -118,7 +144,7 @@ struct flow_init {
 	struct flow_decision decision;
 	uint32_t epoch;
 	uint32_t rule;
-	uint16_t deps[3];
+	struct flow_deps deps;
 	uint8_t flags;
 	uint8_t state;
 	uint32_t seq;

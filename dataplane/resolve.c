@@ -25,6 +25,7 @@ struct tuple {
 	uint32_t zone;
 	uint64_t hash;
 	bool v6;
+	const struct resolution *opener; /* of the opposite direction; NULL = not known */
 };
 
 static inline bool link_local(const struct tuple *k, const uint8_t *a)
@@ -60,6 +61,7 @@ static __rte_always_inline enum drop_reason source_check(const struct tables *t,
 {
 	const struct adjacency *back;
 	const struct port *back_port;
+	uint32_t value;
 
 	if (link_local(k, k->src)) {
 		/* Valid on its own link only: that is, towards this node. */
@@ -78,7 +80,9 @@ static __rte_always_inline enum drop_reason source_check(const struct tables *t,
 		STEP("source", "the host port may send from any address");
 		return DROP_NONE;
 	}
-	back = adjacency_get(route_adjacency(route_lookup(t, k, k->src), k->hash));
+	value = k->opener != NULL && k->opener->tables == t ? k->opener->destination
+							    : route_lookup(t, k, k->src);
+	back = adjacency_get(route_adjacency(value, k->hash));
 	back_port = back->type == ADJ_REWRITE || back->type == ADJ_RESOLVING ? port_get(back->port)
 									     : NULL;
 	if (back->type == ADJ_LOCAL || (back_port != NULL && back_port->role != PORT_UPLINK)) {
@@ -151,17 +155,16 @@ static __rte_noinline enum drop_reason judge(const struct tuple *k, const struct
 
 /** What the tables of now say, and what counters they go with. */
 static __rte_always_inline void decide(const struct tuple *k, const struct recorder *rec,
-	struct resolution *out, const struct tables *t, enum resolve_as as)
+	struct resolution *out, const struct tables *t, enum resolve_as as, uint32_t generation)
 {
 	const bool from_tunnel = k->zone == ZONE_TUNNEL;
 	const struct port *in = from_tunnel ? NULL : port_get((uint16_t)k->zone);
-	const uint32_t generation = out->decision.generation;
 	const struct adjacency *adj;
 	const struct port *port;
 	uint32_t value, index;
 	enum drop_reason reason;
 
-	value = route_lookup(t, k, k->dst);
+	value = out->destination = route_lookup(t, k, k->dst);
 	index = choose(value, k->hash, &adj);
 	STEP("route", "%s%s", adj->text,
 		(value & PATHS_FLAG) != 0 ? " (chosen among several next hops)" : "");
@@ -174,11 +177,11 @@ static __rte_always_inline void decide(const struct tuple *k, const struct recor
 	}
 	if (reason != DROP_NONE) {
 		STEP("verdict", "drop: %s", drop_reason_text(reason));
-		out->decision = out->route = (struct flow_decision){ reason,
-			generation + adjacency_get(reason)->generation };
+		out->decision = out->route =
+			flow_decision_of(reason, generation + adjacency_get(reason)->generation);
 		return;
 	}
-	out->decision = out->route = (struct flow_decision){ index, generation + adj->generation };
+	out->decision = out->route = flow_decision_of(index, generation + adj->generation);
 	switch (adj->type) {
 	case ADJ_DROP:
 		STEP("verdict", "drop: %s", drop_reason_text(adj->drop));
@@ -213,8 +216,8 @@ static __rte_always_inline void decide(const struct tuple *k, const struct recor
 			STEP("verdict", "drop: %s", drop_reason_text(reason));
 			out->denied = true;
 			out->reverse_zone = ZONE_NONE;
-			out->decision = (struct flow_decision){ reason,
-				generation + adjacency_get(reason)->generation };
+			out->decision = flow_decision_of(
+				reason, generation + adjacency_get(reason)->generation);
 			return;
 		}
 	}
@@ -231,23 +234,25 @@ static __rte_always_inline void resolve(const struct tuple *k, uint16_t src_slot
 	/* Packets from outside are believed only while their source is nobody's here, and policy asks who the source is: the
 	 * source's generation matters too. A pod's is that of its zone. */
 	const bool pod = in != NULL && in->role == PORT_POD;
-	const uint16_t deps[3] = { generation_zone(k->zone), dst_slot, pod ? DEP_NONE : src_slot };
+	const uint16_t zone_slot = generation_zone(k->zone), other = pod ? DEP_NONE : src_slot;
 	const struct tables *t;
+	uint32_t generation;
 	unsigned tries = 0;
 
 	/* Counters before tables, and the tables of now, not of the burst's start: a decision from old tables must never
 	 * be kept under new counters (generation.h). The adjacency's counter can be read after its route only: so look
 	 * whether the tables are still the same afterwards. */
 	do {
-		*out = (struct resolution){ .deps = { deps[0], deps[1], deps[2] },
-			.reverse_zone = ZONE_NONE,
-			.opposite_zone = ZONE_NONE,
-			.cache = true };
-		out->decision.generation =
-			generation_get(deps[0]) + generation_get(deps[1]) + generation_get(deps[2]);
+		*out = (struct resolution){
+			.reverse_zone = ZONE_NONE, .opposite_zone = ZONE_NONE, .cache = true
+		};
+		out->deps = flow_deps_of(zone_slot, dst_slot, other);
+		generation = generation_get(zone_slot) + generation_get(dst_slot) +
+			     generation_get(other);
 		t = rcu_read(&tables);
 		out->policy = t->policy;
-		decide(k, rec, out, t, as);
+		out->tables = t;
+		decide(k, rec, out, t, as, generation);
 	} while (unlikely(rcu_read(&tables)->policy != t->policy) && rec == NULL && ++tries < 4);
 	if (unlikely(tries == 4))
 		out->cache = false;
@@ -257,7 +262,7 @@ void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as,
 	const struct recorder *rec, struct resolution *out)
 {
 	struct tuple k = { (const uint8_t *)&key->src, (const uint8_t *)&key->dst, key,
-		key->zone_proto >> 8, hash, false };
+		key->zone_proto >> 8, hash, false, NULL };
 
 	/* The packet path's copy knows nothing of recorders. */
 	if (likely(rec == NULL))
@@ -269,12 +274,31 @@ void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as,
 void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as,
 	const struct recorder *rec, struct resolution *out)
 {
-	struct tuple k = { key->src, key->dst, key, key->zone_proto >> 8, hash, true };
+	struct tuple k = { key->src, key->dst, key, key->zone_proto >> 8, hash, true, NULL };
 
 	if (likely(rec == NULL))
 		resolve(&k, generation_dst6(key->src), generation_dst6(key->dst), as, NULL, out);
 	else
 		resolve(&k, generation_dst6(key->src), generation_dst6(key->dst), as, rec, out);
+}
+
+void resolve_opposite4(const struct flow_key4 *key, uint64_t hash, const struct resolution *opener,
+	struct resolution *out)
+{
+	struct tuple k = { (const uint8_t *)&key->src, (const uint8_t *)&key->dst, key,
+		key->zone_proto >> 8, hash, false, opener };
+
+	resolve(&k, generation_dst4(key->src), generation_dst4(key->dst), RESOLVE_JUDGED, NULL,
+		out);
+}
+
+void resolve_opposite6(const struct flow_key6 *key, uint64_t hash, const struct resolution *opener,
+	struct resolution *out)
+{
+	struct tuple k = { key->src, key->dst, key, key->zone_proto >> 8, hash, true, opener };
+
+	resolve(&k, generation_dst6(key->src), generation_dst6(key->dst), RESOLVE_JUDGED, NULL,
+		out);
 }
 
 bool resolution_current(const struct flow *flow)

@@ -21,7 +21,7 @@ struct recorder {
 enum resolve_as {
 	RESOLVE_OPENER, /* it opens the connection, or did: judged */
 	RESOLVE_REPLY,	/* it answers: what its opposite, the opener, may do is judged */
-	RESOLVE_JUDGED, /* it answers one that the caller has just judged: compare `policy` of both answers */
+	RESOLVE_JUDGED, /* it answers one that was just judged: resolve_opposite */
 };
 
 struct resolution {
@@ -29,7 +29,7 @@ struct resolution {
 		decision; /* adjacency index (drop reasons are adjacencies) and generation sum */
 	struct flow_decision
 		route; /* what it would be without policies; the same unless `denied` */
-	uint16_t deps[3];
+	struct flow_deps deps;
 	uint32_t rule;
 	uint32_t reverse_zone; /* where replies come from; ZONE_NONE = make no reverse entry */
 	uint32_t
@@ -38,6 +38,8 @@ struct resolution {
 	bool denied; /* by a policy: `decision` is a drop reason, `verdict` says the rest */
 	bool judged; /* policies were asked; `verdict` is theirs */
 	const struct policy_table *policy; /* the table of this answer */
+	const struct tables *tables;	   /* as well; compared only */
+	uint32_t destination;		   /* what they say of the destination: a route's value */
 	struct policy_verdict verdict;
 };
 
@@ -49,6 +51,13 @@ void resolve4(const struct flow_key4 *key, uint64_t hash, enum resolve_as as,
 	const struct recorder *rec, struct resolution *out);
 void resolve6(const struct flow_key6 *key, uint64_t hash, enum resolve_as as,
 	const struct recorder *rec, struct resolution *out);
+
+/** The opposite direction of one that the caller has just resolved, and that was judged for both: compare `policy` of both
+ * answers. Where the packet came from is where the other went to. Worker. */
+void resolve_opposite4(const struct flow_key4 *key, uint64_t hash, const struct resolution *opener,
+	struct resolution *out);
+void resolve_opposite6(const struct flow_key6 *key, uint64_t hash, const struct resolution *opener,
+	struct resolution *out);
 
 /** True when the decision's dependencies have not changed. */
 bool resolution_current(const struct flow *flow);

@@ -17,10 +17,10 @@ static bool opposite(struct worker *w, const struct pkt *p, bool v6, const struc
 		return false;
 	if (v6) {
 		pkt_reverse_key6(&p->key6, fwd->reverse_zone, key);
-		resolve6(key, flow_hash6(w->flows, key), RESOLVE_JUDGED, NULL, rev);
+		resolve_opposite6(key, flow_hash6(w->flows, key), fwd, rev);
 	} else {
 		pkt_reverse_key4(&p->key4, fwd->reverse_zone, key4);
-		resolve4(key4, flow_hash4(w->flows, key4), RESOLVE_JUDGED, NULL, rev);
+		resolve_opposite4(key4, flow_hash4(w->flows, key4), fwd, rev);
 	}
 	rev->rule = fwd->rule;
 	/* What was judged by one table is not stored as judged by another. */
@@ -28,7 +28,8 @@ static bool opposite(struct worker *w, const struct pkt *p, bool v6, const struc
 	       rev->decision.adjacency >= DROP_REASON_COUNT;
 }
 
-static struct flow_init init_of(const struct worker *w, const struct resolution *r, bool reply)
+static void init_of(
+	const struct worker *w, const struct resolution *r, bool reply, struct flow_init *init)
 {
 	uint8_t flags = reply ? FLOW_REPLY : 0;
 
@@ -36,14 +37,15 @@ static struct flow_init init_of(const struct worker *w, const struct resolution 
 		flags |= FLOW_NEGATIVE;
 	if (r->verdict.stateless)
 		flags |= FLOW_STATELESS;
-	return (struct flow_init){ r->decision, w->epoch, r->rule,
-		{ r->deps[0], r->deps[1], r->deps[2] }, flags };
+	*init = (struct flow_init){ .epoch = w->epoch, .rule = r->rule, .flags = flags };
+	init->decision = r->decision;
+	init->deps = r->deps;
 }
 
 /** The adjacency of a packet whose flow is unknown; makes the flow entries of both directions. */
 uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 {
-	struct resolution fwd, rev = { .reverse_zone = ZONE_NONE };
+	struct resolution fwd, rev;
 	struct flow_init init, init_rev;
 	enum drop_reason refused;
 	struct flow_key6 rkey;
@@ -56,8 +58,11 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6)
 	if (!fwd.cache)
 		return fwd.decision.adjacency;
 	pair = opposite(w, p, v6, &fwd, &rev, &rkey);
-	init = init_of(w, &fwd, reply);
-	init_rev = init_of(w, &rev, !reply);
+	init_of(w, &fwd, reply, &init);
+	if (likely(pair))
+		init_of(w, &rev, !reply, &init_rev);
+	else
+		init_rev = (struct flow_init){ .flags = 0 };
 	if (likely(fwd.decision.adjacency >= DROP_REASON_COUNT)) {
 		refused = conntrack_open(w, p, v6, &fwd, &init, &init_rev, &cache);
 		if (unlikely(refused != DROP_NONE))

@@ -74,9 +74,11 @@ static inline struct flow *add_in(struct flow_table *t, unsigned worker, bool v6
 {
 	struct flow_key4 k4 = key4_of(n, zone);
 	struct flow_key6 k6 = key6_of(n, zone);
-	struct flow_init init = {
-		.decision = { n, 1 }, .epoch = 3, .rule = 4, .deps = { 1, 2, 3 }, .flags = flags
-	};
+	struct flow_init init = { .decision = { n, 1 },
+		.epoch = 3,
+		.rule = 4,
+		.deps = flow_deps_of(1, 2, 3),
+		.flags = flags };
 
 	return v6 ? flow_insert6(t, worker, &k6, flow_hash6(t, &k6), &init, NULL, NULL, now)
 		  : flow_insert4(t, worker, &k4, flow_hash4(t, &k4), &init, NULL, NULL, now);

@@ -128,7 +128,7 @@ static void test_not_remembered(void)
 
 static bool current(const struct resolution *r)
 {
-	struct flow flow = { .deps = { r->deps[0], r->deps[1], r->deps[2] } };
+	struct flow flow = { .deps = { r->deps.slot[0], r->deps.slot[1], r->deps.slot[2] } };
 
 	flow_decision_set(&flow, r->decision);
 	return resolution_current(&flow);
