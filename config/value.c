@@ -29,13 +29,15 @@ static const char *name_at(const void *list, size_t i)
 
 static int refuse_choice(const struct field *field, const char *text, struct field_reason *why)
 {
-	char shown[LABEL_MAX], all[128];
+	char shown[LABEL_MAX], all[192];
 	const char *nearest;
 	size_t n = 0, used = 0;
 
-	for (; field->names[n] != NULL; n++)
+	for (; field->names[n] != NULL && used < sizeof(all); n++)
 		used += (size_t)snprintf(
 			all + used, sizeof(all) - used, "%s%s", n > 0 ? ", " : "", field->names[n]);
+	while (field->names[n] != NULL)
+		n++;
 	nearest = nearest_name(text, name_at, field->names, n);
 	message_text(text, shown);
 	if (nearest != NULL)
