@@ -124,6 +124,18 @@ static uint32_t segments_of(const struct rte_mbuf *m, const struct layout *at)
 	return payload == 0 ? 1 : (payload + m->tso_segsz - 1u) / m->tso_segsz;
 }
 
+bool offload_sound(const struct rte_mbuf *m)
+{
+	const uint64_t kind = m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
+	struct layout at;
+
+	if (kind == 0)
+		return true;
+	if (kind == RTE_MBUF_F_TX_TCP_CKSUM)
+		return layout_of(m, sizeof(struct rte_tcp_hdr), &at);
+	return kind == RTE_MBUF_F_TX_UDP_CKSUM && layout_of(m, sizeof(struct rte_udp_hdr), &at);
+}
+
 uint16_t offload_segment_count(const struct rte_mbuf *m)
 {
 	struct layout at;

@@ -39,6 +39,9 @@ static inline bool offload_is_datagram(const struct rte_mbuf *m)
  * @return false when start or the field is outside the packet. */
 bool offload_checksum_at(struct rte_mbuf *m, uint32_t start, uint32_t offset);
 
+/** Do the words of a packet that asks for a TCP or UDP checksum (and is not large) agree with its bytes? */
+bool offload_sound(const struct rte_mbuf *m);
+
 /** Number of segments offload_segment would make, 0 for a packet it would refuse. */
 uint16_t offload_segment_count(const struct rte_mbuf *m);
 

@@ -44,6 +44,20 @@ enum port_offload {
 	PORT_TX_TSO = 1 << 1,  /* takes TCP segments larger than the MTU, both families */
 	PORT_TX_USO = 1 << 2,  /* takes UDP datagrams to be cut, both families */
 	PORT_TX_UFO = 1 << 3,  /* takes a UDP datagram larger than the MTU, to be fragmented */
+	/* The first two for what is inside a tunnel that this daemon made, any families: tunnel_offload.h. */
+	PORT_TX_VXLAN_CSUM = 1 << 4,
+	PORT_TX_VXLAN_TSO = 1 << 5,
+	PORT_TX_IPIP_CSUM = 1 << 6,
+	PORT_TX_IPIP_TSO = 1 << 7,
+	PORT_TX_OUTER_UDP_CSUM = 1 << 8, /* and the tunnel's own UDP checksum */
+};
+
+/** What a NIC can finish, besides its offloads; packets beyond are finished in software. All zero: any, the kernel or a guest
+ * sees to it. */
+struct port_large {
+	uint16_t segment_min; /* smallest tso_segsz */
+	uint16_t
+		buffers_max; /* of a packet; nothing is merged (gro.h) for a port that has a limit */
 };
 
 /** What a driver needs to open a port; strings belong to the caller and live during open only. */
@@ -76,6 +90,8 @@ struct port_params {
 	struct rte_mempool *pool;	/* buffers of 2 KiB */
 	struct rte_mempool *large_pool; /* buffers of 16 KiB for large segments; NULL = use pool */
 	int socket_id;			/* NUMA node */
+	const char *const *disabled;	/* ethdev: offloads not to use, by name (nic_offloads.h) */
+	size_t n_disabled;
 };
 
 struct port;
@@ -198,10 +214,11 @@ struct port {
 	uint8_t role;	     /* enum port_role */
 	struct mac_addr mac; /* our MAC address on it */
 	bool tx_shared;	     /* fewer tx queues than workers: take tx_lock */
+	struct port_large large;
 	/* Writer: control, or the driver's own thread (vhost). Readers: workers and control. */
 	_Atomic bool link_up;
-	_Atomic uint8_t offloads; /* enum port_offload; changes where a guest has a say in it */
-	_Atomic bool forwarding;  /* false until its policy and routes are in force: born closed */
+	_Atomic uint16_t offloads; /* enum port_offload; changes where a guest has a say in it */
+	_Atomic bool forwarding;   /* false until its policy and routes are in force: born closed */
 	_Atomic uint32_t connections_max;     /* of its pod, 0 = no limit; writer: control */
 	_Atomic(struct port_limits *) limits; /* NULL = none, which is most: see limit.h */
 	_Atomic(struct port_addresses *) addresses;

@@ -196,6 +196,7 @@ static int exchange_open(const struct port_params *params, struct port **out, st
 	p->port.n_rxq = p->nic->n_rxq;
 	p->port.n_txq = p->nic->n_txq;
 	p->port.offloads = p->nic->offloads;
+	p->port.large = p->nic->large;
 	if (port_watch_fd != NULL)
 		port_watch_fd(&p->port, kernel_link_fd(&p->kernel), true);
 	*out = &p->port;

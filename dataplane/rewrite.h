@@ -118,6 +118,8 @@ static __rte_noinline void rewrite_udp_checksum(
 	const void *ip = h + adj->outer_ip_off;
 	uint16_t pseudo, sum;
 
+	if (m->ol_flags & RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
+		return; /* what is inside is unfinished: the NIC's (nic_transmit.h) */
 	udp->dgram_cksum = 0;
 	pseudo =
 		adj->flags & ADJ_OUTER_V4 ? rte_ipv4_phdr_cksum(ip, 0) : rte_ipv6_phdr_cksum(ip, 0);

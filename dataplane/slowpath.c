@@ -6,6 +6,7 @@
 #include "dataplane/icmp.h"
 #include "dataplane/limit.h"
 #include "dataplane/offload.h"
+#include "dataplane/tunnel_offload.h"
 #include "dataplane/worker.h"
 
 #include <rte_random.h>
@@ -344,8 +345,12 @@ static void output_large(struct worker *w, const struct port *in, struct rte_mbu
 	rte_pktmbuf_adj(m, p->l2_len);
 	m->l2_len = 0;
 	if (whole && !fragments) {
-		m->l2_len = adj->header_len & 0x7fu;
+		/* The NIC counts identifications on from the first segment's. */
+		const uint16_t more = adj->type == ADJ_TUNNEL ? offload_segment_count(m) : 1;
+
+		tunnel_offload_ask(m, adj);
 		worker_emit(w, m, p, p->ip_len, adj);
+		w->ip_id = (uint16_t)(w->ip_id + more - (more > 0));
 		return;
 	}
 	n = offload_segment(m, w->pool, out, CUT_MAX);
@@ -410,11 +415,11 @@ void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, st
 	const struct adjacency *adj)
 {
 	const struct port *port = port_get(adj->port);
-	/* No port here computes checksums inside a tunnel, so only plain Ethernet output may stay unfinished. */
-	uint8_t offloads = port != NULL && adj->type == ADJ_REWRITE ? port->offloads : 0;
+	uint16_t offloads;
 
 	m->l2_len = p->l2_len &
 		    0x7fu; /* a held packet has lost its frame header since the driver said */
+	offloads = port != NULL ? tunnel_offload_through(port, adj, m, p->ip_len) : 0;
 	if (offload_is_datagram(m)) {
 		output_datagram(w, in, m, p, adj, offloads & PORT_TX_UFO);
 		return;
@@ -435,7 +440,7 @@ void slow_output(struct worker *w, const struct port *in, struct rte_mbuf *m, st
 	}
 	if (p->ip_len <= adj->mtu) {
 		rte_pktmbuf_adj(m, p->l2_len);
-		m->l2_len = adj->header_len & 0x7fu;
+		tunnel_offload_ask(m, adj);
 		worker_emit(w, m, p, p->ip_len, adj);
 		return;
 	}

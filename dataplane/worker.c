@@ -303,7 +303,8 @@ void worker_flush_port(struct worker *w, uint16_t id)
 			bytes += rte_pktmbuf_pkt_len(tx->pkts[i]);
 	}
 	/* Not while somebody watches: he asked for packets. */
-	if (n > 1 && open && (port->offloads & (PORT_TX_TSO | PORT_TX_USO)) && w->observer == NULL)
+	if (n > 1 && open && (port->offloads & (PORT_TX_TSO | PORT_TX_USO)) &&
+		port->large.buffers_max == 0 && w->observer == NULL)
 		n = flush_merged(w, port, tx, n, &bytes);
 	for (uint16_t i = 0; unlikely(w->observer != NULL) && i < n; i++) {
 		followed[i] = pkt_note(tx->pkts[i])->trace;
