@@ -150,6 +150,12 @@ int uplink_check(struct object *obj, struct error *err)
 		return object_error(obj, err, "kernel_interface",
 			"kernel_interface is for drivers \"pci\" and \"ethdev\", which take the "
 			"device from the kernel: remove it");
+	if (uplink->disabled_offloads.count > 0 && uplink->driver != UPLINK_PCI &&
+		uplink->driver != UPLINK_ETHDEV)
+		return object_error(obj, err, "disabled_offloads",
+			"disabled_offloads is for drivers \"pci\" and \"ethdev\", which have the "
+			"NIC's: "
+			"remove it, and use `ethtool -K` on the interface");
 	if (uplink->driver != UPLINK_AF_XDP && uplink->kernel_interface[0] == '\0' &&
 		uplink->addresses.count == 0)
 		return object_error(obj, err, "addresses",

@@ -130,12 +130,13 @@ struct uplink {
 	uint32_t driver; /* enum uplink_driver */
 	char *device; /* interface name, PCI address, path of a memif socket, or a DPDK device string */
 	struct prefix_list
-		addresses;	/* of this node on that network, host bits set; af_xdp, or with
+		addresses;   /* of this node on that network, host bits set; af_xdp, or with
 	                                 * kernel_interface: [] = the kernel's */
-	struct mac_addr mac;	/* zero = the device's own */
-	uint32_t mtu;		/* IP bytes; 1500 */
-	uint32_t queues;	/* 0 = one a worker; af_xdp: as many as the device has */
-	uint32_t xdp_mode;	/* af_xdp: enum xdp_mode */
+	struct mac_addr mac; /* zero = the device's own */
+	uint32_t mtu;	     /* IP bytes; 1500 */
+	uint32_t queues;     /* 0 = one a worker; af_xdp: as many as the device has */
+	uint32_t xdp_mode;   /* af_xdp: enum xdp_mode */
+	struct string_list disabled_offloads; /* pci, ethdev: names, or "all" */
 	char *kernel_interface; /* pci, ethdev: TAP that the kernel gets in exchange; "" = none */
 	uint32_t role;		/* memif: enum memif_role */
 	uint32_t memif_id;	/* memif: interface id on the socket */

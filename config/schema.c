@@ -25,6 +25,10 @@ static const char *const subject_names[] = { "pods", "host", NULL };
 static const char *const on_change_names[] = { "reevaluate", "keep", "reset", NULL };
 static const char *const rule_action_names[] = { "allow", "deny", "pass", "log", NULL };
 static const char *const rule_ip_names[] = { "any", "4", "6", NULL };
+/* Those of dataplane/nic_offloads.c; a test holds them together. */
+static const char *const nic_offload_names[] = { "all", "rx-checksum", "tx-checksum",
+	"tx-segmentation", "tx-vxlan-checksum", "tx-vxlan-segmentation", "tx-ipip-checksum",
+	"tx-ipip-segmentation", "tx-outer-udp-checksum", NULL };
 static const char *const policy_type_names[] = { "ingress", "egress", NULL };
 
 #define RATE_KBPS_MAX 1000000000u /* 1 Tbit/s */
@@ -432,6 +436,12 @@ static const struct field uplink_fields[] = {
 		       "generic in the kernel behind it, slower; auto is native where the driver "
 		       "can and generic otherwise.",
 		.example = "generic" },
+	{ AT(uplink, disabled_offloads), .kind = FIELD_STRINGS, .names = nic_offload_names,
+		.max = 9,
+		.doc = "pci, ethdev: offloads of the NIC that are not to be used; all means none "
+		       "is. Empty: what the device announces and does right, see `podlane show "
+		       "ports`.",
+		.example = "tx-vxlan-segmentation" },
 	{ AT(uplink, kernel_interface), .kind = FIELD_STRING, .text = TEXT_INTERFACE, .max = 15,
 		.doc = "pci, ethdev: an interface that the kernel gets in exchange for the device. "
 		       "It "

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** The ethdev driver: NICs and DPDK's virtual devices (uplinks with driver = "af_packet" are port_packet.c). Offloads are announced only where the device
- * has them all; a device that cannot send chains of buffers gets each packet in one. Descriptors
+/** The ethdev driver: NICs and DPDK's virtual devices (uplinks with driver = "af_packet" are port_packet.c). Which offloads are
+ * used: nic_offloads.h; a device that cannot send chains of buffers gets each packet in one. Descriptors
  * to sleep on: af_packet's only, see rx_fd. */
 #include "dataplane/ethdev_device.h"
+#include "dataplane/nic_offloads.h"
+#include "dataplane/nic_receive.h"
+#include "dataplane/nic_selftest.h"
+#include "dataplane/nic_transmit.h"
 #include "dataplane/offload.h"
 #include "dataplane/port.h"
 
@@ -18,10 +22,8 @@
 #define RING_DESCRIPTORS 1024
 #define STATS_TICKS	 10 /* of 100 ms */
 
-#define TX_CSUM_NEEDS                                                   \
-	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | \
-		RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
-#define TX_TSO_NEEDS (TX_CSUM_NEEDS | RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+/* Smaller segments are cut in software: drivers refuse them, at 256 bytes (i40e) and less. */
+#define TSO_SEGMENT_MIN 256
 
 struct port_ethdev {
 	struct port port;
@@ -31,6 +33,9 @@ struct port_ethdev {
 	uint8_t ticks;
 	struct rte_mempool *pool, *large_pool; /* for transmit copies */
 	struct ethdev_device device;
+	struct nic_offloads offloads;
+	struct nic_filter filter;
+	enum nic_rss rss;
 	char driver[32];
 };
 
@@ -44,17 +49,6 @@ static uint32_t mtu_limit(const struct rte_eth_dev_info *info)
 	if (info->max_rx_pktlen <= overhead)
 		return info->max_mtu;
 	return RTE_MIN(info->max_rx_pktlen - overhead, (uint32_t)info->max_mtu);
-}
-
-static uint64_t tx_offloads(const struct rte_eth_dev_info *info)
-{
-	uint64_t capa = info->tx_offload_capa, take = capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-
-	if ((capa & TX_TSO_NEEDS) == TX_TSO_NEEDS)
-		take |= TX_TSO_NEEDS;
-	else if ((capa & TX_CSUM_NEEDS) == TX_CSUM_NEEDS)
-		take |= TX_CSUM_NEEDS;
-	return take;
 }
 
 /** What a receive buffer must hold, headroom apart. */
@@ -89,43 +83,31 @@ static struct rte_mempool *rx_pool(const struct port_ethdev *p, const struct por
 	return NULL;
 }
 
-static int configure(struct port_ethdev *p, const struct port_params *params, struct error *err)
+/** Queues, MTU and what else does not change from one configuration to the next. */
+static int measure(struct port_ethdev *p, const struct port_params *params,
+	const struct rte_eth_dev_info *info, struct error *err)
 {
-	struct rte_eth_conf conf = { 0 };
-	struct rte_eth_dev_info info;
-	struct rte_mempool *pool;
-	uint16_t n, rx_descs = RING_DESCRIPTORS, tx_descs = RING_DESCRIPTORS;
-	int ret;
+	unsigned n = RTE_MIN(info->max_rx_queues, info->max_tx_queues);
 
-	ret = rte_eth_dev_info_get(p->ethdev, &info);
-	if (ret < 0)
-		return error_set(err, -ret, NULL, "port %s: device %s does not answer: %s",
-			params->name, p->device.name, rte_strerror(-ret));
-	n = info.max_rx_queues < info.max_tx_queues ? info.max_rx_queues : info.max_tx_queues;
-	n = n < params->n_queues ? n : params->n_queues;
-	if (n > PORT_QUEUE_MAX)
-		n = PORT_QUEUE_MAX;
+	n = RTE_MIN(n, (unsigned)params->n_queues);
+	p->port.n_rxq = p->port.n_txq = (uint16_t)RTE_MIN(n, (unsigned)PORT_QUEUE_MAX);
+	p->pool = params->pool;
+	p->large_pool = params->large_pool;
+	snprintf(p->driver, sizeof(p->driver), "%s", info->driver_name);
 	/* A kernel interface keeps the MTU its owner gave it; ethdev_device_attach checked that. */
-	if (p->device.interface[0] == '\0') {
-		if (params->mtu > mtu_limit(&info) || params->mtu < info.min_mtu)
-			return error_set(err, EINVAL, NULL,
-				"port %s: %s takes an MTU of %u to %u, not %u", params->name,
-				p->device.name, info.min_mtu, mtu_limit(&info), params->mtu);
-		conf.rxmode.mtu = params->mtu;
-	}
-	conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
-	conf.txmode.offloads = tx_offloads(&info);
-	if (n > 1 && info.flow_type_rss_offloads != 0) {
-		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH;
-		conf.rx_adv_conf.rss_conf.rss_hf =
-			info.flow_type_rss_offloads &
-			(RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);
-	}
-	pool = rx_pool(p, params, &info, &conf, err);
-	if (pool == NULL)
-		return -EINVAL;
-	ret = rte_eth_dev_configure(p->ethdev, n, n, &conf);
+	if (p->device.interface[0] == '\0' &&
+		(params->mtu > mtu_limit(info) || params->mtu < info->min_mtu))
+		return error_set(err, EINVAL, NULL, "port %s: %s takes an MTU of %u to %u, not %u",
+			params->name, p->device.name, info->min_mtu, mtu_limit(info), params->mtu);
+	return 0;
+}
+
+static int setup_queues(const struct port_ethdev *p, const struct port_params *params,
+	const struct rte_eth_conf *conf, struct rte_mempool *pool)
+{
+	uint16_t n = p->port.n_rxq, rx_descs = RING_DESCRIPTORS, tx_descs = RING_DESCRIPTORS;
+	int ret = rte_eth_dev_configure(p->ethdev, n, n, conf);
+
 	if (ret == 0)
 		ret = rte_eth_dev_adjust_nb_rx_tx_desc(p->ethdev, &rx_descs, &tx_descs);
 	for (uint16_t q = 0; q < n && ret == 0; q++)
@@ -134,51 +116,117 @@ static int configure(struct port_ethdev *p, const struct port_params *params, st
 	for (uint16_t q = 0; q < n && ret == 0; q++)
 		ret = rte_eth_tx_queue_setup(
 			p->ethdev, q, tx_descs, (unsigned)params->socket_id, NULL);
+	return ret;
+}
+
+/** Configure the stopped device with the offloads that are in use, and start it. */
+static int configure(struct port_ethdev *p, const struct port_params *params,
+	const struct rte_eth_dev_info *info, uint32_t loopback, struct error *err)
+{
+	struct rte_eth_conf conf = { .lpbk_mode = loopback };
+	struct rte_mempool *pool;
+	int ret;
+
+	if (p->device.interface[0] == '\0')
+		conf.rxmode.mtu = params->mtu;
+	conf.rxmode.offloads = nic_offloads_rx(&p->offloads, info);
+	conf.txmode.offloads = nic_offloads_tx(&p->offloads, info);
+	conf.rx_adv_conf.rss_conf.rss_hf = nic_rss_choose(info, p->port.n_rxq, &p->rss);
+	if (p->rss != NIC_RSS_NONE) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rxmode.offloads |= info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	}
+	pool = rx_pool(p, params, info, &conf, err);
+	if (pool == NULL)
+		return -EINVAL;
+	ret = setup_queues(p, params, &conf, pool);
+	if (ret < 0 && p->rss > NIC_RSS_OUTER) {
+		conf.rx_adv_conf.rss_conf.rss_hf = nic_rss_outer(info, &p->rss);
+		ret = setup_queues(p, params, &conf, pool);
+	}
 	if (ret < 0)
 		return error_set(err, -ret, NULL,
 			"port %s: device %s refuses its configuration (%u queues, MTU %u): %s",
-			params->name, p->device.name, n, params->mtu, rte_strerror(-ret));
-	p->port.n_rxq = n;
-	p->port.n_txq = n;
+			params->name, p->device.name, p->port.n_rxq, params->mtu,
+			rte_strerror(-ret));
 	p->linearize = !(conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS);
-	if (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
-		p->port.offloads |= PORT_TX_CSUM;
-	if (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO)
-		p->port.offloads |= PORT_TX_TSO;
-	p->pool = params->pool;
-	p->large_pool = params->large_pool;
-	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
+	ret = rte_eth_dev_start(p->ethdev);
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %s: device %s does not start: %s",
+			params->name, p->device.name, rte_strerror(-ret));
 	return 0;
 }
 
-/** Receive frames for the wanted MAC. The device's own is left alone when a kernel interface shares
- * it. */
+/** Start the device with the offloads that it announces and does right. */
+static int start(struct port_ethdev *p, const struct port_params *params, struct error *err)
+{
+	struct nic_selftest test = { .port = params->name,
+		.driver = p->driver,
+		.ethdev = p->ethdev,
+		.pool = params->pool,
+		.offloads = &p->offloads };
+	struct rte_eth_dev_info info;
+	struct error ignored = { 0 };
+	uint32_t loopback;
+	unsigned failed = 0;
+	int ret;
+
+	ret = rte_eth_dev_info_get(p->ethdev, &info);
+	if (ret < 0)
+		return error_set(err, -ret, NULL, "port %s: device %s does not answer: %s",
+			params->name, p->device.name, rte_strerror(-ret));
+	ret = measure(p, params, &info, err);
+	if (ret < 0)
+		return ret;
+	test.n_rxq = p->port.n_rxq;
+	nic_offloads_choose(&p->offloads, &info, params->disabled, params->n_disabled);
+	loopback = nic_selftest_loopback(p->driver);
+	if (loopback != 0 && nic_offloads_any(&p->offloads)) {
+		nic_offloads_unverified(&p->offloads, "its loopback mode does not start");
+		if (configure(p, params, &info, loopback, &ignored) == 0) {
+			nic_selftest_prepare(&test);
+			nic_selftest_loop(&test);
+			rte_eth_dev_stop(p->ethdev);
+		}
+	} else {
+		nic_offloads_unverified(&p->offloads, "its driver has no loopback mode");
+	}
+	ret = configure(p, params, &info, 0, err);
+	if (ret == 0)
+		failed = nic_selftest_prepare(&test);
+	if (failed == 0)
+		return ret;
+	rte_eth_dev_stop(p->ethdev);
+	return configure(p, params, &info, 0, err);
+}
+
+/** What the packet path may leave to the device. */
+static void announce(struct port_ethdev *p)
+{
+	struct rte_eth_dev_info info;
+	uint16_t most = 0;
+
+	p->port.offloads = nic_offloads_port(&p->offloads);
+	if (rte_eth_dev_info_get(p->ethdev, &info) == 0)
+		most = info.tx_desc_lim.nb_seg_max;
+	p->port.large = (struct port_large){ .segment_min = TSO_SEGMENT_MIN,
+		.buffers_max = most != 0 ? most : UINT16_MAX };
+}
+
+/** Receive frames for the wanted MAC. The device's own is left alone when a kernel interface shares it. */
 static int set_mac(struct port_ethdev *p, const struct port_params *params, struct error *err)
 {
-	struct rte_ether_addr own, want;
+	struct rte_ether_addr own;
 	int ret = rte_eth_macaddr_get(p->ethdev, &own);
 
 	if (ret < 0)
 		return error_set(err, -ret, NULL, "port %s: device %s has no MAC address",
 			params->name, p->device.name);
-	if (mac_addr_is_zero(&params->port_mac) ||
-		memcmp(params->port_mac.bytes, own.addr_bytes, sizeof(own.addr_bytes)) == 0) {
-		memcpy(p->port.mac.bytes, own.addr_bytes, sizeof(own.addr_bytes));
-		return 0;
-	}
 	p->port.mac = params->port_mac;
-	memcpy(want.addr_bytes, params->port_mac.bytes, sizeof(want.addr_bytes));
-	if (p->device.interface[0] == '\0' &&
-		(rte_eth_dev_default_mac_addr_set(p->ethdev, &want) == 0 ||
-			rte_eth_dev_mac_addr_add(p->ethdev, &want, 0) == 0))
-		return 0;
-	ret = rte_eth_promiscuous_enable(p->ethdev);
-	/* Devices without filters, such as rings, do not know the word and take everything. */
-	if (ret < 0 && ret != -ENOTSUP)
-		return error_set(err, -ret, NULL,
-			"port %s: device %s takes no other MAC address than its own: leave mac out",
-			params->name, p->device.name);
-	return 0;
+	if (mac_addr_is_zero(&params->port_mac))
+		memcpy(p->port.mac.bytes, own.addr_bytes, sizeof(own.addr_bytes));
+	return nic_filter_set(p->ethdev, params->name, p->device.name, &p->port.mac,
+		p->device.interface[0] != '\0', &p->filter, err);
 }
 
 static void update_link(struct port_ethdev *p)
@@ -214,18 +262,15 @@ static int ethdev_open(const struct port_params *params, struct port **out, stru
 	ret = ethdev_device_attach(&p->device, params, &p->ethdev, err);
 	if (ret < 0)
 		goto free_port;
-	ret = configure(p, params, err);
+	ret = start(p, params, err);
 	if (ret < 0)
 		goto release_device;
-	ret = rte_eth_dev_start(p->ethdev);
-	if (ret < 0) {
-		error_set(err, -ret, NULL, "port %s: device %s does not start: %s", params->name,
-			p->device.name, rte_strerror(-ret));
-		goto release_device;
-	}
 	ret = set_mac(p, params, err);
 	if (ret < 0)
 		goto stop_device;
+	if (p->device.interface[0] == '\0')
+		nic_tell_vxlan_ports(p->ethdev);
+	announce(p);
 	update_link(p);
 	*out = &p->port;
 	return 0;
@@ -265,13 +310,7 @@ static bool tx_fit_one(const struct port_ethdev *p, uint16_t queue, struct rte_m
 			return false;
 		*pkt = m;
 	}
-	if (!(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)))
-		return true;
-	/* ethdev wants both said: each IPv4 header of a cut segment needs its own checksum. */
-	if ((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4)) ==
-		(RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4))
-		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
-	return rte_eth_tx_prepare(p->ethdev, queue, pkt, 1) == 1;
+	return nic_transmit_prepare(p->ethdev, queue, pkt);
 }
 
 /** Make a burst what the device can send. @return how many can be sent; the others stay the
@@ -329,8 +368,11 @@ static void ethdev_describe(const struct port *port, json_t *obj)
 	json_object_set_new(obj, "device", json_string(p->device.devargs));
 	json_object_set_new(obj, "device_driver", json_string(p->driver));
 	json_object_set_new(obj, "multi_segment_tx", json_boolean(!p->linearize));
+	json_object_set_new(obj, "nic_offloads", nic_offloads_json(&p->offloads));
+	json_object_set_new(obj, "rss", json_string(nic_rss_name(p->rss)));
 	json_object_set_new(
 		obj, "promiscuous", json_boolean(rte_eth_promiscuous_get(p->ethdev) == 1));
+	json_object_set_new(obj, "multicast", json_string(p->filter.multicast));
 	json_object_set_new(obj, "numa_node", json_integer(rte_eth_dev_socket_id(p->ethdev)));
 	if (p->device.interface[0] != '\0')
 		json_object_set_new(obj, "interface", json_string(p->device.interface));

@@ -268,6 +268,8 @@ static int open_port(
 	case UPLINK_ETHDEV:
 	case UPLINK_PCI:
 		snprintf(device, sizeof(device), "%s", conf->device);
+		params.disabled = (const char *const *)conf->disabled_offloads.items;
+		params.n_disabled = conf->disabled_offloads.count;
 		break;
 	}
 	params.device = device;
@@ -325,6 +327,15 @@ static int add(struct object *obj, struct error *err)
 	return 0;
 }
 
+static bool same_strings(const struct string_list *a, const struct string_list *b)
+{
+	for (size_t i = 0; i < a->count && a->count == b->count; i++) {
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
+	}
+	return a->count == b->count;
+}
+
 /** What only a new port could bring about. */
 static const char *fixed_field(const struct uplink *a, const struct uplink *b)
 {
@@ -346,6 +357,8 @@ static const char *fixed_field(const struct uplink *a, const struct uplink *b)
 		return "secret";
 	if (a->xdp_mode != b->xdp_mode)
 		return "xdp_mode";
+	if (!same_strings(&a->disabled_offloads, &b->disabled_offloads))
+		return "disabled_offloads";
 	if (strcmp(a->kernel_interface, b->kernel_interface) != 0)
 		return "kernel_interface";
 	return a->queues != b->queues ? "queues" : NULL;

@@ -23,16 +23,27 @@ static const char *role_name(uint8_t role)
 	return "unknown";
 }
 
-static json_t *offloads_json(uint8_t offloads)
+static json_t *offloads_json(uint16_t offloads)
 {
+	static const struct {
+		uint16_t offload; /* enum port_offload */
+		const char *name;
+	} names[] = {
+		{ PORT_TX_CSUM, "tx-checksum" },
+		{ PORT_TX_TSO, "tx-segmentation" },
+		{ PORT_TX_USO, "tx-udp-segmentation" },
+		{ PORT_TX_VXLAN_CSUM, "tx-vxlan-checksum" },
+		{ PORT_TX_VXLAN_TSO, "tx-vxlan-segmentation" },
+		{ PORT_TX_IPIP_CSUM, "tx-ipip-checksum" },
+		{ PORT_TX_IPIP_TSO, "tx-ipip-segmentation" },
+		{ PORT_TX_OUTER_UDP_CSUM, "tx-outer-udp-checksum" },
+	};
 	json_t *list = json_array();
 
-	if ((offloads & PORT_TX_CSUM) != 0)
-		json_array_append_new(list, json_string("tx-checksum"));
-	if ((offloads & PORT_TX_TSO) != 0)
-		json_array_append_new(list, json_string("tx-segmentation"));
-	if ((offloads & PORT_TX_USO) != 0)
-		json_array_append_new(list, json_string("tx-udp-segmentation"));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if ((offloads & names[i].offload) != 0)
+			json_array_append_new(list, json_string(names[i].name));
+	}
 	return list;
 }
 

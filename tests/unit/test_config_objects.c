@@ -495,7 +495,8 @@ static void examples_are_values(void)
 				json_object_set_new(json, "subject", json_string("host"));
 			if (strcmp(field->name, "xdp_mode") == 0)
 				json_object_set_new(json, "driver", json_string("af_xdp"));
-			if (strcmp(field->name, "kernel_interface") == 0)
+			if (strcmp(field->name, "kernel_interface") == 0 ||
+				strcmp(field->name, "disabled_offloads") == 0)
 				json_object_set_new(json, "driver", json_string("ethdev"));
 			ret = object_from_json((enum object_type)type, json, &obj, &err);
 			if (ret < 0)

@@ -137,6 +137,21 @@ static const struct refusal keys_and_types[] = {
 		 "xdp_mode = \"native\"; } );\n",
 		2, "uplinks/eth0/xdp_mode",
 		"uplink eth0: xdp_mode is for driver \"af_xdp\" only: remove it" },
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_packet\"; device = \"eth0\"; "
+		 "addresses = [ \"192.0.2.1/24\" ]; "
+		 "disabled_offloads = [ \"all\" ]; } );\n",
+		2, "uplinks/eth0/disabled_offloads",
+		"uplink eth0: disabled_offloads is for drivers \"pci\" and \"ethdev\", which have "
+		"the "
+		"NIC's: remove it, and use `ethtool -K` on the interface" },
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"pci\"; device = \"0000:01:00.0\"; "
+		 "addresses = [ \"192.0.2.1/24\" ]; "
+		 "disabled_offloads = [ \"tso\" ]; } );\n",
+		2, "uplinks/eth0/disabled_offloads/0",
+		"uplinks/eth0/disabled_offloads/0: \"tso\" is not one of all, rx-checksum, "
+		"tx-checksum, "
+		"tx-segmentation, tx-vxlan-checksum, tx-vxlan-segmentation, tx-ipip-checksum, "
+		"tx-ipip-segmentation, tx-outer-udp-checksum: write one of these" },
 	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; "
 		 "kernel_interface = \"k0\"; } );\n",
 		2, "uplinks/eth0/kernel_interface",

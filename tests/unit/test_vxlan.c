@@ -94,11 +94,14 @@ static void checksum_offload(void)
 	static const struct {
 		uint64_t flags;
 		enum drop_reason reason;
+		uint32_t type;
 	} rows[] = {
-		{ 0, DROP_tunnel_bad_checksum },
-		{ RTE_MBUF_F_RX_L4_CKSUM_BAD, DROP_tunnel_bad_checksum },
-		{ RTE_MBUF_F_RX_L4_CKSUM_GOOD, DROP_NONE },
-		{ RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV4, DROP_NONE },
+		{ 0, DROP_tunnel_bad_checksum, 0 },
+		{ RTE_MBUF_F_RX_L4_CKSUM_BAD, DROP_tunnel_bad_checksum, 0 },
+		{ RTE_MBUF_F_RX_L4_CKSUM_GOOD, DROP_NONE, 0 },
+		/* One that has seen the tunnel: its word is about what is inside. */
+		{ RTE_MBUF_F_RX_L4_CKSUM_GOOD, DROP_tunnel_bad_checksum, RTE_PTYPE_TUNNEL_VXLAN },
+		{ RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV4, DROP_NONE, 0 },
 	};
 	const struct vector_bytes *v;
 	uint8_t bytes[2048];
@@ -112,6 +115,7 @@ static void checksum_offload(void)
 		struct rte_mbuf *m = mbuf_of(pool, bytes, v->len, 0);
 
 		m->ol_flags |= rows[i].flags;
+		m->packet_type = rows[i].type;
 		CU_ASSERT_EQUAL(tunnel_decap(OPS, m, &p).reason, rows[i].reason);
 		CU_ASSERT_TRUE(rows[i].reason != DROP_NONE || m->ol_flags == 0);
 		rte_pktmbuf_free(m);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The last step before a packet with offload words (port.h) is a NIC's: headers as ethdev wants them.
+ *
+ * Worker threads; control for probes. One packet.
+ */
+#ifndef DATAPLANE_NIC_TRANSMIT_H
+#define DATAPLANE_NIC_TRANSMIT_H
+
+#include "dataplane/offload.h"
+#include "dataplane/tunnel_offload.h"
+
+#include <rte_ethdev.h>
+#include <rte_net.h>
+
+#define NIC_TRANSMIT_FLAGS                                                      \
+	(RTE_MBUF_F_TX_L4_MASK | OFFLOAD_LARGE | RTE_MBUF_F_TX_OUTER_IP_CKSUM | \
+		RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
+
+/** @return false when the device's driver would not take it: never send it. */
+static inline bool nic_transmit_prepare(uint16_t ethdev, uint16_t queue, struct rte_mbuf **pkt)
+{
+	struct rte_mbuf *m = *pkt;
+
+	if (likely(!(m->ol_flags & NIC_TRANSMIT_FLAGS)))
+		return true;
+	/* ethdev wants both said: each IPv4 header of a cut segment needs its own checksum. */
+	if ((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4)) ==
+		(RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4))
+		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+	/* Sums that the NIC fills are zero, those of segments start without a length: the contract of ethdev for drivers that
+	 * have nothing to prepare. Those that have want the same, or do it over again. */
+	return rte_net_intel_cksum_prepare(m) == 0 &&
+	       rte_eth_tx_prepare(ethdev, queue, pkt, 1) == 1;
+}
+
+#endif
