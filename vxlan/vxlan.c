@@ -71,8 +71,11 @@ static bool vxlan_checksum_good(
 	const void *ip = rte_pktmbuf_mtod_offset(m, const void *, p->l2_len);
 	uint32_t len = rte_be_to_cpu_16(udp->dgram_len), pseudo;
 
-	if (likely(udp->dgram_cksum == 0) ||
-		(m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+	if (likely(udp->dgram_cksum == 0))
+		return true;
+	/* A NIC that has seen the tunnel speaks of what is inside. */
+	if ((m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
+		!(m->packet_type & RTE_PTYPE_TUNNEL_MASK))
 		return true;
 	if ((m->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM)
 		return true; /* from this machine's own kernel, which left the sum to the device */
