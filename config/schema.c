@@ -440,7 +440,7 @@ static const struct field uplink_fields[] = {
 		.max = 9,
 		.doc = "pci, ethdev: offloads of the NIC that are not to be used; all means none "
 		       "is. Empty: what the device announces and does right, see `podlane show "
-		       "ports`.",
+		       "offloads`.",
 		.example = "tx-vxlan-segmentation" },
 	{ AT(uplink, kernel_interface), .kind = FIELD_STRING, .text = TEXT_INTERFACE, .max = 15,
 		.doc = "pci, ethdev: an interface that the kernel gets in exchange for the device. "

@@ -8,8 +8,10 @@
 
 #define TX(word) RTE_ETH_TX_OFFLOAD_##word
 #define CSUM	 (TX(IPV4_CKSUM) | TX(TCP_CKSUM) | TX(UDP_CKSUM))
-#define TSO	 (CSUM | TX(TCP_TSO) | TX(MULTI_SEGS))
-#define INNER	 (CSUM | TX(OUTER_IPV4_CKSUM))
+#define CUT	 (TX(TCP_TSO) | TX(MULTI_SEGS))
+#define INNER	 TX(OUTER_IPV4_CKSUM)
+#define VXLAN	 (TX(VXLAN_TNL_TSO) | TX(UDP_TNL_TSO))
+#define IPIP	 (TX(IPIP_TNL_TSO) | TX(IP_TNL_TSO))
 
 /** All of `needs`, and one of `any` when there are some. No word says "checksums inside a tunnel". Drivers that announce
  * segmentation there find the headers there; some that announce only outer IPv4 checksums (ixgbe) do so over IPv4 only. */
@@ -20,17 +22,13 @@ static const struct {
 } offloads[NIC_OFFLOADS] = {
 	[NIC_RX_CSUM] = { "rx-checksum", 0, 0, 0 },
 	[NIC_TX_CSUM] = { "tx-checksum", CSUM, 0, PORT_TX_CSUM },
-	[NIC_TX_TSO] = { "tx-segmentation", TSO, 0, PORT_TX_TSO },
-	[NIC_VXLAN_CSUM] = { "tx-vxlan-checksum", INNER, TX(VXLAN_TNL_TSO) | TX(UDP_TNL_TSO),
-		PORT_TX_VXLAN_CSUM },
-	[NIC_VXLAN_TSO] = { "tx-vxlan-segmentation", INNER | TSO,
-		TX(VXLAN_TNL_TSO) | TX(UDP_TNL_TSO), PORT_TX_VXLAN_TSO },
-	[NIC_IPIP_CSUM] = { "tx-ipip-checksum", INNER, TX(IPIP_TNL_TSO) | TX(IP_TNL_TSO),
-		PORT_TX_IPIP_CSUM },
-	[NIC_IPIP_TSO] = { "tx-ipip-segmentation", INNER | TSO, TX(IPIP_TNL_TSO) | TX(IP_TNL_TSO),
-		PORT_TX_IPIP_TSO },
-	[NIC_OUTER_UDP_CSUM] = { "tx-outer-udp-checksum", INNER | TX(OUTER_UDP_CKSUM),
-		TX(VXLAN_TNL_TSO) | TX(UDP_TNL_TSO), PORT_TX_OUTER_UDP_CSUM },
+	[NIC_TX_TSO] = { "tx-segmentation", CSUM | CUT, 0, PORT_TX_TSO },
+	[NIC_VXLAN_CSUM] = { "tx-vxlan-checksum", CSUM | INNER, VXLAN, PORT_TX_VXLAN_CSUM },
+	[NIC_VXLAN_TSO] = { "tx-vxlan-segmentation", CSUM | CUT | INNER, VXLAN, PORT_TX_VXLAN_TSO },
+	[NIC_IPIP_CSUM] = { "tx-ipip-checksum", CSUM | INNER, IPIP, PORT_TX_IPIP_CSUM },
+	[NIC_IPIP_TSO] = { "tx-ipip-segmentation", CSUM | CUT | INNER, IPIP, PORT_TX_IPIP_TSO },
+	[NIC_OUTER_UDP_CSUM] = { "tx-outer-udp-checksum", CSUM | INNER | TX(OUTER_UDP_CKSUM), VXLAN,
+		PORT_TX_OUTER_UDP_CSUM },
 };
 
 static const char *const states[] = {

@@ -11,10 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SEGMENT	    600 /* more than any driver's smallest */
-#define LARGE	    (3 * SEGMENT + 199)
+#define MTU_MOST    1500 /* a segment then fits a buffer */
+#define SEGMENTS    3
+#define REST	    199
 #define SMALL	    201
-#define FRAME_BYTES 2400
+#define FRAME_BYTES 6000
 #define VXLAN_PORT  4789 /* IANA's: what a NIC knows without being told */
 #define VXLAN_BYTES 30	 /* UDP, VXLAN, Ethernet */
 #define HASH	    0x1234567890abcdefULL
@@ -162,12 +163,25 @@ static void adjacency_make(
 	adj->outer_len = (uint16_t)(adj->header_len - adj->outer_ip_off);
 }
 
-/** An inner packet, from its IP header on; the L4 checksum is the pseudo header's. @return its bytes. */
-static uint32_t inner_make(const struct nic_probe *probe, uint8_t *to, struct rte_mbuf *m)
+/** Payload of a segment that fills the MTU. */
+static uint16_t segment_size(const struct nic_probe *probe, uint16_t mtu, uint32_t headers)
 {
-	const uint32_t payload = probe->large ? LARGE : SMALL;
+	const struct mac_addr none = { { 0 } };
+	struct adjacency adj;
+
+	adjacency_make(probe, &none, &adj);
+	return (uint16_t)(RTE_MIN(mtu, (uint16_t)MTU_MOST) - headers -
+			  (adj.type == ADJ_TUNNEL ? adj.outer_len : 0u));
+}
+
+/** An inner packet, from its IP header on; the L4 checksum is the pseudo header's. @return its bytes. */
+static uint32_t inner_make(
+	const struct nic_probe *probe, uint16_t mtu, uint8_t *to, struct rte_mbuf *m)
+{
 	const uint32_t l4 = probe->udp ? sizeof(struct rte_udp_hdr) : sizeof(struct rte_tcp_hdr);
 	const uint8_t proto = probe->udp ? IPPROTO_UDP : IPPROTO_TCP;
+	const uint16_t segment = segment_size(probe, mtu, (probe->v6 ? 40u : 20u) + l4);
+	const uint32_t payload = probe->large ? SEGMENTS * segment + REST : SMALL;
 	const uint32_t l3 = put_ip(to, probe->v6, proto, l4 + payload, 0);
 	const uint16_t pseudo = probe->v6 ? rte_ipv6_phdr_cksum((const struct rte_ipv6_hdr *)to, 0)
 					  : rte_ipv4_phdr_cksum((const struct rte_ipv4_hdr *)to, 0);
@@ -200,41 +214,52 @@ static uint32_t inner_make(const struct nic_probe *probe, uint8_t *to, struct rt
 	m->ol_flags |= probe->udp ? RTE_MBUF_F_TX_UDP_CKSUM : RTE_MBUF_F_TX_TCP_CKSUM;
 	if (probe->large) {
 		m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
-		m->tso_segsz = SEGMENT;
+		m->tso_segsz = segment;
 	}
 	return l3 + l4 + payload;
 }
 
-/** A large one in two buffers, as pods send them. */
-static struct rte_mbuf *inner_mbuf(const struct nic_probe *probe, struct rte_mempool *pool)
+/** Add bytes in buffers of their own. @return false: no buffer. */
+static bool chain_bytes(
+	struct rte_mbuf *m, struct rte_mempool *pool, const uint8_t *bytes, uint32_t len)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool), *rest = NULL;
+	while (len > 0) {
+		struct rte_mbuf *more = rte_pktmbuf_alloc(pool);
+		const uint32_t part =
+			more != NULL ? RTE_MIN(len, (uint32_t)rte_pktmbuf_tailroom(more)) : 0;
+		char *to = more != NULL ? rte_pktmbuf_append(more, (uint16_t)part) : NULL;
+
+		if (to == NULL || rte_pktmbuf_chain(m, more) < 0) {
+			rte_pktmbuf_free(more);
+			return false;
+		}
+		memcpy(to, bytes, part);
+		bytes += part;
+		len -= part;
+	}
+	return true;
+}
+
+/** A large one in several buffers, as pods send them. */
+static struct rte_mbuf *inner_mbuf(const struct nic_probe *probe, const struct nic_probe_port *port)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(port->pool);
 	uint8_t bytes[FRAME_BYTES];
 	uint32_t len, first;
 	char *to;
 
 	if (m == NULL)
 		return NULL;
-	len = inner_make(probe, bytes, m);
-	first = probe->large ? len - LARGE + SEGMENT / 2 + 1 : len;
+	len = inner_make(probe, port->mtu, bytes, m);
+	first = probe->large ? 401 : len;
 	to = rte_pktmbuf_append(m, (uint16_t)first);
-	if (to != NULL && first < len)
-		rest = rte_pktmbuf_alloc(pool);
-	if (to == NULL || (first < len && rest == NULL)) {
-		rte_pktmbuf_free(m);
-		return NULL;
+	if (to != NULL) {
+		memcpy(to, bytes, first);
+		if (chain_bytes(m, port->pool, bytes + first, len - first))
+			return m;
 	}
-	memcpy(to, bytes, first);
-	if (rest == NULL)
-		return m;
-	to = rte_pktmbuf_append(rest, (uint16_t)(len - first));
-	if (to == NULL || rte_pktmbuf_chain(m, rest) < 0) {
-		rte_pktmbuf_free(rest);
-		rte_pktmbuf_free(m);
-		return NULL;
-	}
-	memcpy(to, bytes + first, len - first);
-	return m;
+	rte_pktmbuf_free(m);
+	return NULL;
 }
 
 /** Write the header in front. @return false: no room; m is freed. */
@@ -249,23 +274,22 @@ static bool prepend(const struct nic_probe *probe, const struct adjacency *adj, 
 	return false;
 }
 
-struct rte_mbuf *nic_probe_ask(
-	const struct nic_probe *probe, const struct mac_addr *mac, struct rte_mempool *pool)
+struct rte_mbuf *nic_probe_ask(const struct nic_probe *probe, const struct nic_probe_port *port)
 {
-	struct rte_mbuf *m = inner_mbuf(probe, pool);
+	struct rte_mbuf *m = inner_mbuf(probe, port);
 	struct adjacency adj;
 
 	if (m == NULL)
 		return NULL;
-	adjacency_make(probe, mac, &adj);
+	adjacency_make(probe, &port->mac, &adj);
 	tunnel_offload_ask(m, &adj);
 	return prepend(probe, &adj, m) ? m : NULL;
 }
 
-uint16_t nic_probe_expect(const struct nic_probe *probe, const struct mac_addr *mac,
-	struct rte_mempool *pool, struct rte_mbuf **out)
+uint16_t nic_probe_expect(
+	const struct nic_probe *probe, const struct nic_probe_port *port, struct rte_mbuf **out)
 {
-	struct rte_mbuf *m = inner_mbuf(probe, pool);
+	struct rte_mbuf *m = inner_mbuf(probe, port);
 	struct adjacency adj;
 	uint16_t n = 1;
 
@@ -273,12 +297,12 @@ uint16_t nic_probe_expect(const struct nic_probe *probe, const struct mac_addr *
 		return 0;
 	out[0] = m;
 	if (probe->large)
-		n = offload_segment(m, pool, out, NIC_PROBE_PARTS);
+		n = offload_segment(m, port->pool, out, NIC_PROBE_PARTS);
 	else if (!offload_complete_checksum(m))
 		n = 0;
 	if (n == 0)
 		rte_pktmbuf_free(m);
-	adjacency_make(probe, mac, &adj);
+	adjacency_make(probe, &port->mac, &adj);
 	for (uint16_t i = 0; i < n; i++) {
 		if (!prepend(probe, &adj, out[i])) {
 			rte_pktmbuf_free_bulk(out, i);

@@ -29,14 +29,19 @@ enum {
 
 /** All there are; the number of them in *count. */
 const struct nic_probe *nic_probes(size_t *count);
+/** Whose probes: large segments fill the MTU, up to 1500. */
+struct nic_probe_port {
+	struct mac_addr mac;
+	uint16_t mtu;
+	struct rte_mempool *pool;
+};
 /** For messages: "IPv6 in VXLAN over IPv4, TCP". */
 void nic_probe_text(const struct nic_probe *probe, char *text, size_t size);
 /** The packet as a worker gives it to port.tx_burst. @return NULL: no buffer. */
-struct rte_mbuf *nic_probe_ask(
-	const struct nic_probe *probe, const struct mac_addr *mac, struct rte_mempool *pool);
+struct rte_mbuf *nic_probe_ask(const struct nic_probe *probe, const struct nic_probe_port *port);
 /** What is to be on the wire. @return number of packets, 0 = no buffer. */
-uint16_t nic_probe_expect(const struct nic_probe *probe, const struct mac_addr *mac,
-	struct rte_mempool *pool, struct rte_mbuf **out);
+uint16_t nic_probe_expect(
+	const struct nic_probe *probe, const struct nic_probe_port *port, struct rte_mbuf **out);
 /** Are these the same frame? IPv4 identifications may differ, as long as header sums are right. */
 bool nic_probe_same(const struct rte_mbuf *got, const struct rte_mbuf *want);
 

@@ -28,8 +28,7 @@ uint32_t nic_selftest_loopback(const char *driver)
 	return 0;
 }
 
-/** Take an offload out of use, and say what that means. */
-static void fall_back(const struct nic_selftest *t, enum nic_offload offload,
+void nic_selftest_fall_back(const struct nic_selftest *t, enum nic_offload offload,
 	enum nic_offload_state state, const char *why)
 {
 	nic_offloads_set(t->offloads, offload, state, why);
@@ -47,36 +46,37 @@ static bool applies(const struct nic_offloads *o, const struct nic_probe *probe)
 	       nic_offloads_used(o, probe->large ? NIC_VXLAN_TSO : NIC_VXLAN_CSUM);
 }
 
-static void own_mac(const struct nic_selftest *t, struct mac_addr *mac)
+static struct nic_probe_port probe_port(const struct nic_selftest *t)
 {
+	struct nic_probe_port port = { .mtu = t->mtu, .pool = t->pool };
 	struct rte_ether_addr own;
 
-	memset(mac, 0, sizeof(*mac));
 	if (rte_eth_macaddr_get(t->ethdev, &own) == 0)
-		memcpy(mac->bytes, own.addr_bytes, sizeof(mac->bytes));
+		memcpy(port.mac.bytes, own.addr_bytes, sizeof(port.mac.bytes));
+	return port;
 }
 
 unsigned nic_selftest_prepare(const struct nic_selftest *t)
 {
 	char text[64], why[128];
-	struct mac_addr mac;
+	const struct nic_probe_port port = probe_port(t);
 	unsigned refused = 0;
 	size_t count;
 	const struct nic_probe *probes = nic_probes(&count);
 
-	own_mac(t, &mac);
 	for (size_t i = 0; i < count; i++) {
 		struct rte_mbuf *m;
 
 		if (!applies(t->offloads, &probes[i]))
 			continue;
-		m = nic_probe_ask(&probes[i], &mac, t->pool);
+		m = nic_probe_ask(&probes[i], &port);
 		if (m == NULL)
 			continue; /* no buffer: nothing is known */
 		if (!nic_transmit_prepare(t->ethdev, 0, &m)) {
 			nic_probe_text(&probes[i], text, sizeof(text));
 			snprintf(why, sizeof(why), "its driver does not take %s", text);
-			fall_back(t, (enum nic_offload)probes[i].offload, NIC_REFUSED, why);
+			nic_selftest_fall_back(
+				t, (enum nic_offload)probes[i].offload, NIC_REFUSED, why);
 			refused++;
 		}
 		rte_pktmbuf_free(m);
@@ -87,7 +87,7 @@ unsigned nic_selftest_prepare(const struct nic_selftest *t)
 /* --- loopback ------------------------------------------------------------------------------------------------- */
 
 /** Frames from ourselves that wait. */
-static unsigned receive(const struct nic_selftest *t, const struct mac_addr *mac,
+static unsigned receive(const struct nic_selftest *t, const struct nic_probe_port *port,
 	struct rte_mbuf **got, unsigned max)
 {
 	struct rte_mbuf *pkts[BURST];
@@ -100,7 +100,7 @@ static unsigned receive(const struct nic_selftest *t, const struct mac_addr *mac
 			const uint8_t *frame = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
 
 			if (n < max && rte_pktmbuf_data_len(pkts[i]) >= RTE_ETHER_HDR_LEN &&
-				memcmp(frame + 6, mac->bytes, sizeof(mac->bytes)) == 0)
+				memcmp(frame + 6, port->mac.bytes, sizeof(port->mac.bytes)) == 0)
 				got[n++] = pkts[i];
 			else
 				rte_pktmbuf_free(pkts[i]);
@@ -110,8 +110,8 @@ static unsigned receive(const struct nic_selftest *t, const struct mac_addr *mac
 }
 
 /** Send one packet, which is freed in any case, and wait until `want` frames have come back or the time is over. */
-static unsigned loop(const struct nic_selftest *t, const struct mac_addr *mac, struct rte_mbuf *m,
-	struct rte_mbuf **got, unsigned want, unsigned ms)
+static unsigned loop(const struct nic_selftest *t, const struct nic_probe_port *port,
+	struct rte_mbuf *m, struct rte_mbuf **got, unsigned want, unsigned ms)
 {
 	const uint64_t end = rte_get_timer_cycles() + rte_get_timer_hz() / 1000 * ms;
 	unsigned n = 0;
@@ -121,26 +121,26 @@ static unsigned loop(const struct nic_selftest *t, const struct mac_addr *mac, s
 		return 0;
 	}
 	do {
-		n += receive(t, mac, got + n, NIC_PROBE_PARTS - n);
+		n += receive(t, port, got + n, NIC_PROBE_PARTS - n);
 	} while (n < want && rte_get_timer_cycles() < end);
 	return n;
 }
 
-static bool probe_right(
-	const struct nic_selftest *t, const struct mac_addr *mac, const struct nic_probe *probe)
+static bool probe_right(const struct nic_selftest *t, const struct nic_probe_port *port,
+	const struct nic_probe *probe)
 {
 	struct rte_mbuf *want[NIC_PROBE_PARTS], *got[NIC_PROBE_PARTS], *m;
-	const uint16_t n = nic_probe_expect(probe, mac, t->pool, want);
+	const uint16_t n = nic_probe_expect(probe, port, want);
 	unsigned back = 0;
 	bool right;
 
-	m = n > 0 ? nic_probe_ask(probe, mac, t->pool) : NULL;
+	m = n > 0 ? nic_probe_ask(probe, port) : NULL;
 	if (m == NULL) {
 		rte_pktmbuf_free_bulk(want, n);
 		return false;
 	}
 	if (nic_transmit_prepare(t->ethdev, 0, &m))
-		back = loop(t, mac, m, got, n, PROBE_MS);
+		back = loop(t, port, m, got, n, PROBE_MS);
 	else
 		rte_pktmbuf_free(m);
 	right = back == n;
@@ -152,7 +152,7 @@ static bool probe_right(
 }
 
 /** A frame that asks for nothing comes back as it was. It may take a while until the device is up. */
-static bool loops(const struct nic_selftest *t, const struct mac_addr *mac)
+static bool loops(const struct nic_selftest *t, const struct nic_probe_port *port)
 {
 	const struct nic_probe plain = { .tunnel = PROBE_PLAIN };
 
@@ -161,10 +161,10 @@ static bool loops(const struct nic_selftest *t, const struct mac_addr *mac)
 		unsigned n;
 		bool same;
 
-		if (nic_probe_expect(&plain, mac, t->pool, want) != 1)
+		if (nic_probe_expect(&plain, port, want) != 1)
 			return false;
 		m = rte_pktmbuf_copy(want[0], t->pool, 0, UINT32_MAX);
-		n = m != NULL ? loop(t, mac, m, got, 1, AGAIN_MS) : 0;
+		n = m != NULL ? loop(t, port, m, got, 1, AGAIN_MS) : 0;
 		same = n > 0 && nic_probe_same(got[0], want[0]);
 		rte_pktmbuf_free_bulk(got, n);
 		rte_pktmbuf_free(want[0]);
@@ -175,7 +175,7 @@ static bool loops(const struct nic_selftest *t, const struct mac_addr *mac)
 	}
 	for (;;) { /* what came late */
 		struct rte_mbuf *late[NIC_PROBE_PARTS];
-		const unsigned n = receive(t, mac, late, NIC_PROBE_PARTS);
+		const unsigned n = receive(t, port, late, NIC_PROBE_PARTS);
 
 		rte_pktmbuf_free_bulk(late, n);
 		if (n == 0)
@@ -184,17 +184,17 @@ static bool loops(const struct nic_selftest *t, const struct mac_addr *mac)
 }
 
 /** A frame with a wrong TCP checksum must not be called right. */
-static bool receive_right(const struct nic_selftest *t, const struct mac_addr *mac, bool v6)
+static bool receive_right(const struct nic_selftest *t, const struct nic_probe_port *port, bool v6)
 {
 	const struct nic_probe plain = { .tunnel = PROBE_PLAIN, .v6 = v6 };
 	struct rte_mbuf *m, *got[NIC_PROBE_PARTS];
 	bool right = true;
 	unsigned n;
 
-	if (nic_probe_expect(&plain, mac, t->pool, &m) != 1)
+	if (nic_probe_expect(&plain, port, &m) != 1)
 		return true;
 	*rte_pktmbuf_mtod_offset(m, uint8_t *, rte_pktmbuf_data_len(m) - 1) ^= 0x55;
-	n = loop(t, mac, m, got, 1, PROBE_MS);
+	n = loop(t, port, m, got, 1, PROBE_MS);
 	for (unsigned i = 0; i < n; i++)
 		right = right && (got[i]->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) !=
 					 RTE_MBUF_F_RX_L4_CKSUM_GOOD;
@@ -205,13 +205,12 @@ static bool receive_right(const struct nic_selftest *t, const struct mac_addr *m
 unsigned nic_selftest_loop(const struct nic_selftest *t)
 {
 	char text[64], why[128];
-	struct mac_addr mac;
+	const struct nic_probe_port port = probe_port(t);
 	unsigned wrong = 0;
 	size_t count;
 	const struct nic_probe *probes = nic_probes(&count);
 
-	own_mac(t, &mac);
-	if (!loops(t, &mac)) {
+	if (!loops(t, &port)) {
 		nic_offloads_unverified(t->offloads, "nothing came back in its loopback mode");
 		return 0;
 	}
@@ -220,17 +219,17 @@ unsigned nic_selftest_loop(const struct nic_selftest *t)
 			nic_offloads_set(t->offloads, (enum nic_offload)i, NIC_VERIFIED, "");
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (!applies(t->offloads, &probes[i]) || probe_right(t, &mac, &probes[i]))
+		if (!applies(t->offloads, &probes[i]) || probe_right(t, &port, &probes[i]))
 			continue;
 		nic_probe_text(&probes[i], text, sizeof(text));
 		snprintf(why, sizeof(why), "self-test: wrong %s", text);
-		fall_back(t, (enum nic_offload)probes[i].offload, NIC_WRONG, why);
+		nic_selftest_fall_back(t, (enum nic_offload)probes[i].offload, NIC_WRONG, why);
 		wrong++;
 	}
 	for (unsigned v6 = 0; v6 < 2; v6++) {
-		if (!nic_offloads_used(t->offloads, NIC_RX_CSUM) || receive_right(t, &mac, v6))
+		if (!nic_offloads_used(t->offloads, NIC_RX_CSUM) || receive_right(t, &port, v6))
 			continue;
-		fall_back(t, NIC_RX_CSUM, NIC_WRONG,
+		nic_selftest_fall_back(t, NIC_RX_CSUM, NIC_WRONG,
 			v6 ? "self-test: a wrong sum over IPv6 was called right"
 			   : "self-test: a wrong sum over IPv4 was called right");
 		wrong++;

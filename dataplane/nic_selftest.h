@@ -19,13 +19,16 @@
 
 struct nic_selftest {
 	const char *port, *driver; /* for messages */
-	uint16_t ethdev, n_rxq;
+	uint16_t ethdev, n_rxq, mtu;
 	struct rte_mempool *pool;
 	struct nic_offloads *offloads;
 };
 
 /** lpbk_mode to configure the device with, 0 = its driver has none. */
 uint32_t nic_selftest_loopback(const char *driver);
+/** Take an offload out of use, and say so in the log. Needs port, driver and offloads. */
+void nic_selftest_fall_back(const struct nic_selftest *t, enum nic_offload offload,
+	enum nic_offload_state state, const char *why);
 /** Ask the driver. The device is started. @return how many offloads it refused. */
 unsigned nic_selftest_prepare(const struct nic_selftest *t);
 /** Send and look at what comes back. The device is started in its loopback mode. Takes milliseconds, half a second when

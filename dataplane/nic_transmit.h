@@ -6,6 +6,7 @@
 #ifndef DATAPLANE_NIC_TRANSMIT_H
 #define DATAPLANE_NIC_TRANSMIT_H
 
+#include "dataplane/nic_offloads.h"
 #include "dataplane/offload.h"
 #include "dataplane/tunnel_offload.h"
 
@@ -15,6 +16,23 @@
 #define NIC_TRANSMIT_FLAGS                                                      \
 	(RTE_MBUF_F_TX_L4_MASK | OFFLOAD_LARGE | RTE_MBUF_F_TX_OUTER_IP_CKSUM | \
 		RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
+
+/** The offload that the packet cannot do without; NIC_OFFLOADS: it asks for nothing. */
+static inline enum nic_offload nic_transmit_needs(const struct rte_mbuf *m)
+{
+	const bool large = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+	const uint64_t tunnel = m->ol_flags & RTE_MBUF_F_TX_TUNNEL_MASK;
+
+	if (!(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | OFFLOAD_LARGE)))
+		return NIC_OFFLOADS;
+	if (m->ol_flags & RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
+		return NIC_OUTER_UDP_CSUM;
+	if (tunnel == 0)
+		return large ? NIC_TX_TSO : NIC_TX_CSUM;
+	if (tunnel == RTE_MBUF_F_TX_TUNNEL_VXLAN)
+		return large ? NIC_VXLAN_TSO : NIC_VXLAN_CSUM;
+	return large ? NIC_IPIP_TSO : NIC_IPIP_CSUM;
+}
 
 /** @return false when the device's driver would not take it: never send it. */
 static inline bool nic_transmit_prepare(uint16_t ethdev, uint16_t queue, struct rte_mbuf **pkt)

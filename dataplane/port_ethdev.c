@@ -7,6 +7,7 @@
 #include "dataplane/nic_receive.h"
 #include "dataplane/nic_selftest.h"
 #include "dataplane/nic_transmit.h"
+#include "dataplane/nic_unproven.h"
 #include "dataplane/offload.h"
 #include "dataplane/port.h"
 
@@ -34,6 +35,7 @@ struct port_ethdev {
 	struct rte_mempool *pool, *large_pool; /* for transmit copies */
 	struct ethdev_device device;
 	struct nic_offloads offloads;
+	struct nic_unproven unproven;
 	struct nic_filter filter;
 	enum nic_rss rss;
 	char driver[32];
@@ -163,6 +165,7 @@ static int start(struct port_ethdev *p, const struct port_params *params, struct
 	struct nic_selftest test = { .port = params->name,
 		.driver = p->driver,
 		.ethdev = p->ethdev,
+		.mtu = params->mtu,
 		.pool = params->pool,
 		.offloads = &p->offloads };
 	struct rte_eth_dev_info info;
@@ -207,6 +210,7 @@ static void announce(struct port_ethdev *p)
 	uint16_t most = 0;
 
 	p->port.offloads = nic_offloads_port(&p->offloads);
+	nic_unproven_begin(&p->unproven, &p->offloads);
 	if (rte_eth_dev_info_get(p->ethdev, &info) == 0)
 		most = info.tx_desc_lim.nb_seg_max;
 	p->port.large = (struct port_large){ .segment_min = TSO_SEGMENT_MIN,
@@ -334,6 +338,8 @@ static uint16_t ethdev_tx_burst(
 
 	if (p->linearize || port->offloads != 0)
 		n = tx_fit(p, queue, pkts, n);
+	if (unlikely(atomic_load_explicit(&p->unproven.waiting, memory_order_relaxed) != 0))
+		return nic_unproven_send(&p->unproven, p->ethdev, queue, pkts, n);
 	return rte_eth_tx_burst(p->ethdev, queue, pkts, n);
 }
 
@@ -346,6 +352,24 @@ static int ethdev_rx_fd(struct port *port, uint16_t queue)
 	return p->device.n_sockets == port->n_rxq ? p->device.sockets[queue] : -1;
 }
 
+/** Take from use what the driver never takes. */
+static void disprove(struct port_ethdev *p, uint64_t sent)
+{
+	const uint32_t lacking = nic_unproven_look(&p->unproven, sent);
+	struct nic_selftest test = {
+		.port = p->port.name, .driver = p->driver, .offloads = &p->offloads
+	};
+
+	for (unsigned i = 0; i < NIC_OFFLOADS; i++) {
+		if (lacking & 1u << i)
+			nic_selftest_fall_back(&test, (enum nic_offload)i, NIC_REFUSED,
+				"its driver takes no packet that needs it");
+	}
+	if (lacking != 0)
+		atomic_store_explicit(
+			&p->port.offloads, nic_offloads_port(&p->offloads), memory_order_relaxed);
+}
+
 static void ethdev_tick(struct port *port)
 {
 	struct port_ethdev *p = (struct port_ethdev *)port;
@@ -355,9 +379,11 @@ static void ethdev_tick(struct port *port)
 	if (++p->ticks < STATS_TICKS)
 		return;
 	p->ticks = 0;
-	if (rte_eth_stats_get(p->ethdev, &stats) == 0)
-		atomic_store_explicit(&port->rx_errors,
-			stats.imissed + stats.ierrors + stats.rx_nombuf, memory_order_relaxed);
+	if (rte_eth_stats_get(p->ethdev, &stats) < 0)
+		return;
+	atomic_store_explicit(&port->rx_errors, stats.imissed + stats.ierrors + stats.rx_nombuf,
+		memory_order_relaxed);
+	disprove(p, stats.opackets);
 }
 
 static void ethdev_describe(const struct port *port, json_t *obj)

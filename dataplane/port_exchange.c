@@ -264,6 +264,7 @@ static void exchange_tick(struct port *port)
 	if (p->nic->ops->tick != NULL)
 		p->nic->ops->tick(p->nic);
 	up = atomic_load_explicit(&p->nic->link_up, memory_order_relaxed);
+	port->offloads = p->nic->offloads;
 	set_carrier(p, up);
 	atomic_store_explicit(&port->link_up, up, memory_order_relaxed);
 	atomic_store_explicit(&port->rx_errors,

@@ -40,6 +40,9 @@ static const struct column queue_columns[] = { { "port", "port", NULL }, { "queu
 	{ "worker", "worker", NULL }, { "pinned", "pinned", NULL }, { "load", "load", "percent" },
 	{ "packets/s", "packets_per_second", NULL }, { "packets", "packets", NULL },
 	{ "moves", "moves", NULL }, { NULL, NULL, NULL } };
+static const struct column offload_columns[] = { { "port", "port", NULL },
+	{ "driver", "driver", NULL }, { "offload", "name", NULL }, { "in use", "in_use", NULL },
+	{ "state", "state", NULL }, { "why", "why", NULL }, { NULL, NULL, NULL } };
 static const struct column peer_columns[] = { { "name", "name", NULL },
 	{ "configured", "configured", NULL }, { "used", "used", NULL }, { "up", "up", NULL },
 	{ "local", "local", NULL }, { "remote", "remote", NULL }, { "port", "port", NULL },
@@ -83,6 +86,7 @@ static const struct subject {
 	{ "pods", "/v1/pods", NULL, pod_columns, "no pods" },
 	{ "ports", "/v1/state/ports", "ports", port_columns, "no ports" },
 	{ "queues", "/v1/state/queues", "queues", queue_columns, "no queues" },
+	{ "offloads", "/v1/state/offloads", "offloads", offload_columns, "no NICs" },
 	{ "peers", "/v1/state/peers", "peers", peer_columns, "no peers" },
 	{ "routes", "/v1/state/routes", "routes", NULL, "no routes" },
 	{ "neighbours", "/v1/state/neighbours", "neighbours", neighbour_columns, "no neighbours" },

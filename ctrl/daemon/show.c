@@ -108,6 +108,10 @@ const struct http_endpoint state_endpoints[] = {
 	STATE("queues", show_queues,
 		"Receive queues: the worker that polls each, and its share of that worker's CPU.",
 		port_query),
+	STATE("offloads", show_offloads,
+		"Offloads of NICs: which are in use, what the self-test found, and why one is not "
+		"used.",
+		port_query),
 	STATE("peers", show_peers, "Peers: encapsulation in use, outer addresses, MTU.", NULL),
 	STATE("routes", show_routes, "Routes in force, of all sources.", route_query),
 	STATE("neighbours", show_neighbours, "Neighbours: ARP and neighbour discovery.",

@@ -25,6 +25,7 @@ int show_append(struct show_list *show, json_t *item);
 
 int show_ports(struct request *req, struct error *err); /* show_ports.c */
 int show_queues(struct request *req, struct error *err);
+int show_offloads(struct request *req, struct error *err);
 int show_peers(struct request *req, struct error *err); /* show_routes.c */
 int show_routes(struct request *req, struct error *err);
 int show_neighbours(struct request *req, struct error *err);

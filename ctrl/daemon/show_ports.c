@@ -190,3 +190,35 @@ int show_queues(struct request *req, struct error *err)
 	reply_json(req, 200, list);
 	return 0;
 }
+
+/** Those of one port whose driver has a list of them. */
+static void add_offloads(json_t *list, const struct port *port)
+{
+	json_t *obj = json_object(), *one;
+	size_t i;
+
+	port->ops->describe(port, obj);
+	json_array_foreach (json_object_get(obj, "nic_offloads"), i, one) {
+		json_object_set_new(one, "port", json_string(port->name));
+		json_object_set(one, "driver", json_object_get(obj, "device_driver"));
+		json_array_append(list, one);
+	}
+	json_decref(obj);
+}
+
+int show_offloads(struct request *req, struct error *err)
+{
+	const char *only = request_query(req, "name");
+	json_t *list = json_array();
+
+	(void)err;
+	for (uint16_t id = 0; id < PORT_MAX; id++) {
+		const struct port *port = port_get(id);
+
+		if (port != NULL && port->ops->describe != NULL &&
+			(only == NULL || strcmp(only, port->name) == 0))
+			add_offloads(list, port);
+	}
+	reply_json(req, 200, list);
+	return 0;
+}

@@ -29,8 +29,9 @@ struct nic {
 	uint8_t lie
 		[NIC_OFFLOADS]; /* enum nic_lie: what it does to packets that need the offload; NIC_RX_CSUM: any but
 				      NIC_HONEST calls all sums right */
-	bool lie_v6_only; /* only with IPv6 outside or inside */
-	uint32_t refuses; /* bit n: tx_prepare takes no packet that needs enum nic_offload n */
+	bool lie_v6_only;  /* only with IPv6 outside or inside */
+	uint32_t refuses;  /* bit n: tx_prepare takes no packet that needs enum nic_offload n */
+	uint32_t stuck_at; /* bit n: tx_burst never gets past such a packet */
 	bool fixed_mac, no_promiscuity, no_multicast;
 	bool rss_level_refused;	  /* configuring RSS on inner headers fails in spite of rss_capa */
 	struct rte_mempool *pool; /* for received and finished frames */
@@ -39,6 +40,7 @@ struct nic {
 	struct rte_ether_addr mac;
 	bool started, promiscuous, allmulticast;
 	unsigned starts, told_ports;
+	uint64_t sent; /* packets that the driver took */
 	uint16_t n_rxq;
 	struct rte_mbuf *wire[NIC_WIRE_MAX]; /* frames that left, in order */
 	unsigned n_wire;
@@ -51,10 +53,6 @@ extern struct nic nic;
 void nic_reset(struct rte_mempool *pool);
 /** Free what left it, and what waits to be received. */
 void nic_clear(void);
-/** Treat one packet as the device does when it sends it, with these RTE_ETH_TX_OFFLOAD_* configured; m is freed. Packets
- * that were not prepared are a fault unless `prepared`. @return number of frames in out. */
-unsigned nic_finish(struct rte_mbuf *m, uint64_t configured, bool prepared, struct rte_mbuf **out,
-	unsigned max);
 /** A frame comes in. @return the queue it goes to. */
 uint16_t nic_receive(const uint8_t *frame, uint32_t len);
 

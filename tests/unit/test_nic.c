@@ -141,7 +141,7 @@ static const uint16_t port_bit[NIC_OFFLOADS] = { [NIC_TX_CSUM] = PORT_TX_CSUM,
 /** All probes, in all families, through the port: what leaves the NIC is what software makes of them. */
 static void send_all(void)
 {
-	struct mac_addr mac = { { 2, 0, 0, 0, 0, 0x11 } };
+	const struct nic_probe_port from = { { { 2, 0, 0, 0, 0, 0x11 } }, 1500, pool };
 	size_t count;
 	const struct nic_probe *probes = nic_probes(&count);
 
@@ -154,8 +154,8 @@ static void send_all(void)
 				!(port->offloads & (probes[i].large ? PORT_TX_VXLAN_TSO
 								    : PORT_TX_VXLAN_CSUM))))
 			continue;
-		n = nic_probe_expect(&probes[i], &mac, pool, want);
-		m = nic_probe_ask(&probes[i], &mac, pool);
+		n = nic_probe_expect(&probes[i], &from, want);
+		m = nic_probe_ask(&probes[i], &from);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 		CU_ASSERT_EQUAL(n, probes[i].large ? 4 : 1);
 		CU_ASSERT_EQUAL(port_tx(port, 0, &m, 1), 1);
@@ -346,22 +346,96 @@ static void disabled_by_name(void)
 /** A packet that the driver does not take stays with the caller and holds nobody up. */
 static void a_packet_that_is_refused(void)
 {
-	struct mac_addr mac = { { 2, 0, 0, 0, 0, 0x11 } };
+	const struct nic_probe_port from = { { { 2, 0, 0, 0, 0, 0x11 } }, 1500, pool };
 	const struct nic_probe sum = { .offload = NIC_TX_CSUM },
 			       tso = { .offload = NIC_TX_TSO, .large = true };
 	struct rte_mbuf *m[3];
 
 	nic_start();
 	nic_open();
-	m[0] = nic_probe_ask(&sum, &mac, pool);
-	m[1] = nic_probe_ask(&tso, &mac, pool);
-	m[2] = nic_probe_ask(&sum, &mac, pool);
+	m[0] = nic_probe_ask(&sum, &from);
+	m[1] = nic_probe_ask(&tso, &from);
+	m[2] = nic_probe_ask(&sum, &from);
 	nic.refuses = 1u << NIC_TX_TSO;
 	CU_ASSERT_EQUAL(port_tx(port, 0, m, 3), 2);
 	CU_ASSERT_EQUAL(nic.n_wire, 2);
 	CU_ASSERT_TRUE((m[2]->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0);
 	rte_pktmbuf_free(m[2]);
 	nic_end();
+}
+
+static void seconds(unsigned n)
+{
+	for (unsigned i = 0; i < 10 * n; i++)
+		port->ops->tick(port);
+}
+
+/** A driver that announces an offload and takes no packet that needs it: others get past, and soon it is not used. */
+static void a_driver_that_is_stuck(void)
+{
+	const struct nic_probe_port from = { { { 2, 0, 0, 0, 0, 0x11 } }, 1500, pool };
+	size_t count;
+	const struct nic_probe *probes = nic_probes(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		const enum nic_offload offload = (enum nic_offload)probes[i].offload;
+
+		nic_start();
+		nic.driver = "net_ice";
+		nic.stuck_at = 1u << offload;
+		nic_open();
+		for (unsigned k = 0; k < 8; k++) {
+			struct rte_mbuf *m[3] = { NULL };
+
+			seconds(1);
+			CU_ASSERT_EQUAL(port->offloads, ALL_PORT);
+			for (unsigned j = 0; j < 3; j++) {
+				if (j == 1)
+					m[j] = nic_probe_ask(&probes[i], &from);
+				else
+					CU_ASSERT_EQUAL(nic_probe_expect(
+								&(const struct nic_probe){
+									.tunnel = PROBE_PLAIN },
+								&from, &m[j]),
+						1);
+			}
+			CU_ASSERT_EQUAL(port_tx(port, 0, m, 3), 2);
+			rte_pktmbuf_free(m[2]);
+			nic_clear();
+		}
+		seconds(1);
+		expect_state(offload, "refused", "takes no packet");
+		CU_ASSERT_EQUAL(port->offloads, ALL_PORT & ~port_bit[offload]);
+		send_all();
+		nic_end();
+	}
+}
+
+/** What it took once it has, however full its queue may be later. */
+static void a_driver_that_is_full(void)
+{
+	const struct nic_probe_port from = { { { 2, 0, 0, 0, 0, 0x11 } }, 1500, pool };
+	const struct nic_probe tso = { .offload = NIC_TX_TSO, .large = true };
+
+	for (unsigned sends = 0; sends < 2; sends++) {
+		nic_start();
+		nic.driver = "net_ice";
+		nic_open();
+		if (sends)
+			send_all();
+		nic.stuck_at = UINT32_MAX;
+		for (unsigned k = 0; k < 100; k++) {
+			struct rte_mbuf *m = nic_probe_ask(&tso, &from);
+
+			CU_ASSERT_EQUAL(port_tx(port, 0, &m, 1), 0);
+			rte_pktmbuf_free(m);
+			nic.sent += sends; /* other packets go out; without any, nothing is known */
+			seconds(1);
+		}
+		expect_state(NIC_TX_TSO, "not verified", "no loopback mode");
+		CU_ASSERT_EQUAL(port->offloads, ALL_PORT);
+		nic_end();
+	}
 }
 
 static void mac_addresses(void)
@@ -421,11 +495,11 @@ static unsigned queues_reached(uint8_t tunnel, bool outer_v6, bool v6)
 	const struct nic_probe probe = {
 		.tunnel = tunnel, .outer_v6 = outer_v6, .v6 = v6, .udp = true
 	};
-	struct mac_addr mac = { { 2, 0, 0, 0, 0, 0x11 } };
+	const struct nic_probe_port from = { { { 2, 0, 0, 0, 0, 0x11 } }, 1500, pool };
 	struct rte_mbuf *m;
 	uint32_t seen = 0;
 
-	CU_ASSERT_EQUAL_FATAL(nic_probe_expect(&probe, &mac, pool, &m), 1);
+	CU_ASSERT_EQUAL_FATAL(nic_probe_expect(&probe, &from, &m), 1);
 	for (unsigned flow = 0; flow < 64; flow++) {
 		uint8_t *b = rte_pktmbuf_mtod(m, uint8_t *);
 
@@ -479,6 +553,8 @@ static const struct test_case cases[] = {
 	{ "a NIC with less", a_nic_with_less },
 	{ "disabled by name", disabled_by_name },
 	{ "a packet that is refused", a_packet_that_is_refused },
+	{ "a driver that is stuck", a_driver_that_is_stuck },
+	{ "a driver that is full", a_driver_that_is_full },
 	{ "MAC addresses", mac_addresses },
 	{ "queues of tunnels", queues_of_tunnels },
 };
