@@ -3,6 +3,7 @@
  * has them all; a device that cannot send chains of buffers gets each packet in one. Descriptors
  * to sleep on: af_packet's only, see rx_fd. */
 #include "dataplane/ethdev_device.h"
+#include "dataplane/ethdev_vlan.h"
 #include "dataplane/offload.h"
 #include "dataplane/port.h"
 
@@ -31,6 +32,7 @@ struct port_ethdev {
 	uint8_t ticks;
 	struct rte_mempool *pool, *large_pool; /* for transmit copies */
 	struct ethdev_device device;
+	struct ethdev_vlan vlan;
 	char driver[32];
 };
 
@@ -95,6 +97,7 @@ static int configure(struct port_ethdev *p, const struct port_params *params, st
 	struct rte_eth_dev_info info;
 	struct rte_mempool *pool;
 	uint16_t n, rx_descs = RING_DESCRIPTORS, tx_descs = RING_DESCRIPTORS;
+	uint32_t mtu;
 	int ret;
 
 	ret = rte_eth_dev_info_get(p->ethdev, &info);
@@ -107,14 +110,17 @@ static int configure(struct port_ethdev *p, const struct port_params *params, st
 		n = PORT_QUEUE_MAX;
 	/* A kernel interface keeps the MTU its owner gave it; ethdev_device_attach checked that. */
 	if (p->device.interface[0] == '\0') {
-		if (params->mtu > mtu_limit(&info) || params->mtu < info.min_mtu)
+		mtu = ethdev_vlan_mtu(params, &info);
+		if (mtu > mtu_limit(&info) || params->mtu < info.min_mtu)
 			return error_set(err, EINVAL, NULL,
 				"port %s: %s takes an MTU of %u to %u, not %u", params->name,
-				p->device.name, info.min_mtu, mtu_limit(&info), params->mtu);
-		conf.rxmode.mtu = params->mtu;
+				p->device.name, info.min_mtu,
+				mtu_limit(&info) - (mtu - params->mtu), params->mtu);
+		conf.rxmode.mtu = mtu;
 	}
 	conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_CHECKSUM;
 	conf.txmode.offloads = tx_offloads(&info);
+	ethdev_vlan_configure(&p->vlan, params, &info, &conf);
 	if (n > 1 && info.flow_type_rss_offloads != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH;
@@ -145,6 +151,8 @@ static int configure(struct port_ethdev *p, const struct port_params *params, st
 		p->port.offloads |= PORT_TX_CSUM;
 	if (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO)
 		p->port.offloads |= PORT_TX_TSO;
+	if (p->vlan.insert)
+		p->port.offloads |= PORT_TX_VLAN;
 	p->pool = params->pool;
 	p->large_pool = params->large_pool;
 	snprintf(p->driver, sizeof(p->driver), "%s", info.driver_name);
@@ -224,6 +232,8 @@ static int ethdev_open(const struct port_params *params, struct port **out, stru
 		goto release_device;
 	}
 	ret = set_mac(p, params, err);
+	if (ret == 0)
+		ret = ethdev_vlan_start(&p->vlan, p->ethdev, params->name, err);
 	if (ret < 0)
 		goto stop_device;
 	update_link(p);
@@ -265,7 +275,7 @@ static bool tx_fit_one(const struct port_ethdev *p, uint16_t queue, struct rte_m
 			return false;
 		*pkt = m;
 	}
-	if (!(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG)))
+	if (!(m->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_VLAN)))
 		return true;
 	/* ethdev wants both said: each IPv4 header of a cut segment needs its own checksum. */
 	if ((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4)) ==
@@ -332,6 +342,8 @@ static void ethdev_describe(const struct port *port, json_t *obj)
 	json_object_set_new(
 		obj, "promiscuous", json_boolean(rte_eth_promiscuous_get(p->ethdev) == 1));
 	json_object_set_new(obj, "numa_node", json_integer(rte_eth_dev_socket_id(p->ethdev)));
+	if (p->vlan.id != 0)
+		ethdev_vlan_describe(&p->vlan, obj);
 	if (p->device.interface[0] != '\0')
 		json_object_set_new(obj, "interface", json_string(p->device.interface));
 	if (rte_eth_link_get_nowait(p->ethdev, &link) == 0 &&

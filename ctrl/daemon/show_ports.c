@@ -33,6 +33,8 @@ static json_t *offloads_json(uint8_t offloads)
 		json_array_append_new(list, json_string("tx-segmentation"));
 	if ((offloads & PORT_TX_USO) != 0)
 		json_array_append_new(list, json_string("tx-udp-segmentation"));
+	if ((offloads & PORT_TX_VLAN) != 0)
+		json_array_append_new(list, json_string("tx-vlan"));
 	return list;
 }
 
@@ -107,6 +109,8 @@ static json_t *port_json(struct port *port)
 			"rx_bytes", (json_int_t)t.rx_bytes, "tx_packets", (json_int_t)t.tx_packets,
 			"tx_bytes", (json_int_t)t.tx_bytes, "drops", (json_int_t)t.drops,
 			"rx_errors", (json_int_t)counter_read(&port->rx_errors)));
+	if (port->role == PORT_UPLINK)
+		json_object_set_new(obj, "vlan", json_integer(port->vlan));
 	json_object_set_new(obj, "limits", limits_json(rcu_own(&port->limits)));
 	json_object_set_new(obj, "memory", memory_json(port, &bytes));
 	json_object_set_new(obj, "memory_bytes", json_integer(bytes));
