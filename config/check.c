@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IPV6_MTU_MIN   1280 /* RFC 8200 section 5 */
-#define MEMIF_PATH_MAX 107  /* what sockaddr_un holds */
+#define IPV6_MTU_MIN	   1280 /* RFC 8200 section 5 */
+#define MEMIF_PATH_MAX	   107	/* what sockaddr_un holds */
+#define INTERFACE_NAME_MAX 15
 
 static bool addresses_have(const struct addr_list *list, uint8_t family)
 {
@@ -74,7 +75,7 @@ static bool is_pci_address(const char *text)
 
 static bool is_interface_name(const char *text)
 {
-	if (strlen(text) > 15 || strpbrk(text, "/: \t") != NULL)
+	if (strlen(text) > INTERFACE_NAME_MAX || strpbrk(text, "/: \t") != NULL)
 		return false;
 	return strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
 }
@@ -114,6 +115,29 @@ static int not_memif_uplink_check(const struct object *obj, struct error *err)
 		return 0;
 	return object_error(obj, err, extra,
 		"%s is for memif uplinks: remove it or set driver to memif", extra);
+}
+
+static int vlan_check(const struct object *obj, struct error *err)
+{
+	const struct uplink *uplink = &obj->uplink;
+	char name[64];
+
+	if (uplink->vlan == 0)
+		return 0;
+	if (uplink->driver == UPLINK_AF_XDP)
+		return object_error(obj, err, "vlan",
+			"an XDP program cannot rely on seeing VLAN tags: leave vlan out, make a "
+			"VLAN interface (ip link add link %s name %s.%u type vlan id %u) and write "
+			"that as device",
+			uplink->device, uplink->device, uplink->vlan, uplink->vlan);
+	if (uplink->kernel_interface[0] != '\0' &&
+		snprintf(name, sizeof(name), "%s.%u", uplink->kernel_interface, uplink->vlan) >
+			INTERFACE_NAME_MAX)
+		return object_error(obj, err, "kernel_interface",
+			"the kernel's interface of VLAN %u would be called %s, and names have at "
+			"most %d bytes: shorten kernel_interface",
+			uplink->vlan, name, INTERFACE_NAME_MAX);
+	return 0;
 }
 
 int uplink_check(struct object *obj, struct error *err)
@@ -175,7 +199,7 @@ int uplink_check(struct object *obj, struct error *err)
 			"mtu %u is too small for IPv6: write at least %u or remove the IPv6 "
 			"addresses",
 			uplink->mtu, IPV6_MTU_MIN);
-	return 0;
+	return vlan_check(obj, err);
 }
 
 int pool_check(struct object *obj, struct error *err)

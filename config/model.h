@@ -134,6 +134,7 @@ struct uplink {
 	                                 * kernel_interface: [] = the kernel's */
 	struct mac_addr mac; /* zero = the device's own */
 	uint32_t mtu;	     /* IP bytes; 1500 */
+	uint32_t vlan;	     /* 802.1Q id; 0 = untagged */
 	uint32_t queues;     /* 0 = one a worker; af_xdp: as many as the device has */
 	uint32_t xdp_mode;   /* af_xdp: enum xdp_mode */
 	struct string_list disabled_offloads; /* pci, ethdev: names, or "all" */

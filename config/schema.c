@@ -427,6 +427,12 @@ static const struct field uplink_fields[] = {
 		.example = "02:00:c0:00:02:01" },
 	{ AT(uplink, mtu), .kind = FIELD_UINT, .min = 576, .max = 9600, .default_text = "1500",
 		.doc = "Largest IP packet, bytes; at least 1280 with IPv6.", .example = "9000" },
+	{ AT(uplink, vlan), .kind = FIELD_UINT, .max = 4094, .default_text = "0",
+		.doc = "802.1Q VLAN of the uplink: what it sends is tagged with this id, and what "
+		       "comes untagged or from another VLAN is not Podlane's; 0 means untagged. "
+		       "The tag does not count in mtu. Not with af_xdp: make the kernel's VLAN "
+		       "interface its device.",
+		.example = "100" },
 	{ AT(uplink, queues), .kind = FIELD_UINT, .max = 16, .default_text = "0",
 		.doc = "Receive and transmit queues; 0 means one a worker. Not with af_xdp, which "
 		       "serves every queue the device has: see `ethtool -l`.",

@@ -16,6 +16,7 @@
 	X(l2_source_invalid, "the source MAC address is multicast")                              \
 	X(ethertype_unknown, "the ethertype is neither IPv4, IPv6 nor ARP")                      \
 	X(vlan_unexpected, "the frame carries a VLAN tag no port is configured for")             \
+	X(vlan_other, "the frame is untagged, or of another VLAN than its uplink's")             \
 	X(ip4_truncated, "the packet ends inside its IPv4 header")                               \
 	X(ip4_bad_version, "the IPv4 version field is not 4")                                    \
 	X(ip4_bad_header_length, "the IPv4 header length is below 20 or past the packet")        \

@@ -15,7 +15,7 @@
 
 #define NIC_TRANSMIT_FLAGS                                                      \
 	(RTE_MBUF_F_TX_L4_MASK | OFFLOAD_LARGE | RTE_MBUF_F_TX_OUTER_IP_CKSUM | \
-		RTE_MBUF_F_TX_OUTER_UDP_CKSUM)
+		RTE_MBUF_F_TX_OUTER_UDP_CKSUM | RTE_MBUF_F_TX_VLAN)
 
 /** The offload that the packet cannot do without; NIC_OFFLOADS: it asks for nothing. */
 static inline enum nic_offload nic_transmit_needs(const struct rte_mbuf *m)

@@ -5,6 +5,7 @@
 #include "dataplane/port.h"
 #include "dataplane/punt.h"
 #include "dataplane/rcu.h"
+#include "dataplane/vlan.h"
 
 #include <errno.h>
 #include <pcap/pcap.h>
@@ -289,21 +290,65 @@ static void event_signal(const struct observer *o)
 		return; /* full counter: already signalled */
 }
 
-/** Filters see the whole packet, chained or not. */
-static bool matches(const struct observer *o, const struct rte_mbuf *m, bool raw)
+/** The VLAN tag that a frame has on the wire and not in its buffers: bytes to be put in after the addresses. */
+struct wire_tag {
+	uint32_t len; /* 0 = none */
+	uint16_t words[2];
+};
+
+static struct wire_tag wire_tag(
+	enum observe_point point, const struct rte_mbuf *m, const struct port *port)
+{
+	struct wire_tag tag = { .words = { RTE_BE16(RTE_ETHER_TYPE_VLAN) } };
+
+	if (rte_pktmbuf_pkt_len(m) < RTE_ETHER_HDR_LEN)
+		return tag;
+	if (point == OBSERVE_RX && (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)) {
+		tag.len = sizeof(tag.words);
+		tag.words[1] = rte_cpu_to_be_16(m->vlan_tci);
+	} else if (point == OBSERVE_TX && port != NULL && port->vlan != 0) {
+		tag.len = sizeof(tag.words);
+		tag.words[1] = rte_cpu_to_be_16(port->vlan);
+	}
+	return tag;
+}
+
+static void copy_bytes(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint8_t *out)
+{
+	const void *bytes = rte_pktmbuf_read(m, off, len, out);
+
+	if (bytes != out && bytes != NULL)
+		memcpy(out, bytes, len);
+}
+
+/** The first `len` bytes as they are on the wire. */
+static void copy_wire(
+	const struct rte_mbuf *m, const struct wire_tag *tag, uint32_t len, uint8_t *out)
+{
+	const uint32_t macs = RTE_MIN(len, 2u * RTE_ETHER_ADDR_LEN),
+		       own = RTE_MIN(len - macs, tag->len);
+
+	copy_bytes(m, 0, macs, out);
+	memcpy(out + macs, tag->words, own);
+	if (len > macs + own)
+		copy_bytes(m, macs, len - macs - own, out + macs + own);
+}
+
+/** Filters see the whole packet, chained or not, with its tag. */
+static bool matches(
+	const struct observer *o, const struct rte_mbuf *m, const struct wire_tag *tag, bool raw)
 {
 	const struct bpf_program *program = raw ? &o->raw : &o->ether;
+	const uint32_t wire = rte_pktmbuf_pkt_len(m) + tag->len;
 	uint8_t copy[2048];
-	uint32_t len = RTE_MIN(rte_pktmbuf_pkt_len(m), (uint32_t)sizeof(copy));
-	const uint8_t *bytes;
+	uint32_t len = RTE_MIN(wire, (uint32_t)sizeof(copy));
 
 	if (o->match_all)
 		return true;
 	if (program->bf_insns == NULL)
 		return false;
-	bytes = rte_pktmbuf_read(m, 0, len, copy);
-	return bytes != NULL &&
-	       bpf_filter(program->bf_insns, bytes, rte_pktmbuf_pkt_len(m), len) != 0;
+	copy_wire(m, tag, len, copy);
+	return bpf_filter(program->bf_insns, copy, wire, len) != 0;
 }
 
 /** Packets are watched with and without their Ethernet header: an IP length that fits exactly tells. */
@@ -333,40 +378,49 @@ static uint32_t claim(struct observer *o)
 void observe_rx(struct observer *o, const struct rte_mbuf *m, uint16_t port, uint16_t *trace_id)
 {
 	const struct port *in = port_get(port);
+	const struct wire_tag tag = wire_tag(OBSERVE_RX, m, in);
+	char vlan[16] = "";
 
 	*trace_id = 0;
 	if (!o->trace) {
 		observe_point(o, OBSERVE_RX, m, port, DROP_NONE);
 		return;
 	}
-	if ((o->port != PORT_NONE && o->port != port) || !matches(o, m, false))
+	if ((o->port != PORT_NONE && o->port != port) || !matches(o, m, &tag, false))
 		return;
 	*trace_id = (uint16_t)claim(o);
 	if (*trace_id == 0)
 		return;
 	o->records[*trace_id - 1].tsc = rte_rdtsc();
-	trace_step(o, *trace_id, "receive", "%s, %u bytes", in != NULL ? in->name : "-",
-		rte_pktmbuf_pkt_len(m));
+	if (tag.len > 0)
+		snprintf(vlan, sizeof(vlan), ", VLAN %u", m->vlan_tci & VLAN_ID_MASK);
+	trace_step(o, *trace_id, "receive", "%s, %u bytes%s", in != NULL ? in->name : "-",
+		rte_pktmbuf_pkt_len(m) + tag.len, vlan);
 }
 
-static bool claim_refused(struct observer *o, const struct rte_mbuf *m, bool *raw)
+static bool claim_refused(
+	struct observer *o, const struct rte_mbuf *m, const struct wire_tag *tag, bool raw)
 {
-	*raw = starts_at_ip(m);
-	return !matches(o, m, *raw) || claim(o) == 0;
+	return !matches(o, m, tag, raw) || claim(o) == 0;
 }
 
 void observe_point(struct observer *o, enum observe_point point, const struct rte_mbuf *m,
 	uint16_t port, enum drop_reason reason)
 {
 	struct captured *c;
-	uint32_t len = rte_pktmbuf_pkt_len(m), keep = RTE_MIN(len, o->snaplen), header;
+	uint32_t len, keep, header;
+	struct wire_tag tag;
 	struct timespec now;
-	const void *bytes;
 	bool raw;
 
-	if (o->trace || (o->points & point) == 0 || (o->port != PORT_NONE && o->port != port) ||
-		claim_refused(o, m, &raw))
+	if (o->trace || (o->points & point) == 0 || (o->port != PORT_NONE && o->port != port))
 		return;
+	raw = starts_at_ip(m);
+	tag = wire_tag(point, m, port_get(port));
+	if (claim_refused(o, m, &tag, raw))
+		return;
+	len = rte_pktmbuf_pkt_len(m) + tag.len;
+	keep = RTE_MIN(len, o->snaplen);
 	/* A file has one link type: what starts at its IP header gets an Ethernet header without addresses. */
 	header = raw ? RTE_ETHER_HDR_LEN : 0;
 	c = malloc(sizeof(*c) + header + keep);
@@ -385,9 +439,7 @@ void observe_point(struct observer *o, enum observe_point point, const struct rt
 		.rule = reason == DROP_policy_egress || reason == DROP_policy_ingress
 				? pkt_note((struct rte_mbuf *)(uintptr_t)m)->rule
 				: 0 };
-	bytes = rte_pktmbuf_read(m, 0, keep, c->bytes + header);
-	if (bytes != c->bytes + header && bytes != NULL)
-		memcpy(c->bytes + header, bytes, keep);
+	copy_wire(m, &tag, keep, c->bytes + header);
 	if (raw) {
 		const uint16_t type = c->bytes[header] >> 4 == 6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6)
 								 : RTE_BE16(RTE_ETHER_TYPE_IPV4);

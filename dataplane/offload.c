@@ -317,7 +317,9 @@ struct rte_mbuf *offload_linearize(
 	one->data_len = (uint16_t)m->pkt_len;
 	one->pkt_len = m->pkt_len;
 	one->port = m->port;
-	one->ol_flags = m->ol_flags & (ALL_TX_FLAGS | RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+	one->ol_flags =
+		m->ol_flags & (ALL_TX_FLAGS | RTE_MBUF_F_TX_VLAN | RTE_MBUF_F_RX_L4_CKSUM_GOOD);
+	one->vlan_tci = m->vlan_tci;
 	one->tx_offload = m->tx_offload;
 	rte_mbuf_dynfield_copy(one, m);
 	rte_pktmbuf_free(m);

@@ -8,6 +8,7 @@
 #include "dataplane/tunnel_cut.h"
 #include "dataplane/udp_merge.h"
 #include "dataplane/virtio_hdr.h"
+#include "dataplane/vlan.h"
 
 #include <netinet/in.h>
 #include <stddef.h>
@@ -44,9 +45,15 @@ static uint32_t tunnel_udp(const uint8_t *frame, uint32_t len)
 	return tunnel_is_vxlan_port(t->tunnels, port) ? l4 : 0;
 }
 
-/** With the VLAN tag that the kernel took off. Nobody routes these, so that what was asked for does not matter. */
-static struct rte_mbuf *take_tagged(
-	const struct packet_frame *f, const struct packet_rx_pools *pools)
+/** Of the port's VLAN: the kernel took the tag off, and it stays off. */
+static inline bool of_vlan(const struct packet_frame *f, const struct packet_rx_conf *conf)
+{
+	return conf->vlan != 0 && f->vlan_tpid == RTE_ETHER_TYPE_VLAN &&
+	       (f->vlan_tci & VLAN_ID_MASK) == conf->vlan;
+}
+
+/** Of no VLAN of ours, with the tag that the kernel took off. Nobody routes these, so that what was asked for does not matter. */
+static struct rte_mbuf *take_tagged(const struct packet_frame *f, const struct packet_rx_conf *conf)
 {
 	uint8_t head[MAC_BYTES + 4];
 	const uint16_t tpid = rte_cpu_to_be_16(f->vlan_tpid), tci = rte_cpu_to_be_16(f->vlan_tci);
@@ -54,7 +61,7 @@ static struct rte_mbuf *take_tagged(
 	memcpy(head, f->bytes, MAC_BYTES);
 	memcpy(head + MAC_BYTES, &tpid, sizeof(tpid));
 	memcpy(head + MAC_BYTES + 2, &tci, sizeof(tci));
-	return frame_copy(pools->small, pools->large, head, sizeof(head), f->bytes + MAC_BYTES,
+	return frame_copy(conf->small, conf->large, head, sizeof(head), f->bytes + MAC_BYTES,
 		f->len - MAC_BYTES);
 }
 
@@ -79,14 +86,13 @@ static bool take_words(struct rte_mbuf *m, const struct virtio_net_hdr *hdr)
 
 /** A large TCP segment, of this node's pods or in a tunnel. */
 static bool take_segment(
-	struct packet_rx *rx, const struct packet_rx_pools *pools, struct rte_mbuf **m)
+	struct packet_rx *rx, const struct packet_rx_conf *conf, struct rte_mbuf **m)
 {
 	if (virtio_hdr_accept(*m, &rx->frame.hdr))
 		return true;
 	(*m)->ol_flags = 0;
 	rx->next_pending = 0;
-	rx->n_pending =
-		tunnel_cut(*m, &rx->frame.hdr, pools->small, rx->pending, PACKET_RX_PENDING);
+	rx->n_pending = tunnel_cut(*m, &rx->frame.hdr, conf->small, rx->pending, PACKET_RX_PENDING);
 	if (rx->n_pending == 0)
 		return false;
 	*m = NULL;
@@ -96,38 +102,47 @@ static bool take_segment(
 enum taken { TAKEN, REFUSED, NO_BUFFER };
 
 /** Begin with the frame that is held: *m becomes a packet, or what was begun gives packets later. */
-static enum taken take(
-	struct packet_rx *rx, const struct packet_rx_pools *pools, struct rte_mbuf **m)
+static enum taken take(struct packet_rx *rx, const struct packet_rx_conf *conf, struct rte_mbuf **m)
 {
 	const struct packet_frame *f = &rx->frame;
+	const bool tagged = f->vlan_tpid != 0 && !of_vlan(f, conf);
 	bool good;
 
 	*m = NULL;
 	if (unlikely(f->truncated || f->len < RTE_ETHER_HDR_LEN))
 		return REFUSED;
-	if (unlikely(f->hdr.gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 && f->vlan_tpid == 0)) {
+	if (unlikely(f->hdr.gso_type == VIRTIO_NET_HDR_GSO_UDP_L4 && !tagged)) {
 		const bool tunnel = tunnel_udp(f->bytes, f->len) != 0;
 
 		return udp_split_begin(&rx->split, f->bytes, f->len, &f->hdr, !tunnel) ? TAKEN
 										       : REFUSED;
 	}
-	if (unlikely(f->vlan_tpid != 0)) {
-		*m = take_tagged(f, pools);
+	if (unlikely(tagged)) {
+		*m = take_tagged(f, conf);
 		return *m != NULL ? TAKEN : NO_BUFFER;
 	}
-	*m = frame_copy(pools->small, pools->large, NULL, 0, f->bytes, f->len);
+	*m = frame_copy(conf->small, conf->large, NULL, 0, f->bytes, f->len);
 	if (unlikely(*m == NULL))
 		return NO_BUFFER;
 	good = likely(f->hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE) ? take_words(*m, &f->hdr)
-								  : take_segment(rx, pools, m);
+								  : take_segment(rx, conf, m);
 	if (likely(good))
 		return TAKEN;
 	rte_pktmbuf_free(*m);
 	return REFUSED;
 }
 
+/** A packet of the frame that was looked at last. */
+static inline struct rte_mbuf *noted(
+	const struct packet_rx *rx, const struct packet_rx_conf *conf, struct rte_mbuf *m)
+{
+	if (unlikely(of_vlan(&rx->frame, conf)))
+		vlan_set_stripped(m, rx->frame.vlan_tci);
+	return m;
+}
+
 uint16_t packet_rx_burst(struct packet_rx *rx, struct packet_socket *socket,
-	const struct packet_rx_pools *pools, struct rte_mbuf **pkts, uint16_t n,
+	const struct packet_rx_conf *conf, struct rte_mbuf **pkts, uint16_t n,
 	_Atomic uint64_t *errors)
 {
 	uint16_t got = 0;
@@ -137,29 +152,29 @@ uint16_t packet_rx_burst(struct packet_rx *rx, struct packet_socket *socket,
 		enum taken taken;
 
 		if (unlikely(rx->split.left > 0)) {
-			m = udp_split_next(&rx->split, pools->small, pools->large);
+			m = udp_split_next(&rx->split, conf->small, conf->large);
 			if (m == NULL)
 				break;
-			pkts[got++] = m;
+			pkts[got++] = noted(rx, conf, m);
 			if (rx->split.left == 0)
 				done(rx, socket);
 			continue;
 		}
 		if (unlikely(rx->next_pending < rx->n_pending)) {
-			pkts[got++] = rx->pending[rx->next_pending++];
+			pkts[got++] = noted(rx, conf, rx->pending[rx->next_pending++]);
 			continue;
 		}
 		if (!rx->held &&
 			!packet_socket_peek(socket, &rx->frame, rx->scratch, sizeof(rx->scratch)))
 			break;
 		rx->held = true;
-		taken = take(rx, pools, &m);
+		taken = take(rx, conf, &m);
 		if (unlikely(taken == NO_BUFFER))
 			break;
 		if (unlikely(taken == REFUSED))
 			atomic_fetch_add_explicit(errors, 1, memory_order_relaxed);
 		else if (likely(m != NULL))
-			pkts[got++] = m;
+			pkts[got++] = noted(rx, conf, m);
 		if (likely(rx->split.left == 0))
 			done(rx, socket);
 	}

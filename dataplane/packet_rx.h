@@ -26,13 +26,15 @@ struct packet_rx {
 	uint8_t scratch[PACKET_RX_LARGE];
 };
 
-struct packet_rx_pools {
+/** Of the port. */
+struct packet_rx_conf {
 	struct rte_mempool *small, *large;
+	uint16_t vlan; /* frames of it have no tag, and say so (vlan.h); 0 = none has */
 };
 
 /** Up to n packets; ownership passes to the caller. *errors counts frames that could not be handed over. */
 uint16_t packet_rx_burst(struct packet_rx *rx, struct packet_socket *socket,
-	const struct packet_rx_pools *pools, struct rte_mbuf **pkts, uint16_t n,
+	const struct packet_rx_conf *conf, struct rte_mbuf **pkts, uint16_t n,
 	_Atomic uint64_t *errors);
 
 /** Is there something that no descriptor tells of? */

@@ -5,6 +5,7 @@
 #include "dataplane/virtio_hdr.h"
 
 #include <errno.h>
+#include <rte_ether.h>
 
 /** What one system call is about. */
 struct batch {
@@ -19,6 +20,30 @@ static struct iovec *message_begin(struct packet_tx *tx, struct batch *b, uint16
 	tx->packets[b->messages] = packets;
 	*iov = (struct iovec){ &tx->hdrs[b->messages], sizeof(tx->hdrs[0]) };
 	return iov + 1;
+}
+
+/** The beginning of a frame, with the tag that packet m asks for. */
+static struct iovec *frame_begin(struct packet_tx *tx, const struct batch *b,
+	const struct rte_mbuf *m, struct iovec *iov, uint8_t *bytes, size_t len)
+{
+	const uint32_t macs = 2 * RTE_ETHER_ADDR_LEN;
+	struct virtio_net_hdr *hdr = &tx->hdrs[b->messages];
+	uint16_t *tag = tx->tags[b->messages];
+
+	if (likely(!(m->ol_flags & RTE_MBUF_F_TX_VLAN)) || unlikely(len < macs)) {
+		*iov = (struct iovec){ bytes, len };
+		return iov + 1;
+	}
+	tag[0] = RTE_BE16(RTE_ETHER_TYPE_VLAN);
+	tag[1] = rte_cpu_to_be_16(m->vlan_tci);
+	iov[0] = (struct iovec){ bytes, macs };
+	iov[1] = (struct iovec){ tag, RTE_VLAN_HLEN };
+	iov[2] = (struct iovec){ bytes + macs, len - macs };
+	if (hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		hdr->csum_start = (uint16_t)(hdr->csum_start + RTE_VLAN_HLEN);
+	if (hdr->gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		hdr->hdr_len = (uint16_t)(hdr->hdr_len + RTE_VLAN_HLEN);
+	return iov + 3;
 }
 
 static void message_end(struct packet_tx *tx, struct batch *b, const struct iovec *end)
@@ -37,7 +62,7 @@ static void add_run(struct packet_tx *tx, struct batch *b, struct rte_mbuf *cons
 	uint8_t *headers = tx->headers[b->merged++];
 
 	udp_merge_headers(pkts[0], run, headers, &tx->hdrs[b->messages]);
-	*iov++ = (struct iovec){ headers, run->headers };
+	iov = frame_begin(tx, b, pkts[0], iov, headers, run->headers);
 	iov += udp_merge_payload(pkts, run, iov);
 	message_end(tx, b, iov);
 }
@@ -47,7 +72,8 @@ static void add_packet(struct packet_tx *tx, struct batch *b, struct rte_mbuf *m
 	struct iovec *iov = message_begin(tx, b, 1);
 
 	virtio_hdr_make(m, &tx->hdrs[b->messages]);
-	for (; m != NULL; m = m->next)
+	iov = frame_begin(tx, b, m, iov, rte_pktmbuf_mtod(m, uint8_t *), m->data_len);
+	for (m = m->next; m != NULL; m = m->next)
 		*iov++ = (struct iovec){ rte_pktmbuf_mtod(m, void *), m->data_len };
 	message_end(tx, b, iov);
 }
@@ -59,8 +85,9 @@ static struct batch batch_make(struct packet_tx *tx, struct rte_mbuf *const *pkt
 	struct batch b = { 0 };
 
 	for (uint16_t i = 0; i < n && b.messages < PACKET_TX_MESSAGES;) {
-		/* A virtio header and merged headers before the packets' own buffers. */
-		const int room = PACKET_TX_IOV - b.iov - 2;
+		/* A virtio header, merged headers and the two more parts that a tag makes of them before the packets' own
+		 * buffers. */
+		const int room = PACKET_TX_IOV - b.iov - 4;
 		struct udp_run run = { .count = 1 };
 
 		if (room < pkts[i]->nb_segs)

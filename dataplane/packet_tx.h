@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Sending to a packet socket: a burst is one sendmmsg. Runs of UDP packets go as one message each (udp_merge.h), large TCP
- * segments and partial checksums as what they are; the kernel or the device cuts.
+ * segments and partial checksums as what they are; the kernel or the device cuts. A VLAN tag (RTE_MBUF_F_TX_VLAN) is put in
+ * between the packet's own bytes.
  *
  * One worker at a time. */
 #ifndef DATAPLANE_PACKET_TX_H
@@ -22,6 +23,7 @@ struct packet_tx {
 	struct mmsghdr messages[PACKET_TX_MESSAGES];
 	struct virtio_net_hdr hdrs[PACKET_TX_MESSAGES];
 	uint16_t packets[PACKET_TX_MESSAGES]; /* in each message */
+	uint16_t tags[PACKET_TX_MESSAGES][2]; /* network order: type, TCI */
 	uint8_t headers[PACKET_TX_MERGED][UDP_MERGE_HEADERS];
 	struct iovec iov[PACKET_TX_IOV];
 	/* Writer: the worker. Readers: control. */

@@ -140,6 +140,8 @@ static inline void forward(struct worker *w, struct rx_queue *q, uint16_t n)
 	w->epoch = generation_epoch();
 	w->tables = rcu_read(&tables);
 	counter_add(&q->rx->packets, n);
+	if (unlikely(q->port->vlan != 0))
+		n = slow_vlan(w, q->port, n);
 	if (unlikely(limits != NULL))
 		n = slow_limit_egress(w, q->port, limits, n);
 	worker_burst(w, q->port, n);

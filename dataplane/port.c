@@ -4,6 +4,7 @@
 #include "dataplane/counters.h"
 #include "dataplane/limit.h"
 #include "dataplane/rcu.h"
+#include "dataplane/vlan.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -116,6 +117,8 @@ int port_open(const char *driver, const struct port_params *params, unsigned n_w
 	}
 	port->id = id;
 	port->role = (uint8_t)params->role;
+	port->vlan = params->vlan;
+	port->tag_pool = params->pool;
 	port->tx_shared = port->n_txq < n_workers;
 	port->pinned = PORT_NONE;
 	for (unsigned q = 0; q < PORT_QUEUE_MAX; q++)
@@ -196,7 +199,8 @@ void port_memory(const struct port *port, struct port_memory *memory)
 		port->ops->memory(port, memory);
 }
 
-uint16_t port_tx(struct port *port, unsigned worker, struct rte_mbuf **pkts, uint16_t n)
+static inline uint16_t transmit(
+	struct port *port, unsigned worker, struct rte_mbuf **pkts, uint16_t n)
 {
 	uint16_t queue = (uint16_t)(worker % port->n_txq), sent;
 
@@ -206,4 +210,20 @@ uint16_t port_tx(struct port *port, unsigned worker, struct rte_mbuf **pkts, uin
 	sent = port->ops->tx_burst(port, queue, pkts, n);
 	rte_spinlock_unlock(&port->tx_lock[queue]);
 	return sent;
+}
+
+static __rte_noinline uint16_t transmit_tagged(
+	struct port *port, unsigned worker, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t tagged = vlan_tag(port, pkts, n), sent = transmit(port, worker, pkts, tagged);
+
+	vlan_untag(&pkts[sent], (uint16_t)(tagged - sent));
+	return sent;
+}
+
+uint16_t port_tx(struct port *port, unsigned worker, struct rte_mbuf **pkts, uint16_t n)
+{
+	if (unlikely(port->vlan != 0))
+		return transmit_tagged(port, worker, pkts, n);
+	return transmit(port, worker, pkts, n);
 }

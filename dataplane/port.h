@@ -16,6 +16,8 @@
  * _TCP_CKSUM or _UDP_CKSUM as well. l2_len is 14 on all Ethernet ports. A driver that lacks PORT_TX_CSUM / PORT_TX_TSO /
  * PORT_TX_USO / PORT_TX_UFO never sees such packets: dataplane/offload.c completes or segments them first. One that has PORT_TX_TSO or
  * _USO gets small packets of a flow as a large one where they were waiting together: dataplane/gro.c.
+ *
+ * On a port with a VLAN, frames received may have their tag or say that it was taken off, and those sent have it or ask for it: vlan.h.
  */
 #ifndef DATAPLANE_PORT_H
 #define DATAPLANE_PORT_H
@@ -50,6 +52,7 @@ enum port_offload {
 	PORT_TX_IPIP_CSUM = 1 << 6,
 	PORT_TX_IPIP_TSO = 1 << 7,
 	PORT_TX_OUTER_UDP_CSUM = 1 << 8, /* and the tunnel's own UDP checksum */
+	PORT_TX_VLAN = 1 << 9, /* puts the tag in where RTE_MBUF_F_TX_VLAN is set: vlan.h */
 };
 
 /** What a NIC can finish, besides its offloads; packets beyond are finished in software. All zero: any, the kernel or a guest
@@ -74,12 +77,13 @@ struct port_params {
 	uint32_t memif_id;
 	bool memif_client; /* memif: connect to the socket, instead of listening on it */
 	bool memif_ip; /* memif: rings carry IP packets; we give them Ethernet headers, with pod_mac as the peer's */
-	uint32_t ring_size;	  /* memif: most descriptors a ring, power of two */
-	uint16_t n_queues;	  /* wanted rx = tx queues; the driver may give fewer, never more */
-	uint16_t mtu;		  /* IP bytes; af_xdp: 0 = the interface's */
-	uint8_t xdp_mode;	  /* af_xdp: enum xdp_mode */
-	struct mac_addr port_mac; /* our side; zero = the device's own */
-	struct mac_addr pod_mac;  /* tap, memif in IP mode: the pod's interface */
+	uint32_t ring_size; /* memif: most descriptors a ring, power of two */
+	uint16_t n_queues;  /* wanted rx = tx queues; the driver may give fewer, never more */
+	uint16_t mtu;	    /* IP bytes; af_xdp: 0 = the interface's */
+	uint8_t xdp_mode;   /* af_xdp: enum xdp_mode */
+	uint16_t vlan;	    /* uplinks: 802.1Q id that its frames are tagged with; 0 = untagged */
+	struct mac_addr port_mac;	 /* our side; zero = the device's own */
+	struct mac_addr pod_mac;	 /* tap, memif in IP mode: the pod's interface */
 	const struct ip_addr *addresses; /* tap: the interface's, as /32 and /128 */
 	size_t n_addresses;
 	struct ip_addr gateway
@@ -211,6 +215,7 @@ struct port {
 	uint16_t id; /* index in ports[] and the flow zone */
 	uint16_t n_rxq, n_txq;
 	uint16_t mtu;	     /* IP bytes */
+	uint16_t vlan;	     /* 802.1Q id of an uplink, 0 = untagged: vlan.h */
 	uint8_t role;	     /* enum port_role */
 	struct mac_addr mac; /* our MAC address on it */
 	bool tx_shared;	     /* fewer tx queues than workers: take tx_lock */
@@ -223,7 +228,8 @@ struct port {
 	_Atomic(struct port_limits *) limits; /* NULL = none, which is most: see limit.h */
 	_Atomic(struct port_addresses *) addresses;
 	/* Written before publication, then constant. */
-	struct port_rx *rx; /* [n_rxq], owned */
+	struct port_rx *rx;	      /* [n_rxq], owned */
+	struct rte_mempool *tag_pool; /* with a VLAN: for packets without room for the tag */
 	char name[PORT_NAME_MAX];
 	/* Control only. */
 	uint16_t pinned; /* worker of all its rx queues; PORT_NONE = placed by load */

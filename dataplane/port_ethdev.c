@@ -8,6 +8,7 @@
 #include "dataplane/nic_selftest.h"
 #include "dataplane/nic_transmit.h"
 #include "dataplane/nic_unproven.h"
+#include "dataplane/ethdev_vlan.h"
 #include "dataplane/offload.h"
 #include "dataplane/port.h"
 
@@ -38,6 +39,7 @@ struct port_ethdev {
 	struct nic_unproven unproven;
 	struct nic_filter filter;
 	enum nic_rss rss;
+	struct ethdev_vlan vlan;
 	char driver[32];
 };
 
@@ -89,6 +91,7 @@ static struct rte_mempool *rx_pool(const struct port_ethdev *p, const struct por
 static int measure(struct port_ethdev *p, const struct port_params *params,
 	const struct rte_eth_dev_info *info, struct error *err)
 {
+	const uint32_t mtu = ethdev_vlan_mtu(params, info);
 	unsigned n = RTE_MIN(info->max_rx_queues, info->max_tx_queues);
 
 	n = RTE_MIN(n, (unsigned)params->n_queues);
@@ -98,9 +101,10 @@ static int measure(struct port_ethdev *p, const struct port_params *params,
 	snprintf(p->driver, sizeof(p->driver), "%s", info->driver_name);
 	/* A kernel interface keeps the MTU its owner gave it; ethdev_device_attach checked that. */
 	if (p->device.interface[0] == '\0' &&
-		(params->mtu > mtu_limit(info) || params->mtu < info->min_mtu))
+		(mtu > mtu_limit(info) || params->mtu < info->min_mtu))
 		return error_set(err, EINVAL, NULL, "port %s: %s takes an MTU of %u to %u, not %u",
-			params->name, p->device.name, info->min_mtu, mtu_limit(info), params->mtu);
+			params->name, p->device.name, info->min_mtu,
+			mtu_limit(info) - (mtu - params->mtu), params->mtu);
 	return 0;
 }
 
@@ -130,9 +134,11 @@ static int configure(struct port_ethdev *p, const struct port_params *params,
 	int ret;
 
 	if (p->device.interface[0] == '\0')
-		conf.rxmode.mtu = params->mtu;
+		conf.rxmode.mtu = ethdev_vlan_mtu(params, info);
 	conf.rxmode.offloads = nic_offloads_rx(&p->offloads, info);
 	conf.txmode.offloads = nic_offloads_tx(&p->offloads, info);
+	if (loopback == 0) /* the self-test's frames have no tags */
+		ethdev_vlan_configure(&p->vlan, params, info, &conf);
 	conf.rx_adv_conf.rss_conf.rss_hf = nic_rss_choose(info, p->port.n_rxq, &p->rss);
 	if (p->rss != NIC_RSS_NONE) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -210,6 +216,8 @@ static void announce(struct port_ethdev *p)
 	uint16_t most = 0;
 
 	p->port.offloads = nic_offloads_port(&p->offloads);
+	if (p->vlan.insert)
+		p->port.offloads |= PORT_TX_VLAN;
 	nic_unproven_begin(&p->unproven, &p->offloads);
 	if (rte_eth_dev_info_get(p->ethdev, &info) == 0)
 		most = info.tx_desc_lim.nb_seg_max;
@@ -270,6 +278,8 @@ static int ethdev_open(const struct port_params *params, struct port **out, stru
 	if (ret < 0)
 		goto release_device;
 	ret = set_mac(p, params, err);
+	if (ret == 0)
+		ret = ethdev_vlan_start(&p->vlan, p->ethdev, params->name, err);
 	if (ret < 0)
 		goto stop_device;
 	if (p->device.interface[0] == '\0')
@@ -400,6 +410,8 @@ static void ethdev_describe(const struct port *port, json_t *obj)
 		obj, "promiscuous", json_boolean(rte_eth_promiscuous_get(p->ethdev) == 1));
 	json_object_set_new(obj, "multicast", json_string(p->filter.multicast));
 	json_object_set_new(obj, "numa_node", json_integer(rte_eth_dev_socket_id(p->ethdev)));
+	if (p->vlan.id != 0)
+		ethdev_vlan_describe(&p->vlan, obj);
 	if (p->device.interface[0] != '\0')
 		json_object_set_new(obj, "interface", json_string(p->device.interface));
 	if (rte_eth_link_get_nowait(p->ethdev, &link) == 0 &&

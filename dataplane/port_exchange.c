@@ -4,6 +4,9 @@
  * rest of the data plane the pair is one port that is shared with the kernel, like af_xdp, with the choice of frames made
  * here (exchange_select.c) instead of by an XDP program.
  *
+ * With a VLAN, the kernel has a VLAN interface on the TAP, which is the one with the uplink's addresses and neighbours; what is not
+ * Podlane's goes to the TAP with the tag that it came with, and what the kernel sends is not tagged here.
+ *
  * Threads: the worker of a receive queue polls the NIC's; that of queue 0 also reads the TAP. Any of them writes to it.
  * Transmit queues are locked here, because two workers may use one.
  */
@@ -11,7 +14,9 @@
 #include "dataplane/exchange_select.h"
 #include "dataplane/kernel_ethtool.h"
 #include "dataplane/kernel_link.h"
+#include "dataplane/kernel_vlan.h"
 #include "dataplane/port.h"
+#include "dataplane/vlan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +37,8 @@
 struct port_exchange {
 	struct port port;
 	struct port *nic; /* in no table: ours alone */
-	struct kernel_link kernel;
+	char tap_name[IFNAMSIZ];
+	struct kernel_link kernel; /* of the TAP, or of the VLAN interface on it */
 	struct rte_mempool *pool, *large_pool;
 	int tap;
 	bool carrier;
@@ -51,7 +57,7 @@ static int tap_ioctl(const struct port_exchange *p, unsigned long request, struc
 
 	if (fd < 0)
 		return -errno;
-	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", p->kernel.name);
+	snprintf(ifr->ifr_name, sizeof(ifr->ifr_name), "%s", p->tap_name);
 	ret = ioctl(fd, request, ifr) < 0 ? -errno : 0;
 	close(fd);
 	return ret;
@@ -71,7 +77,7 @@ static int tap_open(struct port_exchange *p, const char *interface)
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", interface);
 	if (ioctl(p->tap, TUNSETIFF, &ifr) < 0)
 		return -errno;
-	snprintf(p->kernel.name, sizeof(p->kernel.name), "%s", interface);
+	snprintf(p->tap_name, sizeof(p->tap_name), "%s", interface);
 	memset(&ifr, 0, sizeof(ifr));
 	ifr.ifr_hwaddr.sa_family = ARPHRD_ETHER;
 	memcpy(ifr.ifr_hwaddr.sa_data, p->nic->mac.bytes, sizeof(p->nic->mac.bytes));
@@ -99,6 +105,11 @@ static void to_kernel(struct port_exchange *p, struct rte_mbuf *m)
 	struct iovec iov[SEGMENTS];
 	int n = 0;
 
+	if (unlikely(!vlan_restore(m))) {
+		count(&p->kernel_lost, 1);
+		rte_pktmbuf_free(m);
+		return;
+	}
 	for (const struct rte_mbuf *s = m; s != NULL && n < SEGMENTS; s = s->next)
 		iov[n++] = (struct iovec){ rte_pktmbuf_mtod(s, void *), s->data_len };
 	count(writev(p->tap, iov, n) < 0 ? &p->kernel_lost : &p->to_kernel, 1);
@@ -118,11 +129,12 @@ static uint16_t send_locked(
 
 static void from_kernel(struct port_exchange *p)
 {
-	struct rte_mempool *pool = p->port.mtu + RTE_ETHER_HDR_LEN + RTE_PKTMBUF_HEADROOM >
-							   rte_pktmbuf_data_room_size(p->pool) &&
-						   p->large_pool != NULL
-					   ? p->large_pool
-					   : p->pool;
+	struct rte_mempool *pool =
+		p->port.mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + RTE_PKTMBUF_HEADROOM >
+					rte_pktmbuf_data_room_size(p->pool) &&
+				p->large_pool != NULL
+			? p->large_pool
+			: p->pool;
 	struct rte_mbuf *pkts[TAP_BURST];
 	uint16_t n = 0, sent;
 
@@ -160,6 +172,25 @@ static void release(struct port_exchange *p)
 	free(p);
 }
 
+/** The interface that has the addresses. */
+static int link_open(struct port_exchange *p, const struct port_params *params, struct error *err)
+{
+	char name[IFNAMSIZ];
+	int ret = 0;
+
+	if (params->vlan == 0)
+		return kernel_link_open(&p->kernel, p->tap_name, params->name, err);
+	if (!kernel_vlan_name(p->tap_name, params->vlan, name))
+		ret = -ENAMETOOLONG;
+	if (ret == 0)
+		ret = kernel_vlan_add(p->tap_name, params->vlan, name);
+	if (ret < 0)
+		return error_set(err, -ret, NULL,
+			"port %s: no interface of VLAN %u for the kernel on %s: %s", params->name,
+			params->vlan, p->tap_name, strerror(-ret));
+	return kernel_link_open(&p->kernel, name, params->name, err);
+}
+
 static int exchange_open(const struct port_params *params, struct port **out, struct error *err)
 {
 	struct port_exchange *p = calloc(1, sizeof(*p));
@@ -184,7 +215,7 @@ static int exchange_open(const struct port_params *params, struct port **out, st
 			params->name, params->interface,
 			ret == -EEXIST ? "there is one of that name" : strerror(-ret));
 	else
-		ret = kernel_link_open(&p->kernel, params->interface, params->name, err);
+		ret = link_open(p, params, err);
 	if (ret < 0) {
 		release(p);
 		return ret;
@@ -193,6 +224,7 @@ static int exchange_open(const struct port_params *params, struct port **out, st
 	snprintf(p->port.name, sizeof(p->port.name), "%s", params->name);
 	p->port.mac = p->nic->mac;
 	p->port.mtu = p->nic->mtu;
+	p->port.vlan = params->vlan;
 	p->port.n_rxq = p->nic->n_rxq;
 	p->port.n_txq = p->nic->n_txq;
 	p->port.offloads = p->nic->offloads;
@@ -224,7 +256,8 @@ static uint16_t exchange_rx_burst(
 		from_kernel(p);
 	got = p->nic->ops->rx_burst(p->nic, queue, pkts, n);
 	for (uint16_t i = 0; i < got; i++) {
-		if (exchange_is_ours(pkts[i], &port->mac, &p->fragments[queue]))
+		if ((port->vlan == 0 || vlan_accept(pkts[i], port->vlan)) &&
+			exchange_is_ours(pkts[i], &port->mac, &p->fragments[queue]))
 			pkts[kept++] = pkts[i];
 		else
 			to_kernel(p, pkts[i]);
@@ -308,7 +341,9 @@ static void exchange_describe(const struct port *port, json_t *obj)
 
 	if (p->nic->ops->describe != NULL)
 		p->nic->ops->describe(p->nic, obj);
-	json_object_set_new(obj, "kernel_interface", json_string(p->kernel.name));
+	json_object_set_new(obj, "kernel_interface", json_string(p->tap_name));
+	if (port->vlan != 0)
+		json_object_set_new(obj, "kernel_vlan_interface", json_string(p->kernel.name));
 	json_object_set_new(obj, "to_kernel", json_integer((json_int_t)atomic_load(&p->to_kernel)));
 	json_object_set_new(
 		obj, "from_kernel", json_integer((json_int_t)atomic_load(&p->from_kernel)));

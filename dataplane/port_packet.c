@@ -35,7 +35,7 @@ struct packet_queue {
 
 struct port_packet {
 	struct port port;
-	struct packet_rx_pools pools;
+	struct packet_rx_conf rx;
 	/* Writer: control. Readers: workers. NULL = the interface is gone. */
 	_Atomic(struct packet_queue *) queues[PORT_QUEUE_MAX];
 	int epoll_fd[PORT_QUEUE_MAX]; /* watches the queue's socket of the time */
@@ -283,12 +283,13 @@ static struct port_packet *port_new(const struct port_params *params)
 	p->port.ops = &port_packet_ops;
 	p->port.mac = params->port_mac;
 	p->port.mtu = params->mtu;
-	p->port.offloads = PORT_TX_CSUM |
-			   PORT_TX_TSO; /* what the interface cannot do the kernel does for it */
+	/* What the interface cannot do the kernel does for it. */
+	p->port.offloads = PORT_TX_CSUM | PORT_TX_TSO | (params->vlan != 0 ? PORT_TX_VLAN : 0);
 	p->port.n_rxq = (uint16_t)RTE_MIN((unsigned)params->n_queues, (unsigned)PORT_QUEUE_MAX);
 	p->port.n_txq = p->port.n_rxq;
-	p->pools.small = params->pool;
-	p->pools.large = params->large_pool != NULL ? params->large_pool : params->pool;
+	p->rx.small = params->pool;
+	p->rx.large = params->large_pool != NULL ? params->large_pool : params->pool;
+	p->rx.vlan = params->vlan;
 	snprintf(p->port.name, sizeof(p->port.name), "%s", params->name);
 	snprintf(p->interface, sizeof(p->interface), "%s", params->interface);
 	p->request_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -332,7 +333,7 @@ static uint16_t packet_rx(struct port *port, uint16_t queue, struct rte_mbuf **p
 	struct packet_queue *q = rcu_read(&p->queues[queue]);
 
 	return likely(q != NULL)
-		       ? packet_rx_burst(&q->rx, &q->socket, &p->pools, pkts, n, &port->rx_errors)
+		       ? packet_rx_burst(&q->rx, &q->socket, &p->rx, pkts, n, &port->rx_errors)
 		       : 0;
 }
 

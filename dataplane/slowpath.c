@@ -7,6 +7,7 @@
 #include "dataplane/limit.h"
 #include "dataplane/offload.h"
 #include "dataplane/tunnel_offload.h"
+#include "dataplane/vlan.h"
 #include "dataplane/worker.h"
 
 #include <rte_random.h>
@@ -26,24 +27,41 @@ void worker_drop(struct worker *w, struct rte_mbuf *m, enum drop_reason reason)
 	rte_pktmbuf_free(m);
 }
 
+/** Count as received, and drop, what no stage has seen. */
+static void refuse_received(
+	struct worker *w, const struct port *in, struct rte_mbuf *m, enum drop_reason reason)
+{
+	m->port = in->id;
+	counter_add(&w->counters->received, 1);
+	counter_add(&w->counters->port[in->id].rx_packets, 1);
+	counter_add(&w->counters->port[in->id].rx_bytes, rte_pktmbuf_pkt_len(m));
+	if (unlikely(w->observer != NULL))
+		observe_rx(w->observer, m, in->id, &pkt_note(m)->trace);
+	worker_drop(w, m, reason);
+}
+
 uint16_t slow_limit_egress(
 	struct worker *w, const struct port *in, struct port_limits *limits, uint16_t n)
 {
 	uint16_t pass = limit_apply(limits, w->id, LIMIT_EGRESS, rte_rdtsc(), w->pkts, n);
-	uint64_t bytes = 0;
 
-	for (uint16_t i = pass; i < n; i++) {
+	for (uint16_t i = pass; i < n; i++)
+		refuse_received(w, in, w->pkts[i], DROP_egress_rate_limited);
+	return pass;
+}
+
+uint16_t slow_vlan(struct worker *w, const struct port *in, uint16_t n)
+{
+	uint16_t pass = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = w->pkts[i];
 
-		m->port = in->id;
-		bytes += rte_pktmbuf_pkt_len(m);
-		if (unlikely(w->observer != NULL))
-			observe_rx(w->observer, m, in->id, &pkt_note(m)->trace);
-		worker_drop(w, m, DROP_egress_rate_limited);
+		if (likely(vlan_accept(m, in->vlan)))
+			w->pkts[pass++] = m;
+		else
+			refuse_received(w, in, m, DROP_vlan_other);
 	}
-	counter_add(&w->counters->received, n - pass);
-	counter_add(&w->counters->port[in->id].rx_packets, n - pass);
-	counter_add(&w->counters->port[in->id].rx_bytes, bytes);
 	return pass;
 }
 

@@ -240,6 +240,7 @@ static int open_port(
 			conf->queues > 0 ? conf->queues : forwarding.conf.n_workers,
 			(uint32_t)PORT_QUEUE_MAX),
 		.mtu = (uint16_t)conf->mtu,
+		.vlan = (uint16_t)conf->vlan,
 		.port_mac = conf->mac,
 		.memif_id = conf->memif_id,
 		.memif_client = conf->role == MEMIF_CLIENT,
@@ -347,6 +348,8 @@ static const char *fixed_field(const struct uplink *a, const struct uplink *b)
 		return "mac";
 	if (a->mtu != b->mtu)
 		return "mtu";
+	if (a->vlan != b->vlan)
+		return "vlan";
 	if (a->role != b->role)
 		return "role";
 	if (a->memif_id != b->memif_id)

@@ -318,7 +318,11 @@ void worker_flush_port(struct worker *w, uint16_t id)
 	}
 	/* A driver may have moved packets it refused: their traces have ended above, so all that are left were sent. */
 	for (uint16_t i = 0; unlikely(w->observer != NULL) && sent > 0 && i < n; i++) {
-		trace_step(w->observer, followed[i], "send", "%s", port->name);
+		if (port->vlan != 0)
+			trace_step(w->observer, followed[i], "send", "%s, VLAN %u", port->name,
+				port->vlan);
+		else
+			trace_step(w->observer, followed[i], "send", "%s", port->name);
 		trace_end(w->observer, followed[i]);
 	}
 	counter_add(&w->counters->transmitted, sent);

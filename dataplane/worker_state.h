@@ -173,6 +173,8 @@ void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, stru
 void slow_send_own(struct worker *w, struct rte_mbuf *m);
 /** Packets the control thread sends. */
 void slow_injected(struct worker *w);
+/** Take the tags off w->pkts[0..n), just taken from an uplink that has a VLAN, and drop those of others. @return how many are left. */
+uint16_t slow_vlan(struct worker *w, const struct port *in, uint16_t n);
 /** Drop those of w->pkts[0..n), just taken from a port, that are beyond what its pod may send. @return how many are left. */
 uint16_t slow_limit_egress(
 	struct worker *w, const struct port *in, struct port_limits *limits, uint16_t n);

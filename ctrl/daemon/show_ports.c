@@ -37,6 +37,7 @@ static json_t *offloads_json(uint16_t offloads)
 		{ PORT_TX_IPIP_CSUM, "tx-ipip-checksum" },
 		{ PORT_TX_IPIP_TSO, "tx-ipip-segmentation" },
 		{ PORT_TX_OUTER_UDP_CSUM, "tx-outer-udp-checksum" },
+		{ PORT_TX_VLAN, "tx-vlan" },
 	};
 	json_t *list = json_array();
 
@@ -118,6 +119,8 @@ static json_t *port_json(struct port *port)
 			"rx_bytes", (json_int_t)t.rx_bytes, "tx_packets", (json_int_t)t.tx_packets,
 			"tx_bytes", (json_int_t)t.tx_bytes, "drops", (json_int_t)t.drops,
 			"rx_errors", (json_int_t)counter_read(&port->rx_errors)));
+	if (port->role == PORT_UPLINK)
+		json_object_set_new(obj, "vlan", json_integer(port->vlan));
 	json_object_set_new(obj, "limits", limits_json(rcu_own(&port->limits)));
 	json_object_set_new(obj, "memory", memory_json(port, &bytes));
 	json_object_set_new(obj, "memory_bytes", json_integer(bytes));

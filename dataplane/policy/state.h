@@ -50,7 +50,7 @@ struct identity {
 	struct named_port *ports;
 	char *port_text;
 	uint32_t n_ports;
-	bool dying;	     /* in a transaction's list of those without users */
+	bool dying; /* in a transaction's list of those without users */
 };
 
 struct leaf {

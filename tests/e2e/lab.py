@@ -489,6 +489,11 @@ class FlannelNode(Node):
         self.sysctl("net.ipv4.ip_forward", 1)
         self.sysctl("net.ipv6.conf.all.forwarding", 1)
 
+    def add_direct_peer(self, node):
+        """Its pods by a route, without a tunnel."""
+        self.sh("ip", "route", "replace", node.pool4, "via", node.underlay4)
+        self.sh("ip", "-6", "route", "replace", node.pool6, "via", node.underlay6)
+
     def add_peer(self, node):
         dst = node.underlay4 if self.family == 4 else node.underlay6
         v4 = str(ipaddress.ip_network(node.pool4)[0])
@@ -556,7 +561,7 @@ class Lab:
     def attach(self, node, dev, mtu, queues=1):
         """A veth from a node to the bridge; without offloads it is a wire."""
         self.ports += 1
-        port = f"p{self.ports}"
+        port = node.port = f"p{self.ports}"
         n = ["numtxqueues", queues, "numrxqueues", queues]
         self.switch.sh("ip", "link", "add", port, "mtu", mtu, *n, "type", "veth", "peer", "name", dev, "mtu", mtu, *n, "netns",
                        node.name)
@@ -565,6 +570,13 @@ class Lab:
         for end, name in ((self.switch, port), (node, dev)) if not self.offloads else ():
             end.sh("ethtool", "-K", name, "tx", "off", "rx", "off", "tso", "off", "gso", "off", "gro", "off", check=False)
         node.sh("ip", "link", "set", dev, "up")
+
+    def access_port(self, node):
+        """Put a node into VLAN 100, of which it knows nothing: the switch tags what it sends, and takes off the tags of what it gets."""
+        program = os.path.join(BUILD, "tests", "e2e", "access_port.bpf.o")
+        self.switch.sh("tc", "qdisc", "add", "dev", node.port, "clsact")
+        for direction, section in (("ingress", "push"), ("egress", "pop")):
+            self.switch.sh("tc", "filter", "add", "dev", node.port, direction, "bpf", "direct-action", "obj", program, "sec", section)
 
     def close(self):
         if self.closed:

@@ -451,6 +451,121 @@ static void large_tcp_and_tags(void)
 	system("ip link del up0");
 }
 
+static struct port *open_vlan(const char *name, const char *interface, uint16_t vlan)
+{
+	struct port_params params = params_for(NULL);
+	struct port *port = NULL;
+	struct error err = { 0 };
+
+	params.name = name;
+	params.interface = interface;
+	params.vlan = vlan;
+	CU_ASSERT_EQUAL_FATAL(port_open("af_packet", &params, 1, &port, &err), 0);
+	return port;
+}
+
+/** The tag that a socket of the far end was told of, -1 = none. */
+static int told_tag(int fd)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	} control;
+	struct iovec iov = { flat, sizeof(flat) };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	struct tpacket_auxdata aux;
+	const struct cmsghdr *c;
+
+	if (recvmsg(fd, &msg, 0) < 0)
+		return -2;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c == NULL || c->cmsg_type != PACKET_AUXDATA)
+		return -2;
+	memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+	return aux.tp_status & TP_STATUS_VLAN_VALID ? aux.tp_vlan_tci : -1;
+}
+
+/** Sent by a port in a VLAN: on the wire, and back again as what it was. */
+static void expect_crosses(struct port *port, struct port *far, int fd, struct rte_mbuf **pkts,
+	uint16_t n, unsigned messages)
+{
+	static uint8_t want[64][2048];
+	struct rte_mbuf *in[64];
+
+	for (uint16_t i = 0; i < n && n > 1; i++)
+		mbuf_bytes(pkts[i], want[i]);
+	CU_ASSERT_EQUAL_FATAL(port_tx(port, 0, pkts, n), n);
+	for (unsigned i = 0; i < messages; i++)
+		CU_ASSERT_EQUAL(told_tag(fd), 100);
+	CU_ASSERT_EQUAL_FATAL(receive(far, in, n), n);
+	for (uint16_t i = 0; i < n; i++) {
+		CU_ASSERT_TRUE((in[i]->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0);
+		CU_ASSERT_EQUAL(in[i]->vlan_tci, 100);
+		mbuf_bytes(in[i], flat);
+		if (n == 1)
+			CU_ASSERT_EQUAL(memcmp(flat, frame.bytes, frame.len), 0);
+		if (n > 1) /* but for the checksum of a run's packets */
+			CU_ASSERT_EQUAL(memcmp(flat + 70, want[i] + 70, in[i]->pkt_len - 70), 0);
+	}
+	rte_pktmbuf_free_bulk(in, n);
+}
+
+/** An uplink in a VLAN: all that crosses whole without one does so with it, and frames of others come with their tags. */
+static void vlan_uplink(void)
+{
+	struct rte_mbuf *pkts[40], *in[4];
+	struct port *port, *far, *other;
+	int fd, on = 1;
+
+	veth_up(1500);
+	port = open_vlan("uplink", "up0", 100);
+	far = open_vlan("far", "far0", 100);
+	other = open_vlan("other", "far0", 101);
+	CU_ASSERT_EQUAL(port->offloads, PORT_TX_CSUM | PORT_TX_TSO | PORT_TX_VLAN);
+	fd = far_socket();
+	CU_ASSERT_EQUAL(setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)), 0);
+	for (int v6 = 0; v6 < 2; v6++) {
+		/* A run of UDP, which is one message; a large TCP segment; a full frame, in one piece and in several. */
+		flow(pkts, 40, v6, 1400);
+		expect_crosses(port, far, fd, pkts, 40, 1);
+		frame_build(&frame, v6, IPPROTO_TCP, 0, 12, 60000);
+		pkts[0] = frame_mbuf(&frame, large_pool);
+		pkts[0]->tso_segsz = 1400;
+		pkts[0]->ol_flags |= RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM;
+		expect_crosses(port, far, fd, pkts, 1, 1);
+		for (unsigned pieces = 0; pieces < 2; pieces++) {
+			frame_build(&frame, v6, IPPROTO_UDP, 0, 0, 1500 - (v6 ? 48 : 28));
+			CU_ASSERT_EQUAL(frame.len, 1514);
+			pkts[0] = frame_mbuf(&frame, pool);
+			pkts[0]->ol_flags = 0;
+			expect_crosses(port, far, fd, pkts, 1, 1);
+		}
+	}
+	/* The other port had a copy of each, with the tag in it; a partial checksum does not matter there. */
+	CU_ASSERT_EQUAL_FATAL(receive(other, in, 1), 1);
+	CU_ASSERT_EQUAL(in[0]->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED, 0);
+	mbuf_bytes(in[0], flat);
+	CU_ASSERT_EQUAL(memcmp(flat + 12, "\x81\x00\x00\x64", 4), 0);
+	rte_pktmbuf_free(in[0]);
+	/* What has no tag comes as it is. */
+	close(fd);
+	fd = far_socket();
+	frame_build(&frame, false, IPPROTO_UDP, 0, 0, 100);
+	CU_ASSERT_EQUAL(send(fd, frame.bytes, frame.len, 0), (ssize_t)frame.len);
+	CU_ASSERT_EQUAL_FATAL(receive(port, in, 1), 1);
+	CU_ASSERT_EQUAL(in[0]->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED, 0);
+	CU_ASSERT_EQUAL(mbuf_bytes(in[0], flat), frame.len);
+	rte_pktmbuf_free(in[0]);
+	close(fd);
+	port_close(other);
+	port_close(far);
+	close_port(port);
+	system("ip link del up0");
+}
+
 static void errors_say_what_to_do(void)
 {
 	static const struct {
@@ -534,6 +649,7 @@ static const struct test_case cases[] = {
 	{ "large UDP packets cross whole", large_udp_crosses_whole },
 	{ "large UDP packets are cut late", large_udp_is_cut_late },
 	{ "large TCP segments, partial checksums, a VLAN tag", large_tcp_and_tags },
+	{ "an uplink in a VLAN", vlan_uplink },
 	{ "errors say what to do", errors_say_what_to_do },
 	{ "missed frames are counted", missed_frames_are_counted },
 	{ "af_xdp", af_xdp },

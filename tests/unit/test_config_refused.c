@@ -158,6 +158,21 @@ static const struct refusal keys_and_types[] = {
 		"uplink eth0: kernel_interface is for drivers \"pci\" and \"ethdev\", which take "
 		"the device from the kernel: "
 		"remove it" },
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_packet\"; device = \"eth0\"; "
+		 "addresses = [ \"192.0.2.1/24\" ]; vlan = 4095; } );\n",
+		2, "uplinks/eth0/vlan",
+		"uplinks/eth0/vlan: expected a number from 0 to 4094, found 4095" },
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; vlan = "
+		 "100; } );\n",
+		2, "uplinks/eth0/vlan",
+		"uplink eth0: an XDP program cannot rely on seeing VLAN tags: leave vlan out, make "
+		"a VLAN interface (ip link add link eth0 name eth0.100 type vlan id 100) and write "
+		"that as device" },
+	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"ethdev\"; device = \"net_null0\"; "
+		 "kernel_interface = \"enp129s0f0np\"; vlan = 100; } );\n",
+		2, "uplinks/eth0/kernel_interface",
+		"uplink eth0: the kernel's interface of VLAN 100 would be called enp129s0f0np.100, "
+		"and names have at most 15 bytes: shorten kernel_interface" },
 	{ A_NODE "uplinks: ( { name = \"eth0\"; driver = \"af_xdp\"; device = \"eth0\"; queues = "
 		 "2; } );\n",
 		2, "uplinks/eth0/queues",

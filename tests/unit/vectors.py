@@ -13,7 +13,7 @@ from scapy.layers.inet6 import (
     HBHOptUnknown, ICMPv6ParamProblem, ICMPv6TimeExceeded, IPv6,
     IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN)
 from scapy.layers.ipsec import AH
-from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.layers.sctp import SCTP, SCTPChunkInit
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
@@ -359,7 +359,39 @@ def steer():
     yield "passed.error_exceeded4", big4(IP(src=l4, dst=p4) / vx(), type=11, code=0)
 
 
-SETS = {f.__name__: f for f in (packet, tunnel, icmp, neighbour, steer)}
+def vlan():
+    """Frames for an uplink of VLAN 100: "ours." ones with the tag, each followed by what is left without ("plain."), and others
+    under the reason they are dropped for."""
+    e = Ether(src="02:00:00:00:01:02", dst="02:00:00:00:01:01")
+    to4, to6 = IP(src="203.0.113.9", dst="10.244.1.10", id=7), IPv6(src="2001:db8:113::9", dst="fd00:244:1::10")
+    out = IP(src="192.0.2.2", dst="192.0.2.1", ttl=64, id=0)
+    vtep = Ether(src="02:00:c0:00:02:02", dst="02:00:c0:00:02:01")
+    inner = IP(src="10.244.2.7", dst="10.244.1.10") / UDP(sport=9, dport=53) / DATA
+    for name, p in (
+        ("udp4", to4 / UDP(sport=5, dport=53) / DATA), ("udp6", to6 / UDP(sport=5, dport=53) / DATA),
+        ("tcp4", to4 / TCP(sport=5, dport=80, flags="A", seq=1) / DATA), ("tcp6", to6 / TCP(sport=5, dport=80, flags="A", seq=1) / DATA),
+        ("vxlan", out / UDP(sport=50000, dport=4789, chksum=0) / VXLAN(vni=4096, flags=8) / vtep / inner),
+        ("ipip6", IPv6(src="2001:db8::2", dst="2001:db8::1") / inner),
+    ):
+        yield "ours." + name, e / Dot1Q(vlan=100) / p
+        yield "plain." + name, e / p
+    yield "ours.priority", e / Dot1Q(vlan=100, prio=5, id=1) / to4 / UDP(sport=6, dport=53) / DATA
+    yield "plain.priority", e / to4 / UDP(sport=6, dport=53) / DATA
+    for name, p in (("4", to4 / UDP(sport=5, dport=53) / DATA), ("6", to6 / UDP(sport=5, dport=53) / DATA)):
+        yield "vlan_other.untagged" + name, e / p
+        yield "vlan_other.next" + name, e / Dot1Q(vlan=101) / p
+        yield "vlan_other.priority" + name, e / Dot1Q(vlan=0, prio=7) / p
+        yield "vlan_other.reserved" + name, e / Dot1Q(vlan=4095) / p
+        yield "vlan_other.service" + name, e / Dot1AD(vlan=100) / p
+        yield "vlan_other.service_ours" + name, e / Dot1AD(vlan=7) / Dot1Q(vlan=100) / p
+        yield "vlan_other.outer" + name, e / Dot1Q(vlan=7) / Dot1Q(vlan=100) / p
+        yield "vlan_unexpected.inner" + name, e / Dot1Q(vlan=100) / Dot1Q(vlan=100) / p
+    yield "vlan_other.arp", Ether(src="02:00:00:00:01:02", dst="ff:ff:ff:ff:ff:ff") / ARP(psrc="192.0.2.2", pdst="192.0.2.1")
+    yield "l2_not_for_us.mac", Ether(src="02:00:00:00:01:02", dst="02:00:00:00:01:03") / Dot1Q(vlan=100) / to4 / UDP() / DATA
+    yield "ethertype_unknown.lldp", e / Dot1Q(vlan=100, type=0x88CC) / DATA
+
+
+SETS = {f.__name__: f for f in (packet, tunnel, icmp, neighbour, steer, vlan)}
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in SETS:
