@@ -405,6 +405,39 @@ static void no_room_for_the_tag(void)
 	}
 }
 
+/** What a NIC is to finish inside a tunnel: the tag is in front of the outer header, and not taken by the port it is gone again. */
+static void inside_a_tunnel(void)
+{
+	const uint64_t words = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4 |
+			       RTE_MBUF_F_TX_TUNNEL_VXLAN | RTE_MBUF_F_TX_OUTER_IPV4 |
+			       RTE_MBUF_F_TX_OUTER_IP_CKSUM;
+	struct ask a = { "10.244.1.10", "203.0.113.1", .sport = 1, .dport = 2, .payload = 100 };
+	struct rte_mbuf *m;
+
+	for (unsigned i = 0; i < 4; i++) {
+		const bool device = i & 1, taken = i & 2;
+
+		vlan_start(VLAN);
+		node_ports[ETH].port.offloads = device ? PORT_TX_VLAN : 0;
+		frame_make(&f, POD_A, &a);
+		m = mbuf_of(pool, f.bytes, f.len, 0);
+		m->ol_flags = words;
+		m->outer_l2_len = ETHER;
+		m->outer_l3_len = 20;
+		m->l2_len = 30;
+		if (!taken)
+			node_ports[ETH].room = 0;
+		CU_ASSERT_EQUAL_FATAL(port_tx(&node_ports[ETH].port, 0, &m, 1), taken);
+		if (taken)
+			m = node_ports[ETH].sent[0];
+		CU_ASSERT_EQUAL(m->outer_l2_len, taken && !device ? ETHER + 4 : ETHER);
+		CU_ASSERT_EQUAL(m->l2_len, 30);
+		if (!taken)
+			rte_pktmbuf_free(m);
+		vlan_end();
+	}
+}
+
 /** Shared with others, or without a buffer to be had: not sent, and not lost. */
 static void cannot_be_tagged(void)
 {
@@ -586,6 +619,7 @@ static const struct test_case cases[] = {
 	{ "fragments, and what the node says itself", fragments_and_own },
 	{ "not taken by the port", not_taken },
 	{ "no room for the tag", no_room_for_the_tag },
+	{ "inside a tunnel", inside_a_tunnel },
 	{ "cannot be tagged", cannot_be_tagged },
 	{ "restored", restored },
 	{ "captured", captured },
