@@ -264,6 +264,9 @@ bool program_add_identity(struct policy_program *program, const struct identity 
 					return false;
 			}
 		}
+		/* Of whoever had the number before and named ports. */
+		for (uint32_t g = 0; g < flat->n_groups; g++)
+			bit_set(flat->groups[g], identity->id, false);
 		row = policy_alloc(p->words * sizeof(*row));
 		identity_row(p, identity->id, row);
 		for (class = 0; class < p->identity_rows.count; class ++) {

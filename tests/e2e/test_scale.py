@@ -84,6 +84,20 @@ def test_flood_leaves_others_their_share(one):
     one.assert_balanced()
 
 
+def test_denied_flood_leaves_others_their_share(one):
+    """The same at full rate against a pod that policy closes: nothing gets through, and what is allowed all arrives."""
+    pods = [LoadPod(one, f"denied-{i}", 110 + i, ring_size=4096, labels=[f"app=denied-{i}"]).attach() for i in range(4)]
+    flood, sink, modest, target = pods
+    one.put("policies", {"name": "closed", "selector": "app == 'denied-1'", "types": ["ingress"]})
+    before = one.drops().get("policy_ingress", 0)
+    flooded, calm = Load(pods, [(flood, sink, {"ports": 60000}), (modest, target, {"count": 40000, "rate": 20000})], ring=12).result()
+    assert flooded["sent"] > 5 * calm["sent"] and flooded["received"] == 0, (flooded, calm)
+    assert calm["received"] == calm["sent"] == 40000 and calm["full"] == 0 and calm["late"] == 0, calm
+    assert one.drops()["policy_ingress"] - before > calm["sent"]
+    one.delete("policies", "closed")
+    one.assert_balanced()
+
+
 @pytest.mark.parametrize("limit, direction", [("egress_rate_pps", "egress"), ("egress_rate_kbps", "egress"),
                                               ("ingress_rate_pps", "ingress"), ("ingress_rate_kbps", "ingress")])
 def test_rate_limit(one, limit, direction):
