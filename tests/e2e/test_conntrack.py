@@ -376,6 +376,9 @@ def test_flood_of_random_tuples(site):
     site.patch("nodes", "node-a", {"tcp_pickup": False})
     for x in (a, b, server):
         x.close()
+    # An empty table for the tests that follow.
+    site.stop()
+    site.start()
 
 
 def test_restart_in_the_middle(site):
