@@ -4,6 +4,7 @@
 
 #include "config/model.h"
 #include "dataplane/flow_lookup.h"
+#include "dataplane/verdict.h"
 #include "dataplane/worker_state.h"
 
 #define SCTP_HEADER 12u /* ports, tag, checksum */
@@ -168,7 +169,8 @@ static bool half_open_full(struct worker *w, uint32_t zone, bool v6)
 }
 
 static enum drop_reason open_tcp(struct worker *w, const struct pkt *p, uint32_t zone, bool v6,
-	struct flow_init *forward, struct flow_init *reverse, bool *cache)
+	const struct resolution *r, struct flow_init *forward, struct flow_init *reverse,
+	bool *cache)
 {
 	struct conntrack_segment s = { .flags = RTE_TCP_ACK_FLAG, .scale = FLOW_SCALE_UNKNOWN };
 	const bool whole = segment_of(p, &s);
@@ -178,7 +180,9 @@ static enum drop_reason open_tcp(struct worker *w, const struct pkt *p, uint32_t
 		if (unlikely(half_open_full(w, zone, v6)))
 			return DROP_half_open_limited;
 	} else {
-		if (!w->tables->settings.tcp_pickup && !conntrack_grace())
+		/* What answers a connection that is known is of one, also when there was no room for its own entry. */
+		if (!w->tables->settings.tcp_pickup && !conntrack_grace() &&
+			verdict_opener(w, p, r->opposite_zone, v6) == NULL)
 			return DROP_tcp_no_connection;
 		/* The end of what nobody knows, or a part of a segment without its numbers: no reason for entries. */
 		if (!whole || s.flags & RTE_TCP_RST_FLAG) {
@@ -203,7 +207,7 @@ enum drop_reason conntrack_open(struct worker *w, const struct pkt *p, bool v6,
 		return DROP_connections_limited;
 	switch (p->proto) {
 	case IPPROTO_TCP:
-		return open_tcp(w, p, zone, v6, forward, reverse, cache);
+		return open_tcp(w, p, zone, v6, r, forward, reverse, cache);
 	case IPPROTO_UDP:
 		forward->state = flow_state(FLOW_UDP_UNREPLIED, 0);
 		reverse->state = flow_state(FLOW_UDP_AWAITED, 0);

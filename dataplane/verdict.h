@@ -45,6 +45,9 @@ enum drop_reason verdict_judge(const struct tables *t, const void *key, bool v6,
  * its own entry is missing, and a connection that was allowed may keep that. @return true when it is a reply. Counts rules. */
 bool verdict_resolve(
 	struct worker *w, const struct pkt *p, struct flow *flow, bool v6, struct resolution *out);
+/** The entry of the direction opposite to p, which comes from `zone`, if it opened a connection and may go on; else NULL. */
+const struct flow *verdict_opener(
+	const struct worker *w, const struct pkt *p, uint32_t zone, bool v6);
 /** After an allowed opener was inserted: the opposite direction had been denied as a connection of its own, now it answers. */
 void verdict_adopt(struct worker *w, const struct pkt *p, uint32_t zone,
 	const struct flow_init *reverse, bool v6);

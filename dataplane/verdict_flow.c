@@ -36,8 +36,7 @@ static uint32_t opposite_of(const struct worker *w, const struct pkt *p, uint32_
 	return flow_find(pool, &place, &key, v6);
 }
 
-/** The flow of the opposite direction, if that is one that opened a connection and may go on. */
-static const struct flow *opener_of(
+const struct flow *verdict_opener(
 	const struct worker *w, const struct pkt *p, uint32_t zone, bool v6)
 {
 	const struct flow_pool *pool = &w->flows->pool[v6];
@@ -102,7 +101,7 @@ bool verdict_resolve(
 	/* It may answer a connection although its own entry does not say so: there was none, for want of room, or this direction
 	 * was denied before the other opened the connection. */
 	if (flow == NULL || (out->denied && !(flags & FLOW_REPLY))) {
-		opener = opener_of(w, p, out->opposite_zone, v6);
+		opener = verdict_opener(w, p, out->opposite_zone, v6);
 		if (unlikely(opener != NULL)) {
 			resolve_key(p, v6, RESOLVE_REPLY, &reply);
 			if (reply.denied && reply.verdict.on_change == CHANGE_KEEP)

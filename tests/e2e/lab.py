@@ -8,6 +8,7 @@ do not meet.
 
 import atexit
 import contextlib
+import hashlib
 import ipaddress
 import json
 import os
@@ -526,6 +527,34 @@ class FlannelNode(Node):
         pod.sh("ip", "-6", "route", "add", "default", "via", "fe80::1", "dev", "eth0")
         self.pods[name] = pod
         return pod
+
+
+READER = """
+import hashlib, socket, sys
+s = socket.create_server((sys.argv[1], 7000), family=socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET)
+c, _ = s.accept()
+h = hashlib.sha256()
+while (data := c.recv(1 << 20)):
+    h.update(data)
+print(h.hexdigest(), flush=True)
+"""
+WRITER = "import socket, sys; s = socket.create_connection((sys.argv[1], 7000)); s.sendall(open(sys.argv[2], 'rb').read()); s.close()"
+
+
+def transfer(source, sink, data):
+    """TCP, both families at once: what was sent arrives."""
+    path = os.path.join(source.lab.dir, "data")
+    with open(path, "wb") as f:
+        f.write(data)
+    readers = [sink.popen("/usr/bin/python3", "-c", READER, address, log=f"reader-{source.short}-{sink.short}-{n}")
+               for n, address in enumerate((sink.v4, sink.v6))]
+    wait_for("readers listen", lambda: sink.sh("ss", "-Htln").count(":7000") == 2)
+    for address in (sink.v4, sink.v6):
+        source.sh("/usr/bin/python3", "-c", WRITER, address, path)
+    for reader in readers:
+        reader.wait(20)
+        with open(reader.log) as f:
+            assert f.read().split()[-1] == hashlib.sha256(data).hexdigest()  # the file is of all runs
 
 
 class Lab:

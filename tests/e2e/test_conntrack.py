@@ -350,10 +350,8 @@ def memory_kib(process):
 
 def test_flood_of_random_tuples(site):
     """Addresses, protocols and ports at random, some of the sources not its own: the table fills up to the flooding pod's share,
-    memory does not grow, what others have open stays, and they open more. Those for which there is no room are picked up later, as
-    is the default; without that they have to wait until there is some."""
+    memory does not grow, what others have open stays, and they open more."""
     web, client, flood = (site.pods[n] for n in ("web", "client", "flood"))
-    site.patch("nodes", "node-a", {"tcp_pickup": None})
     server = Listener(web, PORT + 7)
     a, b = server.connect(client, web.v4)
     talk(a, b)
@@ -373,7 +371,6 @@ def test_flood_of_random_tuples(site):
     assert 4096 < tables["flows4"]["used"] <= tables["flows4"]["capacity"] == 8192, tables["flows4"]
     assert memory_kib(site.process) - before < 8192
     assert site.drops()["spoofed_source"] > sent // 8
-    site.patch("nodes", "node-a", {"tcp_pickup": False})
     for x in (a, b, server):
         x.close()
     # An empty table for the tests that follow.

@@ -4,8 +4,8 @@ is right in a kernel's eyes, and what it cannot do is done in software."""
 
 import pytest
 
-from lab import Lab, Pod, PodlaneNode, wait_for
-from test_uplink import transfer, uplink
+from lab import Lab, Pod, PodlaneNode, transfer, wait_for
+from test_uplink import DATA, uplink
 
 TX = ["tx-checksum", "tx-segmentation"]
 
@@ -62,8 +62,8 @@ def test_offloads_of_a_driver(disabled):
             for address in remote.addresses:
                 pod.ping(address, count=2, size=1300)
             before = a.events()
-            transfer(lab, pod, remote)
-            transfer(lab, remote, pod)
+            transfer(pod, remote, DATA)
+            transfer(remote, pod, DATA)
             finished = {e: n - before.get(e, 0) for e, n in a.events().items()}
             assert finished.get("segmented", 0) > 0, finished
             # What is small enough to go out in one piece still has its checksum computed by somebody.

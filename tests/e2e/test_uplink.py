@@ -1,41 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The af_packet uplink: large packets that cross whole, with peers that leave their offloads on, and a wire that takes none."""
 
-import hashlib
 import os
 import re
 
 import pytest
 
-from lab import FlannelNode, Lab, Pod, PodlaneNode, wait_for
+from lab import FlannelNode, Lab, Pod, PodlaneNode, transfer, wait_for
 
 DATA = os.urandom(3 << 20)
 
-READER = """
-import hashlib, socket, sys
-s = socket.create_server((sys.argv[1], 7000), family=socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET)
-c, _ = s.accept()
-h = hashlib.sha256()
-while (data := c.recv(1 << 20)):
-    h.update(data)
-print(h.hexdigest(), flush=True)
-"""
-WRITER = "import socket, sys; s = socket.create_connection((sys.argv[1], 7000)); s.sendall(open(sys.argv[2], 'rb').read()); s.close()"
-
-
-def transfer(lab, source, sink):
-    """TCP, both families: what was sent arrives."""
-    path = os.path.join(lab.dir, "data")
-    with open(path, "wb") as f:
-        f.write(DATA)
-    for n, address in enumerate((sink.v4, sink.v6)):
-        log = f"reader-{source.short}-{sink.short}-{n}"
-        reader = sink.popen("/usr/bin/python3", "-c", READER, address, log=log)
-        wait_for("reader listens", lambda: ":7000" in sink.sh("ss", "-Htln"))
-        source.sh("/usr/bin/python3", "-c", WRITER, address, path)
-        reader.wait(20)
-        with open(reader.log) as f:
-            assert f.read().split()[-1] == hashlib.sha256(DATA).hexdigest()  # the file is of all runs
 
 
 def uplink(node):
@@ -63,8 +37,8 @@ def test_kernel_peer_with_offloads(family):
         a.write_conf(peers=[peer], pods=[pod]).start()
         for address in (remote.v4, remote.v6):
             pod.ping(address, count=2, size=1300)
-        transfer(lab, pod, remote)
-        transfer(lab, remote, pod)
+        transfer(pod, remote, DATA)
+        transfer(remote, pod, DATA)
         counters_agree(a)
         assert uplink(a)["rx_errors"] == 0
         assert not [r for r in a.drops() if r.startswith(("tunnel_", "l4_", "ip4_", "ip6_", "offload_"))]
@@ -77,8 +51,8 @@ def test_two_nodes_with_offloads(encap):
         pods = [Pod(lab, f"pod-{n.short}", [n.address(4, 10), n.address(6, 10)]) for n in (a, b)]
         a.write_conf(peers=[(b, encap)], pods=[pods[0]]).start()
         b.write_conf(peers=[(a, encap)], pods=[pods[1]]).start()
-        transfer(lab, *pods)
-        transfer(lab, *reversed(pods))
+        transfer(*pods, DATA)
+        transfer(*reversed(pods), DATA)
         for node in (a, b):
             node.assert_balanced()
             assert uplink(node)["rx_errors"] == 0
@@ -99,7 +73,7 @@ def test_a_wire_sees_frames_of_the_mtu():
         # On the far end of the first node's veth.
         dump = lab.switch.popen("tcpdump", "-nn", "-vv", "-e", "-i", "p1", "-Q", "in", "udp", log="tcpdump.log")
         wait_for("tcpdump listens", lambda: "listening" in open(dump.log).read())
-        transfer(lab, *pods)
+        transfer(*pods, DATA)
         full = uplink(b)["mtu"] - 20 + 14  # pods leave room for an IPv6 underlay, this one is IPv4
         wait_for("a full frame was seen", lambda: f"length {full}" in open(dump.log).read())
         dump.terminate()

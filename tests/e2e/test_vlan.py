@@ -2,28 +2,17 @@
 """Uplinks in a VLAN, beside kernel nodes with VXLAN and routes on access ports of the switch: the kernel of a test machine may have
 no VLAN interfaces, but it handles tags. By each driver that has VLANs."""
 
-import hashlib
 import os
 import subprocess
 
 import pytest
 from scapy.all import ARP, IP, UDP, Dot1AD, Dot1Q, Ether, IPv6, Raw, rdpcap
 
-from lab import FlannelNode, Lab, Pod, PodlaneNode, wait_for
+from lab import FlannelNode, Lab, Pod, PodlaneNode, transfer, wait_for
 
 VLAN = 100
 DATA = os.urandom(1 << 20)
 
-READER = """
-import hashlib, socket, sys
-s = socket.create_server((sys.argv[1], 7000), family=socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET)
-c, _ = s.accept()
-h = hashlib.sha256()
-while (data := c.recv(1 << 20)):
-    h.update(data)
-print(h.hexdigest(), flush=True)
-"""
-WRITER = "import socket, sys; s = socket.create_connection((sys.argv[1], 7000)); s.sendall(open(sys.argv[2], 'rb').read()); s.close()"
 INJECT = """
 import socket, sys
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -31,22 +20,6 @@ s.bind((sys.argv[1], 0))
 for line in sys.stdin:
     s.send(bytes.fromhex(line))
 """
-
-
-def transfer(lab, source, sink):
-    """TCP, both families, at once: what was sent arrives."""
-    path = os.path.join(lab.dir, "data")
-    with open(path, "wb") as f:
-        f.write(DATA)
-    readers = [sink.popen("/usr/bin/python3", "-c", READER, address, log=f"reader-{source.short}-{sink.short}-{n}")
-               for n, address in enumerate((sink.v4, sink.v6))]
-    wait_for("readers listen", lambda: sink.sh("ss", "-Htln").count(":7000") == 2)
-    for address in (sink.v4, sink.v6):
-        source.sh("/usr/bin/python3", "-c", WRITER, address, path)
-    for reader in readers:
-        reader.wait(20)
-        with open(reader.log) as f:
-            assert f.read().strip() == hashlib.sha256(DATA).hexdigest()
 
 
 def uplink(node):
@@ -126,8 +99,8 @@ def everything(lab, a, pod, remotes):
             pod.ping(address, count=2, interval=0.01, size=1352, df=True)
         for address in pod.addresses:
             remote.ping(address, count=2, interval=0.01)
-        transfer(lab, pod, remote)
-        transfer(lab, remote, pod)
+        transfer(pod, remote, DATA)
+        transfer(remote, pod, DATA)
     a.assert_balanced()
     assert not [r for r in a.drops() if r.startswith(("tunnel_", "l4_", "ip4_", "ip6_", "offload_", "vlan_unexpected"))], a.drops()
 

@@ -65,27 +65,6 @@ static void start(void)
 	}
 }
 
-/** Bytes as the pod's kernel hands them over: unfinished checksum, mss 0 or larger than the MTU. */
-static void hand_over(uint16_t mss, uint32_t segment)
-{
-	const uint8_t proto = f.v6 ? f.bytes[ETHER + 6] : f.bytes[ETHER + 9];
-	uint8_t *l4 = f.bytes + ETHER + f.l3;
-	struct rte_mbuf *m;
-
-	put_sum(l4 + (proto == IPPROTO_TCP ? 16 : 6),
-		(uint16_t)pseudo_sum(f.bytes + ETHER, proto, f.len - ETHER - f.l3));
-	m = mbuf_of(pool, f.bytes, f.len, segment);
-	m->l2_len = ETHER;
-	m->l3_len = f.l3 & 0x1ff;
-	m->l4_len = proto == IPPROTO_TCP ? (l4[12] >> 4) * 4u & 0xff : 8;
-	m->tso_segsz = mss;
-	m->ol_flags |= f.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
-	m->ol_flags |= proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
-	if (mss != 0)
-		m->ol_flags |= proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG;
-	burst(POD_A, &m, 1);
-}
-
 /** RFC 6864: an atomic datagram's identification means nothing, and a NIC may count it. Its sum was right. */
 static void forget_id(uint8_t *frame)
 {
@@ -106,8 +85,9 @@ static void both_ways(const struct ask *a, uint16_t mss, uint32_t segment)
 		frame_make(&f, POD_A, a);
 		w->ip_id = 0xfff0;
 		counters_sum(&run->before);
-		hand_over(mss, segment);
-		hand_over(mss, segment); /* of a known flow, and with the next identification */
+		send_offloaded(&f, POD_A, mss, segment);
+		send_offloaded(&f, POD_A, mss,
+			segment); /* of a known flow, and with the next identification */
 		counters_sum(&run->after);
 		run->ip_id = w->ip_id;
 		run->n = nic.n_wire;
@@ -235,7 +215,7 @@ static void each_missing(void)
 			uplink(true);
 			frame_make(&f, POD_A, &a);
 			counters_sum(&runs[0].before);
-			hand_over(ways[k].mss, 2000);
+			send_offloaded(&f, POD_A, ways[k].mss, 2000);
 			counters_sum(&runs[0].after);
 			CU_ASSERT_EQUAL(happened(0, EVENT_segmented), missing);
 			CU_ASSERT_TRUE(nic.n_wire >= 7);

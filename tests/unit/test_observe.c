@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Traces and captures of packets that go through a worker; what a capture writes is read back by tcpdump. */
+#include "tests/unit/watched.h"
 #include "tests/unit/worker_frames.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 
 static struct frame f;
-static char text[16384];
 static unsigned n_traces;
 
 static void keep(uint64_t tsc, const char *steps, void *arg)
 {
-	(void)arg;
-	CU_ASSERT_TRUE(tsc != 0);
-	snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", steps);
+	watched_keep(tsc, steps, arg);
 	n_traces++;
 }
 
@@ -24,7 +21,7 @@ static void trace_start(const char *filter, const char *port, unsigned count)
 	};
 	struct error err;
 
-	text[0] = '\0';
+	watched[0] = '\0';
 	n_traces = 0;
 	CU_ASSERT_EQUAL_FATAL(observe_start(&conf, &err), 0);
 }
@@ -90,11 +87,11 @@ static void test_trace(void)
 		frame_send(&f, cases[i].in, 0);
 		CU_ASSERT_EQUAL(trace_drain(keep, NULL), 1);
 		CU_ASSERT_TRUE(observe_done());
-		CU_ASSERT_PTR_NOT_NULL(strstr(text, "receive\t"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(watched, "receive\t"));
 		for (unsigned k = 0; k < 3 && cases[i].says[k] != NULL; k++) {
-			if (strstr(text, cases[i].says[k]) == NULL)
-				printf("\n    no \"%s\" in:\n%s\n", cases[i].says[k], text);
-			CU_ASSERT_PTR_NOT_NULL(strstr(text, cases[i].says[k]));
+			if (strstr(watched, cases[i].says[k]) == NULL)
+				printf("\n    no \"%s\" in:\n%s\n", cases[i].says[k], watched);
+			CU_ASSERT_PTR_NOT_NULL(strstr(watched, cases[i].says[k]));
 		}
 		frame_send(&f, cases[i].in, 0); /* one was asked for */
 		CU_ASSERT_EQUAL(trace_drain(keep, NULL), 0);
@@ -118,8 +115,8 @@ static void test_trace_by_way_of_control(void)
 	inject_adjacency(m, adj.router, false);
 	injected();
 	CU_ASSERT_EQUAL(trace_drain(keep, NULL), 1);
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "hold\tresolving"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "send\teth0"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(watched, "hold\tresolving"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(watched, "send\teth0"));
 	stop();
 	trace_start("arp", "eth0", 1);
 	memset(&f, 0, sizeof(f));
@@ -129,7 +126,7 @@ static void test_trace_by_way_of_control(void)
 	f.len = ETHER + 28;
 	frame_send(&f, ETH, 0);
 	CU_ASSERT_EQUAL(trace_drain(keep, NULL), 1);
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "punt\t"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(watched, "punt\t"));
 	CU_ASSERT_EQUAL_FATAL(punt_receive(&m, 1), 1);
 	inject_frame(m, POD_B, false);
 	injected();
@@ -160,43 +157,6 @@ static void test_trace_filter_and_count(void)
 
 /* --- capture --- */
 
-static FILE *out;
-
-static void write_file(const void *bytes, size_t len, void *arg)
-{
-	(void)arg;
-	CU_ASSERT_EQUAL(fwrite(bytes, 1, len, out), len);
-}
-
-/** What tcpdump makes of the capture so far. */
-static void read_back(const char *options)
-{
-	char path[] = "/tmp/podlane-capture-XXXXXX", command[256];
-	FILE *in;
-	size_t n;
-	int fd = mkstemp(path);
-
-	CU_ASSERT_FATAL(fd >= 0 && fchmod(fd, 0644) == 0); /* tcpdump gives its rights up first */
-	out = fdopen(fd, "w");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
-	CU_ASSERT_TRUE(capture_drain(write_file, NULL) > 0);
-	fclose(out);
-	snprintf(command, sizeof(command), "tcpdump -n %s -r %s 2>&1", options, path);
-	in = popen(command, "r");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(in);
-	n = fread(text, 1, sizeof(text) - 1, in);
-	text[n] = '\0';
-	CU_ASSERT_EQUAL(pclose(in), 0);
-	remove(path);
-}
-
-static void expect_said(const char *said)
-{
-	if (strstr(text, said) == NULL)
-		printf("\n    no \"%s\" in:\n%s\n", said, text);
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, said));
-}
-
 static void test_capture(void)
 {
 	struct observe_conf conf = { .points = OBSERVE_RX | OBSERVE_TX | OBSERVE_DROP };
@@ -211,14 +171,14 @@ static void test_capture(void)
 	frame_send(&f, POD_A, 50);
 	frame_make(&f, POD_A, &b);
 	frame_send(&f, POD_A, 0);
-	read_back("-vv");
-	expect_said("10.244.1.10.1000 > 10.244.2.7.53");
-	expect_said("192.0.2.1.");
-	expect_said("VXLAN");
-	expect_said("fd00:244:1::10.2000 > fd00:9::1.80");
-	CU_ASSERT_PTR_NULL(strstr(text, "bad"));
-	CU_ASSERT_PTR_NULL(strstr(text, "wrong"));
-	CU_ASSERT_PTR_NULL(strstr(text, "truncated"));
+	watched_read_back("-vv");
+	watched_expect("10.244.1.10.1000 > 10.244.2.7.53");
+	watched_expect("192.0.2.1.");
+	watched_expect("VXLAN");
+	watched_expect("fd00:244:1::10.2000 > fd00:9::1.80");
+	CU_ASSERT_PTR_NULL(strstr(watched, "bad"));
+	CU_ASSERT_PTR_NULL(strstr(watched, "wrong"));
+	CU_ASSERT_PTR_NULL(strstr(watched, "truncated"));
 	CU_ASSERT_EQUAL(observe_missed(), 0);
 	stop();
 	node_check();
@@ -240,8 +200,8 @@ static void test_capture_comments(void)
 	frame_send(&f, POD_A, 0);
 	frame_send(&f, POD_A, 0); /* one was asked for */
 	CU_ASSERT_FALSE(observe_done());
-	out = fmemopen(file, sizeof(file), "w");
-	CU_ASSERT_EQUAL(capture_drain(write_file, NULL), 1);
+	FILE *out = fmemopen(file, sizeof(file), "w");
+	CU_ASSERT_EQUAL(capture_drain(watched_write, out), 1);
 	len = (size_t)ftell(out);
 	fclose(out);
 	CU_ASSERT_TRUE(observe_done());
@@ -268,10 +228,10 @@ static void test_capture_inner(void)
 	frame_make(&f, ETH, &a);
 	frame_encapsulate(&f, ENCAP_IPIP, "2001:db8::2", "2001:db8::1", 0, 0);
 	frame_send(&f, ETH, 0);
-	read_back("-vv");
-	expect_said("10.244.4.7.1000 > 10.244.1.10.53");
-	expect_said("10.244.4.7.1001 > 10.244.1.10.53");
-	CU_ASSERT_PTR_NULL(strstr(text, "VXLAN"));
+	watched_read_back("-vv");
+	watched_expect("10.244.4.7.1000 > 10.244.1.10.53");
+	watched_expect("10.244.4.7.1001 > 10.244.1.10.53");
+	CU_ASSERT_PTR_NULL(strstr(watched, "VXLAN"));
 	stop();
 	node_check();
 }

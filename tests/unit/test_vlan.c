@@ -3,9 +3,8 @@
  * has the tag, whoever puts it in. */
 #include "dataplane/offload.h"
 #include "dataplane/vlan.h"
+#include "tests/unit/watched.h"
 #include "tests/unit/worker_frames.h"
-
-#include <sys/stat.h>
 
 #define VLAN 100
 
@@ -491,55 +490,10 @@ static void restored(void)
 
 /* --- watched --------------------------------------------------------------------------------------------------- */
 
-static char text[16384];
-static FILE *out;
-
-static void write_file(const void *bytes, size_t len, void *arg)
-{
-	(void)arg;
-	CU_ASSERT_EQUAL(fwrite(bytes, 1, len, out), len);
-}
-
-static void keep(uint64_t tsc, const char *steps, void *arg)
-{
-	(void)tsc;
-	(void)arg;
-	snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", steps);
-}
-
 static void stop(void)
 {
 	observe_stop();
 	grace();
-}
-
-/** What tcpdump makes of the capture. */
-static void read_back(void)
-{
-	char path[] = "/tmp/podlane-vlan-XXXXXX", command[256];
-	int fd = mkstemp(path);
-	FILE *in;
-	size_t n;
-
-	CU_ASSERT_FATAL(fd >= 0 && fchmod(fd, 0644) == 0);
-	out = fdopen(fd, "w");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
-	capture_drain(write_file, NULL);
-	fclose(out);
-	snprintf(command, sizeof(command), "tcpdump -n -e -vv -r %s 2>&1", path);
-	in = popen(command, "r");
-	CU_ASSERT_PTR_NOT_NULL_FATAL(in);
-	n = fread(text, 1, sizeof(text) - 1, in);
-	text[n] = '\0';
-	CU_ASSERT_EQUAL(pclose(in), 0);
-	remove(path);
-}
-
-static void expect_said(const char *said)
-{
-	if (strstr(text, said) == NULL)
-		printf("\n    no \"%s\" in:\n%s\n", said, text);
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, said));
 }
 
 /** Captured frames have the tag that they have on the wire, and filters see it. */
@@ -560,14 +514,14 @@ static void captured(void)
 	uplink_send(plain_of(ours)->bytes, plain_of(ours)->len, 0); /* has no tag for the filter */
 	frame_make(&f, POD_A, &a);
 	frame_send(&f, POD_A, 50);
-	read_back();
-	expect_said("vlan 100, p 5, DEI, ethertype IPv4 (0x0800)");
-	expect_said("vlan 101, p 0, ethertype IPv6 (0x86dd)");
-	expect_said("vlan 100, p 0, ethertype IPv4 (0x0800)");
-	expect_said("203.0.113.9.6 > 10.244.1.10.53");
-	expect_said("10.244.1.10.7 > 203.0.113.1.53");
-	CU_ASSERT_PTR_NULL(strstr(text, "bad"));
-	CU_ASSERT_PTR_NULL(strstr(text, "truncated"));
+	watched_read_back("-e -vv");
+	watched_expect("vlan 100, p 5, DEI, ethertype IPv4 (0x0800)");
+	watched_expect("vlan 101, p 0, ethertype IPv6 (0x86dd)");
+	watched_expect("vlan 100, p 0, ethertype IPv4 (0x0800)");
+	watched_expect("203.0.113.9.6 > 10.244.1.10.53");
+	watched_expect("10.244.1.10.7 > 203.0.113.1.53");
+	CU_ASSERT_PTR_NULL(strstr(watched, "bad"));
+	CU_ASSERT_PTR_NULL(strstr(watched, "truncated"));
 	CU_ASSERT_EQUAL(observe_missed(), 0);
 	stop();
 	vlan_end();
@@ -582,29 +536,29 @@ static void traced(void)
 	struct error err;
 
 	vlan_start(VLAN);
-	text[0] = '\0';
+	watched[0] = '\0';
 	CU_ASSERT_EQUAL_FATAL(observe_start(&conf, &err), 0);
 	uplink_send(other->bytes, other->len, 0);
 	uplink_send(ours->bytes, ours->len, 0);
-	CU_ASSERT_EQUAL(trace_drain(keep, NULL), 1);
+	CU_ASSERT_EQUAL(trace_drain(watched_keep, NULL), 1);
 	snprintf(said, sizeof(said), "receive\teth0, %u bytes, VLAN 100", ours->len);
-	expect_said(said);
-	expect_said("send\tpod:a\n");
+	watched_expect(said);
+	watched_expect("send\tpod:a\n");
 	stop();
 	conf.filter = "vlan 101";
-	text[0] = '\0';
+	watched[0] = '\0';
 	CU_ASSERT_EQUAL_FATAL(observe_start(&conf, &err), 0);
 	uplink_send(other->bytes, other->len, 0);
-	CU_ASSERT_EQUAL(trace_drain(keep, NULL), 1);
-	expect_said("drop\tvlan_other");
+	CU_ASSERT_EQUAL(trace_drain(watched_keep, NULL), 1);
+	watched_expect("drop\tvlan_other");
 	stop();
 	conf.filter = "";
-	text[0] = '\0';
+	watched[0] = '\0';
 	CU_ASSERT_EQUAL_FATAL(observe_start(&conf, &err), 0);
 	frame_make(&f, POD_A, &a);
 	frame_send(&f, POD_A, 0);
-	CU_ASSERT_EQUAL(trace_drain(keep, NULL), 1);
-	expect_said("send\teth0, VLAN 100");
+	CU_ASSERT_EQUAL(trace_drain(watched_keep, NULL), 1);
+	watched_expect("send\teth0, VLAN 100");
 	stop();
 	vlan_end();
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** The way of a packet through a worker: forwarding, both tunnels in all family pairs, flows and what invalidates them,
  * output that does not take everything. */
+#include "dataplane/conntrack.h"
+#include "dataplane/flow_table.h"
 #include "tests/unit/worker_frames.h"
 
 static const uint32_t segments[] = { 0, 60, 37, 14 };
@@ -519,6 +521,57 @@ static void test_table_full(void)
 	node_check();
 }
 
+/** The entry of the answering direction, for which there may have been no room. */
+static void lose_reply_entry(bool v6)
+{
+	const struct flow_pool *flows = &w->flows->pool[v6];
+	unsigned lost = 0;
+
+	for (uint32_t i = 1; i < atomic_load(&flows->fresh) && i <= flows->capacity; i++) {
+		if ((atomic_load(&flows->side[i].account) & FLOW_ACCOUNT_LIVE) &&
+			(atomic_load(&flow_at(flows, i, v6)->flags) & FLOW_REPLY))
+			lost += flow_take_out(w->flows, &w->flows->workers[0], i, v6);
+	}
+	CU_ASSERT_EQUAL(lost, 1);
+}
+
+/** Without pick-up nothing begins in the middle; but what answers a known connection belongs to it, entry or not. */
+static void test_answer_without_entry(void)
+{
+	static const char *const addresses[2][2] = { { "10.244.1.10", "10.244.1.11" },
+		{ "fd00:244:1::10", "fd00:244:1::11" } };
+
+	conntrack_tick(1); /* the grace time after a start is over */
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct ask there = { addresses[v6][0], addresses[v6][1], .proto = IPPROTO_TCP,
+			.sport = 7, .dport = 80, .syn = true };
+		struct ask back = { addresses[v6][1], addresses[v6][0], .proto = IPPROTO_TCP,
+			.sport = 80, .dport = 7 };
+		struct counter_totals before;
+
+		node_start();
+		((struct tables *)(uintptr_t)rcu_read(&tables))->settings.tcp_pickup = false;
+		expect_miss(&before, POD_B, &back, 0, 0);
+		CU_ASSERT_EQUAL(drops_since(&before, DROP_tcp_no_connection), 1);
+		expect_miss(&before, POD_A, &there, 0, 0);
+		CU_ASSERT_EQUAL(sent(POD_B), 1);
+		lose_reply_entry(v6);
+		expect_miss(&before, POD_B, &back, 0, 0);
+		CU_ASSERT_EQUAL(dropped_since(&before), 0);
+		CU_ASSERT_EQUAL(sent(POD_A), 1);
+		expect_miss(&before, POD_B, &back, 1, 0); /* it has an entry now */
+		CU_ASSERT_EQUAL(sent(POD_A), 2);
+		there.syn = false;
+		expect_miss(&before, POD_A, &there, 1, 0);
+		CU_ASSERT_EQUAL(sent(POD_B), 2);
+		back.sport = 81;
+		expect_miss(&before, POD_B, &back, 0, 0);
+		CU_ASSERT_EQUAL(drops_since(&before, DROP_tcp_no_connection), 1);
+		((struct tables *)(uintptr_t)rcu_read(&tables))->settings.tcp_pickup = true;
+		node_check();
+	}
+}
+
 static const struct test_case cases[] = {
 	{ "between pods", test_between_pods },
 	{ "header sums", test_header_sums },
@@ -534,6 +587,7 @@ static const struct test_case cases[] = {
 	{ "a whole vector", test_vector },
 	{ "output full", test_output_full },
 	{ "born closed", test_born_closed },
+	{ "an answer without an entry", test_answer_without_entry },
 	{ "flow table full", test_table_full },
 };
 

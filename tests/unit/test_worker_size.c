@@ -6,28 +6,6 @@
 static struct frame f;
 static const uint32_t segments[] = { 0, 1000, 300 };
 
-/** Hand over f as a pod's kernel does: checksum not finished, perhaps larger than the MTU. */
-static void send_offloaded(uint16_t in, uint16_t mss, uint32_t segment)
-{
-	const uint8_t proto = f.v6 ? f.bytes[ETHER + 6] : f.bytes[ETHER + 9];
-	uint8_t *l4 = f.bytes + ETHER + f.l3;
-	const uint32_t l4_len = f.len - ETHER - f.l3;
-	struct rte_mbuf *m;
-
-	put_sum(l4 + (proto == IPPROTO_TCP ? 16 : 6),
-		(uint16_t)pseudo_sum(f.bytes + ETHER, proto, l4_len));
-	m = mbuf_of(pool, f.bytes, f.len, segment);
-	m->l2_len = ETHER;
-	m->l3_len = f.l3 & 0x1ff;
-	m->l4_len = proto == IPPROTO_TCP ? (l4[12] >> 4) * 4u & 0xff : 8;
-	m->tso_segsz = mss;
-	m->ol_flags |= f.v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
-	m->ol_flags |= proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
-	if (mss != 0)
-		m->ol_flags |= proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG;
-	burst(in, &m, 1);
-}
-
 /** Finish the checksum of f, to compare with. */
 static void finish_sum(void)
 {
@@ -158,7 +136,7 @@ static void test_segmented(void)
 		if (cases[i].overhead == 0)
 			node_ports[ETH].port.offloads = 0;
 		frame_make(&f, POD_A, &a);
-		send_offloaded(POD_A, cases[i].mss, 2000);
+		send_offloaded(&f, POD_A, cases[i].mss, 2000);
 		CU_ASSERT_EQUAL(event_since(&before, EVENT_segmented), 1);
 		CU_ASSERT_EQUAL(sent(out), want);
 		for (unsigned k = 0; k < sent(out); k++) {
@@ -196,7 +174,7 @@ static void test_passed_whole(void)
 		node_start();
 		node_ports[POD_B].port.offloads = PORT_TX_CSUM | PORT_TX_TSO;
 		frame_make(&f, POD_A, &a);
-		send_offloaded(POD_A, 1440, 2000);
+		send_offloaded(&f, POD_A, 1440, 2000);
 		CU_ASSERT_EQUAL_FATAL(sent(POD_B), 1);
 		m = node_ports[POD_B].sent[0];
 		CU_ASSERT_TRUE((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0);
@@ -225,7 +203,7 @@ static void test_segment_too_big(void)
 	node_start();
 	counters_sum(&before);
 	frame_make(&f, POD_A, &a);
-	send_offloaded(POD_A, 1440, 2000); /* 1500 with its headers; 1450 fit */
+	send_offloaded(&f, POD_A, 1440, 2000); /* 1500 with its headers; 1450 fit */
 	CU_ASSERT_EQUAL(drops_since(&before, DROP_packet_too_big), 1);
 	CU_ASSERT_EQUAL(sent(POD_A), 1);
 	got = sent_bytes(POD_A, 0, &len);
@@ -234,7 +212,7 @@ static void test_segment_too_big(void)
 	a = (struct ask){ "10.244.1.10", "10.244.2.7", .proto = IPPROTO_TCP, .sport = 1, .dport = 2,
 		.payload = 3000 };
 	frame_make(&f, POD_A, &a);
-	send_offloaded(POD_A, 1460, 2000);
+	send_offloaded(&f, POD_A, 1460, 2000);
 	CU_ASSERT_EQUAL(sent(ETH), 3); /* without DF: smaller pieces */
 	for (unsigned k = 0; k < sent(ETH); k++)
 		CU_ASSERT_TRUE(sent_sound(ETH, k, &len) && len <= 1514);
@@ -266,7 +244,7 @@ static void test_partial_checksum(void)
 		counters_sum(&before);
 		node_ports[ETH].port.offloads = PORT_TX_CSUM;
 		frame_make(&f, POD_A, &a);
-		send_offloaded(POD_A, 0, segments[i / 4]);
+		send_offloaded(&f, POD_A, 0, segments[i / 4]);
 		finish_sum();
 		CU_ASSERT_EQUAL(event_since(&before, EVENT_checksummed), 1);
 		CU_ASSERT_EQUAL(sent(out), 1);
@@ -287,7 +265,7 @@ static void test_partial_checksum_held(void)
 
 	node_start();
 	frame_make(&f, POD_A, &a);
-	send_offloaded(POD_A, 0, 0);
+	send_offloaded(&f, POD_A, 0, 0);
 	CU_ASSERT_EQUAL_FATAL(punt_receive(&m, 1), 1);
 	inject_adjacency(m, adj.router, false);
 	injected();
@@ -354,7 +332,7 @@ static void test_datagrams(void)
 		counters_sum(&before);
 		node_ports[cases[i].out].port.offloads = cases[i].offloads;
 		frame_make(&f, POD_A, &a);
-		send_offloaded(POD_A, cases[i].size, 2000);
+		send_offloaded(&f, POD_A, cases[i].size, 2000);
 		CU_ASSERT_EQUAL(event_since(&before, EVENT_segmented), !whole);
 		CU_ASSERT_EQUAL(
 			event_since(&before, EVENT_fragmented), cases[i].fragments > 1 ? 10 : 0);

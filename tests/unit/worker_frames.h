@@ -282,4 +282,27 @@ static inline void expect_forwarded(
 	CU_ASSERT_TRUE(ether_sound(got, len));
 }
 
+/** Hand over a frame as a pod's kernel does: checksum not finished, which is then so in *f too, and perhaps larger than the MTU (mss 0:
+ * one packet). */
+static inline void send_offloaded(struct frame *f, uint16_t in, uint16_t mss, uint32_t segment)
+{
+	const uint8_t proto = f->v6 ? f->bytes[ETHER + 6] : f->bytes[ETHER + 9];
+	uint8_t *l4 = f->bytes + ETHER + f->l3;
+	const uint32_t l4_len = f->len - ETHER - f->l3;
+	struct rte_mbuf *m;
+
+	put_sum(l4 + (proto == IPPROTO_TCP ? 16 : 6),
+		(uint16_t)pseudo_sum(f->bytes + ETHER, proto, l4_len));
+	m = mbuf_of(pool, f->bytes, f->len, segment);
+	m->l2_len = ETHER;
+	m->l3_len = f->l3 & 0x1ff;
+	m->l4_len = proto == IPPROTO_TCP ? (l4[12] >> 4) * 4u & 0xff : 8;
+	m->tso_segsz = mss;
+	m->ol_flags |= f->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
+	m->ol_flags |= proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
+	if (mss != 0)
+		m->ol_flags |= proto == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_SEG : RTE_MBUF_F_TX_UDP_SEG;
+	burst(in, &m, 1);
+}
+
 #endif
