@@ -75,6 +75,7 @@ struct node {
 	uint32_t buffers;	      /* (start) mbufs of 2 KiB */
 	uint32_t latency;	      /* enum latency_mode */
 	uint32_t spin_us;	      /* polls so long after a packet before it sleeps */
+	uint32_t spin_max_us;	      /* or so long, while most gaps are shorter */
 	uint32_t flows;		      /* (start) entries of the flow table for IPv4 */
 	uint32_t flows6;	      /* (start) entries of the flow table for IPv6 */
 	uint32_t neighbours;	      /* most neighbours resolved or being resolved */

@@ -94,10 +94,13 @@ static const struct field node_fields[] = {
 		.doc = "With low, workers never sleep and use a whole CPU each.",
 		.example = "low" },
 	{ AT(node, spin_us), .kind = FIELD_UINT, .max = 1000000, .default_text = "100",
-		.doc = "Microseconds that a worker polls after a packet before it sleeps. Longer "
-		       "than the gaps between packets, "
-		       "they find it awake; it uses a whole CPU as long as they come.",
-		.example = "2000" },
+		.doc = "Microseconds that a worker polls after a packet before it sleeps, at least.",
+		.example = "20" },
+	{ AT(node, spin_max_us), .kind = FIELD_UINT, .max = 1000000, .default_text = "2000",
+		.doc = "Microseconds that it polls while four of five packets come within them: "
+		       "these find it awake, for a whole CPU as long as they come. 0: never more "
+		       "than spin_us.",
+		.example = "5000" },
 	{ AT(node, flows), .kind = FIELD_UINT, .flags = FIELD_START, .min = 1024, .max = 268435456,
 		.default_text = "1048576",
 		.doc = "Entries of the IPv4 flow table, 64 bytes each when used.",

@@ -173,6 +173,7 @@ static struct settings make_settings(void)
 	s.mss_clamp = node->mss_clamp;
 	s.low_latency = node->latency == LATENCY_LOW;
 	s.spin_us = node->spin_us;
+	s.spin_max_us = node->spin_max_us;
 	s.tcp_pickup = node->tcp_pickup;
 	icmp_sources(node, &s);
 	kernel_addresses(&s);

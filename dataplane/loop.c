@@ -7,6 +7,10 @@
 
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+
+#define PREEMPTED_US 50
+#define SHARED_US    1000000 /* polls no longer than spin_us after it was preempted */
 
 static void fragments_expire(struct worker *w)
 {
@@ -51,7 +55,34 @@ static bool idle(const struct worker *w, uint64_t tsc)
 {
 	const struct settings *s = &w->tables->settings;
 
-	return !s->low_latency && tsc - w->last_busy_tsc > w->tsc_per_ms * s->spin_us / 1000;
+	return !s->low_latency &&
+	       tsc - w->last_busy_tsc > spin_for(&w->spin, tsc, worker_ticks(w, s->spin_us),
+						worker_ticks(w, s->spin_max_us));
+}
+
+/** A round without work, from `before` to `tsc`: if it took so long that the thread cannot have run all the time, and the kernel
+ * did not just lose the CPU to its own host, somebody else is waiting for it. */
+static void was_idle(struct worker *w, uint64_t before, uint64_t tsc)
+{
+	struct rusage used;
+
+	if (likely(tsc - before < worker_ticks(w, PREEMPTED_US)) ||
+		getrusage(RUSAGE_THREAD, &used) < 0)
+		return;
+	if (used.ru_nivcsw != w->preempted)
+		spin_shared(&w->spin, tsc + worker_ticks(w, SHARED_US));
+	w->preempted = used.ru_nivcsw;
+}
+
+/** There was work between `before` and `tsc`. */
+static void was_busy(struct worker *w, uint64_t before, uint64_t tsc)
+{
+	const struct settings *s = &w->tables->settings;
+
+	spin_learn(&w->spin, before - w->last_busy_tsc, worker_ticks(w, s->spin_us),
+		worker_ticks(w, s->spin_max_us));
+	counter_add(&w->counters->cycles_busy, tsc - before);
+	w->last_busy_tsc = tsc;
 }
 
 static void pin(int cpu)
@@ -104,11 +135,13 @@ void *worker_main(void *arg)
 		}
 		tsc = rte_rdtsc();
 		if (busy) {
-			counter_add(&w->counters->cycles_busy, tsc - before);
-			w->last_busy_tsc = tsc;
-		} else if (idle(w, tsc)) {
-			poll_sleep(w, list);
-			tsc = rte_rdtsc();
+			was_busy(w, before, tsc);
+		} else {
+			was_idle(w, before, tsc);
+			if (idle(w, tsc)) {
+				poll_sleep(w, list);
+				tsc = rte_rdtsc();
+			}
 		}
 		counter_add(&w->counters->cycles_total, tsc - before);
 	}

@@ -20,11 +20,6 @@
 #define EVENT_BATCH 64
 #define WAKE	    UINT64_MAX /* what epoll says of wake_fd; of a queue it says port id and queue */
 
-static uint64_t ticks(const struct worker *w, uint64_t us)
-{
-	return w->tsc_per_ms * us / 1000;
-}
-
 /* --- hot and cold --------------------------------------------------------------------------------------------- */
 
 int poll_init(struct worker *w)
@@ -199,7 +194,7 @@ static void forgive(struct rx_list *list)
 
 static uint32_t poll_hot(struct worker *w, struct rx_list *list, uint64_t tsc, bool may_cool)
 {
-	const uint64_t cold = ticks(w, COLD_US);
+	const uint64_t cold = worker_ticks(w, COLD_US);
 	bool passed_over = false;
 	uint32_t total = 0;
 
@@ -254,7 +249,7 @@ uint32_t poll_round(struct worker *w, struct rx_list *list)
 
 	if (list->n_hot == list->count)
 		return total;
-	if (tsc - w->looked_tsc > ticks(w, total > 0 ? LOOK_BUSY_US : LOOK_IDLE_US))
+	if (tsc - w->looked_tsc > worker_ticks(w, total > 0 ? LOOK_BUSY_US : LOOK_IDLE_US))
 		look(w, list, tsc);
 	if (unlikely(w->now_ms - w->swept_ms >= SWEEP_MS))
 		total += sweep(w, list, tsc);

@@ -12,6 +12,7 @@
 #include "dataplane/punt.h"
 #include "dataplane/rcu.h"
 #include "dataplane/settings.h"
+#include "dataplane/spin.h"
 #include "dataplane/tunnel_memo.h"
 
 #define VECTOR_SIZE 128 /* packets taken from one queue at a time; see perf/RESULTS.md for others */
@@ -103,6 +104,8 @@ struct worker {
 	uint64_t next_ms_tsc, tsc_per_ms, last_busy_tsc;
 	uint64_t looked_tsc;   /* when epoll_fd was asked last: polling.c */
 	uint32_t swept_ms;     /* when every queue was polled last */
+	struct spin spin;      /* what gaps between packets were like */
+	long preempted;	       /* so often, when loop.c looked last */
 	uint64_t list_serial;  /* of the list whose queues are sorted into hot and cold */
 	_Atomic bool sleeping; /* readers: control, to know whether wake_fd needs a write */
 	_Atomic bool stop;     /* writer: control */
@@ -113,6 +116,12 @@ struct worker {
 	pthread_t thread;
 	bool borrowed; /* the thread has been joined: see loop.h */
 } __rte_cache_aligned;
+
+/** Of the time stamp counter. */
+static inline uint64_t worker_ticks(const struct worker *w, uint64_t us)
+{
+	return w->tsc_per_ms * us / 1000;
+}
 
 /* --- output ------------------------------------------------------------------------------------------------- */
 

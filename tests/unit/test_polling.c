@@ -254,6 +254,55 @@ static void sleep_and_wake(void)
 	node_check();
 }
 
+/** Of 1000 gaps, drawn so that `within` of ten are at most 2000, how many find the worker polling, once it has seen some. */
+static unsigned found_awake(struct spin *spin, unsigned within)
+{
+	unsigned awake = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		const uint64_t gap = (unsigned)rand() % 10 < within
+					     ? 101 + (unsigned)rand() % 1900
+					     : 2001 + (unsigned)rand() % 100000;
+
+		awake += gap <= spin_for(spin, 5, 100, 2000);
+		spin_learn(spin, gap, 100, 2000);
+	}
+	return awake;
+}
+
+static void spin_learns(void)
+{
+	struct spin spin = { 0 };
+
+	srand(7);
+	CU_ASSERT_EQUAL(spin_for(&spin, 5, 100, 2000), 100);
+	/* A packet now and then is not worth a CPU, nor are eight in a row among others. */
+	CU_ASSERT_EQUAL(found_awake(&spin, 0), 0);
+	CU_ASSERT_TRUE(found_awake(&spin, 5) < 50);
+	/* Steady ones are, from the ninth on; single long gaps among them do not end it. */
+	spin = (struct spin){ 0 };
+	CU_ASSERT_EQUAL(found_awake(&spin, 10), 1000 - SPIN_SCORE_ON);
+	spin_learn(&spin, 1000000, 100, 2000);
+	CU_ASSERT_EQUAL(spin_for(&spin, 5, 100, 2000), 2000);
+	CU_ASSERT_TRUE(found_awake(&spin, 9) > 750);
+	/* It ends with the third long gap in a row, whatever was before. */
+	found_awake(&spin, 10);
+	for (unsigned i = 0; i < 3; i++)
+		spin_learn(&spin, 1000000, 100, 2000);
+	CU_ASSERT_EQUAL(spin_for(&spin, 5, 100, 2000), 100);
+	/* Gaps that are polled through anyway say nothing. */
+	found_awake(&spin, 10);
+	spin_learn(&spin, 50, 100, 2000);
+	CU_ASSERT_EQUAL(spin.score, SPIN_SCORE_MAX);
+	/* Somebody else wants the CPU: not before it may be free again. */
+	spin_shared(&spin, 10);
+	CU_ASSERT_EQUAL(spin_for(&spin, 9, 100, 2000), 100);
+	CU_ASSERT_EQUAL(spin_for(&spin, 10, 100, 2000), 2000);
+	spin_shared(&spin, 0);
+	/* Off. */
+	CU_ASSERT_EQUAL(spin_for(&spin, 5, 100, 0), 100);
+}
+
 /** What a pod may not send is dropped before anything is done with it, and counted. */
 static void egress_limit(void)
 {
@@ -310,6 +359,7 @@ static const struct test_case cases[] = {
 	{ "who wants little gets it", modest },
 	{ "cold queues are not polled, and found", cold_queues_cost_nothing },
 	{ "sleeping and waking", sleep_and_wake },
+	{ "how long to poll is learned from gaps", spin_learns },
 	{ "a pod's limit on what it sends", egress_limit },
 	{ "a pod's limit on what it receives", ingress_limit },
 };

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** How long a worker polls after a packet before it sleeps: at least spin_us, and spin_max_us where the gaps seen lately say that
+ * the next packet is likely to come within that. To wake up costs 5 us on hardware, and 40 to 250 us on virtual machines, which a
+ * steady thousand packets a second would pay each; a packet now and then is not worth a CPU.
+ *
+ * Learned from gaps longer than spin_us alone: those in between are polled through anyway. One that was too long for
+ * spin_max_us counts four times, so polling on pays when four of five gaps are short enough, and ends soon after they are not.
+ * And never while somebody else wants the CPU: a worker that is preempted while it has nothing to do is taken for one on a CPU
+ * that is shared, where polling for nothing costs the pods' own work. That is asked again once a second.
+ *
+ * Thread: the worker's own. Units: of the caller, the same for all.
+ */
+#ifndef DATAPLANE_SPIN_H
+#define DATAPLANE_SPIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct spin {
+	uint8_t score;	/* zeroed: spin_us */
+	uint64_t alone; /* from when on the CPU may be the worker's alone again */
+};
+
+#define SPIN_SCORE_MAX 16
+#define SPIN_SCORE_ON  8 /* from here on spin_max_us */
+#define SPIN_MISS      4
+
+/** A gap between packets has ended. `least` is spin_us, `most` spin_max_us; most <= least: never more than least. */
+static inline void spin_learn(struct spin *s, uint64_t gap, uint64_t least, uint64_t most)
+{
+	if (gap <= least)
+		return;
+	if (gap <= most)
+		s->score = s->score < SPIN_SCORE_MAX ? (uint8_t)(s->score + 1) : SPIN_SCORE_MAX;
+	else
+		s->score = s->score > SPIN_MISS ? (uint8_t)(s->score - SPIN_MISS) : 0;
+}
+
+/** The CPU is somebody else's as well: nothing more than spin_us until `alone`. */
+static inline void spin_shared(struct spin *s, uint64_t alone)
+{
+	s->alone = alone;
+}
+
+/** @return how long to poll after a packet. */
+static inline uint64_t spin_for(const struct spin *s, uint64_t now, uint64_t least, uint64_t most)
+{
+	return s->score >= SPIN_SCORE_ON && most > least && now >= s->alone ? most : least;
+}
+
+#endif
