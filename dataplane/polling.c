@@ -45,16 +45,15 @@ struct rx_list *poll_list(struct worker *w)
 	return list;
 }
 
-/** One event, then silence until it is asked again: packets of a hot queue are no news. */
+/** One event, then silence until it is asked again. */
 static bool watch(struct worker *w, struct rx_queue *q)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT,
 		.data.u64 = (uint64_t)q->rx->id << 16 | q->queue };
 
-	if (epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, q->fd, &ev) == 0)
-		return true;
-	/* For the first time; or the driver has put another file behind the number. */
-	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, q->fd, &ev) == 0;
+	/* There already: it was armed and got no event. */
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, q->fd, &ev) == 0 ||
+	       (errno == EEXIST && epoll_ctl(w->epoll_fd, EPOLL_CTL_MOD, q->fd, &ev) == 0);
 }
 
 /** Have the peer and the kernel tell of packets. @return false when there are some, or nobody can tell. */
@@ -76,14 +75,16 @@ static bool cool(struct worker *w, struct rx_queue *q)
 	return true;
 }
 
-static void disarm(struct rx_queue *q)
+static void disarm(struct worker *w, struct rx_queue *q)
 {
 	q->rx->armed = false;
+	/* Nobody waits for a queue that is polled: as long as somebody might, the kernel takes a lock for each packet. */
+	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, q->fd, NULL);
 	if (q->port->ops->rx_arm != NULL)
 		q->port->ops->rx_arm(q->port, q->queue, false);
 }
 
-static void warm(struct rx_list *list, uint32_t slot, uint64_t tsc)
+static void warm(struct worker *w, struct rx_list *list, uint32_t slot, uint64_t tsc)
 {
 	struct rx_queue *q = &list->queues[slot];
 
@@ -93,7 +94,7 @@ static void warm(struct rx_list *list, uint32_t slot, uint64_t tsc)
 	q->rx->last_tsc = tsc;
 	list->hot[list->n_hot++] = (uint16_t)slot;
 	if (q->rx->armed)
-		disarm(q);
+		disarm(w, q);
 }
 
 static void take_events(struct worker *w, struct rx_list *list, const struct epoll_event *events,
@@ -112,7 +113,7 @@ static void take_events(struct worker *w, struct rx_list *list, const struct epo
 
 			/* A queue may have left for another worker a moment ago. */
 			if (slot < list->count && list->queues[slot].rx == &port->rx[queue])
-				warm(list, slot, tsc);
+				warm(w, list, slot, tsc);
 		}
 	}
 }
@@ -167,7 +168,7 @@ static uint32_t serve(struct worker *w, struct rx_queue *q, uint64_t *tsc)
 	if (total == 0)
 		return 0;
 	if (unlikely(q->rx->armed))
-		disarm(q);
+		disarm(w, q);
 	q->rx->last_tsc = *tsc;
 	q->rx->debt = used > QUANTUM ? used - QUANTUM : 0;
 	counter_add(&q->rx->cycles, used);
@@ -234,7 +235,7 @@ static uint32_t sweep(struct worker *w, struct rx_list *list, uint64_t tsc)
 		uint32_t n = q->rx->cold ? serve(w, q, &tsc) : 0;
 
 		if (n > 0)
-			warm(list, i, tsc);
+			warm(w, list, i, tsc);
 		total += n;
 	}
 	return total;

@@ -575,6 +575,8 @@ class Lab:
         self.switch = Namespace(self, "switch")
         self.switch.sh("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
         self.switch.sysctl("net.ipv6.conf.br0.disable_ipv6", 1)
+        for family in ("ip", "ip6", "arp") if os.path.exists("/proc/sys/net/bridge") else ():  # a wire has no netfilter
+            self.switch.sysctl(f"net.bridge.bridge-nf-call-{family}tables", 0)
         self.switch.sh("ip", "link", "set", "br0", "up")
 
     def __enter__(self):
