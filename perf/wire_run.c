@@ -514,11 +514,14 @@ int wire_teach(struct wire *w, struct error *err)
 	struct wire_trial t = { .rate = TEACH_RATE,
 		.limit = RTE_MAX(w->o.flows, TEACH_FRAMES),
 		.settle = WARM_SETTLE };
+	int ret;
 
 	if (w->o.fixed && w->o.rate > 0)
 		t.rate = RTE_MIN(t.rate, RTE_MAX(w->o.rate, TEACH_LEAST));
 	t.seconds = 2 * (double)t.limit / t.rate + 1;
-	return wire_trial_run(w, &t, err);
+	ret = wire_trial_run(w, &t, err);
+	w->taught = t;
+	return ret;
 }
 
 int wire_trial_warm(struct wire *w, struct wire_trial *t, struct error *err)

@@ -11,23 +11,6 @@
 
 struct wire_arp;
 
-struct wire {
-	struct wire_options o;
-	struct wire_port ports[WIRE_PORTS];
-	unsigned n_ports;
-	struct rte_mempool *rx_pool, *tx_pools[WIRE_DIRECTIONS][WIRE_CLASSES];
-	struct wire_frame frames[WIRE_DIRECTIONS][WIRE_CLASSES];
-	unsigned n_classes; /* of the current size */
-	uint32_t size;
-	uint32_t flow[WIRE_DIRECTIONS];		      /* next to send */
-	uint8_t trial;				      /* number of the last one, in the tags */
-	struct wire_arp *arp;			      /* NULL without --arp */
-	struct wire_latency latency[WIRE_DIRECTIONS]; /* of the last stamped trial */
-	struct wire_latency undisturbed
-		[WIRE_DIRECTIONS]; /* of frames during whose flight the tester did not miss a turn */
-	struct cacheline cacheline_before; /* of the current size; 0 = not measured */
-};
-
 /** One direction of a trial. */
 struct wire_count {
 	uint64_t tx; /* frames a port took: what was offered */
@@ -49,6 +32,24 @@ struct wire_trial {
 	uint64_t other; /* received frames that are not the tester's, or at the wrong port */
 	uint64_t stale; /* received frames of earlier trials */
 	bool offered_short; /* less than 99.5 % of the rate was sent: the tester or its port is too slow */
+};
+
+struct wire {
+	struct wire_options o;
+	struct wire_port ports[WIRE_PORTS];
+	unsigned n_ports;
+	struct rte_mempool *rx_pool, *tx_pools[WIRE_DIRECTIONS][WIRE_CLASSES];
+	struct wire_frame frames[WIRE_DIRECTIONS][WIRE_CLASSES];
+	unsigned n_classes; /* of the current size */
+	uint32_t size;
+	uint32_t flow[WIRE_DIRECTIONS];		      /* next to send */
+	uint8_t trial;				      /* number of the last one, in the tags */
+	struct wire_arp *arp;			      /* NULL without --arp */
+	struct wire_latency latency[WIRE_DIRECTIONS]; /* of the last stamped trial */
+	struct wire_latency undisturbed
+		[WIRE_DIRECTIONS]; /* of frames during whose flight the tester did not miss a turn */
+	struct cacheline cacheline_before; /* of the current size; 0 = not measured */
+	struct wire_trial taught;	   /* wire_teach's, of the current size */
 };
 
 /** Sums over directions, and ratios. What one direction lost is lost, whatever the other got twice. */

@@ -47,12 +47,15 @@ static int check_alive(
 	if (!is_evidence(w, t))
 		return 0;
 	for (unsigned d = 0; d < WIRE_DIRECTIONS; d++) {
-		for (unsigned i = 0; w->o.active[d] && t->count[d].rx == 0 && i < s->n; i++) {
-			if (s->trials[i].count[d].rx > 0 && offered(&s->trials[i]) >= offered(t))
+		/* The last to be compared with is the teaching. */
+		for (unsigned i = 0; w->o.active[d] && t->count[d].rx == 0 && i <= s->n; i++) {
+			const struct wire_trial *before = i < s->n ? &s->trials[i] : &w->taught;
+
+			if (before->count[d].rx > 0 && offered(before) >= offered(t))
 				return error_set(err, ENODATA, NULL,
 					"%s: nothing came back of %.0f packets a second, and did of %.0f before: "
 					"the device under test has stopped",
-					wire_direction_names[d], offered(t), offered(&s->trials[i]));
+					wire_direction_names[d], offered(t), offered(before));
 		}
 	}
 	return 0;
