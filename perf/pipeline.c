@@ -103,7 +103,9 @@ static json_t *functions_json(const struct measure *m)
 
 	for (size_t i = 0; i < m->steps.n_functions; i++)
 		json_object_set_new(functions, m->steps.functions[i].name,
-			json_real(round((double)m->steps.functions[i].count / m->steps_packets * 100) / 100));
+			json_real(round((double)m->steps.functions[i].count / m->steps_packets *
+					  100) /
+				  100));
 	return functions;
 }
 
@@ -148,10 +150,10 @@ static json_t *run_row(const struct suite_row *row, bool count, bool *unable)
 		close(fds[0]);
 		close(fds[1]);
 		execl("/proc/self/exe", "podlane-bench", "pipeline", "--json", "--scenario",
-			row->scenario->name, "--flows", flows, "--routes", routes, "--rules", rules, "--repeats",
-			repeats, "--size", row->size, "--memory", row->cold ? "cold" : "warm",
-			"--isa", row->isa, count ? (char *)NULL : "--no-instructions",
-			(char *)NULL);
+			row->scenario->name, "--flows", flows, "--routes", routes, "--rules", rules,
+			"--repeats", repeats, "--size", row->size, "--memory",
+			row->cold ? "cold" : "warm", "--isa", row->isa,
+			count ? (char *)NULL : "--no-instructions", (char *)NULL);
 		_exit(127);
 	}
 	close(fds[1]);
@@ -300,7 +302,8 @@ int bench_pipeline(int argc, char **argv)
 		{ "list", 0, NULL, 'l' }, { "isa", 1, NULL, 'a' }, { "callgrind", 1, NULL, 'c' },
 		{ "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	struct measure_conf conf = { .flows = 1000, .count = true };
-	const char *size = "64", *file = NULL, *one = NULL; /* one: an option of a single scenario */
+	const char *size = "64", *file = NULL,
+		   *one = NULL; /* one: an option of a single scenario */
 	bool json = false, functions = false;
 	uint32_t callgrind = 0;
 	static struct measure result;
@@ -372,8 +375,8 @@ int bench_pipeline(int argc, char **argv)
 		return 2;
 	}
 	if (file != NULL && one != NULL) {
-		fprintf(stderr,
-			"podlane-bench: --file says what to measure: leave --%s out\n", one);
+		fprintf(stderr, "podlane-bench: --file says what to measure: leave --%s out\n",
+			one);
 		return 2;
 	}
 	if (functions && !conf.count) {

@@ -105,7 +105,10 @@ static int read_member(const struct reader *r, const config_setting_t *group, co
 {
 	const config_setting_t *s = config_setting_get_member(group, name);
 	/* What is no whole number is out of every range. */
-	int n = s == NULL ? 0 : config_setting_type(s) == CONFIG_TYPE_INT ? config_setting_get_int(s) : -1, ret;
+	int n = s == NULL				    ? 0
+		: config_setting_type(s) == CONFIG_TYPE_INT ? config_setting_get_int(s)
+							    : -1,
+	    ret;
 
 	if (s == NULL)
 		return 0;
@@ -122,8 +125,9 @@ static const struct suite_row *find_row(
 		const struct suite_row *row = &suite->rows[i];
 
 		if (row->scenario == of && row->flows == like->flows &&
-			row->routes == like->routes && row->rules == like->rules && row->cold == like->cold &&
-			strcmp(row->size, like->size) == 0 && strcmp(row->isa, like->isa) == 0)
+			row->routes == like->routes && row->rules == like->rules &&
+			row->cold == like->cold && strcmp(row->size, like->size) == 0 &&
+			strcmp(row->isa, like->isa) == 0)
 			return row;
 	}
 	return NULL;
@@ -248,7 +252,8 @@ static int read_run(const struct reader *r, const config_setting_t *run)
 		return refuse(r, run, "a run needs scenarios = [ \"...\" ]");
 	if (list_of(run, "targets") != NULL && length(run, "targets") != length(run, "flows"))
 		return refuse(r, run, "targets needs one figure for each of flows");
-	if ((list_of(run, "relative_to") == NULL) != (config_setting_get_member(run, "at_most") == NULL))
+	if ((list_of(run, "relative_to") == NULL) !=
+		(config_setting_get_member(run, "at_most") == NULL))
 		return refuse(r, run, "relative_to and at_most belong together");
 	if (list_of(run, "relative_to") != NULL && list_of(run, "targets") != NULL)
 		return refuse(r, run, "a run has targets, or relative_to and at_most, not both");

@@ -13,7 +13,8 @@
 
 /* The plane's own addresses: perf/plane.h. */
 static const uint8_t vtep_self[6] = { 2, 0, 0xc0, 0, 2, 1 }, vtep_peer[6] = { 2, 0, 0xc0, 0, 2, 2 },
-		     peer_mac[6] = { 2, 0, 0, 0, 2, 2 }, gateway_mac[6] = { 2, 0x70, 0x6f, 0x64, 0x6c, 1 },
+		     peer_mac[6] = { 2, 0, 0, 0, 2, 2 },
+		     gateway_mac[6] = { 2, 0x70, 0x6f, 0x64, 0x6c, 1 },
 		     pod_mac[2][6] = { { 2, 0, 0, 0, 0, 0x0a }, { 2, 0, 0, 0, 0, 0x0b } };
 static const uint8_t self_ip[4] = { 192, 0, 2, 1 }, peer_ip[4] = { 192, 0, 2, 2 };
 
@@ -40,12 +41,13 @@ static uint16_t sum_of(const uint8_t *at, uint32_t len)
 	return (uint16_t)~sum;
 }
 
-static const char *check_ether(const uint8_t *at, const uint8_t *dst, const uint8_t *src, uint16_t type)
+static const char *check_ether(
+	const uint8_t *at, const uint8_t *dst, const uint8_t *src, uint16_t type)
 {
-	return memcmp(at, dst, 6) != 0	   ? "destination MAC address"
+	return memcmp(at, dst, 6) != 0	     ? "destination MAC address"
 	       : memcmp(at + 6, src, 6) != 0 ? "source MAC address"
-	       : word(at + 12) != type	   ? "ether type"
-					   : NULL;
+	       : word(at + 12) != type	     ? "ether type"
+					     : NULL;
 }
 
 /** The packet itself: one hop older, nothing else. */
@@ -67,27 +69,28 @@ static const char *check_inner(bool v6, const uint8_t *in, const uint8_t *out, u
 
 static const char *check_outer_ip(const uint8_t *ip, uint8_t protocol, uint32_t len)
 {
-	return ip[0] != 0x45 || ip[1] != 0		 ? "outer version, length or TOS"
-	       : word(ip + 2) != len			 ? "outer total length"
-	       : (word(ip + 6) & 0x1fff) != 0		 ? "outer fragment offset"
-	       : ip[8] == 0				 ? "outer TTL"
-	       : ip[9] != protocol			 ? "outer protocol"
-	       : sum_of(ip, IPV4) != 0			 ? "outer IPv4 checksum"
-	       : memcmp(ip + 12, self_ip, 4) != 0	 ? "outer source"
-	       : memcmp(ip + 16, peer_ip, 4) != 0	 ? "outer destination"
-							 : NULL;
+	return ip[0] != 0x45 || ip[1] != 0	  ? "outer version, length or TOS"
+	       : word(ip + 2) != len		  ? "outer total length"
+	       : (word(ip + 6) & 0x1fff) != 0	  ? "outer fragment offset"
+	       : ip[8] == 0			  ? "outer TTL"
+	       : ip[9] != protocol		  ? "outer protocol"
+	       : sum_of(ip, IPV4) != 0		  ? "outer IPv4 checksum"
+	       : memcmp(ip + 12, self_ip, 4) != 0 ? "outer source"
+	       : memcmp(ip + 16, peer_ip, 4) != 0 ? "outer destination"
+						  : NULL;
 }
 
 static const char *check_vxlan(const uint8_t *udp, uint32_t len, uint16_t type)
 {
 	static const uint8_t vxlan[8] = { 8, 0, 0, 0, 0, 0, 1, 0 };
 
-	return word(udp) < 1024			    ? "outer source port"
-	       : word(udp + 2) != 8472		    ? "outer destination port"
-	       : word(udp + 4) != len		    ? "outer UDP length"
-	       : word(udp + 6) != 0		    ? "outer UDP checksum"
-	       : memcmp(udp + 8, vxlan, 8) != 0	    ? "VXLAN header"
-						    : check_ether(udp + VXLAN_ALL, vtep_peer, vtep_self, type);
+	return word(udp) < 1024	       ? "outer source port"
+	       : word(udp + 2) != 8472 ? "outer destination port"
+	       : word(udp + 4) != len  ? "outer UDP length"
+	       : word(udp + 6) != 0    ? "outer UDP checksum"
+	       : memcmp(udp + 8, vxlan, 8) != 0
+		       ? "VXLAN header"
+		       : check_ether(udp + VXLAN_ALL, vtep_peer, vtep_self, type);
 }
 
 static bool is_encap(const struct verify *v)
@@ -161,7 +164,8 @@ _Noreturn static void wrong_packet(uint32_t packet, const char *what)
 {
 	char text[160];
 
-	snprintf(text, sizeof(text), "packet %" PRIu32 " did not come out as it must: %s", packet, what);
+	snprintf(text, sizeof(text), "packet %" PRIu32 " did not come out as it must: %s", packet,
+		what);
 	bench_die(text, NULL);
 }
 
@@ -180,8 +184,10 @@ static void check_counters(const struct counted *before, const struct counted *n
 {
 	const uint64_t *b = before->all.events, *n = now->all.events;
 
-	must_be("packets whose flow was known", n[EVENT_flow_hit] - b[EVENT_flow_hit], new_flows ? 0 : packets);
-	must_be("packets whose flow was new", n[EVENT_flow_miss] - b[EVENT_flow_miss], new_flows ? packets : 0);
+	must_be("packets whose flow was known", n[EVENT_flow_hit] - b[EVENT_flow_hit],
+		new_flows ? 0 : packets);
+	must_be("packets whose flow was new", n[EVENT_flow_miss] - b[EVENT_flow_miss],
+		new_flows ? packets : 0);
 	must_be("encapsulated packets", n[EVENT_encapsulated] - b[EVENT_encapsulated],
 		s->work == PLANE_ENCAP || s->work == PLANE_NEW_FLOW ? packets : 0);
 	must_be("decapsulated packets", n[EVENT_decapsulated] - b[EVENT_decapsulated],
@@ -201,8 +207,8 @@ static struct port *port_of(struct plane *plane, const struct packets *set)
 }
 
 /** One burst. @return bytes of its packets, from the inner IP header on. */
-static uint64_t verify_burst(struct plane *plane, struct worker *w, const struct verify *v, const struct packets *set,
-	uint32_t first, uint16_t n)
+static uint64_t verify_burst(struct plane *plane, struct worker *w, const struct verify *v,
+	const struct packets *set, uint32_t first, uint16_t n)
 {
 	static uint8_t before[VECTOR_SIZE][VERIFY_FRAME_MAX];
 	static struct plane_taken taken[2 * VECTOR_SIZE];
@@ -231,7 +237,8 @@ static uint64_t verify_burst(struct plane *plane, struct worker *w, const struct
 		if (taken[at].port != out)
 			wrong_packet(first + i, "it is at the wrong port");
 		taken[at].m = NULL;
-		wrong = verify_frame(v, before[i], len[i], rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->pkt_len);
+		wrong = verify_frame(
+			v, before[i], len[i], rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->pkt_len);
 		if (wrong != NULL)
 			wrong_packet(first + i, wrong);
 	}
@@ -239,8 +246,8 @@ static uint64_t verify_burst(struct plane *plane, struct worker *w, const struct
 	return bytes;
 }
 
-void verify_set(
-	struct plane *plane, struct worker *w, struct packets *set, uint32_t first_flow, bool new_flows)
+void verify_set(struct plane *plane, struct worker *w, struct packets *set, uint32_t first_flow,
+	bool new_flows)
 {
 	static struct counted before, now;
 	uint64_t bytes = 0;

@@ -15,7 +15,8 @@
 struct verify {
 	const struct plane_scenario *scenario;
 	uint32_t inner_ip; /* offset of the inner IP header in frames that go in */
-	struct mac_addr uplink, gateway, pod; /* pod: the one that gets what comes out, where one does */
+	struct mac_addr uplink, gateway,
+		pod; /* pod: the one that gets what comes out, where one does */
 };
 
 /** What is to be expected of a set. */
@@ -29,6 +30,7 @@ const char *verify_frame(const struct verify *v, const uint8_t *in, uint32_t in_
  * right port, with the right bytes; and of all: flow look-ups, flow entries' counters, port counters, drops. new_flows: every
  * packet must miss, else every one must hit. The calling thread is the worker. Ends the process with a message when something
  * is wrong. */
-void verify_set(struct plane *plane, struct worker *w, struct packets *set, uint32_t first_flow, bool new_flows);
+void verify_set(struct plane *plane, struct worker *w, struct packets *set, uint32_t first_flow,
+	bool new_flows);
 
 #endif

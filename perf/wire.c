@@ -23,7 +23,7 @@
 #define RX_BUFFERS    16384u /* a port */
 #define MEMORY_SPARE  64u    /* MiB besides buffers: DPDK's own, rings */
 #define SMALL_PAGE    4096u
-#define BUFFER_HEADER 256u   /* mbuf and pool header */
+#define BUFFER_HEADER 256u /* mbuf and pool header */
 
 const char *const wire_direction_names[WIRE_DIRECTIONS] = { "a-to-b", "b-to-a" };
 _Atomic bool wire_interrupted;
@@ -50,7 +50,8 @@ struct need {
 /** In small pages no buffer of DPDK lies across the end of a page that could hold it: what one takes of them. */
 static uint32_t buffer_small(uint32_t bytes)
 {
-	return bytes > SMALL_PAGE ? RTE_ALIGN_CEIL(bytes, SMALL_PAGE) : SMALL_PAGE / (SMALL_PAGE / bytes);
+	return bytes > SMALL_PAGE ? RTE_ALIGN_CEIL(bytes, SMALL_PAGE)
+				  : SMALL_PAGE / (SMALL_PAGE / bytes);
 }
 
 static uint32_t memory_for(const struct wire *w, uint32_t buffers, uint32_t bytes)
@@ -134,7 +135,8 @@ static int set_up(struct wire *w, struct error *err)
 		return -EINVAL;
 	if (w->o.cpu_tx < 0)
 		w->o.cpu_tx = default_cpu();
-	if (wire_eal_start(&w->o, &need.memory_mb, need.memory_small_mb, err) < 0 || pools_create(w, &need, err) < 0)
+	if (wire_eal_start(&w->o, &need.memory_mb, need.memory_small_mb, err) < 0 ||
+		pools_create(w, &need, err) < 0)
 		return -ENOMEM;
 	if (w->o.echo_cpu >= 0 && wire_echo_start(w->o.echo_cpu, w->o.echo_sleeps, err) < 0)
 		return -ENODEV;

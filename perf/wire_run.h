@@ -15,7 +15,8 @@ struct wire_arp;
 struct wire_count {
 	uint64_t tx; /* frames a port took: what was offered */
 	uint64_t rx; /* frames that came back where they should, second copies included */
-	uint64_t lost; /* of those offered; without stamps copies are not told apart, and stand for lost ones */
+	uint64_t
+		lost; /* of those offered; without stamps copies are not told apart, and stand for lost ones */
 	uint64_t
 		refused; /* frames a port would not take at an attempt: they were offered again, and are not loss */
 };

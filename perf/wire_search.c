@@ -41,8 +41,8 @@ static bool is_evidence(const struct wire *w, const struct wire_trial *t)
 }
 
 /** A direction in which nothing came back of the last trial, and something did at a rate as high before: not for the rate. */
-static int check_alive(
-	const struct wire *w, const struct wire_search *s, const struct wire_trial *t, struct error *err)
+static int check_alive(const struct wire *w, const struct wire_search *s,
+	const struct wire_trial *t, struct error *err)
 {
 	if (!is_evidence(w, t))
 		return 0;
@@ -53,7 +53,8 @@ static int check_alive(
 
 			if (before->count[d].rx > 0 && offered(before) >= offered(t))
 				return error_set(err, ENODATA, NULL,
-					"%s: nothing came back of %.0f packets a second, and did of %.0f before: "
+					"%s: nothing came back of %.0f packets a second, and did "
+					"of %.0f before: "
 					"the device under test has stopped",
 					wire_direction_names[d], offered(t), offered(before));
 		}

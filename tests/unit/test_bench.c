@@ -97,14 +97,16 @@ static void test_suite_refused(void)
 		{ "runs: ( { scenarios = [ \"ipv6-l3\" ]; relative_to = [ \"ipv4-l3\" ]; at_most = "
 		  "1.3; } );",
 			"does not come before" },
-		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; routes = \"many\"; } );", "routes takes" },
+		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; routes = \"many\"; } );",
+			"routes takes" },
 		{ "runs: ( { scenarios = [ \"ipv4-l3\" ];\n rules = 100001; } );",
 			"text:2: rules takes" },
 		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; at_most = 1.3; } );", "belong together" },
 		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; }, { scenarios = [ \"ipv4-l3\" ];"
 		  " relative_to = [ \"ipv4-l3\" ]; at_most = 1.3; targets = [ 1.0 ]; } );",
 			"not both" },
-		{ "repeats = \"few\"; runs: ( { scenarios = [ \"ipv4-l3\" ]; } );", "repeats takes" },
+		{ "repeats = \"few\"; runs: ( { scenarios = [ \"ipv4-l3\" ]; } );",
+			"repeats takes" },
 		{ "runs: ( );", "runs" },
 		{ "repeats = 0; runs: ( { scenarios = [ \"ipv4-l3\" ]; } );", "repeats takes" },
 		{ "repeats = 3;", "runs" },
