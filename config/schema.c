@@ -94,7 +94,8 @@ static const struct field node_fields[] = {
 		.doc = "With low, workers never sleep and use a whole CPU each.",
 		.example = "low" },
 	{ AT(node, spin_us), .kind = FIELD_UINT, .max = 1000000, .default_text = "100",
-		.doc = "Microseconds that a worker polls after a packet before it sleeps, at least.",
+		.doc = "Microseconds that a worker polls after a packet before it sleeps, at "
+		       "least.",
 		.example = "20" },
 	{ AT(node, spin_max_us), .kind = FIELD_UINT, .max = 1000000, .default_text = "2000",
 		.doc = "Microseconds that it polls while four of five packets come within them: "

@@ -25,7 +25,7 @@ struct settings {
 	bool low_latency; /* never sleep */
 	uint32_t spin_us; /* polls so long after a packet before it sleeps; see spin.h */
 	uint32_t spin_max_us;
-	bool tcp_pickup;  /* TCP of no known connection makes one */
+	bool tcp_pickup; /* TCP of no known connection makes one */
 	uint8_t icmp_source4
 		[4]; /* source of ICMP errors where the receiving port has no address: first uplink address, */
 	uint8_t icmp_source6[16]; /* else the gateway */
