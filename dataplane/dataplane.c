@@ -140,6 +140,8 @@ static int eal_start(const struct node *node, struct error *err)
 	if (ret < 0)
 		return error_set(err, rte_errno != 0 ? rte_errno : EINVAL, "node",
 			"the DPDK environment cannot start: %s", rte_strerror(rte_errno));
+	/* With private memory nothing is ever put there: not one empty directory a start. */
+	rmdir(rte_eal_get_runtime_dir());
 	/* EAL pinned this thread; control runs where its owner wants it. */
 	if (node->control_cpu != UINT32_MAX) {
 		cpu_set_t one;

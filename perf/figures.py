@@ -2,8 +2,8 @@
 """From what the generator says to tables: records of single runs, medians, ratios, and which runs may be compared.
 
 On virtual machines the two CPUs are now two threads of one core (the round trip of a cache line takes about 50 cycles), now
-neighbours (200 to 300), now far apart (about 1000), and everything that they hand to each other is faster or slower with it. A run's state
-is that round trip before and after it, `mixed` when it changed meanwhile. Medians and ratios are of runs in one state only.
+neighbours (200 to 650), now far apart (about 1000), and everything that they hand to each other is faster or slower with it. A run's state
+is that round trip before and after it, `mixed` when the two differ by more than half. Medians and ratios are of runs in one state only.
 """
 
 import statistics
@@ -11,6 +11,7 @@ import statistics
 STATES = {"shared": "both CPUs are threads of one core", "near": "two cores with a short way", "far": "two cores with a long way",
           "mixed": "the state changed during the run", "unknown": "the round trip could not be measured"}
 COMPARABLE = ("shared", "near", "far")
+CHANGED = 1.5
 LATENCY = ("p50", "p90", "p99", "p99.9")
 PERCENTS = (10, 50, 90)
 
@@ -18,12 +19,16 @@ PERCENTS = (10, 50, 90)
 def state_of(cycles):
     if not cycles:
         return "unknown"
-    return "shared" if cycles < 120 else "near" if cycles < 500 else "far"
+    return "shared" if cycles < 120 else "near" if cycles < 800 else "far"
 
 
 def state(before, after):
-    words = {state_of(before), state_of(after)}
-    return words.pop() if len(words) == 1 else "mixed"
+    if not before or not after:
+        return "unknown"
+    # Compared with each other and not with a border between states: round trips on both sides of one may be alike.
+    if max(before, after) > CHANGED * min(before, after):
+        return "mixed"
+    return state_of((before * after) ** 0.5)
 
 
 def records(lines, loss):

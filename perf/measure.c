@@ -2,6 +2,7 @@
 #include "perf/measure.h"
 
 #include "dataplane/worker.h"
+#include "perf/verify.h"
 
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -48,7 +49,7 @@ static void set_up(const struct measure_conf *conf, bool small_pages)
 					: WARM_PACKETS;
 	plane.buffers = packets.count;
 	/* Half full with both directions at most, as the default table of a daemon. */
-	plane.flow_entries = is_new_flow() ? 0 : RTE_MAX(1u << 20, conf->flows * 4);
+	plane.flow_entries = RTE_MAX(1u << 20, conf->flows * 4);
 	plane_start(&b.plane, &plane);
 	b.w = plane_enter(&b.plane, 0);
 	packets_new(&b.set, &b.plane, &packets);
@@ -83,21 +84,35 @@ static void warm_up(void)
 		run_set(seen);
 }
 
-/** An empty flow table. */
+/** New flows come into a table that holds conf.flows others, in whole sets. */
 static void forget_flows(void)
 {
 	flow_table_flush(b.w->flows);
 	rcu_quiescent(b.w->id);
 	rcu_reclaim();
+	for (uint32_t held = b.set.conf.count; held <= b.conf.flows; held += b.set.conf.count) {
+		run_set(b.next_flow);
+		b.next_flow += b.set.conf.count;
+	}
+}
+
+/** One set, looked at packet by packet. */
+static void verify(void)
+{
+	if (is_new_flow())
+		forget_flows();
+	verify_set(&b.plane, b.w, &b.set, b.next_flow, is_new_flow());
+	b.next_flow += b.set.conf.count;
 }
 
 static void time_path(struct samples *cycles)
 {
 	uint32_t rounds = is_new_flow() ? 1 : RTE_MAX(1u, ROUND_PACKETS / b.set.conf.count);
-	uint64_t before = plane_sent(0), sum = 0;
+	uint64_t before, sum = 0;
 
 	if (is_new_flow())
 		forget_flows();
+	before = plane_sent(0);
 	for (uint32_t i = 0; i < rounds; i++, b.next_flow += b.set.conf.count)
 		sum += run_set(b.next_flow);
 	if (plane_sent(0) - before != (uint64_t)rounds * b.set.conf.count)
@@ -238,10 +253,12 @@ void measure_run(const struct measure_conf *conf, struct measure *result)
 	set_up(conf, false);
 	result->isa = burst_selected()->name;
 	warm_up();
+	verify();
 	for (uint32_t r = 0; r < conf->repeats; r++) {
 		time_path(&result->cycles);
 		time_stages(result);
 	}
+	verify();
 	if (!conf->count)
 		return;
 	count_by_steps(result);

@@ -50,7 +50,7 @@ class Ovs(Dut):
     # --- its tools, always with the private sockets ---
 
     def vsctl(self, *argv):
-        return laboratory.run("ovs-vsctl", f"--db=unix:{self.run_dir}/db.sock", "--timeout=20", *argv)
+        return laboratory.run("ovs-vsctl", f"--db=unix:{self.run_dir}/db.sock", "--timeout=60", *argv)
 
     def appctl(self, *argv, check=True):
         return laboratory.run("ovs-appctl", "-t", f"{self.run_dir}/vs.ctl", *argv, check=check)

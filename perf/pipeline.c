@@ -10,9 +10,11 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -94,6 +96,19 @@ static void print_row(const json_t *row)
 	fflush(stdout);
 }
 
+/** NULL when there is no table. */
+static json_t *functions_json(const struct measure *m)
+{
+	json_t *functions = m->steps.n_functions > 0 ? json_object() : json_null();
+
+	for (size_t i = 0; i < m->steps.n_functions; i++)
+		json_object_set_new(functions, m->steps.functions[i].name,
+			json_real(round((double)m->steps.functions[i].count / m->steps_packets *
+					  100) /
+				  100));
+	return functions;
+}
+
 static void print_functions(const struct measure *m)
 {
 	if (m->steps.n_functions == 0) {
@@ -113,7 +128,7 @@ static void print_functions(const struct measure *m)
 /** Measure one row in a child. @return its JSON object, or NULL after a message; *unable: this machine cannot. */
 static json_t *run_row(const struct suite_row *row, bool count, bool *unable)
 {
-	char flows[16], routes[16], repeats[16];
+	char flows[16], routes[16], rules[16], repeats[16];
 	json_error_t error;
 	json_t *result;
 	int fds[2], status;
@@ -122,6 +137,7 @@ static json_t *run_row(const struct suite_row *row, bool count, bool *unable)
 
 	snprintf(flows, sizeof(flows), "%u", row->flows);
 	snprintf(routes, sizeof(routes), "%u", row->routes);
+	snprintf(rules, sizeof(rules), "%u", row->rules);
 	snprintf(repeats, sizeof(repeats), "%u", row->repeats);
 	if (pipe(fds) < 0)
 		bench_die("no pipe", NULL);
@@ -129,14 +145,15 @@ static json_t *run_row(const struct suite_row *row, bool count, bool *unable)
 	if (child < 0)
 		bench_die("cannot start a process", NULL);
 	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(fds[1], STDOUT_FILENO);
 		close(fds[0]);
 		close(fds[1]);
 		execl("/proc/self/exe", "podlane-bench", "pipeline", "--json", "--scenario",
-			row->scenario->name, "--flows", flows, "--routes", routes, "--repeats",
-			repeats, "--size", row->size, "--memory", row->cold ? "cold" : "warm",
-			"--isa", row->isa, count ? (char *)NULL : "--no-instructions",
-			(char *)NULL);
+			row->scenario->name, "--flows", flows, "--routes", routes, "--rules", rules,
+			"--repeats", repeats, "--size", row->size, "--memory",
+			row->cold ? "cold" : "warm", "--isa", row->isa,
+			count ? (char *)NULL : "--no-instructions", (char *)NULL);
 		_exit(127);
 	}
 	close(fds[1]);
@@ -236,6 +253,7 @@ static void usage(FILE *out)
 		"--size imix    7 of 64, 4 of 594, 1 of 1518 bytes\n"
 		"--routes N     size of the route table by the peer; encap and new-flow send to all of it\n"
 		"--rules N      policies with N rules select the sender of l3, encap and new-flow; the last lets it send\n"
+		"--flows N      of new-flow: flows that the table holds already, in whole sets of packets\n"
 		"--isa NAME     instruction set of the hit path: %s;\n"
 		"               default best, what the daemon would use\n"
 		"--functions    instructions a packet by function. They come from the hardware's counter, or\n"
@@ -284,15 +302,18 @@ int bench_pipeline(int argc, char **argv)
 		{ "list", 0, NULL, 'l' }, { "isa", 1, NULL, 'a' }, { "callgrind", 1, NULL, 'c' },
 		{ "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	struct measure_conf conf = { .flows = 1000, .count = true };
-	const char *size = "64", *file = NULL;
+	const char *size = "64", *file = NULL,
+		   *one = NULL; /* one: an option of a single scenario */
 	bool json = false, functions = false;
 	uint32_t callgrind = 0;
 	static struct measure result;
 	char pages[128];
 	json_t *row;
-	int c;
+	int c, at = 0;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "", options, &at)) != -1) {
+		if (strchr("sfbmrRaFc", c) != NULL)
+			one = options[at].name;
 		switch (c) {
 		case 's':
 			conf.scenario = scenario_of(optarg);
@@ -353,9 +374,13 @@ int bench_pipeline(int argc, char **argv)
 			argv[optind]);
 		return 2;
 	}
-	if (file != NULL && conf.scenario != NULL) {
-		fprintf(stderr,
-			"podlane-bench: --file says what to measure: leave --scenario out\n");
+	if (file != NULL && one != NULL) {
+		fprintf(stderr, "podlane-bench: --file says what to measure: leave --%s out\n",
+			one);
+		return 2;
+	}
+	if (functions && !conf.count) {
+		fprintf(stderr, "podlane-bench: --functions counts: leave --no-instructions out\n");
 		return 2;
 	}
 	if (file != NULL)
@@ -381,6 +406,8 @@ int bench_pipeline(int argc, char **argv)
 	plane_pages(pages, sizeof(pages));
 	row = row_json(&conf, size, &result, pages);
 	if (json) {
+		if (functions)
+			json_object_set_new(row, "functions", functions_json(&result));
 		bench_print_json(row);
 	} else {
 		printf("%s; %s\n", bench_machine(), pages);
@@ -388,7 +415,7 @@ int bench_pipeline(int argc, char **argv)
 		print_row(row);
 		printf("instructions counted by: %s\n", result.counted_by);
 	}
-	if (functions)
+	if (functions && !json)
 		print_functions(&result);
 	fflush(stdout);
 	_exit(0); /* packets and ports were borrowed: nothing here is worth an orderly end */

@@ -88,6 +88,15 @@ static inline void plane_burst(
 /** Packets worker `id` handed to output ports since the start. Its own thread, or when that rests. */
 uint64_t plane_sent(unsigned id);
 
+/** One packet handed to an output port. */
+struct plane_taken {
+	const struct port *port;
+	const struct rte_mbuf *m;
+};
+/** One worker's thread, while no other runs: from now on what is handed over is noted in `taken`, too, at most `size`; NULL
+ * ends that. @return packets handed over since the last call, more than noted when there was no room. */
+uint32_t plane_take(struct plane_taken *taken, uint32_t size);
+
 /** Control: commit a set made from plane->model, as the daemon does, and free it. New ports are memory too.
  * What it replaces is freed by rcu_reclaim, which the daemon's event loop calls every millisecond. */
 void plane_commit(struct plane *plane, struct changeset *set);

@@ -9,6 +9,7 @@
 
 #define FLOWS_MAX   2000000
 #define ROUTES_MAX  2000000
+#define RULES_MAX   100000
 #define REPEATS_MAX 64
 
 struct reader {
@@ -98,6 +99,25 @@ static int read_number(const struct reader *r, const config_setting_t *s, const 
 	return refuse(r, s, what);
 }
 
+/** A setting that may be missing: *value stays as it is then. */
+static int read_member(const struct reader *r, const config_setting_t *group, const char *name,
+	int min, int max, uint32_t *value)
+{
+	const config_setting_t *s = config_setting_get_member(group, name);
+	/* What is no whole number is out of every range. */
+	int n = s == NULL				    ? 0
+		: config_setting_type(s) == CONFIG_TYPE_INT ? config_setting_get_int(s)
+							    : -1,
+	    ret;
+
+	if (s == NULL)
+		return 0;
+	ret = read_number(r, s, name, n, min, max);
+	if (ret == 0)
+		*value = (uint32_t)n;
+	return ret;
+}
+
 static const struct suite_row *find_row(
 	const struct suite *suite, const struct suite_row *like, const struct plane_scenario *of)
 {
@@ -105,8 +125,9 @@ static const struct suite_row *find_row(
 		const struct suite_row *row = &suite->rows[i];
 
 		if (row->scenario == of && row->flows == like->flows &&
-			row->routes == like->routes && row->cold == like->cold &&
-			strcmp(row->size, like->size) == 0 && strcmp(row->isa, like->isa) == 0)
+			row->routes == like->routes && row->rules == like->rules &&
+			row->cold == like->cold && strcmp(row->size, like->size) == 0 &&
+			strcmp(row->isa, like->isa) == 0)
 			return row;
 	}
 	return NULL;
@@ -132,7 +153,7 @@ static int read_row(
 	const char *kind = memory != NULL ? config_setting_get_string_elem(memory, at[3]) : "warm";
 	const char *set = isa != NULL ? config_setting_get_string_elem(isa, at[4]) : "best";
 	struct packets_sizes parsed;
-	int n, routes = 0, ret;
+	int n, ret;
 
 	*row = (struct suite_row){ .repeats = r->repeats, .at_most = 0 };
 	ret = read_scenario(r, list_of(run, "scenarios"), at[0], &row->scenario);
@@ -155,11 +176,11 @@ static int read_row(
 			"isa takes \"best\" and the names that podlane-bench pipeline --help "
 			"lists");
 	strcpy(row->isa, set);
-	config_setting_lookup_int(run, "routes", &routes);
-	ret = read_number(r, run, "routes", routes, 0, ROUTES_MAX);
+	ret = read_member(r, run, "routes", 0, ROUTES_MAX, &row->routes);
+	if (ret == 0)
+		ret = read_member(r, run, "rules", 0, RULES_MAX, &row->rules);
 	if (ret < 0)
 		return ret;
-	row->routes = (uint32_t)routes;
 	if (targets != NULL)
 		row->target = config_setting_get_float_elem(targets, at[1]);
 	if (targets != NULL && row->target <= 0)
@@ -221,7 +242,7 @@ static int add_rows(const struct reader *r, const config_setting_t *run, int at[
 static int read_run(const struct reader *r, const config_setting_t *run)
 {
 	static const char *const known[] = { "scenarios", "flows", "sizes", "memory", "isa",
-		"routes", "targets", "relative_to", "at_most", NULL };
+		"routes", "rules", "targets", "relative_to", "at_most", NULL };
 	int ret = check_keys(r, run, known), at[5];
 
 	ret = ret < 0 ? ret : check_lists(r, run);
@@ -231,6 +252,11 @@ static int read_run(const struct reader *r, const config_setting_t *run)
 		return refuse(r, run, "a run needs scenarios = [ \"...\" ]");
 	if (list_of(run, "targets") != NULL && length(run, "targets") != length(run, "flows"))
 		return refuse(r, run, "targets needs one figure for each of flows");
+	if ((list_of(run, "relative_to") == NULL) !=
+		(config_setting_get_member(run, "at_most") == NULL))
+		return refuse(r, run, "relative_to and at_most belong together");
+	if (list_of(run, "relative_to") != NULL && list_of(run, "targets") != NULL)
+		return refuse(r, run, "a run has targets, or relative_to and at_most, not both");
 	if (list_of(run, "relative_to") != NULL &&
 		length(run, "relative_to") != length(run, "scenarios"))
 		return refuse(r, run, "relative_to needs one name for each of scenarios");
@@ -247,19 +273,19 @@ static int read_config(const char *file, config_t *config, struct suite *suite, 
 	static const char *const known[] = { "repeats", "runs", NULL };
 	const config_setting_t *runs = config_lookup(config, "runs"), *run;
 	struct reader r = { file, suite, 11, err };
-	int repeats = 11, ret;
+	uint32_t repeats = 11;
+	int ret;
 	size_t most = 0;
 
 	ret = check_keys(&r, config_root_setting(config), known);
-	config_lookup_int(config, "repeats", &repeats);
 	ret = ret < 0 ? ret
-		      : read_number(&r, config_root_setting(config), "repeats", repeats, 1,
-				REPEATS_MAX);
+		      : read_member(&r, config_root_setting(config), "repeats", 1, REPEATS_MAX,
+				&repeats);
 	if (ret < 0)
 		return ret;
-	if (runs == NULL || !config_setting_is_list(runs))
+	if (runs == NULL || !config_setting_is_list(runs) || config_setting_length(runs) == 0)
 		return refuse(&r, config_root_setting(config), "runs: ( { ... } ) is missing");
-	r.repeats = (uint32_t)repeats;
+	r.repeats = repeats;
 	for (int i = 0; i < config_setting_length(runs); i++) {
 		run = config_setting_get_elem(runs, (unsigned)i);
 		if (!config_setting_is_group(run))

@@ -9,7 +9,7 @@
  *       sizes = [ "64", "imix" ];                  # default [ "64" ]
  *       memory = [ "warm", "cold" ];               # default [ "warm" ]
  *       isa = [ "portable", "avx512" ];            # instruction sets of the hit path; default [ "best" ]
- *       routes = 0;                                # default 0
+ *       routes = 0; rules = 0;                     # of the tables beside the flows; default 0
  *       targets = [ 25.0, 35.0 ];                  # TSC cycles a packet, one for each of flows
  *       # or: at most so many times another scenario's measured figure, of the same flows, size, memory and instruction set, which must
  *       # come earlier in the file:
@@ -24,7 +24,7 @@
 
 struct suite_row {
 	const struct plane_scenario *scenario;
-	uint32_t flows, routes, repeats;
+	uint32_t flows, routes, rules, repeats;
 	char size[8];
 	char isa[16]; /* "best": as the daemon chooses */
 	bool cold;

@@ -22,7 +22,8 @@
 #define CACHE	      512u   /* buffers a pool keeps at hand */
 #define RX_BUFFERS    16384u /* a port */
 #define MEMORY_SPARE  64u    /* MiB besides buffers: DPDK's own, rings */
-#define BUFFER_HEADER 256u   /* mbuf and pool header */
+#define SMALL_PAGE    4096u
+#define BUFFER_HEADER 256u /* mbuf and pool header */
 
 const char *const wire_direction_names[WIRE_DIRECTIONS] = { "a-to-b", "b-to-a" };
 _Atomic bool wire_interrupted;
@@ -43,14 +44,30 @@ struct need {
 	uint16_t room;	 /* data room of a buffer */
 	uint32_t rx, tx; /* buffers: of the receive pool, of each pool to send from */
 	unsigned classes;
-	uint32_t memory_mb;
+	uint32_t memory_mb, memory_small_mb; /* in hugepages; in 4 KiB pages */
 };
+
+/** In small pages no buffer of DPDK lies across the end of a page that could hold it: what one takes of them. */
+static uint32_t buffer_small(uint32_t bytes)
+{
+	return bytes > SMALL_PAGE ? RTE_ALIGN_CEIL(bytes, SMALL_PAGE)
+				  : SMALL_PAGE / (SMALL_PAGE / bytes);
+}
+
+static uint32_t memory_for(const struct wire *w, uint32_t buffers, uint32_t bytes)
+{
+	uint32_t mb = w->o.memory_mb != 0
+			      ? w->o.memory_mb
+			      : (uint32_t)((uint64_t)buffers * bytes * 9 / 8 >> 20) + MEMORY_SPARE;
+
+	return mb + mb % 2;
+}
 
 /** What the options need, before anything is opened; refuses sizes that cannot be. */
 static int plan(struct wire *w, struct need *n, struct error *err)
 {
 	unsigned active = (unsigned)w->o.active[0] + w->o.active[1];
-	uint64_t bytes;
+	uint32_t count;
 
 	n->classes = 1;
 	for (unsigned i = 0; i < w->o.n_sizes; i++) {
@@ -68,10 +85,9 @@ static int plan(struct wire *w, struct need *n, struct error *err)
 		RTE_ALIGN(n->frame + 128 + RTE_PKTMBUF_HEADROOM, 64u));
 	n->rx = RX_BUFFERS * (w->o.device[1] != NULL ? 2 : 1);
 	n->tx = w->o.buffers;
-	bytes = (uint64_t)(n->rx + n->tx * n->classes * active) * (n->room + BUFFER_HEADER);
-	n->memory_mb = w->o.memory_mb != 0 ? w->o.memory_mb
-					   : (uint32_t)(bytes * 9 / 8 >> 20) + MEMORY_SPARE;
-	n->memory_mb += n->memory_mb % 2;
+	count = n->rx + n->tx * n->classes * active;
+	n->memory_mb = memory_for(w, count, n->room + BUFFER_HEADER);
+	n->memory_small_mb = memory_for(w, count, buffer_small(n->room + BUFFER_HEADER));
 	return 0;
 }
 
@@ -119,7 +135,8 @@ static int set_up(struct wire *w, struct error *err)
 		return -EINVAL;
 	if (w->o.cpu_tx < 0)
 		w->o.cpu_tx = default_cpu();
-	if (wire_eal_start(&w->o, need.memory_mb, err) < 0 || pools_create(w, &need, err) < 0)
+	if (wire_eal_start(&w->o, &need.memory_mb, need.memory_small_mb, err) < 0 ||
+		pools_create(w, &need, err) < 0)
 		return -ENOMEM;
 	if (w->o.echo_cpu >= 0 && wire_echo_start(w->o.echo_cpu, w->o.echo_sleeps, err) < 0)
 		return -ENODEV;
@@ -161,9 +178,10 @@ static int fixed_rate(struct wire *w, uint32_t repeat, struct error *err)
 	if (w->o.latency)
 		return latency_at(w, w->o.rate, 0, repeat, err);
 	ret = wire_trial_warm(w, &t, err);
-	if (ret == 0)
-		wire_report_trial(w, &t, "rate");
-	return ret;
+	if (ret < 0)
+		return ret;
+	wire_report_trial(w, &t, "rate");
+	return wire_trial_copies(&t, err);
 }
 
 static int throughput(struct wire *w, uint32_t repeat, struct error *err)

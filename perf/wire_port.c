@@ -48,11 +48,12 @@ static bool is_pci(const char *device)
 	return device != NULL && strncmp(device, "net_", 4) != 0;
 }
 
-int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct error *err)
+int wire_eal_start(
+	const struct wire_options *o, uint32_t *memory_mb, uint32_t small_mb, struct error *err)
 {
 	char prefix[64], memory[16], lcores[48];
 	char *argv[20] = { "podlane-bench" };
-	bool huge = !o->no_huge && hugepages_free_mb() >= memory_mb;
+	bool huge = !o->no_huge && hugepages_free_mb() >= *memory_mb;
 	bool pci = is_pci(o->device[0]) || is_pci(o->device[1]);
 	int argc = 1;
 
@@ -60,9 +61,11 @@ int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct erro
 		fprintf(stderr,
 			"podlane-bench: %u MiB of free hugepages are fewer than the %u needed: "
 			"using 4 KiB pages, which is slower\n",
-			hugepages_free_mb(), memory_mb);
+			hugepages_free_mb(), *memory_mb);
+	if (!huge)
+		*memory_mb = small_mb;
 	snprintf(prefix, sizeof(prefix), "--file-prefix=podlane-wire-%d", (int)getpid());
-	snprintf(memory, sizeof(memory), "%u", memory_mb);
+	snprintf(memory, sizeof(memory), "%u", *memory_mb);
 	if (o->cpu_rx >= 0)
 		snprintf(lcores, sizeof(lcores), "0@%d,1@%d", o->cpu_tx, o->cpu_rx);
 	else
@@ -88,7 +91,8 @@ int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct erro
 	if (rte_eal_init(argc, argv) < 0)
 		return error_set(err, EINVAL, NULL,
 			"DPDK's environment cannot start on CPUs %s with %u MiB: %s", lcores,
-			memory_mb, rte_strerror(rte_errno));
+			*memory_mb, rte_strerror(rte_errno));
+	rmdir(rte_eal_get_runtime_dir()); /* private memory puts nothing there */
 	return 0;
 }
 

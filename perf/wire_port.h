@@ -15,8 +15,10 @@ struct wire_port {
 };
 
 /** Start DPDK for the devices the options name: private memory, so that it runs beside other DPDK programs. `memory_mb` is
- * what the pools will take. @return 0 or -errno with a message. */
-int wire_eal_start(const struct wire_options *o, uint32_t memory_mb, struct error *err);
+ * what the pools will take in hugepages; where there are not so many free, or none are wanted, it becomes `small_mb`, what
+ * they take in 4 KiB pages. @return 0 or -errno with a message. */
+int wire_eal_start(
+	const struct wire_options *o, uint32_t *memory_mb, uint32_t small_mb, struct error *err);
 /** Probe, configure and start a device; waits for its link at most o->wait seconds. `frame`: the longest frame without
  * checksum. */
 int wire_port_open(struct wire_port *port, const struct wire_options *o, char name,

@@ -32,6 +32,7 @@
 #define WARM_SECONDS  0.05
 #define WARM_SETTLE   0.01
 #define OFFERED_LEAST 0.995
+#define COPIES_LEAST  1.001
 
 /* RFC 6985 writes this as 7:4:1; interleaved, so that a burst has all of them. */
 static const uint8_t imix_pattern[PATTERN] = { 0, 1, 0, 0, 1, 0, 2, 0, 1, 0, 1, 0 };
@@ -445,7 +446,7 @@ static void receiver_prepare(struct wire *w, const struct wire_trial *t)
 
 static int collect(struct wire *w, struct wire_trial *t, uint64_t cycles, struct error *err)
 {
-	uint64_t no_buffer = 0;
+	uint64_t no_buffer = 0, once;
 
 	t->elapsed = (double)cycles / (double)rte_get_tsc_hz();
 	t->other = receiver.other;
@@ -457,7 +458,11 @@ static int collect(struct wire *w, struct wire_trial *t, uint64_t cycles, struct
 		if (s->n > 0)
 			rte_pktmbuf_free_bulk(&s->pkts[s->first], s->n);
 		w->flow[d] = s->flow;
-		t->count[d] = (struct wire_count){ s->tx, receiver.rx[d], s->refused };
+		t->count[d] = (struct wire_count){
+			.tx = s->tx, .rx = receiver.rx[d], .refused = s->refused
+		};
+		once = receiver.rx[d] - (t->stamped ? w->latency[d].duplicates : 0);
+		t->count[d].lost = s->tx > once ? s->tx - once : 0;
 		no_buffer += s->no_buffer;
 		if (w->o.active[d] && t->rate > 0 && t->limit == 0 &&
 			(double)s->tx + WIRE_BURST < OFFERED_LEAST * t->rate * t->elapsed)
@@ -509,11 +514,14 @@ int wire_teach(struct wire *w, struct error *err)
 	struct wire_trial t = { .rate = TEACH_RATE,
 		.limit = RTE_MAX(w->o.flows, TEACH_FRAMES),
 		.settle = WARM_SETTLE };
+	int ret;
 
 	if (w->o.fixed && w->o.rate > 0)
 		t.rate = RTE_MIN(t.rate, RTE_MAX(w->o.rate, TEACH_LEAST));
 	t.seconds = 2 * (double)t.limit / t.rate + 1;
-	return wire_trial_run(w, &t, err);
+	ret = wire_trial_run(w, &t, err);
+	w->taught = t;
+	return ret;
 }
 
 int wire_trial_warm(struct wire *w, struct wire_trial *t, struct error *err)
@@ -532,13 +540,30 @@ int wire_trial_warm(struct wire *w, struct wire_trial *t, struct error *err)
 
 struct wire_count wire_trial_total(const struct wire_trial *t)
 {
-	return (struct wire_count){ t->count[0].tx + t->count[1].tx,
-		t->count[0].rx + t->count[1].rx, t->count[0].refused + t->count[1].refused };
+	return (struct wire_count){ .tx = t->count[0].tx + t->count[1].tx,
+		.rx = t->count[0].rx + t->count[1].rx,
+		.lost = t->count[0].lost + t->count[1].lost,
+		.refused = t->count[0].refused + t->count[1].refused };
 }
 
 double wire_loss(const struct wire_count *c)
 {
-	return c->tx > c->rx ? (double)(c->tx - c->rx) / (double)c->tx : 0;
+	return c->tx > 0 ? (double)c->lost / (double)c->tx : 0;
+}
+
+int wire_trial_copies(const struct wire_trial *t, struct error *err)
+{
+	for (unsigned d = 0; !t->stamped && d < WIRE_DIRECTIONS; d++) {
+		/* Single ones may be the port's: DPDK's memif now and then sends what it said it would not take. */
+		if ((double)t->count[d].rx > (double)t->count[d].tx * COPIES_LEAST)
+			return error_set(err, EBADMSG, NULL,
+				"%s: %lu frames were sent and %lu came back: the device under test "
+				"duplicates, so what it loses is not known; --rate with --latency "
+				"tells copies apart",
+				wire_direction_names[d], (unsigned long)t->count[d].tx,
+				(unsigned long)t->count[d].rx);
+	}
+	return 0;
 }
 
 int wire_size_set(struct wire *w, uint32_t size, struct error *err)

@@ -7,7 +7,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define STEPS_MAX 24
+#define STEPS_MAX    24
+#define FRAMES_LEAST 1000 /* of a direction in a trial that is believed */
 
 /** Every direction must hold the ratio. */
 static double worst_loss(const struct wire *w, const struct wire_trial *t)
@@ -30,6 +31,37 @@ static double offered(const struct wire_trial *t)
 	return t->elapsed > 0 ? (double)most / t->elapsed : 0;
 }
 
+static bool is_evidence(const struct wire *w, const struct wire_trial *t)
+{
+	for (unsigned d = 0; d < WIRE_DIRECTIONS; d++) {
+		if (w->o.active[d] && t->count[d].tx < FRAMES_LEAST)
+			return false;
+	}
+	return true;
+}
+
+/** A direction in which nothing came back of the last trial, and something did at a rate as high before: not for the rate. */
+static int check_alive(const struct wire *w, const struct wire_search *s,
+	const struct wire_trial *t, struct error *err)
+{
+	if (!is_evidence(w, t))
+		return 0;
+	for (unsigned d = 0; d < WIRE_DIRECTIONS; d++) {
+		/* The last to be compared with is the teaching. */
+		for (unsigned i = 0; w->o.active[d] && t->count[d].rx == 0 && i <= s->n; i++) {
+			const struct wire_trial *before = i < s->n ? &s->trials[i] : &w->taught;
+
+			if (before->count[d].rx > 0 && offered(before) >= offered(t))
+				return error_set(err, ENODATA, NULL,
+					"%s: nothing came back of %.0f packets a second, and did "
+					"of %.0f before: "
+					"the device under test has stopped",
+					wire_direction_names[d], offered(t), offered(before));
+		}
+	}
+	return 0;
+}
+
 static int try(struct wire *w, struct wire_search *s, double rate, const struct wire_trial **out,
 	struct error *err)
 {
@@ -46,7 +78,10 @@ static int try(struct wire *w, struct wire_search *s, double rate, const struct 
 	s->n++;
 	wire_report_trial(w, t, "search");
 	*out = t;
-	return atomic_load(&wire_interrupted) ? error_set(err, EINTR, NULL, "interrupted") : 0;
+	if (atomic_load(&wire_interrupted))
+		return error_set(err, EINTR, NULL, "interrupted");
+	ret = wire_trial_copies(t, err);
+	return ret < 0 ? ret : check_alive(w, s, t, err);
 }
 
 /** The best trial that lost little enough, and the lowest rate above it that is known to lose too much. */
@@ -59,7 +94,7 @@ static const struct wire_trial *bounds(
 	for (unsigned i = 0; i < s->n; i++) {
 		const struct wire_trial *t = &s->trials[i];
 
-		if (worst_loss(w, t) <= loss && offered(t) > *low) {
+		if (worst_loss(w, t) <= loss && offered(t) > *low && is_evidence(w, t)) {
 			best = t;
 			*low = offered(t);
 		}
@@ -79,7 +114,7 @@ int wire_search_run(struct wire *w, struct wire_search *s, double loss, struct w
 	struct error *err)
 {
 	const struct wire_trial *t = NULL, *best;
-	double low, high;
+	double low, high, next;
 	int ret = 0;
 
 	memset(found, 0, sizeof(*found));
@@ -90,16 +125,18 @@ int wire_search_run(struct wire *w, struct wire_search *s, double loss, struct w
 			struct wire_count total = wire_trial_total(t);
 			double guess = offered(t) * (double)total.rx / (double)total.tx;
 
-			if (guess >= 1)
+			if (guess * w->o.seconds >= FRAMES_LEAST)
 				ret = try(w, s, guess, &t, err);
 		}
 	}
 	for (unsigned step = 0; ret == 0 && step < STEPS_MAX; step++) {
 		best = bounds(w, s, loss, &low, &high);
-		if (high == 0 || high - low <= w->o.resolution * high || high < 2)
-			break;
 		/* All lost at any rate so far: come down quickly. */
-		ret = try(w, s, best != NULL ? (low + high) / 2 : high / 2, &t, err);
+		next = best != NULL ? (low + high) / 2 : high / 2;
+		if (high == 0 || high - low <= w->o.resolution * high ||
+			next * w->o.seconds < FRAMES_LEAST)
+			break;
+		ret = try(w, s, next, &t, err);
 		if (best == NULL && step > 12)
 			break;
 	}

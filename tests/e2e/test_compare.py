@@ -9,6 +9,7 @@ import select
 import socket
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -18,6 +19,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
 
 import bed  # noqa: E402
 import duts  # noqa: E402
+import figures  # noqa: E402
 import ovs  # noqa: E402
 
 from scapy.layers.inet import IP, UDP  # noqa: E402
@@ -181,3 +183,30 @@ def test_does_the_job(dut, job, kind):
         if dut is not ovs.Ovs or kind != "memif":
             raise
         run(dut, job, kind)
+
+
+# --- what may be compared -----------------------------------------------------------------------------------------------------
+
+
+def record(dut, mpps, before, after):
+    return {"dut": dut, "job": "l3", "ports": "memif", "flows": 1, "size": 64, "turn": 0, "mpps": mpps, "latency": {},
+            "cacheline": [before, after], "state": figures.state(before, after), "generator_limited": False}
+
+
+@pytest.mark.parametrize("before, after, state", [
+    (48, 52, "shared"), (215, 230, "near"), (480, 620, "near"), (790, 810, "near"), (990, 1040, "far"), (215, 1000, "mixed"), (48, 215, "mixed"),
+    (400, 601, "mixed"), (None, 215, "unknown"), (0, 0, "unknown")])
+def test_state_of_a_run(before, after, state):
+    assert figures.state(before, after) == state
+
+
+def test_runs_in_different_states_are_not_compared(capsys):
+    """Podlane had fast runs near and slow ones far, the other only far ones: the ratio is of the far ones. What changed stands alone."""
+    args = types.SimpleNamespace(ports=["memif"], jobs=[bed.JOBS["l3"]], flows=[1], sizes=[64], duts=[duts.Podlane, duts.Testpmd], no_latency=True)
+    far = [record("podlane", m, 1000, 1010) for m in (5, 6, 7)] + [record("testpmd", m, 1000, 1010) for m in (11, 12, 13)]
+    figures.tables(args, far + [record("podlane", 24, 215, 220), record("testpmd", 99, 215, 1000)], [])
+    parts = capsys.readouterr().out.split("### ")[1:]
+    assert len(parts) == 3
+    assert "(far:" in parts[0] and "| *podlane / testpmd* | 0.50 x |" in parts[0] and "24" not in parts[0] and "99" not in parts[0]
+    assert "(near:" in parts[1] and "24.00" in parts[1] and "podlane / testpmd" not in parts[1]
+    assert "Not comparable" in parts[2] and "99.00" in parts[2] and " x |" not in parts[2]

@@ -11,6 +11,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("PODLANE_BUILD", os.path.join(ROOT, "build"))
 BENCH = os.path.join(BUILD, "perf", "podlane-bench")
+SCENARIOS = os.path.join(ROOT, "perf", "scenarios", "targets.conf")
 
 
 def gate(figures, *args):
@@ -54,6 +55,9 @@ def test_bench_refuses_nonsense():
             (["pipeline", "--scenario", "ipv4-l3", "--flows", "-1"], "--flows takes a number from 1"),
             (["pipeline", "--scenario", "ipv4-l3", "more"], '"more" is no option'),
             (["pipeline", "--file", "/nonexistent.conf"], "cannot be read"),
+            (["pipeline", "--file", SCENARIOS, "--flows", "5"], "leave --flows out"),
+            (["pipeline", "--file", SCENARIOS, "--isa", "portable"], "leave --isa out"),
+            (["pipeline", "--scenario", "ipv4-l3", "--functions", "--no-instructions"], "leave --no-instructions out"),
             (["pipeline"], "usage:"),
             (["nonsense"], "usage:")):
         done = subprocess.run([BENCH, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
@@ -68,6 +72,35 @@ def test_bench_measures_and_says_what():
     assert row["scenario"] == "ipv6-vxlan-decap" and row["flows"] == 1 and row["size"] == "imix" and row["memory"] == "warm"
     assert 0 < row["cycles"]["min"] <= row["cycles"]["median"] <= row["cycles"]["max"]
     assert row["instructions"] is None and "parse" in row["stages"]
+
+
+def test_every_scenario_does_its_work():
+    """The bench itself looks at each packet's bytes, port and counters (perf/verify.h) and ends with 1 when one is wrong. Each
+    scenario, by each instruction set of this CPU, sizes and flows that fill no burst evenly; new flows beside flows and rules."""
+    names = subprocess.run([BENCH, "pipeline", "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    assert len(names) == 12
+    ran = set()
+    for name in names:
+        for isa in ("portable", "avx2", "avx512"):
+            more = ["--flows", "20000", "--rules", "3", "--routes", "7"] if name.endswith("new-flow") else ["--flows", "777"]
+            done = subprocess.run([BENCH, "pipeline", "--scenario", name, "--isa", isa, "--size", "imix", "--repeats", "1",
+                                   "--no-instructions", "--json", *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  check=False)
+            if done.returncode == 3:
+                assert "does not have" in done.stderr
+                continue
+            assert done.returncode == 0, (name, isa, done.stderr)
+            ran.add((name, json.loads(done.stdout)["isa"]))
+    assert {(name, "portable") for name in names} <= ran
+
+
+def test_functions_are_part_of_the_line():
+    done = subprocess.run([BENCH, "pipeline", "--scenario", "ipv4-l3", "--flows", "9", "--repeats", "1", "--isa", "portable", "--functions",
+                           "--json"], stdout=subprocess.PIPE, text=True, check=True)
+    row, = [json.loads(line) for line in done.stdout.splitlines()]
+    if row["counted_by"].startswith("not counted"):
+        pytest.skip(row["counted_by"])
+    assert abs(sum(row["functions"].values()) - row["functions"].get("one_burst", 0) - row["instructions"]) < 1 or row["counted_by"] == "counter"
 
 
 def test_bench_tables():

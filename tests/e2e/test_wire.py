@@ -193,6 +193,70 @@ def test_a_device_that_goes_away(directory):
     assert "port a: it does not start within 0.3 s" in wire("--a", a, "--a-to-b", PLAIN, "--wait", 0.3, *SHORT, code=1)
 
 
+@contextlib.contextmanager
+def misbehaving(lab, *how):
+    """A device between two veths; yields the tester's namespace."""
+    device, tester = Namespace(lab, "device"), Namespace(lab, "tester")
+    for name in ("eth0", "eth1"):
+        device.sh("ip", "link", "add", "name", name, "type", "veth", "peer", "name", name, "netns", tester.name)
+        for end in (device, tester):
+            end.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", 1)
+            end.sh("ip", "link", "set", name, "up")
+    process = device.popen(os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire_device.py"), *map(str, how), log="device.log")
+    wait_for("the device is there", lambda: "ready" in open(process.log).read())
+    yield tester
+
+
+BETWEEN_VETHS = ("--a", "net_af_packet0,iface=eth0", "--b", "net_af_packet1,iface=eth1", "--a-to-b", PLAIN,
+                 "--b-to-a", "src=2001:db8:19::1,dst=2001:db8:18::1,src_mac=02:00:00:00:00:0b,dst_mac=02:00:00:00:00:0a",
+                 "--sizes", 131, "--flows", 7)
+
+
+@pytest.mark.parametrize("how", ["twice", "half"])
+def test_a_device_that_duplicates(lab, how):
+    """Copies never stand for lost frames: told apart where frames are numbered, else nothing is claimed. Nor does one direction's
+    gain hide another's loss."""
+    with misbehaving(lab, how) as tester:
+        line, = wire(*BETWEEN_VETHS, "--rate", "1k", "--seconds", 0.5, "--latency", *SHORT, ns=tester)
+        sent = sum(d["tx"] for d in line["directions"])
+        if how == "twice":
+            assert line["rx"] == 2 * sent and line["duplicates"] == sent > 0 and line["loss"] == 0
+        else:
+            assert abs(line["duplicates"] - sent / 2) <= 1 and abs(line["loss"] - 0.5) < 0.01
+            assert all(abs(d["loss"] - 0.5) < 0.01 for d in line["directions"])
+        if how == "twice":
+            for more in (("--rate", "1k"), ("--loss", 0)):
+                assert "the device under test duplicates" in wire(*BETWEEN_VETHS, *more, "--seconds", 0.5, *SHORT, ns=tester, code=1)
+
+
+def test_a_device_that_reorders(lab):
+    with misbehaving(lab, "reorder") as tester:
+        line, = wire(*BETWEEN_VETHS, "--rate", "1k", "--seconds", 0.5, "--latency", *SHORT, ns=tester)
+        # Of four frames that come back last first, three come after one that was sent later. Up to three wait for the next.
+        assert all(d["tx"] - 3 <= d["rx"] <= d["tx"] for d in line["directions"]) and line["duplicates"] == 0
+        assert 0.7 * line["rx"] < line["reordered"] <= 0.75 * line["rx"] + 3
+
+
+def test_a_device_that_stops_during_the_search(lab):
+    """The links stay, but nothing comes back any more: no figure is made of that."""
+    with misbehaving(lab, "stop", 2 * 4096 + 9000) as tester:
+        messages = wire(*BETWEEN_VETHS, "--loss", "0,0.001", "--seconds", 0.3, *SHORT, ns=tester, code=1)
+        assert "nothing came back of" in messages and "has stopped" in messages
+
+
+def test_a_rate_too_low_proves_nothing(directory):
+    """A device whose every trial loses is not said to have none to lose because few frames were sent."""
+    with forwarder(directory, "rxonly") as (_, (a,)):
+        lines = wire("--a", a, "--a-to-b", PLAIN, "--seconds", 0.02, "--loss", 0.9, *SHORT)
+        assert lines[-1]["found"] is False and all(t["tx"] >= 900 for t in lines if t["kind"] == "trial")
+
+
+def test_large_frames_in_small_pages():
+    """The memory that buffers need is had without --memory, also where each takes whole pages."""
+    lines = wire("--self-test", "--sizes", "9000,64", "--rate", "1k", "--seconds", 0.1, "--lcores", CPU, "--no-huge")
+    assert [line["size"] for line in lines] == [9000, 64] and all(line["tx"] == line["rx"] > 0 for line in lines)
+
+
 def test_through_podlane_from_pod_to_pod(lab):
     node = PodlaneNode(lab, "node-a", 1)
     pods = [MemifPod(lab, f"pod-{i}", [node.address(4, i), node.address(6, i)]) for i in (10, 11)]

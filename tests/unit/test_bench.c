@@ -6,6 +6,7 @@
 #include "perf/suite.h"
 #include "perf/symbols.h"
 #include "perf/tables.h"
+#include "perf/verify.h"
 #include "tests/unit/suite.h"
 
 #include <errno.h>
@@ -96,6 +97,17 @@ static void test_suite_refused(void)
 		{ "runs: ( { scenarios = [ \"ipv6-l3\" ]; relative_to = [ \"ipv4-l3\" ]; at_most = "
 		  "1.3; } );",
 			"does not come before" },
+		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; routes = \"many\"; } );",
+			"routes takes" },
+		{ "runs: ( { scenarios = [ \"ipv4-l3\" ];\n rules = 100001; } );",
+			"text:2: rules takes" },
+		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; at_most = 1.3; } );", "belong together" },
+		{ "runs: ( { scenarios = [ \"ipv4-l3\" ]; }, { scenarios = [ \"ipv4-l3\" ];"
+		  " relative_to = [ \"ipv4-l3\" ]; at_most = 1.3; targets = [ 1.0 ]; } );",
+			"not both" },
+		{ "repeats = \"few\"; runs: ( { scenarios = [ \"ipv4-l3\" ]; } );",
+			"repeats takes" },
+		{ "runs: ( );", "runs" },
 		{ "repeats = 0; runs: ( { scenarios = [ \"ipv4-l3\" ]; } );", "repeats takes" },
 		{ "repeats = 3;", "runs" },
 		{ "runs: ( {", "text:" },
@@ -132,6 +144,91 @@ static void test_prefixes(void)
 		CU_ASSERT_TRUE(
 			usual > n * (v6 ? 44 : 58) / 100 && usual < n * (v6 ? 48 : 62) / 100);
 	}
+}
+
+/* --- what packets must be at the end -------------------------------------------------------------------------------- */
+
+/** The Internet checksum into a header. */
+static void put_sum(uint8_t *ip)
+{
+	uint32_t sum = 0;
+
+	ip[10] = ip[11] = 0;
+	for (unsigned i = 0; i < 20; i += 2)
+		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
+	while (sum > 0xffff)
+		sum = (sum & 0xffff) + (sum >> 16);
+	ip[10] = (uint8_t)(~sum >> 8);
+	ip[11] = (uint8_t)~sum;
+}
+
+/** An IPv4 or IPv6 packet of `len` bytes with a body that counts. */
+static void put_packet(uint8_t *at, bool v6, uint32_t len, uint8_t ttl)
+{
+	for (uint32_t i = 0; i < len; i++)
+		at[i] = (uint8_t)(i * 7 + 1);
+	if (v6) {
+		memcpy(at, "\x60\0\0\0\0\x08\x11", 7);
+		at[7] = ttl;
+	} else {
+		memcpy(at, "\x45\0\0\x1c\x12\x34\0\0", 8);
+		at[8] = ttl;
+		at[9] = 17;
+		put_sum(at);
+	}
+}
+
+/** Every byte of a right answer is looked at, but for those that are the path's own choice. */
+static void check_every_byte(const struct verify *v, const uint8_t *in, uint32_t in_len,
+	uint8_t *out, uint32_t out_len, uint32_t first_free, uint32_t n_free)
+{
+	CU_ASSERT_PTR_NULL(verify_frame(v, in, in_len, out, out_len));
+	CU_ASSERT_PTR_NOT_NULL(verify_frame(v, in, in_len, out, out_len - 1));
+	for (uint32_t i = 0; i < out_len; i++) {
+		out[i] ^= 0x40;
+		if ((verify_frame(v, in, in_len, out, out_len) == NULL) !=
+			(i >= first_free && i < first_free + n_free))
+			CU_FAIL("a wrong byte was not seen, or a free one was");
+		out[i] ^= 0x40;
+	}
+}
+
+static void test_verify_l3(void)
+{
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct verify v = { .scenario = plane_scenario_find(v6 ? "ipv6-l3" : "ipv4-l3"),
+			.inner_ip = 14,
+			.gateway = { { 2, 0x70, 0x6f, 0x64, 0x6c, 1 } },
+			.pod = { { 2, 0, 0, 0, 0, 0x0b } } };
+		uint32_t ip = v6 ? 48 : 28;
+		uint8_t in[64] = { 0 }, out[64];
+
+		put_packet(in + 14, v6, ip, 64);
+		memcpy(out, "\2\0\0\0\0\x0b\2\x70\x6f\x64\x6c\1", 12);
+		memcpy(out + 12, v6 ? "\x86\xdd" : "\x08\0", 2);
+		put_packet(out + 14, v6, ip, 63);
+		check_every_byte(&v, in, 14 + ip, out, 14 + ip, 0, 0);
+	}
+}
+
+static void test_verify_vxlan(void)
+{
+	struct verify v = { .scenario = plane_scenario_find("ipv4-vxlan-encap"),
+		.inner_ip = 14,
+		.uplink = { { 2, 1, 1, 1, 1, 1 } } };
+	uint8_t in[64] = { 0 }, out[128];
+
+	put_packet(in + 14, false, 28, 9);
+	memcpy(out, "\2\0\0\0\2\2\2\1\1\1\1\1\x08\0", 14);
+	memcpy(out + 14, "\x45\0\0\x4e\x77\x77\0\0\x40\x11\0\0\xc0\0\2\1\xc0\0\2\2", 20);
+	put_sum(out + 14);
+	memcpy(out + 34, "\xd0\xd1\x21\x18\0\x3a\0\0\x08\0\0\0\0\0\1\0", 16);
+	memcpy(out + 50, "\2\0\xc0\0\2\2\2\0\xc0\0\2\1\x08\0", 14);
+	put_packet(out + 64, false, 28, 8);
+	/* Outer identification and TTL are the path's own, but the sum would not fit. The source port is free. */
+	check_every_byte(&v, in, 42, out, 92, 34, 2);
+	out[34] = out[35] = 0;
+	CU_ASSERT_STRING_EQUAL(verify_frame(&v, in, 42, out, 92), "outer source port");
 }
 
 /* --- counting: a loop of a known number of instructions ----------------------------------------------------------- */
@@ -187,6 +284,8 @@ static const struct test_case cases[] = {
 	{ "rows of a file", test_suite_rows },
 	{ "files refused", test_suite_refused },
 	{ "prefixes", test_prefixes },
+	{ "packets routed, byte by byte", test_verify_l3 },
+	{ "packets encapsulated, byte by byte", test_verify_vxlan },
 	{ "steps", test_steps },
 };
 SUITE_MAIN("bench", cases)
