@@ -22,6 +22,7 @@
 #include <systemd/sd-daemon.h>
 
 #define METRICS_RETRY_MS 5000
+#define SOCKET_LOOK_MS	 1000
 
 struct daemon {
 	struct options options;
@@ -31,7 +32,7 @@ struct daemon {
 	struct api api;
 	struct http_server *socket, *metrics;
 	char *metrics_listen; /* wanted; "" = off */
-	struct watch *signals[5], *watchdog, *metrics_retry;
+	struct watch *signals[5], *watchdog, *metrics_retry, *socket_look;
 	bool data_plane;
 	struct upgrade upgrade;
 };
@@ -201,6 +202,14 @@ static void on_watchdog(void *arg)
 	sd_notify(0, "WATCHDOG=1");
 }
 
+static void on_socket_look(void *arg)
+{
+	const struct daemon *d = arg;
+
+	if (d->socket != NULL)
+		http_listen_look(d->socket);
+}
+
 static int add_events(struct daemon *d, struct error *err)
 {
 	static const struct {
@@ -219,8 +228,10 @@ static int add_events(struct daemon *d, struct error *err)
 			return error_set(err, ENOMEM, NULL, "out of memory");
 	}
 	d->metrics_retry = watch_timer(d->base, on_metrics_retry, d);
-	if (d->metrics_retry == NULL)
+	d->socket_look = watch_timer(d->base, on_socket_look, d);
+	if (d->metrics_retry == NULL || d->socket_look == NULL)
 		return error_set(err, ENOMEM, NULL, "out of memory");
+	watch_every(d->socket_look, SOCKET_LOOK_MS);
 	if (sd_watchdog_enabled(0, &usec) > 0) {
 		/* Half the limit, as sd_watchdog_enabled(3) advises. */
 		d->watchdog = watch_timer(d->base, on_watchdog, NULL);
@@ -365,6 +376,7 @@ static void daemon_stop(struct daemon *d)
 		watch_free(d->signals[i]);
 	watch_free(d->watchdog);
 	watch_free(d->metrics_retry);
+	watch_free(d->socket_look);
 	free(d->metrics_listen);
 	upgrade_end(&d->upgrade);
 	watch_base_free(d->base);
