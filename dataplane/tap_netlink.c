@@ -129,9 +129,12 @@ int tap_link_move(const char *name, int netns_fd, const char *as, const struct p
 			err, -ret, NULL, "port %s: no rtnetlink: %s", params->name, strerror(-ret));
 	ifi = request_start(&r, RTM_NEWLINK, 0, sizeof(*ifi));
 	ifi->ifi_index = (int)if_nametoindex(name);
+	/* It needs a descriptor, and what is missing then is not the interface. */
+	ret = ifi->ifi_index == 0 ? -errno : 0;
 	mnl_attr_put_u32(r.nlh, IFLA_NET_NS_FD, (uint32_t)netns_fd);
 	mnl_attr_put_strz(r.nlh, IFLA_IFNAME, as);
-	ret = request_send(&r);
+	if (ret == 0)
+		ret = request_send(&r);
 	mnl_socket_close(r.socket);
 	if (ret == -EEXIST)
 		return error_set(err, EEXIST, NULL,
@@ -539,9 +542,12 @@ static int with_link(const struct port_params *params, bool again,
 	int (*fn)(struct request *, int, const struct port_params *, bool, struct error *),
 	struct error *err)
 {
-	int index = (int)if_nametoindex(params->interface), ret;
+	int index = (int)if_nametoindex(params->interface), ret = -errno;
 	struct request r;
 
+	if (index == 0 && ret != -ENODEV)
+		return error_set(err, -ret, NULL, "port %s: interface %s: %s", params->name,
+			params->interface, strerror(-ret));
 	if (index == 0)
 		return error_set(err, ENODEV, NULL, "port %s: interface %s is gone", params->name,
 			params->interface);

@@ -7,6 +7,7 @@ import contextlib
 import mmap
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -226,6 +227,56 @@ def test_sockets_cannot_be_made(one):
     node.api_socket = good
     node.start()
     wait_for("pods are back", lambda: pods[0].ping(pods[1].v4, count=1, timeout=1))
+
+
+def test_no_descriptors_left(one):
+    """A limit of open files, at every point of attaching a pod: the answer says just that, nothing is left of the pod, pods and peers
+    that are there go on, and with room again all is well."""
+    lab, node, pods = one
+    kernel, sockets = pod_of(lab, node, "kernel", 20), {k: os.path.join(lab.dir, f"{k}.sock") for k in ("memif", "vhost")}
+    served = os.path.join(lab.dir, "served.sock")
+    node.put("pods", {"name": "served", "kind": "memif", "socket": served, "addresses": [node.address(4, 40)]})
+    new = [kernel.object(), *({"name": k, "kind": k, "socket": path, "addresses": []} for k, path in sockets.items())]
+
+    def all_at_once():
+        for obj in new:
+            node.put("pods", obj)
+        for obj in new:
+            node.delete("pods", obj["name"])
+    all_at_once()  # what libraries keep for good is there
+    Thief(served).close()
+    others, files, pid = Others(*pods), open_files(node), node.daemon_pid()
+    limit, refused = resource.prlimit(pid, resource.RLIMIT_NOFILE), {obj["kind"]: 0 for obj in new}
+    for room in range(1, 16):
+        for obj in new:
+            wait_for("the last one is gone", lambda: open_files(node) == files)
+            # The request takes one; a limit is on numbers, so on none above the lowest free ones.
+            numbers = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+            lowest = [n for n in range(max(numbers) + 20) if n not in numbers][room]
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest + 1, limit[1]))
+            got, body = node.request("PUT", f"/v1/pods/{obj['name']}", obj)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+            if got >= 400:
+                problem((got, body), 500, "Too many open files")
+                assert "CAP_NET_ADMIN" not in body.decode(), body
+                refused[obj["kind"]] += 1
+                assert node.request("GET", f"/v1/pods/{obj['name']}")[0] == 404
+                assert "eth0" not in kernel.sh("ip", "-o", "link") and not any(map(os.path.exists, sockets.values()))
+            else:
+                node.delete("pods", obj["name"])
+    assert all(n > 0 for n in refused.values()), refused
+    # No room for a peer that comes: it waits.
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(numbers) + 1, limit[1]))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as waiting:
+        waiting.connect(served)
+        time.sleep(0.3)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+        waiting.settimeout(5)
+        assert len(waiting.recv(128)) == 128
+    all_at_once()
+    wait_for("nothing is left open", lambda: open_files(node) == files)
+    others.untouched()
+    node.assert_balanced()
 
 
 @pytest.mark.parametrize("taken_over", [False, True])
