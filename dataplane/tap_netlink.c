@@ -117,6 +117,17 @@ static int request_send(struct request *r)
 	return 0;
 }
 
+/** In the calling thread's namespace, which r was opened in. Unlike if_nametoindex it needs no descriptor, for want of which that
+ * says anything. @return the index, or -errno. */
+static int link_index(const struct request *r, const char *name)
+{
+	struct ifreq ifr = { 0 };
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	return ioctl(mnl_socket_get_fd(r->socket), SIOCGIFINDEX, &ifr) < 0 ? -errno
+									   : ifr.ifr_ifindex;
+}
+
 int tap_link_move(const char *name, int netns_fd, const char *as, const struct port_params *params,
 	struct error *err)
 {
@@ -128,12 +139,10 @@ int tap_link_move(const char *name, int netns_fd, const char *as, const struct p
 		return error_set(
 			err, -ret, NULL, "port %s: no rtnetlink: %s", params->name, strerror(-ret));
 	ifi = request_start(&r, RTM_NEWLINK, 0, sizeof(*ifi));
-	ifi->ifi_index = (int)if_nametoindex(name);
-	/* It needs a descriptor, and what is missing then is not the interface. */
-	ret = ifi->ifi_index == 0 ? -errno : 0;
+	ret = ifi->ifi_index = link_index(&r, name);
 	mnl_attr_put_u32(r.nlh, IFLA_NET_NS_FD, (uint32_t)netns_fd);
 	mnl_attr_put_strz(r.nlh, IFLA_IFNAME, as);
-	if (ret == 0)
+	if (ret > 0)
 		ret = request_send(&r);
 	mnl_socket_close(r.socket);
 	if (ret == -EEXIST)
@@ -542,19 +551,18 @@ static int with_link(const struct port_params *params, bool again,
 	int (*fn)(struct request *, int, const struct port_params *, bool, struct error *),
 	struct error *err)
 {
-	int index = (int)if_nametoindex(params->interface), ret = -errno;
 	struct request r;
+	int index, ret = request_open(&r);
 
-	if (index == 0 && ret != -ENODEV)
-		return error_set(err, -ret, NULL, "port %s: interface %s: %s", params->name,
-			params->interface, strerror(-ret));
-	if (index == 0)
-		return error_set(err, ENODEV, NULL, "port %s: interface %s is gone", params->name,
-			params->interface);
-	ret = request_open(&r);
 	if (ret < 0)
 		return error_set(
 			err, -ret, NULL, "port %s: no rtnetlink: %s", params->name, strerror(-ret));
+	index = link_index(&r, params->interface);
+	if (index < 0) {
+		mnl_socket_close(r.socket);
+		return error_set(err, ENODEV, NULL, "port %s: interface %s is gone", params->name,
+			params->interface);
+	}
 	ret = fn(&r, index, params, again, err);
 	mnl_socket_close(r.socket);
 	return ret;
