@@ -209,8 +209,9 @@ static int plan(struct attachment *a, const struct addr_list *list, const struct
 			a->planned[i] = a->neighbours[k];
 		}
 		if (a->planned[i] == NULL)
-			a->planned[i] = neighbour_fixed(
-				a->port->id, &list->items[i], mac, forwarding.now_ms);
+			a->planned[i] = neighbour_fixed(a->port->id, &list->items[i],
+				mac_addr_is_zero(&a->port->peer_mac) ? mac : &a->port->peer_mac,
+				forwarding.now_ms);
 		if (a->planned[i] == NULL) {
 			free(taken);
 			return -ENOMEM;
@@ -634,6 +635,9 @@ void attachments_tick(uint64_t now_ms)
 
 		port_tick(a->port);
 		renewed = renewed || a->port->renewed;
+		for (size_t i = 0; a->port->peer_moved && i < a->n_neighbours; i++)
+			neighbour_moved(a->neighbours[i], &a->port->peer_mac);
+		a->port->peer_moved = false;
 		up = atomic_load_explicit(&a->port->link_up, memory_order_relaxed);
 		/* Somebody else may be at the other end now. Whoever it is may not have given its queue any buffers yet (a DPDK
 		 * client does so with its first poll), and then the first requests are lost. */

@@ -109,7 +109,6 @@ static int bind_error(const char *path, int number, struct error *err)
 static int listener_bind(struct memif_listener *l, struct error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct stat st;
 	int ret;
 
 	memcpy(addr.sun_path, l->path, sizeof(addr.sun_path));
@@ -127,14 +126,13 @@ static int listener_bind(struct memif_listener *l, struct error *err)
 		ret = bind_error(l->path, errno, err);
 		goto close_fd;
 	}
-	if (chmod(l->path, 0660) < 0 || lstat(l->path, &st) < 0 || listen(l->fd, BACKLOG) < 0) {
+	if (chmod(l->path, 0660) < 0 || listen(l->fd, BACKLOG) < 0) {
 		ret = error_set(
 			err, errno, "socket", "memif socket %s: %s", l->path, strerror(errno));
 		unlink(l->path);
 		goto close_fd;
 	}
-	l->dev = st.st_dev;
-	l->ino = st.st_ino;
+	socket_file_note(l->path, &l->file);
 	return 0;
 
 close_fd:
@@ -169,13 +167,11 @@ static int listener_open(const char *path, struct memif_listener **out, struct e
 
 static void listener_close(struct memif_listener *l)
 {
-	struct stat st;
-
 	while (!LIST_EMPTY(&l->sessions))
 		memif_session_end(
 			LIST_FIRST(&l->sessions), "Interface removed", "Interface removed");
 	memif_watch(l->watcher, l->fd, false);
-	if (lstat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+	if (socket_file_look(l->path, &l->file) == SOCKET_FILE_OURS)
 		unlink(l->path);
 	close(l->fd);
 	LIST_REMOVE(l, next);
@@ -296,6 +292,33 @@ void memif_control_ready(int fd)
 	}
 }
 
+/** The socket's file, once a second: one that was removed is made again. Who is connected stays so. */
+static void listener_look(struct memif_listener *l)
+{
+	enum socket_file_state state;
+	struct error err = { 0 };
+	int before = l->fd;
+
+	if (++l->ticks % SOCKET_FILE_LOOK_TICKS != 0)
+		return;
+	state = socket_file_look(l->path, &l->file);
+	if (state != SOCKET_FILE_OURS && !l->lost)
+		LOG_WARNING("memif socket was %s from outside: no client can connect path=%s",
+			state == SOCKET_FILE_GONE ? "removed" : "replaced", l->path);
+	l->lost = state != SOCKET_FILE_OURS;
+	if (state != SOCKET_FILE_GONE)
+		return;
+	if (listener_bind(l, &err) < 0) {
+		l->fd = before;
+		return; /* its directory, perhaps: look again */
+	}
+	memif_watch(l->watcher, before, false);
+	close(before);
+	memif_watch(l->watcher, l->fd, true);
+	l->lost = false;
+	LOG_INFO("memif socket is there again path=%s", l->path);
+}
+
 void memif_control_tick(struct port_memif *port)
 {
 	struct memif_listener *l = port->listener;
@@ -323,4 +346,6 @@ void memif_control_tick(struct port_memif *port)
 		l->watcher = port;
 		memif_watch(port, l->fd, true);
 	}
+	if (l->watcher == port)
+		listener_look(l);
 }

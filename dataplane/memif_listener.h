@@ -7,8 +7,8 @@
 #define DATAPLANE_MEMIF_LISTENER_H
 
 #include "dataplane/port_memif.h"
+#include "dataplane/socket_file.h"
 
-#include <sys/types.h>
 #include <sys/un.h>
 
 enum memif_session_state {
@@ -37,8 +37,9 @@ struct memif_listener {
 	LIST_HEAD(, memif_session) sessions;
 	struct port_memif *watcher; /* whom the loop calls for fd; NULL while out of descriptors */
 	int fd;
-	dev_t dev; /* of the socket file: it is removed only if it is still ours */
-	ino_t ino;
+	struct socket_file file; /* removed only if it is still ours */
+	unsigned ticks;
+	bool lost; /* the file was removed or replaced, and that has been said */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 

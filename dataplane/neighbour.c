@@ -351,6 +351,14 @@ void neighbour_readdress(struct neighbour *n, const struct ip_addr *address, uin
 		neighbour_reset(n, now_ms);
 }
 
+void neighbour_moved(struct neighbour *n, const struct mac_addr *mac)
+{
+	if (n->state != NEIGHBOUR_STATIC)
+		return;
+	n->mac = *mac;
+	neighbour_publish(n);
+}
+
 void neighbour_restart(struct neighbour *n, uint64_t now_ms)
 {
 	if (n->state != NEIGHBOUR_STATIC)

@@ -76,6 +76,8 @@ void neighbour_ref(struct neighbour *n);
 void neighbour_release(struct neighbour *n, uint64_t now_ms);
 /** Give a fixed entry another address; a dynamic one is resolved again. */
 void neighbour_readdress(struct neighbour *n, const struct ip_addr *address, uint64_t now_ms);
+/** A fixed entry with a MAC address of its own gets another one. */
+void neighbour_moved(struct neighbour *n, const struct mac_addr *mac);
 /** Forget the MAC address and resolve again (the pod's link came up). No-op for static ones. */
 void neighbour_restart(struct neighbour *n, uint64_t now_ms);
 /** Move an entry whose subnet is on another uplink now (PORT_NONE: on none). */

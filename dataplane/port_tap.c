@@ -10,6 +10,7 @@
 #include "dataplane/port.h"
 
 #include "config/log.h"
+#include "dataplane/tap_follow.h"
 #include "dataplane/tap_interface.h"
 #include "dataplane/tap_netlink.h"
 #include "dataplane/tap_ready.h"
@@ -63,10 +64,12 @@ struct port_tap {
 	bool gone;
 	uint8_t retry; /* ticks until the next attempt to make it anew */
 	uint8_t look;  /* ticks until the next look at the namespace */
+	bool was_down; /* since it was made, or made anew */
 	struct netns_id netns_id;
 	char interface[IFNAMSIZ];
 	char netns[PATH_MAX]; /* "" = the daemon's own */
 	struct mac_addr pod_mac;
+	struct tap_follow follow;
 	struct ip_addr gateway[2];
 	struct tap_addressing has;
 	struct tap_queue queues[PORT_QUEUE_MAX];
@@ -347,7 +350,7 @@ static int change_inside(void *arg)
 {
 	const struct change_call *call = arg;
 
-	return tap_link_change(call->port->interface, &call->port->has, call->after,
+	return tap_link_change(call->port->follow.name, &call->port->has, call->after,
 		call->params->gateway, call->port->port.name, call->err);
 }
 
@@ -425,7 +428,8 @@ static void again(struct port_tap *p)
 		close(fds[i]);
 		atomic_store_explicit(&p->queues[i].state, TAP_RENEWED, memory_order_release);
 	}
-	p->gone = false;
+	p->gone = p->was_down = false;
+	tap_follow_begin(&p->follow, p->queues[0].fd, p->interface, &p->pod_mac);
 	p->netns_id = netns_identify(p->netns);
 	p->port.renewed = true;
 	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "interface is there again port=%s interface=%s",
@@ -441,10 +445,24 @@ static bool deserted(struct port_tap *p)
 	return netns_is_deserted(p->netns, &p->netns_id);
 }
 
+/** What became of an interface that is up. */
+static void look(struct port_tap *p)
+{
+	bool moved, changed = tap_follow_look(&p->follow, p->queues[0].fd, &p->port, &moved);
+
+	if (moved) {
+		p->pod_mac = p->port.peer_mac = p->follow.mac;
+		p->port.peer_moved = true;
+	}
+	if (changed || p->was_down)
+		tap_follow_restore(&p->follow, params_again(p), &p->port);
+}
+
 static void tap_tick(struct port *port)
 {
 	struct port_tap *p = (struct port_tap *)port;
 	struct pollfd pfd = { .fd = p->queues[0].fd, .events = POLLOUT };
+	bool up;
 
 	if (p->gone) {
 		again(p);
@@ -462,8 +480,11 @@ static void tap_tick(struct port *port)
 			atomic_store_explicit(
 				&p->queues[i].state, TAP_RENEWED, memory_order_release);
 	}
-	atomic_store_explicit(
-		&port->link_up, !p->gone && (pfd.revents & POLLOUT), memory_order_relaxed);
+	up = !p->gone && (pfd.revents & POLLOUT);
+	if (up)
+		look(p);
+	p->was_down = !up;
+	atomic_store_explicit(&port->link_up, up, memory_order_relaxed);
 }
 
 static void tap_close(struct port *port)
@@ -544,6 +565,7 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 		atomic_init(&q->state, TAP_ALIVE);
 		atomic_init(&q->ready.ready, true);
 	}
+	tap_follow_begin(&p->follow, p->queues[0].fd, p->interface, &p->pod_mac);
 	tap_tick(&p->port);
 	*out = &p->port;
 	return 0;
@@ -565,7 +587,7 @@ static void tap_describe(const struct port *port, json_t *obj)
 {
 	const struct port_tap *p = (const struct port_tap *)port;
 
-	json_object_set_new(obj, "interface", json_string(p->interface));
+	json_object_set_new(obj, "interface", json_string(p->follow.name));
 	json_object_set_new(
 		obj, "netns", p->netns[0] != '\0' ? json_string(p->netns) : json_null());
 	json_object_set_new(obj, "interface_gone", json_boolean(p->gone));

@@ -135,6 +135,11 @@ static bool vhost_rx_arm(struct port *port, uint16_t queue, bool on)
 	return idle;
 }
 
+static void vhost_tick(struct port *port)
+{
+	vhost_device_look(vhost_of(port));
+}
+
 /* --- what `podlane show ports` adds ------------------------------------------------------------------------------- */
 
 static json_t *offloads_json(uint64_t features)
@@ -241,4 +246,5 @@ const struct port_ops port_vhost_ops = {
 	.rx_fd = vhost_rx_fd,
 	.rx_arm = vhost_rx_arm,
 	.describe = vhost_describe,
+	.tick = vhost_tick,
 };

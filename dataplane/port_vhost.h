@@ -18,6 +18,7 @@
 
 #include "dataplane/port.h"
 #include "dataplane/queue_wake.h"
+#include "dataplane/socket_file.h"
 #include "dataplane/vhost_inflight.h"
 #include "dataplane/vhost_queue.h"
 
@@ -34,6 +35,11 @@ struct port_vhost {
 	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	bool client;
 	struct queue_wake wake; /* what workers sleep on; the kick descriptors of guests join it */
+	/* Control's. */
+	struct socket_file file; /* server: what it made at `socket` */
+	unsigned ticks;
+	bool registered; /* with librte_vhost */
+	bool lost;	 /* the file was removed or replaced, and that has been said */
 	/* Writers: librte_vhost's threads. Readers: workers. */
 	_Atomic uint16_t n_tx; /* rings towards the guest in use: the first n; 0 = no guest */
 	struct vhost_queue rx[VHOST_PAIRS_MAX]; /* from the guest: its transmit queues */
@@ -60,6 +66,9 @@ struct port_vhost {
  * @return 0, -ENAMETOOLONG, -EEXIST (path is no socket), -EADDRINUSE (another process listens), -ENOENT (directory), or
  * the system's error. */
 int vhost_device_register(struct port_vhost *p, struct error *err);
+/** Control, the port's tick: a server's socket that was removed from outside is made again as soon as no guest is
+ * connected: the library cannot do one without the other. */
+void vhost_device_look(struct port_vhost *p);
 /** Control: end the connection; no callback comes afterwards. */
 void vhost_device_unregister(struct port_vhost *p);
 

@@ -69,10 +69,11 @@ static int queue_open(struct opening *o, struct ifreq *ifr)
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
-		return error_set(o->err, errno, NULL,
-			"port %s: /dev/net/tun: %s: load the tun module, and run with "
-			"CAP_NET_ADMIN",
-			o->params->name, strerror(errno));
+		return error_set(o->err, errno, NULL, "port %s: /dev/net/tun: %s: %s",
+			o->params->name, strerror(errno),
+			errno == EMFILE || errno == ENFILE
+				? "raise the daemon's limit of open files"
+				: "load the tun module, and run with CAP_NET_ADMIN");
 	if (o->n > 1)
 		flags |= IFF_MULTI_QUEUE;
 	if (first && !o->found)

@@ -117,6 +117,17 @@ static int request_send(struct request *r)
 	return 0;
 }
 
+/** In the calling thread's namespace, which r was opened in. Unlike if_nametoindex it needs no descriptor, for want of which that
+ * says anything. @return the index, or -errno. */
+static int link_index(const struct request *r, const char *name)
+{
+	struct ifreq ifr = { 0 };
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	return ioctl(mnl_socket_get_fd(r->socket), SIOCGIFINDEX, &ifr) < 0 ? -errno
+									   : ifr.ifr_ifindex;
+}
+
 int tap_link_move(const char *name, int netns_fd, const char *as, const struct port_params *params,
 	struct error *err)
 {
@@ -128,10 +139,11 @@ int tap_link_move(const char *name, int netns_fd, const char *as, const struct p
 		return error_set(
 			err, -ret, NULL, "port %s: no rtnetlink: %s", params->name, strerror(-ret));
 	ifi = request_start(&r, RTM_NEWLINK, 0, sizeof(*ifi));
-	ifi->ifi_index = (int)if_nametoindex(name);
+	ret = ifi->ifi_index = link_index(&r, name);
 	mnl_attr_put_u32(r.nlh, IFLA_NET_NS_FD, (uint32_t)netns_fd);
 	mnl_attr_put_strz(r.nlh, IFLA_IFNAME, as);
-	ret = request_send(&r);
+	if (ret > 0)
+		ret = request_send(&r);
 	mnl_socket_close(r.socket);
 	if (ret == -EEXIST)
 		return error_set(err, EEXIST, NULL,
@@ -485,10 +497,30 @@ int tap_link_delete(const char *interface, const char *port, struct error *err)
 	return 0;
 }
 
-static int configure(struct request *r, int index, const struct port_params *params, bool again,
+/** again: what is there is right. */
+static int addresses_add(struct request *r, int index, const struct port_params *params, bool again,
 	struct error *err)
 {
 	char text[IP_TEXT_MAX];
+
+	for (size_t i = 0; i < params->n_addresses; i++) {
+		int ret = address_request(r, RTM_NEWADDR, index, &params->addresses[i]);
+
+		if (ret == -EEXIST && again)
+			ret = 0;
+		if (ret < 0)
+			return error_set(err, -ret, NULL, "port %s: interface %s: address %s: %s",
+				params->name, params->interface,
+				ip_addr_format(&params->addresses[i], text),
+				ret == -EACCES ? "IPv6 is disabled in this network namespace"
+					       : strerror(-ret));
+	}
+	return 0;
+}
+
+static int configure(struct request *r, int index, const struct port_params *params, bool again,
+	struct error *err)
+{
 	int ret = link_set(r, index, params, false);
 
 	if (ret < 0)
@@ -504,17 +536,9 @@ static int configure(struct request *r, int index, const struct port_params *par
 	if (ret < 0)
 		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s",
 			params->name, params->interface, strerror(-ret));
-	for (size_t i = 0; i < params->n_addresses; i++) {
-		ret = address_request(r, RTM_NEWADDR, index, &params->addresses[i]);
-		if (ret == -EEXIST && again)
-			ret = 0;
-		if (ret < 0)
-			return error_set(err, -ret, NULL, "port %s: interface %s: address %s: %s",
-				params->name, params->interface,
-				ip_addr_format(&params->addresses[i], text),
-				ret == -EACCES ? "IPv6 is disabled in this network namespace"
-					       : strerror(-ret));
-	}
+	ret = addresses_add(r, index, params, again, err);
+	if (ret < 0)
+		return ret;
 	ret = routes_add(r, index, params, again, err);
 	/* Last: an interface that loses its last address loses its routes with it. */
 	if (ret == 0 && again)
@@ -522,21 +546,44 @@ static int configure(struct request *r, int index, const struct port_params *par
 	return ret;
 }
 
-int tap_link_configure(const struct port_params *params, bool again, struct error *err)
+/** fn with a socket and the interface's index. */
+static int with_link(const struct port_params *params, bool again,
+	int (*fn)(struct request *, int, const struct port_params *, bool, struct error *),
+	struct error *err)
 {
-	int index = (int)if_nametoindex(params->interface), ret;
 	struct request r;
+	int index, ret = request_open(&r);
 
-	if (index == 0)
-		return error_set(err, ENODEV, NULL, "port %s: interface %s is gone", params->name,
-			params->interface);
-	ret = request_open(&r);
 	if (ret < 0)
 		return error_set(
 			err, -ret, NULL, "port %s: no rtnetlink: %s", params->name, strerror(-ret));
-	ret = configure(&r, index, params, again, err);
+	index = link_index(&r, params->interface);
+	if (index < 0) {
+		mnl_socket_close(r.socket);
+		return error_set(err, ENODEV, NULL, "port %s: interface %s is gone", params->name,
+			params->interface);
+	}
+	ret = fn(&r, index, params, again, err);
 	mnl_socket_close(r.socket);
 	return ret;
+}
+
+int tap_link_configure(const struct port_params *params, bool again, struct error *err)
+{
+	return with_link(params, again, configure, err);
+}
+
+static int restore(struct request *r, int index, const struct port_params *params, bool again,
+	struct error *err)
+{
+	int ret = addresses_add(r, index, params, again, err);
+
+	return ret == 0 ? routes_add(r, index, params, again, err) : ret;
+}
+
+int tap_link_restore(const struct port_params *params, struct error *err)
+{
+	return with_link(params, true, restore, err);
 }
 
 /* Changes of an interface that is in use. */

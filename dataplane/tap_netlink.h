@@ -26,6 +26,10 @@ int tap_link_move(const char *name, int netns_fd, const char *as, const struct p
  * addresses. -EEXIST: an address or route of another interface is in the way. */
 int tap_link_configure(const struct port_params *params, bool again, struct error *err);
 
+/** Inside the interface's namespace: addresses and routes as in tap_link_configure, where they are missing. The kernel drops
+ * routes, and IPv6 addresses, of an interface that is set down. */
+int tap_link_restore(const struct port_params *params, struct error *err);
+
 /** The mark of our interfaces, which `ip link` shows: "podlane pod:web". */
 #define TAP_ALIAS_MAX 256
 void tap_alias_format(const char *port, char alias[TAP_ALIAS_MAX]);

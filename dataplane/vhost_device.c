@@ -467,6 +467,8 @@ static int start(struct port_vhost *p, struct error *err)
 	if (!p->client && chmod(p->socket, 0660) < 0)
 		LOG_WARNING("the mode of a vhost socket can't be set path=%s error=\"%s\"",
 			p->socket, strerror(errno));
+	socket_file_note(p->socket, &p->file);
+	p->registered = true;
 	return 0;
 }
 
@@ -502,6 +504,9 @@ int vhost_device_register(struct port_vhost *p, struct error *err)
 
 void vhost_device_unregister(struct port_vhost *p)
 {
+	if (!p->registered)
+		return;
+	p->registered = false;
 	rte_vhost_driver_unregister(p->socket);
 	/* It has called destroy_device, but not destroy_connection. */
 	for (int vid = 0; vid < RTE_MAX_VHOST_DEVICE; vid++) {
@@ -511,4 +516,29 @@ void vhost_device_unregister(struct port_vhost *p)
 	pthread_mutex_lock(&list_lock);
 	LIST_REMOVE(p, next);
 	pthread_mutex_unlock(&list_lock);
+}
+
+void vhost_device_look(struct port_vhost *p)
+{
+	enum socket_file_state state;
+	struct error err = { 0 };
+	bool busy;
+
+	if (p->client || ++p->ticks % SOCKET_FILE_LOOK_TICKS != 0)
+		return;
+	state = socket_file_look(p->socket, &p->file);
+	if (state != SOCKET_FILE_OURS && !p->lost)
+		LOG_WARNING("vhost socket was %s from outside: no guest can connect path=%s",
+			state == SOCKET_FILE_GONE ? "removed" : "replaced", p->socket);
+	p->lost = state != SOCKET_FILE_OURS;
+	pthread_mutex_lock(&p->lock);
+	busy = p->vid >= 0;
+	pthread_mutex_unlock(&p->lock);
+	if (state != SOCKET_FILE_GONE || busy)
+		return;
+	vhost_device_unregister(p);
+	if (vhost_device_register(p, &err) < 0)
+		return; /* its directory, perhaps: look again */
+	p->lost = false;
+	LOG_INFO("vhost socket is there again path=%s", p->socket);
 }

@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,7 @@ struct answer {
 	size_t (*write)(const char *bytes, size_t len, void *arg);
 	void *arg;
 	const volatile int *stop;
+	bool quiet; /* say nothing when nobody answers */
 };
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
@@ -169,7 +171,8 @@ static int perform(struct client *c, const char *method, const char *path, const
 	if (code == CURLE_ABORTED_BY_CALLBACK || (code == CURLE_WRITE_ERROR && a->write != NULL))
 		return 0; /* the user or the reader had enough */
 	if (code != CURLE_OK) {
-		print_unreachable(c, code);
+		if (!a->quiet)
+			print_unreachable(c, code);
 		return -ENOTCONN;
 	}
 	return 0;
@@ -192,16 +195,26 @@ int client_request(
 	return ret < 0 ? ret : (int)status;
 }
 
-int client_try(
-	struct client *c, const char *method, const char *path, const json_t *body, json_t **out)
+static int get_document(struct client *c, const char *method, const char *path, const json_t *body,
+	struct answer a, json_t **out)
 {
-	struct answer a = { 0 };
 	long status = 0;
 	int ret = perform(c, method, path, body, &a, &status);
 
 	*out = ret == 0 && a.len > 0 ? json_loads(a.data, JSON_DECODE_ANY, NULL) : NULL;
 	free(a.data);
 	return ret < 0 ? ret : (int)status;
+}
+
+int client_try(
+	struct client *c, const char *method, const char *path, const json_t *body, json_t **out)
+{
+	return get_document(c, method, path, body, (struct answer){ 0 }, out);
+}
+
+int client_quietly(struct client *c, const char *path, json_t **out)
+{
+	return get_document(c, "GET", path, NULL, (struct answer){ .quiet = true }, out);
 }
 
 int client_stream(struct client *c, const char *method, const char *path, const json_t *body,

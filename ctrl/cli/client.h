@@ -24,6 +24,9 @@ int client_try(struct client *client, const char *method, const char *path, cons
 /** Explain a problem document on stderr, as client_request does. */
 void client_explain(int status, const json_t *problem);
 
+/** As client_try with GET and without a word on stderr, also when no daemon answers. */
+int client_quietly(struct client *client, const char *path, json_t **out);
+
 /** As client_request, for long answers: each piece of the body goes to `write` as it comes; a short count ends the transfer.
  * Problem documents are printed instead. Runs until the daemon ends the answer or *stop becomes non-zero. */
 int client_stream(struct client *client, const char *method, const char *path, const json_t *body,

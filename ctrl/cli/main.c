@@ -48,6 +48,9 @@ static const struct command {
 	{ "flush", cmd_flush, "flows", "forget all flows; they are resolved again", false },
 	{ "log-level", cmd_log_level, "[error|warning|info|debug]",
 		"show or change the daemon's log level", false },
+	{ "upgrade", cmd_upgrade, "",
+		"replace the daemon by its program file as it is now; pods lose about 50 ms",
+		false },
 	{ "policy", cmd_policy,
 		"import FILE ... [--dry-run] [--confirm SECONDS] | test TABLE.csv [--objects FILE] "
 		"...",

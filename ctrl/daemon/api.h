@@ -13,7 +13,8 @@ struct api {
 	const char *config_path;
 	const struct http_endpoint *const *tables; /* all that are served; NULL-terminated */
 	time_t started;				   /* Unix seconds */
-	bool (*ready)(void); /* traffic is forwarded as the last commit says; NULL = always */
+	bool (*ready)(void);	 /* traffic is forwarded as the last commit says; NULL = always */
+	struct upgrade *upgrade; /* NULL = cannot be replaced */
 };
 
 /** Tables of endpoints: ends with a NULL method. */
@@ -22,6 +23,7 @@ extern const struct http_endpoint transaction_endpoints[]; /* api_transactions.c
 extern const struct http_endpoint daemon_endpoints[];	   /* api_daemon.c */
 extern const struct http_endpoint state_endpoints[];	   /* show.c: needs the data plane */
 extern const struct http_endpoint observe_endpoints[];	   /* api_observe.c: needs the data plane */
+extern const struct http_endpoint upgrade_endpoints[];	   /* api_upgrade.c: needs the data plane */
 extern const struct http_endpoint metrics_endpoints[];	   /* metrics.c: needs the data plane */
 
 /** All of them; NULL-terminated. */

@@ -2,4 +2,5 @@
 #include "ctrl/daemon/api.h"
 
 const struct http_endpoint *const api_tables[] = { object_endpoints, transaction_endpoints,
-	daemon_endpoints, state_endpoints, observe_endpoints, metrics_endpoints, NULL };
+	daemon_endpoints, upgrade_endpoints, state_endpoints, observe_endpoints, metrics_endpoints,
+	NULL };

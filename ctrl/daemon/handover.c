@@ -26,7 +26,8 @@
 
 static char take_over[] = "--take-over";
 
-int handover_spawn(char *const *argv, const cpu_set_t *cpus, pid_t *pid, struct error *err)
+int handover_spawn(
+	char *const *argv, const cpu_set_t *cpus, int said, pid_t *pid, struct error *err)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
@@ -49,14 +50,20 @@ int handover_spawn(char *const *argv, const cpu_set_t *cpus, pid_t *pid, struct 
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attr);
+	if (said >= 0)
+		posix_spawn_file_actions_adddup2(&actions, said, HANDOVER_FILENO);
 	/* Memory that DPDK keeps in descriptors would live as long as the successor. */
-	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+	posix_spawn_file_actions_addclosefrom_np(
+		&actions, said >= 0 ? HANDOVER_FILENO + 1 : HANDOVER_FILENO);
+	if (said >= 0)
+		setenv(HANDOVER_SAID, HANDOVER_SAID_FILENO, 1);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
 	sched_getaffinity(0, sizeof(now), &now);
 	sched_setaffinity(0, sizeof(*cpus), cpus);
 	ret = posix_spawnp(pid, args[0], &actions, &attr, args, environ);
 	sched_setaffinity(0, sizeof(now), &now);
+	unsetenv(HANDOVER_SAID);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
 	free(args);

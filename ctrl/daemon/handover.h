@@ -3,7 +3,7 @@
  * memory, tables and workers ready while the first still forwards, and only then asks it to end. Pods' interfaces stay
  * (dataplane/tap_interface.h). Control thread only.
  *
- * SIGUSR2 makes a running daemon start its successor, with its own command line: the way to upgrade or restart.
+ * `podlane upgrade` and SIGUSR2 make a running daemon start its successor, with its own command line (upgrade.h).
  */
 #ifndef CTRL_DAEMON_HANDOVER_H
 #define CTRL_DAEMON_HANDOVER_H
@@ -14,8 +14,15 @@
 #include <sched.h>
 #include <sys/types.h>
 
-/** Start argv[0] again, with --take-over, on the CPUs this process began with. 0 or an error. */
-int handover_spawn(char *const *argv, const cpu_set_t *cpus, pid_t *pid, struct error *err);
+/** Names the descriptor of a successor's last words in its environment. */
+#define HANDOVER_SAID	     "PODLANE_SUCCESSOR_SAYS"
+#define HANDOVER_FILENO	     3
+#define HANDOVER_SAID_FILENO "3"
+
+/** Start argv[0] again, with --take-over, on the CPUs this process began with. said: a file that it may write its reason
+ * to when it can't take over (upgrade.h); -1 = none. 0 or an error. */
+int handover_spawn(
+	char *const *argv, const cpu_set_t *cpus, int said, pid_t *pid, struct error *err);
 
 /** The node that the successor's data plane is made for, out of the same objects of file and store that it will start
  * with, all of them checked, so that a mistake is found before anybody ends. The store is not changed. New reference. */

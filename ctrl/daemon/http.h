@@ -76,6 +76,8 @@ void http_server_free(struct http_server *server);
 /** Listen on a Unix socket, mode 0600. A stale socket is removed, one that answers is not:
  * -EADDRINUSE. The socket goes with the server. */
 int http_listen_unix(struct http_server *server, const char *path, struct error *err);
+/** Now and then: a Unix socket that was removed from outside is made again. Connections stay. */
+void http_listen_look(struct http_server *server);
 /** "127.0.0.1:9099", "[::1]:9099". */
 int http_listen_tcp(struct http_server *server, const char *address, struct error *err);
 

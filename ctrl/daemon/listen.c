@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ctrl/daemon/http_server.h"
 
+#include "config/log.h"
+
 #include <errno.h>
 #include <event2/listener.h>
 #include <event2/util.h>
@@ -49,7 +51,8 @@ void http_server_free(struct http_server *server)
 	if (server == NULL)
 		return;
 	evhttp_free(server->http);
-	if (server->unix_path != NULL)
+	if (server->unix_path != NULL &&
+		socket_file_look(server->unix_path, &server->file) == SOCKET_FILE_OURS)
 		unlink(server->unix_path);
 	free(server->unix_path);
 	free(server);
@@ -86,7 +89,8 @@ static int remove_stale(const struct sockaddr_un *addr, struct error *err)
 	return 0;
 }
 
-static int add_listener(struct http_server *server, int fd, struct error *err)
+static int add_listener(
+	struct http_server *server, int fd, struct evhttp_bound_socket **bound, struct error *err)
 {
 	struct evconnlistener *listener;
 
@@ -96,23 +100,22 @@ static int add_listener(struct http_server *server, int fd, struct error *err)
 		close(fd);
 		return error_set(err, EIO, NULL, "cannot listen: %s", strerror(errno));
 	}
-	if (evhttp_bind_listener(server->http, listener) == NULL) {
+	*bound = evhttp_bind_listener(server->http, listener);
+	if (*bound == NULL) {
 		evconnlistener_free(listener);
 		return error_set(err, ENOMEM, NULL, "out of memory");
 	}
 	return 0;
 }
 
-int http_listen_unix(struct http_server *server, const char *path, struct error *err)
+/** Listen at a path that is short enough. */
+static int listen_at(struct http_server *server, const char *path,
+	struct evhttp_bound_socket **bound, struct error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	mode_t mask;
 	int fd, ret;
 
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return error_set(err, ENAMETOOLONG, NULL,
-			"%.60s...: a socket path has at most %zu characters", path,
-			sizeof(addr.sun_path) - 1);
 	memcpy(addr.sun_path, path, strlen(path));
 	ret = remove_stale(&addr, err);
 	if (ret < 0)
@@ -129,13 +132,51 @@ int http_listen_unix(struct http_server *server, const char *path, struct error 
 		return error_set(
 			err, ret, NULL, "%s: cannot create the socket: %s", path, strerror(ret));
 	}
-	server->unix_path = strdup(path);
-	return add_listener(server, fd, err);
+	socket_file_note(path, &server->file);
+	return add_listener(server, fd, bound, err);
+}
+
+int http_listen_unix(struct http_server *server, const char *path, struct error *err)
+{
+	struct sockaddr_un addr;
+	int ret;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return error_set(err, ENAMETOOLONG, NULL,
+			"%.60s...: a socket path has at most %zu characters", path,
+			sizeof(addr.sun_path) - 1);
+	ret = listen_at(server, path, &server->bound, err);
+	if (ret == 0)
+		server->unix_path = strdup(path);
+	return ret;
+}
+
+void http_listen_look(struct http_server *server)
+{
+	struct evhttp_bound_socket *before = server->bound;
+	enum socket_file_state state;
+	struct error err = { 0 };
+
+	if (server->unix_path == NULL)
+		return;
+	state = socket_file_look(server->unix_path, &server->file);
+	if (state != SOCKET_FILE_OURS && !server->lost)
+		LOG_WARNING("the API's socket was %s from outside path=%s",
+			state == SOCKET_FILE_GONE ? "removed" : "replaced", server->unix_path);
+	server->lost = state != SOCKET_FILE_OURS;
+	if (state != SOCKET_FILE_GONE ||
+		listen_at(server, server->unix_path, &server->bound, &err) < 0)
+		return; /* its directory, perhaps: look again */
+	if (before != NULL)
+		evhttp_del_accept_socket(server->http, before);
+	server->lost = false;
+	LOG_INFO("the API's socket is there again path=%s", server->unix_path);
 }
 
 int http_listen_tcp(struct http_server *server, const char *address, struct error *err)
 {
 	struct sockaddr_storage addr;
+	struct evhttp_bound_socket *bound;
 	int len = sizeof(addr), fd, one = 1;
 
 	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&addr, &len) < 0 ||
@@ -156,5 +197,5 @@ int http_listen_tcp(struct http_server *server, const char *address, struct erro
 		return error_set(err, why, "node/metrics_listen",
 			"node: cannot listen on metrics_listen %.64s: %s", address, strerror(why));
 	}
-	return add_listener(server, fd, err);
+	return add_listener(server, fd, &bound, err);
 }

@@ -8,21 +8,21 @@
 #include "ctrl/daemon/loop.h"
 #include "ctrl/daemon/options.h"
 #include "ctrl/daemon/startup.h"
+#include "ctrl/daemon/upgrade.h"
 #include "ctrl/ipam/ipam.h"
 #include "dataplane/forwarding.h"
 #include "dataplane/worker.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 
 #define METRICS_RETRY_MS 5000
+#define SOCKET_LOOK_MS	 1000
 
 struct daemon {
 	struct options options;
@@ -32,22 +32,20 @@ struct daemon {
 	struct api api;
 	struct http_server *socket, *metrics;
 	char *metrics_listen; /* wanted; "" = off */
-	struct watch *signals[5], *watchdog, *metrics_retry;
+	struct watch *signals[5], *watchdog, *metrics_retry, *socket_look;
 	bool data_plane;
-	char **argv;
-	cpu_set_t cpus;	 /* at the start of the process */
-	pid_t successor; /* 0 = none */
+	struct upgrade upgrade;
 };
 
-/** "podlaned: podlane.conf:12: peer node-b: ..." */
-static void print_error(const struct error *err)
+/** "podlane.conf:12: peer node-b: ..." */
+static const char *error_line(const struct error *err, char *line, size_t size)
 {
-	fputs("podlaned: ", stderr);
 	if (err->file[0] != '\0' && err->line != 0)
-		fprintf(stderr, "%s:%u: ", err->file, err->line);
-	else if (err->file[0] != '\0')
-		fprintf(stderr, "%s: ", err->file);
-	fprintf(stderr, "%s\n", err->text);
+		snprintf(line, size, "%s:%u: %s", err->file, err->line, err->text);
+	else
+		snprintf(line, size, "%s%s%s", err->file, err->file[0] != '\0' ? ": " : "",
+			err->text);
+	return line;
 }
 
 /* --check */
@@ -149,7 +147,7 @@ static void on_stop(void *arg)
 	struct daemon *d = arg;
 
 	LOG_INFO("stopping");
-	if (d->successor == 0 && !store_has_successor(d->store))
+	if (d->upgrade.successor == 0 && !store_has_successor(d->store))
 		sd_notify(0, "STOPPING=1");
 	watch_base_stop(d->base);
 }
@@ -181,34 +179,35 @@ static void on_upgrade(void *arg)
 	struct daemon *d = arg;
 	struct error err = { 0 };
 
-	if (d->successor != 0)
-		LOG_WARNING("a successor is starting already pid=%d", (int)d->successor);
-	else if (handover_spawn(d->argv, &d->cpus, &d->successor, &err) < 0)
-		LOG_ERROR("no successor could be started, going on error=\"%s\"", err.text);
-	else
-		LOG_INFO("a successor gets ready to take over pid=%d", (int)d->successor);
+	if (upgrade_start(&d->upgrade, &err) < 0)
+		LOG_ERROR("no successor was started, going on error=\"%s\"", err.text);
 }
 
 static void on_child(void *arg)
 {
 	struct daemon *d = arg;
-	pid_t pid;
+	pid_t pid = upgrade_reap(&d->upgrade);
 
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
-		if (pid != d->successor)
-			continue;
-		LOG_ERROR("the successor ended before it took over, going on pid=%d", (int)pid);
-		sd_notifyf(0,
-			"MAINPID=%d\nSTATUS=a successor could not take over, going on\nERRNO=0",
-			(int)getpid());
-		d->successor = 0;
-	}
+	if (pid == 0)
+		return;
+	LOG_ERROR("the successor ended before it took over, going on pid=%d reason=\"%s\"",
+		(int)pid, d->upgrade.reason);
+	sd_notifyf(0, "MAINPID=%d\nSTATUS=a successor could not take over, going on\nERRNO=0",
+		(int)getpid());
 }
 
 static void on_watchdog(void *arg)
 {
 	(void)arg;
 	sd_notify(0, "WATCHDOG=1");
+}
+
+static void on_socket_look(void *arg)
+{
+	const struct daemon *d = arg;
+
+	if (d->socket != NULL)
+		http_listen_look(d->socket);
 }
 
 static int add_events(struct daemon *d, struct error *err)
@@ -229,8 +228,10 @@ static int add_events(struct daemon *d, struct error *err)
 			return error_set(err, ENOMEM, NULL, "out of memory");
 	}
 	d->metrics_retry = watch_timer(d->base, on_metrics_retry, d);
-	if (d->metrics_retry == NULL)
+	d->socket_look = watch_timer(d->base, on_socket_look, d);
+	if (d->metrics_retry == NULL || d->socket_look == NULL)
 		return error_set(err, ENOMEM, NULL, "out of memory");
+	watch_every(d->socket_look, SOCKET_LOOK_MS);
 	if (sd_watchdog_enabled(0, &usec) > 0) {
 		/* Half the limit, as sd_watchdog_enabled(3) advises. */
 		d->watchdog = watch_timer(d->base, on_watchdog, NULL);
@@ -284,6 +285,7 @@ static int open_socket(struct daemon *d, struct error *err)
 		.tables = api_tables,
 		.started = time(NULL),
 		.ready = forwarding_settled,
+		.upgrade = &d->upgrade,
 	};
 	make_parent(d->options.socket);
 	d->socket = http_server_new(&conf);
@@ -357,9 +359,8 @@ static void daemon_stop(struct daemon *d)
 	bool successor;
 
 	/* Who ended us may have ended the successor too: then nobody takes the node's interface over. */
-	if (d->successor != 0 && waitpid(d->successor, NULL, WNOHANG) == d->successor)
-		d->successor = 0;
-	successor = d->successor != 0 ||
+	upgrade_reap(&d->upgrade);
+	successor = d->upgrade.successor != 0 ||
 		    store_has_successor(d->store); /* ours, or one started by hand */
 	http_server_free(d->metrics);
 	http_server_free(d->socket);
@@ -375,24 +376,27 @@ static void daemon_stop(struct daemon *d)
 		watch_free(d->signals[i]);
 	watch_free(d->watchdog);
 	watch_free(d->metrics_retry);
+	watch_free(d->socket_look);
 	free(d->metrics_listen);
+	upgrade_end(&d->upgrade);
 	watch_base_free(d->base);
 }
 
 int main(int argc, char **argv)
 {
-	struct daemon d = { .argv = argv };
+	struct daemon d = { 0 };
 	struct error err = { 0 };
+	char line[UPGRADE_REASON_MAX];
 	int status = options_parse(argc, argv, &d.options), ret;
 
 	if (status >= 0)
 		return status;
-	sched_getaffinity(0, sizeof(d.cpus), &d.cpus);
+	upgrade_init(&d.upgrade, argv);
 	if (d.options.check || d.options.remove_interfaces) {
 		ret = d.options.check ? check(&d.options, &err)
 				      : leftovers_remove_all(d.options.state, &err);
 		if (ret < 0)
-			print_error(&err);
+			fprintf(stderr, "podlaned: %s\n", error_line(&err, line, sizeof(line)));
 		return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	signal(SIGPIPE, SIG_IGN); /* clients come and go */
@@ -404,11 +408,13 @@ int main(int argc, char **argv)
 		unsetenv("WATCHDOG_PID");
 	ret = daemon_start(&d, &err);
 	if (ret < 0) {
-		print_error(&err);
+		fprintf(stderr, "podlaned: %s\n", error_line(&err, line, sizeof(line)));
+		upgrade_report(&d.upgrade, line);
 		sd_notifyf(0, "STATUS=%s\nERRNO=%d", err.text, -ret);
 	} else {
 		LOG_INFO("ready version=%s socket=%s", PODLANE_VERSION, d.options.socket);
 		sd_notify(0, "READY=1");
+		upgrade_report(&d.upgrade, NULL);
 		watch_base_run(d.base);
 	}
 	daemon_stop(&d);

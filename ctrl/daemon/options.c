@@ -24,8 +24,8 @@ static const char help[] =
 	"  -V, --version          print the version\n"
 	"  -h, --help             print this\n"
 	"\n"
-	"SIGHUP reads the configuration again. SIGUSR2 starts a successor that takes over "
-	"(restart, upgrade).\n"
+	"SIGHUP reads the configuration again. SIGUSR2, and `podlane upgrade`, start a successor "
+	"that takes over.\n"
 	"SIGTERM stops; interfaces in pods stay, for the next start to take over.\n";
 
 enum { OPTION_CHECK = 256, OPTION_TAKE_OVER, OPTION_REMOVE_INTERFACES };

@@ -348,11 +348,14 @@ class PodlaneNode(Node):
         kill_process(self.process, sig, 10)
         return self.process.returncode
 
-    def upgrade(self, by_hand=False):
-        """The daemon starts its successor and makes room for it; or we start one that takes its place."""
-        old = self.daemon_pid()
+    def upgrade(self, by_hand=False, command=False, options=()):
+        """The daemon starts its successor and makes room for it, by a signal or the command line client; or we start one that
+        takes its place."""
+        old, said = self.daemon_pid(), None
         if by_hand:
             self.start(wait=False, options=["--take-over"])
+        elif command:
+            said = self.cli("upgrade", *options)
         else:
             os.kill(old, signal.SIGUSR2)
         state = {}
@@ -363,8 +366,9 @@ class PodlaneNode(Node):
             return state.get("pid", old) != old and self.get("/readyz", raw=True)[0] == 200
         wait_for(f"{self.short}: a successor", replaced, 15)
         if by_hand:
-            return
+            return said
         self.process = Successor(state["pid"], getattr(self.process, "group", old), self.process.log)
+        return said
 
     def kill(self):
         """kill -9 of the daemon itself, at once."""

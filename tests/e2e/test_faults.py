@@ -7,6 +7,8 @@ import contextlib
 import mmap
 import os
 import re
+import resource
+import shutil
 import signal
 import socket
 import time
@@ -15,6 +17,7 @@ import pytest
 
 from lab import BUILD, FlannelNode, Lab, Pod, PodlaneNode, kill_process, run, wait_for
 from test_memif import Thief, port
+from vhost_peer import VhostPeer
 
 HUGE = "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
@@ -226,6 +229,56 @@ def test_sockets_cannot_be_made(one):
     wait_for("pods are back", lambda: pods[0].ping(pods[1].v4, count=1, timeout=1))
 
 
+def test_no_descriptors_left(one):
+    """A limit of open files, at every point of attaching a pod: the answer says just that, nothing is left of the pod, pods and peers
+    that are there go on, and with room again all is well."""
+    lab, node, pods = one
+    kernel, sockets = pod_of(lab, node, "kernel", 20), {k: os.path.join(lab.dir, f"{k}.sock") for k in ("memif", "vhost")}
+    served = os.path.join(lab.dir, "served.sock")
+    node.put("pods", {"name": "served", "kind": "memif", "socket": served, "addresses": [node.address(4, 40)]})
+    new = [kernel.object(), *({"name": k, "kind": k, "socket": path, "addresses": []} for k, path in sockets.items())]
+
+    def all_at_once():
+        for obj in new:
+            node.put("pods", obj)
+        for obj in new:
+            node.delete("pods", obj["name"])
+    all_at_once()  # what libraries keep for good is there
+    Thief(served).close()
+    others, files, pid = Others(*pods), open_files(node), node.daemon_pid()
+    limit, refused = resource.prlimit(pid, resource.RLIMIT_NOFILE), {obj["kind"]: 0 for obj in new}
+    for room in range(1, 16):
+        for obj in new:
+            wait_for("the last one is gone", lambda: open_files(node) == files)
+            # The request takes one; a limit is on numbers, so on none above the lowest free ones.
+            numbers = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+            lowest = [n for n in range(max(numbers) + 20) if n not in numbers][room]
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest + 1, limit[1]))
+            got, body = node.request("PUT", f"/v1/pods/{obj['name']}", obj)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+            if got >= 400:
+                problem((got, body), 500, "Too many open files")
+                assert "CAP_NET_ADMIN" not in body.decode(), body
+                refused[obj["kind"]] += 1
+                assert node.request("GET", f"/v1/pods/{obj['name']}")[0] == 404
+                assert "eth0" not in kernel.sh("ip", "-o", "link") and not any(map(os.path.exists, sockets.values()))
+            else:
+                node.delete("pods", obj["name"])
+    assert all(n > 0 for n in refused.values()), refused
+    # No room for a peer that comes: it waits.
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(numbers) + 1, limit[1]))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as waiting:
+        waiting.connect(served)
+        time.sleep(0.3)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+        waiting.settimeout(5)
+        assert len(waiting.recv(128)) == 128
+    all_at_once()
+    wait_for("nothing is left open", lambda: open_files(node) == files)
+    others.untouched()
+    node.assert_balanced()
+
+
 @pytest.mark.parametrize("taken_over", [False, True])
 def test_interface_and_namespace_deleted(one, taken_over):
     """From under the port: it is said, made again, and the others do not notice; no descriptor is left. Also of an interface that
@@ -273,6 +326,92 @@ def test_interface_and_namespace_deleted(one, taken_over):
     assert node.sh("ip", "-br", "link") == interfaces
     assert len([f for f in files if "tun" in f]) == len([f for f in open_files(node) if "tun" in f]) + 1
     node.assert_balanced()
+
+
+def test_interface_changed_inside(one):
+    """Another MAC address is followed, also by who only receives. An interface that was down has its addresses and routes
+    again: a pod's under whatever name, and the node's own."""
+    lab, node, pods = one
+    third = pod_of(lab, node, "third", 20)
+    node.put("pods", third.object())
+    others = Others(*pods)
+    for mac in ("02:11:22:33:44:55", "02:11:22:33:44:66"):
+        third.sh("ip", "link", "set", "eth0", "address", mac)
+        for address in (third.v4, third.v6):
+            wait_for("it is followed", lambda a=address: pods[0].ping(a, count=1, timeout=0.3, check=False)[1])
+    for name in ("eth0", "net7"):
+        third.sh("ip", "link", "set", "eth0", "down")
+        wait_for("it is down", lambda: not port(node, "pod:third")["link"])
+        third.sh("ip", "link", "set", "eth0", "name", name)
+        third.sh("ip", "link", "set", name, "up")
+        for address in (pods[0].v4, pods[0].v6):
+            wait_for("the pod has its routes", lambda a=address: third.ping(a, count=1, timeout=0.3, check=False)[1])
+    assert "02:11:22:33:44:66" in third.sh("ip", "link", "show", "net7")
+    # Addresses that come later are the same interface's. It is down for less than anybody could notice.
+    late = node.address(4, 21)
+    node.patch("pods", "third", {"addresses": [*third.addresses, late]})
+    third.sh("sh", "-c", "ip link set net7 down; ip link set net7 name eth0 address 02:11:22:33:44:77; ip link set eth0 up")
+    for address in (late, third.v4, third.v6):
+        wait_for("all addresses", lambda a=address: pods[0].ping(a, count=1, timeout=0.3, check=False)[1])
+    node.sh("ip", "link", "set", "podlane0", "down")
+    wait_for("it is down", lambda: not port(node, "podlane0")["link"])
+    node.sh("ip", "link", "set", "podlane0", "up")
+    for address in (pods[0].v4, pods[0].v6):
+        wait_for("the node reaches its pods", lambda a=address: node.ping(a, count=1, timeout=0.3, check=False)[1])
+    others.untouched()
+    node.assert_balanced()
+
+
+def test_sockets_removed_from_outside(one):
+    """A cleaner removes the sockets of pods and of the API, or their whole directory: they are made again, who is connected
+    stays so, and what somebody else put in their place is left alone."""
+    lab, node, pods = one
+    directory = os.path.join(lab.dir, "sockets")
+    os.mkdir(directory)
+    paths = {kind: os.path.join(directory, f"{kind}.sock") for kind in ("memif", "vhost")}
+    for i, (kind, path) in enumerate(paths.items()):
+        node.put("pods", {"name": kind, "kind": kind, "socket": path, "addresses": [node.address(4, 40 + i)]})
+    others, files = Others(*pods), open_files(node)
+    stays = Thief(paths["memif"])
+    before = port(node, "pod:memif")["rx_packets"]
+    os.unlink(paths["memif"])
+    wait_for("it is there again", lambda: os.path.exists(paths["memif"]))
+    assert port(node, "pod:memif")["memif_state"] == "connected"
+    stays.send()
+    wait_for("its frames arrive", lambda: port(node, "pod:memif")["rx_packets"] > before)
+    stays.close()
+    for _ in range(2):
+        shutil.rmtree(directory)
+        time.sleep(1.2)  # it has looked, in vain
+        os.mkdir(directory)
+        for path in paths.values():
+            wait_for("it is there again", lambda p=path: os.path.exists(p))
+        Thief(paths["memif"]).close()
+        guest = VhostPeer(paths["vhost"]).connect()
+        wait_for("the guest runs", lambda: port(node, "pod:vhost")["guest"] == "running")
+        os.unlink(paths["vhost"])
+        time.sleep(1.2)
+        assert port(node, "pod:vhost")["guest"] == "running"  # made again when the guest has gone
+        guest.close()
+        wait_for("it is there again", lambda: os.path.exists(paths["vhost"]))
+    os.unlink(node.api_socket)
+    wait_for("the API answers", lambda: os.path.exists(node.api_socket) and node.get("/v1/pods"))
+    for path in (paths["memif"], node.api_socket):
+        os.unlink(path)
+        with open(path, "w") as f:
+            f.write("somebody's")
+    wait_for("it is said", lambda: node.log_tail().count("replaced from outside") == 2)
+    assert node.log_tail(1000).count("from outside") >= 8
+    with open(node.api_socket) as f:
+        assert f.read() == "somebody's"
+    for path in (paths["memif"], node.api_socket):
+        os.unlink(path)
+        wait_for("it is there again", lambda p=path: os.path.exists(p))
+    Thief(paths["memif"]).close()
+    wait_for("nothing is left open", lambda: open_files(node) == files)
+    others.untouched()
+    assert node.stop() == 0
+    assert not os.path.exists(node.api_socket)
 
 
 def test_log_of_a_peer_in_a_loop(one):

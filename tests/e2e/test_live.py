@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes under traffic: encapsulation, pods, restarts, configuration."""
 
+import json
 import os
 import re
 import signal
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from lab import BUILD, Pod, kill_process, run, wait_for
+from lab import BUILD, CommandError, Pod, kill_process, run, wait_for
 
 
 class SteadyPing:
@@ -189,6 +190,38 @@ def test_upgrade_that_cannot_start(pair):
     assert pair.b.get("/v1/state/node")["pid"] == pid
     with open(pair.b.conf, "w") as f:
         f.write(good)
+
+
+def test_upgrade_by_command(pair):
+    """`podlane upgrade` returns when the successor forwards, and says who that is; of one that cannot start it says why. A
+    connection goes on, and nothing stays open in the daemon's place."""
+    def files():
+        time.sleep(0.05)
+        where = f"/proc/{pair.b.daemon_pid()}/fd"
+        return sorted(re.sub(r"\d+", "N", os.readlink(f"{where}/{fd}")) for fd in os.listdir(where)
+                      if ".state/" not in os.readlink(f"{where}/{fd}"))
+    pair.b.upgrade()
+    before, pid = files(), pair.b.daemon_pid()
+    stream = Stream(pair.pods["pod-b1"], pair.pods["pod-a1"])
+    said = pair.b.upgrade(command=True)
+    assert f"replaced: process {pid} by {pair.b.daemon_pid()}, version" in said, said
+    wait_for("nothing more is open", lambda: files() == before)
+    good = open(pair.b.conf).read()
+    with open(pair.b.conf, "w") as f:
+        f.write(good + '\nroutes: ( { prefix = "198.51.100.0/24"; action = "nowhere"; } );\n')
+    pid = pair.b.daemon_pid()
+    with pytest.raises(CommandError) as refused:
+        pair.b.cli("upgrade")
+    said = str(refused.value)
+    assert "exit 1" in said and f"process {pid} goes on" in said and pair.b.conf in said and "nowhere" in said, said
+    assert pair.b.get("/v1/upgrade")["state"] == "failed"
+    assert pair.b.request("POST", "/v1/upgrade", {"now": True})[0] == 422
+    with open(pair.b.conf, "w") as f:
+        f.write(good)
+    state = json.loads(pair.b.upgrade(command=True, options=["--json"]))
+    assert state == {"state": "replaced", "pid": pair.b.daemon_pid(), "before": pid, "version": state["version"], "failed": 0}
+    stream.finish()
+    pair.b.assert_balanced()
 
 
 def test_upgrade_without_memory_for_two(pair):
