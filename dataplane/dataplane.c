@@ -24,7 +24,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define LARGE_BUFFER_ROOM   16384
+#define LARGE_BUFFER_ROOM 16128
+/* Some NICs count the bytes of a buffer in 14 bits, and their drivers believe that it is enough (vmxnet3: one bit more is the mark
+ * of who owns the descriptor, so that the device stops). A header may be written into the headroom. */
+static_assert(LARGE_BUFFER_ROOM + RTE_PKTMBUF_HEADROOM < 1 << 14,
+	"a buffer fits the descriptor of any NIC");
 #define FRAGMENT_PACKETS    4096 /* fragmented packets followed at a time */
 #define FRAGMENT_HELD	    1024 /* fragments that wait for their first one */
 #define REASSEMBLY_PACKETS  256

@@ -92,7 +92,7 @@ struct port_params {
 		routes; /* tap: routed through the gateways instead of default, when n_routes > 0 */
 	size_t n_routes;
 	struct rte_mempool *pool;	/* buffers of 2 KiB */
-	struct rte_mempool *large_pool; /* buffers of 16 KiB for large segments; NULL = use pool */
+	struct rte_mempool *large_pool; /* of nearly 16 KiB for large segments; NULL = use pool */
 	int socket_id;			/* NUMA node */
 	const char *const *disabled;	/* ethdev: offloads not to use, by name (nic_offloads.h) */
 	size_t n_disabled;
