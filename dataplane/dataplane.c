@@ -10,6 +10,7 @@
 #include "dataplane/loop.h"
 #include "dataplane/memory.h"
 #include "dataplane/packet_socket.h"
+#include "dataplane/pci_binding.h"
 #include "dataplane/placement.h"
 #include "dataplane/polling.h"
 
@@ -134,6 +135,9 @@ static int eal_start(const struct node *node, struct error *err)
 		access("/sys/bus/pci/devices", R_OK) == 0 ? "--allow=0000:00:00.0" : "--no-pci";
 	if (dp.hugepages) {
 		argv[argc++] = "--in-memory";
+		/* The groups that VFIO makes up without an IOMMU look like those of one, to EAL too. */
+		if (vfio_without_iommu("/sys"))
+			argv[argc++] = "--iova-mode=pa";
 	} else {
 		argv[argc++] = "--no-huge";
 		argv[argc++] = "--no-shconf";

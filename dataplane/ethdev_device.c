@@ -11,6 +11,7 @@
 #include <linux/if_packet.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
+#include <rte_vfio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,6 +272,9 @@ int ethdev_device_attach(struct ethdev_device *dev, const struct port_params *pa
 	ret = dev->pci ? pci_binding_check("/sys", dev->name, params->name, err) : 0;
 	if (ret < 0)
 		return ret;
+	/* EAL looks for VFIO once, when it starts: the kernel's part may have come with the binding, since then. */
+	if (dev->pci && rte_vfio_is_enabled("vfio") == 0)
+		rte_vfio_enable("vfio");
 	if (rte_eth_dev_count_total() >= RTE_MAX_ETHPORTS)
 		return error_set(err, ENOSPC, NULL,
 			"port %s: DPDK holds at most %d devices and all are in use: remove an "

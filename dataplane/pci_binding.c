@@ -52,20 +52,35 @@ static void read_line(const char *path, char *out, int size)
 	fclose(f);
 }
 
-static void read_interface(struct pci_device *d)
+/** The first entry of a directory whose name begins with prefix. @return false when there is none. */
+static bool first_entry(const char *path, const char *prefix, char *out, size_t size)
 {
-	char path[320];
-	struct dirent *entry;
-	DIR *dir;
+	const struct dirent *entry;
+	DIR *dir = opendir(path);
+	bool found = false;
 
-	snprintf(path, sizeof(path), "%s/net", d->dir);
-	dir = opendir(path);
-	while (dir != NULL && d->interface[0] == '\0' && (entry = readdir(dir)) != NULL) {
-		if (entry->d_name[0] != '.')
-			snprintf(d->interface, sizeof(d->interface), "%.63s", entry->d_name);
+	while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
+		found = entry->d_name[0] != '.' &&
+			strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+		if (found)
+			snprintf(out, size, "%.*s", (int)size - 1, entry->d_name);
 	}
 	if (dir != NULL)
 		closedir(dir);
+	return found;
+}
+
+/** Of a virtio NIC it is the interface of the virtio device below the PCI device. */
+static void read_interface(struct pci_device *d)
+{
+	char path[400], virtio[64];
+
+	snprintf(path, sizeof(path), "%s/net", d->dir);
+	if (first_entry(path, "", d->interface, sizeof(d->interface)) ||
+		!first_entry(d->dir, "virtio", virtio, sizeof(virtio)))
+		return;
+	snprintf(path, sizeof(path), "%s/%s/net", d->dir, virtio);
+	first_entry(path, "", d->interface, sizeof(d->interface));
 }
 
 static bool read_device(const char *sysfs, const char *address, struct pci_device *d)
@@ -87,7 +102,7 @@ static bool read_device(const char *sysfs, const char *address, struct pci_devic
 	return true;
 }
 
-static bool without_iommu_allowed(const char *sysfs)
+bool vfio_without_iommu(const char *sysfs)
 {
 	char path[320], text[8];
 
@@ -119,13 +134,13 @@ int pci_binding_check(const char *sysfs, const char *address, const char *port, 
 		return error_set(err, EBUSY, NULL,
 			"port %s: PCI device %s%s%s is %s%s%s%s: give it to DPDK with `driverctl "
 			"set-override %s vfio-pci` or "
-			"`dpdk-devbind.py --bind=vfio-pci %s`",
+			"`modprobe vfio-pci && dpdk-devbind.py --bind=vfio-pci %s`",
 			port, address, d.parent[0] != '\0' ? ", a virtual function of " : "",
 			d.parent,
 			d.driver[0] != '\0' ? "in use by kernel driver " : "bound to no driver",
 			d.driver, d.interface[0] != '\0' ? " as interface " : "", d.interface,
 			address, address);
-	if (strcmp(d.driver, "vfio-pci") == 0 && !d.iommu && !without_iommu_allowed(sysfs))
+	if (strcmp(d.driver, "vfio-pci") == 0 && !d.iommu && !vfio_without_iommu(sysfs))
 		return error_set(err, ENXIO, NULL,
 			"port %s: PCI device %s is bound to vfio-pci, but there is no IOMMU: boot "
 			"with intel_iommu=on iommu=pt (AMD: "

@@ -83,7 +83,11 @@ static void wrong_driver(void)
 	expect(NIC, -EBUSY, "is in use by kernel driver ixgbe: give it");
 	make("mkdir -p bus/pci/devices/" NIC "/net/enp1s0f0");
 	expect(NIC, -EBUSY, "is in use by kernel driver ixgbe as interface enp1s0f0: give it");
-	expect(NIC, -EBUSY, "`dpdk-devbind.py --bind=vfio-pci " NIC "`");
+	expect(NIC, -EBUSY, "`modprobe vfio-pci && dpdk-devbind.py --bind=vfio-pci " NIC "`");
+	make("rmdir bus/pci/devices/" NIC "/net/enp1s0f0 && mkdir -p bus/pci/devices/" NIC
+	     "/virtio3/net/eth7");
+	bind(NIC, "virtio-pci");
+	expect(NIC, -EBUSY, "is in use by kernel driver virtio-pci as interface eth7: give it");
 	bind(VF, "ixgbe");
 	expect(VF, -EBUSY, VF ", a virtual function of " NIC " is in use by kernel driver ixgbe:");
 	end();
