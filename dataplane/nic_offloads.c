@@ -7,14 +7,16 @@
 #include <string.h>
 
 #define TX(word) RTE_ETH_TX_OFFLOAD_##word
-#define CSUM	 (TX(IPV4_CKSUM) | TX(TCP_CKSUM) | TX(UDP_CKSUM))
+#define CSUM	 (TX(TCP_CKSUM) | TX(UDP_CKSUM))
 #define CUT	 (TX(TCP_TSO) | TX(MULTI_SEGS))
-#define INNER	 TX(OUTER_IPV4_CKSUM)
+#define INNER	 (TX(IPV4_CKSUM) | TX(OUTER_IPV4_CKSUM))
 #define VXLAN	 (TX(VXLAN_TNL_TSO) | TX(UDP_TNL_TSO))
 #define IPIP	 (TX(IPIP_TNL_TSO) | TX(IP_TNL_TSO))
 
-/** All of `needs`, and one of `any` when there are some. No word says "checksums inside a tunnel". Drivers that announce
- * segmentation there find the headers there; some that announce only outer IPv4 checksums (ixgbe) do so over IPv4 only. */
+/** All of `needs`, and one of `any` when there are some. IPv4 headers have their checksums already; those of segments are seen to
+ * by whoever cuts, also by devices that announce no IPV4_CKSUM (virtio, vmxnet3). No word says "checksums inside a tunnel".
+ * Drivers that announce segmentation there find the headers there; some that announce only outer IPv4 checksums (ixgbe) do so
+ * over IPv4 only. */
 static const struct {
 	const char *name;
 	uint64_t needs, any;
@@ -76,6 +78,7 @@ void nic_offloads_choose(struct nic_offloads *o, const struct rte_eth_dev_info *
 	const char *const *disabled, size_t n_disabled)
 {
 	memset(o, 0, sizeof(*o));
+	o->ipv4_checksum = (info->tx_offload_capa & TX(IPV4_CKSUM)) != 0;
 	for (unsigned i = 0; i < NIC_OFFLOADS; i++) {
 		if (!announced((enum nic_offload)i, info, o->of[i].why, sizeof(o->of[i].why)))
 			o->of[i].state = NIC_LACKED;
@@ -120,6 +123,8 @@ uint64_t nic_offloads_tx(const struct nic_offloads *o, const struct rte_eth_dev_
 {
 	uint64_t words = info->tx_offload_capa & TX(MULTI_SEGS);
 
+	if (nic_offloads_used(o, NIC_TX_CSUM) || nic_offloads_used(o, NIC_TX_TSO))
+		words |= info->tx_offload_capa & TX(IPV4_CKSUM);
 	for (unsigned i = 0; i < NIC_OFFLOADS; i++) {
 		if (nic_offloads_used(o, (enum nic_offload)i))
 			words |= offloads[i].needs | (offloads[i].any & info->tx_offload_capa);

@@ -35,6 +35,7 @@ enum nic_offload_state {
 };
 
 struct nic_offloads {
+	bool ipv4_checksum; /* the device computes those of IPv4 headers, and wants to be asked */
 	struct {
 		uint8_t state; /* enum nic_offload_state */
 		char why[128]; /* "" = the state says it all */

@@ -72,7 +72,7 @@ unsigned nic_selftest_prepare(const struct nic_selftest *t)
 		m = nic_probe_ask(&probes[i], &port);
 		if (m == NULL)
 			continue; /* no buffer: nothing is known */
-		if (!nic_transmit_prepare(t->ethdev, 0, &m)) {
+		if (!nic_transmit_prepare(t->ethdev, 0, &m, t->offloads->ipv4_checksum)) {
 			nic_probe_text(&probes[i], text, sizeof(text));
 			snprintf(why, sizeof(why), "its driver does not take %s", text);
 			nic_selftest_fall_back(
@@ -141,7 +141,7 @@ static bool probe_right(const struct nic_selftest *t, const struct nic_probe_por
 			"no buffer was free for its self-test");
 		return true;
 	}
-	if (nic_transmit_prepare(t->ethdev, 0, &m))
+	if (nic_transmit_prepare(t->ethdev, 0, &m, t->offloads->ipv4_checksum))
 		back = loop(t, port, m, got, n, PROBE_MS);
 	else
 		rte_pktmbuf_free(m);

@@ -34,16 +34,19 @@ static inline enum nic_offload nic_transmit_needs(const struct rte_mbuf *m)
 	return large ? NIC_IPIP_TSO : NIC_IPIP_CSUM;
 }
 
-/** @return false when the device's driver would not take it: never send it. */
-static inline bool nic_transmit_prepare(uint16_t ethdev, uint16_t queue, struct rte_mbuf **pkt)
+/** @param ipv4_checksum  of struct nic_offloads
+ * @return false when the device's driver would not take it: never send it. */
+static inline bool nic_transmit_prepare(
+	uint16_t ethdev, uint16_t queue, struct rte_mbuf **pkt, bool ipv4_checksum)
 {
 	struct rte_mbuf *m = *pkt;
 
 	if (likely(!(m->ol_flags & NIC_TRANSMIT_FLAGS)))
 		return true;
-	/* ethdev wants both said: each IPv4 header of a cut segment needs its own checksum. */
-	if ((m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4)) ==
-		(RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4))
+	/* ethdev wants both said: each IPv4 header of a cut segment needs its own checksum. Drivers whose device knows no such
+	 * word, since it goes without saying (vmxnet3), do not take it. */
+	if (ipv4_checksum && (m->ol_flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4)) ==
+				     (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_IPV4))
 		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
 	/* Sums that the NIC fills are zero, those of segments start without a length: the contract of ethdev for drivers that
 	 * have nothing to prepare. Those that have want the same, or do it over again. */

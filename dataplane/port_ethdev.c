@@ -324,7 +324,7 @@ static bool tx_fit_one(const struct port_ethdev *p, uint16_t queue, struct rte_m
 			return false;
 		*pkt = m;
 	}
-	return nic_transmit_prepare(p->ethdev, queue, pkt);
+	return nic_transmit_prepare(p->ethdev, queue, pkt, p->offloads.ipv4_checksum);
 }
 
 /** Make a burst what the device can send. @return how many can be sent; the others stay the
