@@ -25,8 +25,9 @@ void ethdev_vlan_configure(struct ethdev_vlan *vlan, const struct port_params *p
 	*vlan = (struct ethdev_vlan){ .id = params->vlan };
 	if (vlan->id == 0)
 		return;
-	vlan->insert = (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0;
 	vlan->strip = whole && (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
+	/* Intel's e1000 family has one switch for both (CTRL.VME), and its drivers set it for stripping only. */
+	vlan->insert = vlan->strip && (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0;
 	vlan->filter = whole && (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) != 0;
 	if (vlan->insert)
 		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_VLAN_INSERT;

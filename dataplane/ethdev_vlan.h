@@ -17,8 +17,8 @@ struct ethdev_vlan {
  * allowance for L2 has no room for one. */
 uint32_t ethdev_vlan_mtu(const struct port_params *params, const struct rte_eth_dev_info *info);
 
-/** Ask for what there is, before the device is configured. Beside a kernel's interface (params->interface) only to put tags in: the
- * other frames have to go there as they came. */
+/** Ask for what there is, before the device is configured. Beside a kernel's interface (params->interface) nothing: other frames
+ * have to go there as they came, and not every device puts tags in that takes none off. */
 void ethdev_vlan_configure(struct ethdev_vlan *vlan, const struct port_params *params,
 	const struct rte_eth_dev_info *info, struct rte_eth_conf *conf);
 

@@ -107,6 +107,21 @@ int nic_filter_set(uint16_t ethdev, const char *port, const char *device,
 	return 0;
 }
 
+void nic_admit_vlans(uint16_t ethdev, const char *port, const char *driver)
+{
+	int ret;
+
+	/* Its driver always agrees on the VLAN filter, which then lets no VLAN in that it was not told of, but to the
+	 * promiscuous (Virtual I/O Device specification 1.2, section 5.1.6.5.3). Others filter where they are asked to. */
+	if (strcmp(driver, "net_virtio") != 0)
+		return;
+	ret = rte_eth_promiscuous_enable(ethdev);
+	if (ret < 0)
+		LOG_WARNING("the kernel's interface will see no VLANs: the device filters them and "
+			    "does not turn promiscuous port=%s error=\"%s\"",
+			port, rte_strerror(-ret));
+}
+
 void nic_tell_vxlan_ports(uint16_t ethdev)
 {
 	static const uint16_t ports[] = { 4789, 8472 };

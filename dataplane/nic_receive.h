@@ -35,6 +35,8 @@ struct nic_filter {
  * it. The device is started. @return -errno with a message. */
 int nic_filter_set(uint16_t ethdev, const char *port, const char *device,
 	const struct mac_addr *want, bool own, struct nic_filter *filter, struct error *err);
+/** Let tagged frames of all VLANs in, for a device whose other frames are the kernel's. */
+void nic_admit_vlans(uint16_t ethdev, const char *port, const char *driver);
 /** Tell the device on which UDP ports VXLAN comes (4789, 8472), so that it finds inner headers; most know 4789 or need no
  * telling. */
 void nic_tell_vxlan_ports(uint16_t ethdev);

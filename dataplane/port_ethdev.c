@@ -282,6 +282,8 @@ static int ethdev_open(const struct port_params *params, struct port **out, stru
 		ret = ethdev_vlan_start(&p->vlan, p->ethdev, params->name, err);
 	if (ret < 0)
 		goto stop_device;
+	if (params->interface != NULL)
+		nic_admit_vlans(p->ethdev, params->name, p->driver);
 	if (p->device.interface[0] == '\0')
 		nic_tell_vxlan_ports(p->ethdev);
 	announce(p);
