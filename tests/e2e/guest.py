@@ -1,188 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """A QEMU guest with Debian's own kernel as a peer: what this machine's kernel may lack (IP-in-IP, WireGuard), it has.
 
-The kernel comes from Debian's package, unpacked and never installed; the initramfs holds busybox, iproute2's tools,
-ping, a few modules and an init script that answers commands over a virtio port. No KVM is needed: the guest runs under
-TCG. It is on the wire through a TAP on the lab's bridge, with every offload off, so that what is captured is complete.
+What it boots is in guest_image.py. No KVM is needed: the guest runs under TCG. It is on the wire through a TAP on the lab's bridge,
+with every offload off, so that what is captured is complete.
 
 `PODLANE_GUEST_ACCEL` names another accelerator; the default is what works everywhere.
 """
 
 import base64
 import contextlib
-import fcntl
-import glob
-import hashlib
 import ipaddress
 import os
 import re
 import shlex
-import shutil
 import socket
-import subprocess
-import tempfile
 import time
 
-from lab import CommandError, run, wait_for
+from guest_image import PEER, guest_image
+from lab import CommandError, wait_for
 
-PACKAGE = "linux-image-cloud-amd64"
 ACCEL = os.environ.get("PODLANE_GUEST_ACCEL", "tcg,thread=single,tb-size=256")
-MODULES = ["virtio_pci", "virtio_net", "virtio_console", "dummy", "tunnel4", "tunnel6", "ip_tunnel", "ipip", "sit",
-           "ip6_tunnel", "vxlan", "wireguard"]
-# At boot only what every test needs is loaded; `modprobe` in the guest brings the rest.
-BOOT_MODULES = ["virtio_pci", "virtio_net", "virtio_console", "dummy"]
-# Not busybox's shell: that one prefers its own applets, its smaller `ip` included.
-PROGRAMS = {"sh": "/bin/dash", "ip": "/sbin/ip", "bridge": "/sbin/bridge", "ping": "/bin/ping"}
-
-INIT = """#!/usr/local/bin/sh
-/bin/busybox --install -s /bin
-export PATH=/usr/local/bin:/bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-ulimit -c 0
-for m in $(cat /boot.modules); do modprobe $m || echo "init: no module $m"; done
-ip link set lo up
-until port=$(ls /dev/vport*p1 2>/dev/null); do sleep 0.05; done
-exec 3<>$port
-# Files of the commands, and of what they start, are named relative to this directory.
-cd "$(mktemp -d)"
-echo ready >&3
-# A command is one line: token and script in base64. The answer is one line: token, exit status, output in base64.
-while read -r token script <&3; do
-	echo "$script" | base64 -d >script
-	sh ./script </dev/null >output 2>&1 3>&-
-	echo "$token $? $(base64 -w 0 output)" >&3
-done
-echo "init: the host is gone"
-poweroff -f
-"""
-
-
-def _cache():
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    path = os.path.join(base, "podlane", "guest")
-    os.makedirs(path, exist_ok=True)
-    return path
-
-
-@contextlib.contextmanager
-def _locked(cache):
-    """Two test runs side by side build one cache."""
-    with open(os.path.join(cache, "lock"), "w") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
-        yield
-
-
-def _fetch_kernel(cache):
-    """The newest kernel package of the distribution, unpacked into the cache. Returns its directory."""
-    try:
-        depends = run("apt-cache", "depends", PACKAGE)
-        match = re.search(r"Depends: (linux-image-\S+)", depends)
-        if not match:
-            raise CommandError(f"apt-cache knows no dependency of {PACKAGE}:\n{depends}")
-        package = match.group(1)
-        # The cache belongs to its user: apt's own user may not write there.
-        sandbox = ["-o", "APT::Sandbox::User=root"] if os.getuid() == 0 else []
-        with tempfile.TemporaryDirectory(dir=cache) as tmp:
-            done = subprocess.run(["apt-get", "-q", *sandbox, "download", package], cwd=tmp, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, text=True, timeout=300)
-            packages = glob.glob(os.path.join(tmp, "*.deb"))
-            if done.returncode != 0 or len(packages) != 1:
-                raise CommandError(f"apt-get download {package}: exit {done.returncode}\n{done.stdout}")
-            root = os.path.join(tmp, "root")
-            run("dpkg-deb", "-x", packages[0], root)
-            version = os.listdir(os.path.join(root, "lib", "modules"))[0]
-            run("depmod", "-b", root, version)
-            os.rename(os.path.join(root, "boot", f"vmlinuz-{version}"), os.path.join(root, "vmlinuz"))
-            shutil.rmtree(os.path.join(root, "boot"))
-            kernel = os.path.join(cache, version)
-            shutil.rmtree(kernel, ignore_errors=True)
-            os.rename(root, kernel)
-            return kernel
-    except (CommandError, OSError, subprocess.SubprocessError) as e:
-        raise AssertionError(f"no kernel for the guest: apt could not deliver {PACKAGE} (is this Debian 12, with "
-                             f"network and a fresh `apt-get update`?): {e}") from e
-
-
-def _kernel(cache):
-    ready = [d for d in glob.glob(os.path.join(cache, "[0-9]*")) if os.path.exists(os.path.join(d, "vmlinuz"))]
-    return max(ready, key=os.path.getmtime) if ready else _fetch_kernel(cache)
-
-
-def _module_files(kernel):
-    """Files of MODULES and what they depend on, relative to the module directory."""
-    version = os.path.basename(kernel)
-    base = os.path.join(kernel, "lib", "modules", version)
-    wanted, by_name = set(), {}
-    with open(os.path.join(base, "modules.dep")) as f:
-        for line in f:
-            path, _, needs = line.partition(":")
-            by_name[os.path.basename(path).split(".ko")[0].replace("-", "_")] = [path, *needs.split()]
-    with open(os.path.join(base, "modules.builtin")) as f:
-        builtin = {os.path.basename(line.strip()).split(".ko")[0].replace("-", "_") for line in f}
-    for name in MODULES:
-        if name in by_name:
-            wanted.update(by_name[name])
-        elif name not in builtin:
-            raise AssertionError(f"the guest's kernel {version} has no module {name}")
-    return base, sorted(wanted)
-
-
-def _libraries(program):
-    """Absolute paths of the shared objects of a program, the loader included."""
-    return sorted(set(re.findall(r"(/\S+) \(0x", run("ldd", program))))
-
-
-def _initramfs(cache, kernel):
-    base, modules = _module_files(kernel)
-    version = os.path.basename(kernel)
-    busybox = shutil.which("busybox")
-    assert busybox, "no busybox: install busybox-static"
-    files = {"bin/busybox": busybox}
-    for name, program in PROGRAMS.items():
-        files[f"usr/local/bin/{name}"] = program
-        for library in _libraries(program):
-            files[library.lstrip("/")] = library
-    for path in modules:
-        files[f"lib/modules/{version}/{path}"] = os.path.join(base, path)
-    identity = hashlib.sha256(repr([INIT, BOOT_MODULES, version]).encode())
-    for target, source in sorted(files.items()):
-        stat = os.stat(source)
-        identity.update(f"{target} {source} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    image = os.path.join(cache, f"initramfs-{identity.hexdigest()[:16]}.cpio")
-    if os.path.exists(image):
-        return image
-    for old in glob.glob(os.path.join(cache, "initramfs-*.cpio")):
-        os.unlink(old)  # a guest that runs has read it already
-    with tempfile.TemporaryDirectory(dir=cache) as tmp:
-        root = os.path.join(tmp, "root")
-        for directory in ("bin", "dev", "proc", "sys", "tmp", "etc", "usr/local/bin"):
-            os.makedirs(os.path.join(root, directory))
-        for target, source in files.items():
-            os.makedirs(os.path.dirname(os.path.join(root, target)), exist_ok=True)
-            shutil.copy(source, os.path.join(root, target))
-        with open(os.path.join(root, "init"), "w") as f:
-            f.write(INIT)
-        os.chmod(os.path.join(root, "init"), 0o755)
-        with open(os.path.join(root, "boot.modules"), "w") as f:
-            f.write("\n".join(BOOT_MODULES) + "\n")
-        run("depmod", "-b", root, version)
-        with open(image + ".new", "wb") as out:
-            listing = subprocess.run(["find", ".", "-mindepth", "1", "-print0"], cwd=root, stdout=subprocess.PIPE,
-                                     check=True).stdout
-            subprocess.run(["cpio", "--quiet", "--null", "-o", "-H", "newc", "-R", "0:0"], cwd=root, input=listing,
-                           stdout=out, check=True)
-        os.rename(image + ".new", image)
-    return image
-
-
-def guest_image():
-    """(vmlinuz, initramfs), from the cache or made now; some seconds and the download the first time."""
-    cache = _cache()
-    with _locked(cache):
-        kernel = _kernel(cache)
-        return os.path.join(kernel, "vmlinuz"), _initramfs(cache, kernel)
 
 
 class Tunnel:
@@ -209,6 +46,7 @@ class Guest:
     """A machine that runs commands. What it is on the wire by, subclasses say."""
 
     memory, cpus = 192, 1
+    machine, accel, kernel_options = "pc", ACCEL, ""
 
     def __init__(self, lab, name):
         self.lab, self.short = lab, name
@@ -220,20 +58,23 @@ class Guest:
         """QEMU's arguments for the network device."""
         raise NotImplementedError
 
+    def image(self):
+        return PEER
+
     def boot(self):
-        vmlinuz, initramfs = guest_image()
+        vmlinuz, initramfs = guest_image(self.image())
         lab = self.lab
         control = os.path.join(lab.dir, f"{self.short}.port")
         self.booted = time.monotonic()
         smp = "nosmp " if self.cpus == 1 else ""
         process = lab.switch.popen(
-            "qemu-system-x86_64", "-machine", "pc,memory-backend=mem", "-accel", ACCEL, "-cpu", "max",
+            "qemu-system-x86_64", "-machine", f"{self.machine},memory-backend=mem", "-accel", self.accel, "-cpu", "max",
             "-smp", self.cpus, "-m", self.memory,
             "-object", f"memory-backend-memfd,id=mem,size={self.memory}M,share=on",
             "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
             "-kernel", vmlinuz, "-initrd", initramfs,
             "-append", f"console=ttyS0 loglevel=4 panic=-1 nokaslr mitigations=off {smp}no_timer_check "
-            "tsc=reliable random.trust_cpu=on rdinit=/init",
+            f"tsc=reliable random.trust_cpu=on rdinit=/init {self.kernel_options}",
             "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",
             "-chardev", f"socket,id=port,path={control},server=on,wait=on",
             "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=port,name=podlane",

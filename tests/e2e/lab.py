@@ -268,6 +268,7 @@ class PodlaneNode(Node):
         self.state = os.path.join(lab.dir, f"{name}.state")
         self.conf = os.path.join(lab.dir, f"{name}.conf")
         self.process = None
+        self.memory_options = 'hugepages = "off"; memory_mb = 192;'
         self.uplink_driver = "af_packet"
         self.uplink_device = "eth0"
         self.uplink_more = ""
@@ -279,7 +280,7 @@ class PodlaneNode(Node):
         net = ipaddress.ip_network(self.pool4 if family == 4 else self.pool6)
         return str(net[host])
 
-    def write_conf(self, peers=(), pods=(), routes=(), pools=True, text=""):
+    def write_conf(self, peers=(), pods=(), routes=(), pools=True, uplinks=True, text=""):
         """peers: nodes (encap vxlan) or (node, encap) pairs or dicts."""
         def value(v):
             if isinstance(v, bool):
@@ -296,11 +297,12 @@ class PodlaneNode(Node):
             return "{ " + " ".join(f"{k} = {value(v)};" for k, v in obj.items()) + " }"
 
         workers = f" worker_cpus = [ {', '.join(map(str, self.workers))} ];" if self.workers is not None else ""
-        lines = [f'node: {{ name = "{self.short}"; vtep_mac = "{self.vtep_mac}"; hugepages = "off"; memory_mb = 192;'
+        lines = [f'node: {{ name = "{self.short}"; vtep_mac = "{self.vtep_mac}"; {self.memory_options}'
                  f' buffers = 16384; log_level = "debug"; metrics_listen = "";{workers}'
-                 f' host_addresses = [ "{self.address(4, 1)}", "{self.address(6, 1)}" ]; {self.extra_node} }};',
-                 f'uplinks: ( {{ name = "eth0"; driver = "{self.uplink_driver}"; device = "{self.uplink_device}"; mtu = {self.mtu};'
-                 f' {self.uplink_fields()} {self.uplink_more} }} );']
+                 f' host_addresses = [ "{self.address(4, 1)}", "{self.address(6, 1)}" ]; {self.extra_node} }};']
+        if uplinks:
+            lines.append(f'uplinks: ( {{ name = "eth0"; driver = "{self.uplink_driver}"; device = "{self.uplink_device}"; mtu = {self.mtu};'
+                         f' {self.uplink_fields()} {self.uplink_more} }} );')
         if pools:
             lines.append(f'pools: ( {{ name = "pods"; cidr = "{self.pool4}"; }}, '
                          f'{{ name = "pods6"; cidr = "{self.pool6}"; }} );')
@@ -380,22 +382,23 @@ class PodlaneNode(Node):
 
     # --- API and CLI ---
 
-    def request(self, method, path, body=None, timeout=60):
-        """One HTTP request over the Unix socket. Returns (status, body bytes)."""
+    def exchange(self, request, timeout):
+        """The bytes of a request to the API, for those of its answer."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
             s.settimeout(timeout)
             s.connect(self.api_socket)
-            data = b"" if body is None else (body if isinstance(body, bytes) else json.dumps(body).encode())
-            head = (f"{method} {path} HTTP/1.1\r\nHost: podlane\r\nConnection: close\r\n"
-                    f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n")
-            s.sendall(head.encode() + data)
+            s.sendall(request)
             answer = b""
-            while True:
-                chunk = s.recv(65536)
-                if not chunk:
-                    break
+            while chunk := s.recv(65536):
                 answer += chunk
-        header, _, payload = answer.partition(b"\r\n\r\n")
+            return answer
+
+    def request(self, method, path, body=None, timeout=60):
+        """One HTTP request over the Unix socket. Returns (status, body bytes)."""
+        data = b"" if body is None else (body if isinstance(body, bytes) else json.dumps(body).encode())
+        head = (f"{method} {path} HTTP/1.1\r\nHost: podlane\r\nConnection: close\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n")
+        header, _, payload = self.exchange(head.encode() + data, timeout).partition(b"\r\n\r\n")
         if not header:
             raise ConnectionResetError(f"{self.short}: the daemon ended before it answered")
         if b"transfer-encoding: chunked" in header.lower():
