@@ -9,8 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#define PREEMPTED_US 50
-#define SHARED_US    1000000 /* polls no longer than spin_us after it was preempted */
+#define PREEMPTED_US 50 /* no round without packets takes so long */
 
 static void fragments_expire(struct worker *w)
 {
@@ -60,8 +59,8 @@ static bool idle(const struct worker *w, uint64_t tsc)
 						worker_ticks(w, s->spin_max_us));
 }
 
-/** A round without work, from `before` to `tsc`: if it took so long that the thread cannot have run all the time, and the kernel
- * did not just lose the CPU to its own host, somebody else is waiting for it. */
+/** A round without work, from `before` to `tsc`: if it took so long that the thread cannot have run all the time, and it was not
+ * the kernel itself that lost the CPU to its host, somebody else had it. */
 static void was_idle(struct worker *w, uint64_t before, uint64_t tsc)
 {
 	struct rusage used;
@@ -70,7 +69,7 @@ static void was_idle(struct worker *w, uint64_t before, uint64_t tsc)
 		getrusage(RUSAGE_THREAD, &used) < 0)
 		return;
 	if (used.ru_nivcsw != w->preempted)
-		spin_shared(&w->spin, tsc + worker_ticks(w, SHARED_US));
+		spin_taken(&w->spin, before, tsc, w->tsc_per_ms);
 	w->preempted = used.ru_nivcsw;
 }
 

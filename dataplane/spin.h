@@ -5,10 +5,10 @@
  *
  * Learned from gaps longer than spin_us alone: those in between are polled through anyway. One that was too long for
  * spin_max_us counts four times, so polling on pays when four of five gaps are short enough, and ends soon after they are not.
- * And never while somebody else wants the CPU: a worker that is preempted while it has nothing to do is taken for one on a CPU
- * that is shared, where polling for nothing costs the pods' own work. That is asked again once a second.
+ * And never while somebody else wants the CPU: a worker that loses a twentieth of it while it has nothing to do is taken for one
+ * that shares it, where polling for nothing costs the pods' own work. That is asked again once a second.
  *
- * Thread: the worker's own. Units: of the caller, the same for all.
+ * Thread: the worker's own. Units: cycles of the time stamp counter.
  */
 #ifndef DATAPLANE_SPIN_H
 #define DATAPLANE_SPIN_H
@@ -17,13 +17,18 @@
 #include <stdint.h>
 
 struct spin {
-	uint8_t score;	/* zeroed: spin_us */
-	uint64_t alone; /* from when on the CPU may be the worker's alone again */
+	uint8_t score;	 /* zeroed: spin_us */
+	uint64_t alone;	 /* from when on the CPU may be the worker's alone again */
+	uint64_t window; /* when counting `taken` began */
+	uint64_t taken;	 /* by others, since */
 };
 
 #define SPIN_SCORE_MAX 16
 #define SPIN_SCORE_ON  8 /* from here on spin_max_us */
 #define SPIN_MISS      4
+#define SPIN_WINDOW_MS 100
+#define SPIN_TAKEN_MS  5 /* of a window: more are a CPU that is shared */
+#define SPIN_SHARED_MS 1000
 
 /** A gap between packets has ended. `least` is spin_us, `most` spin_max_us; most <= least: never more than least. */
 static inline void spin_learn(struct spin *s, uint64_t gap, uint64_t least, uint64_t most)
@@ -36,10 +41,16 @@ static inline void spin_learn(struct spin *s, uint64_t gap, uint64_t least, uint
 		s->score = s->score > SPIN_MISS ? (uint8_t)(s->score - SPIN_MISS) : 0;
 }
 
-/** The CPU is somebody else's as well: nothing more than spin_us until `alone`. */
-static inline void spin_shared(struct spin *s, uint64_t alone)
+/** Somebody else had the CPU from `from` to `now`. */
+static inline void spin_taken(struct spin *s, uint64_t from, uint64_t now, uint64_t tsc_per_ms)
 {
-	s->alone = alone;
+	if (now - s->window > SPIN_WINDOW_MS * tsc_per_ms) {
+		s->window = from;
+		s->taken = 0;
+	}
+	s->taken += now - from;
+	if (s->taken > SPIN_TAKEN_MS * tsc_per_ms)
+		s->alone = now + SPIN_SHARED_MS * tsc_per_ms;
 }
 
 /** @return how long to poll after a packet. */

@@ -294,13 +294,18 @@ static void spin_learns(void)
 	found_awake(&spin, 10);
 	spin_learn(&spin, 50, 100, 2000);
 	CU_ASSERT_EQUAL(spin.score, SPIN_SCORE_MAX);
-	/* Somebody else wants the CPU: not before it may be free again. */
-	spin_shared(&spin, 10);
-	CU_ASSERT_EQUAL(spin_for(&spin, 9, 100, 2000), 100);
-	CU_ASSERT_EQUAL(spin_for(&spin, 10, 100, 2000), 2000);
-	spin_shared(&spin, 0);
+	/* Others had the CPU for a moment now and then (a millisecond is 10 here): that is nothing. */
+	for (uint64_t now = 1000; now < 20000; now += 300)
+		spin_taken(&spin, now - 10, now, 10);
+	CU_ASSERT_EQUAL(spin_for(&spin, 20000, 100, 2000), 2000);
+	/* For long: not before it may be free again. */
+	spin_taken(&spin, 30000, 30030, 10);
+	CU_ASSERT_EQUAL(spin_for(&spin, 30031, 100, 2000), 2000);
+	spin_taken(&spin, 30050, 30080, 10);
+	CU_ASSERT_EQUAL(spin_for(&spin, 30081, 100, 2000), 100);
+	CU_ASSERT_EQUAL(spin_for(&spin, 30080 + SPIN_SHARED_MS * 10, 100, 2000), 2000);
 	/* Off. */
-	CU_ASSERT_EQUAL(spin_for(&spin, 5, 100, 0), 100);
+	CU_ASSERT_EQUAL(spin_for(&spin, 90000, 100, 0), 100);
 }
 
 /** What a pod may not send is dropped before anything is done with it, and counted. */
