@@ -78,7 +78,7 @@ static void was_busy(struct worker *w, uint64_t before, uint64_t tsc)
 {
 	const struct settings *s = &w->tables->settings;
 
-	spin_learn(&w->spin, before - w->last_busy_tsc, worker_ticks(w, s->spin_us),
+	spin_learn(&w->spin, before - w->last_busy_tsc, tsc - before, worker_ticks(w, s->spin_us),
 		worker_ticks(w, s->spin_max_us));
 	counter_add(&w->counters->cycles_busy, tsc - before);
 	w->last_busy_tsc = tsc;

@@ -265,7 +265,7 @@ static unsigned found_awake(struct spin *spin, unsigned within)
 					     : 2001 + (unsigned)rand() % 100000;
 
 		awake += gap <= spin_for(spin, 5, 100, 2000);
-		spin_learn(spin, gap, 100, 2000);
+		spin_learn(spin, gap, 10, 100, 2000);
 	}
 	return awake;
 }
@@ -282,18 +282,25 @@ static void spin_learns(void)
 	/* Steady ones are, from the ninth on; single long gaps among them do not end it. */
 	spin = (struct spin){ 0 };
 	CU_ASSERT_EQUAL(found_awake(&spin, 10), 1000 - SPIN_SCORE_ON);
-	spin_learn(&spin, 1000000, 100, 2000);
+	spin_learn(&spin, 1000000, 10, 100, 2000);
 	CU_ASSERT_EQUAL(spin_for(&spin, 5, 100, 2000), 2000);
 	CU_ASSERT_TRUE(found_awake(&spin, 9) > 750);
 	/* It ends with the third long gap in a row, whatever was before. */
 	found_awake(&spin, 10);
 	for (unsigned i = 0; i < 3; i++)
-		spin_learn(&spin, 1000000, 100, 2000);
+		spin_learn(&spin, 1000000, 10, 100, 2000);
 	CU_ASSERT_EQUAL(spin_for(&spin, 5, 100, 2000), 100);
 	/* Gaps that are polled through anyway say nothing. */
 	found_awake(&spin, 10);
-	spin_learn(&spin, 50, 100, 2000);
+	spin_learn(&spin, 50, 1, 100, 2000);
 	CU_ASSERT_EQUAL(spin.score, SPIN_SCORE_MAX);
+	/* Gaps of a worker that has much to do are no reason. */
+	for (unsigned i = 0; i < 20; i++) {
+		spin_learn(&spin, 150, 40, 100, 2000);
+		spin_learn(&spin, 20, 40, 100, 2000);
+	}
+	CU_ASSERT_EQUAL(spin.score, 0);
+	found_awake(&spin, 10);
 	/* Others had the CPU for a moment now and then (a millisecond is 10 here): that is nothing. */
 	for (uint64_t now = 1000; now < 20000; now += 300)
 		spin_taken(&spin, now - 10, now, 10);
