@@ -640,3 +640,14 @@ class Lab:
 def _main_thread():
     import threading
     return threading.current_thread() is threading.main_thread()
+
+
+@contextlib.contextmanager
+def built(kind):
+    """An object with a lab of its own, `lab`, which is closed also when the object could not be made whole."""
+    one = kind.__new__(kind)
+    try:
+        one.__init__()
+        yield one
+    finally:
+        one.lab.close()

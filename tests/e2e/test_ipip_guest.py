@@ -12,7 +12,7 @@ import time
 import pytest
 
 from guest import TUNNELS, GuestNode
-from lab import Lab, Pod, PodlaneNode, kill_process, run, wait_for
+from lab import Lab, Pod, PodlaneNode, built, kill_process, run, wait_for
 
 MARKER = 0x88b5  # ethertype for local experiments, IEEE 802
 PAIRS = ["ipip", "sit", "ipip6", "ip6ip6"]
@@ -79,12 +79,8 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench():
-    one = Bench.__new__(Bench)
-    try:
-        one.__init__()
+    with built(Bench) as one:
         yield one
-    finally:
-        one.lab.close()
 
 
 @pytest.fixture(params=PAIRS)

@@ -8,7 +8,7 @@ import pytest
 from scapy.all import IP, Dot1Q, Ether, Raw
 
 from guest_podlane import GuestPod, PodlaneGuest
-from lab import FlannelNode, Lab, wait_for
+from lab import FlannelNode, Lab, built, wait_for
 from test_vlan import inject
 
 MODELS = ["e1000", "e1000e", "vmxnet3", "virtio"]
@@ -76,12 +76,8 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench():
-    one = Bench.__new__(Bench)
-    try:
-        one.__init__()
+    with built(Bench) as one:
         yield one
-    finally:
-        one.lab.close()
 
 
 def test_wrong_driver(bench):
@@ -144,6 +140,19 @@ def carrier(guest, interface):
     return guest.sh("cat", f"/sys/class/net/{interface}/carrier").strip() == "1"
 
 
+def link_and_end(bench, node, interface):
+    """The kernel's interface follows the NIC's link, carries traffic again, and goes with the daemon."""
+    guest = bench.guest
+    bench.link(False)
+    wait_for("the kernel knows", lambda: not carrier(guest, interface))
+    bench.link(True)
+    wait_for("the kernel knows", lambda: carrier(guest, interface))
+    wait_for("traffic is back", lambda: node.ping(guest.underlay4, count=1, timeout=1))
+    bench.counted()
+    guest.stop()
+    assert "up0" not in guest.sh("ip link")
+
+
 def test_kernel_interface(bench, model="vmxnet3"):
     """The kernel gets a TAP for the NIC: its own traffic beside the pods'."""
     guest, node = bench.guest, bench.nodes["direct"]
@@ -155,14 +164,7 @@ def test_kernel_interface(bench, model="vmxnet3"):
     bench.everything(kinds=("vxlan4", "direct"))
     state = guest.uplink()
     assert state["to_kernel"] > 100 and state["from_kernel"] > 100
-    bench.link(False)
-    wait_for("the kernel knows", lambda: not carrier(guest, "up0"))
-    bench.link(True)
-    wait_for("the kernel knows", lambda: carrier(guest, "up0"))
-    wait_for("traffic is back", lambda: node.ping(guest.underlay4, count=1, timeout=1))
-    bench.counted()
-    guest.stop()
-    assert "up0" not in guest.sh("ip link")
+    link_and_end(bench, node, "up0")
 
 
 @pytest.mark.parametrize("model,kinds", [("vmxnet3", TAGGED[1:]), ("virtio", TAGGED), ("e1000e", TAGGED[:1])])
@@ -199,14 +201,7 @@ def test_kernel_vlan(bench, model, kinds):
     untagged.ping("198.51.100.1", size=1400)
     guest.sh("ping -c 2 -i 0.02 -W 2 198.51.100.4")
     assert untagged.ping(guest.underlay4, count=1, timeout=1, check=False)[1] == 0, "it is in another VLAN"
-    bench.link(False)
-    wait_for("the kernel knows", lambda: not carrier(guest, "up0.100"))
-    bench.link(True)
-    wait_for("the kernel knows", lambda: carrier(guest, "up0.100"))
-    wait_for("traffic is back", lambda: node.ping(guest.underlay4, count=1, timeout=1))
-    bench.counted()
-    guest.stop()
-    assert "up0" not in guest.sh("ip link")
+    link_and_end(bench, node, "up0.100")
 
 
 @pytest.mark.parametrize("more,ends", [("", ("TERM", "KILL")), ('kernel_interface = "up0"; vlan = 100;', ("KILL", "USR2"))],
