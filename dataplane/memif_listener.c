@@ -295,18 +295,11 @@ void memif_control_ready(int fd)
 /** The socket's file, once a second: one that was removed is made again. Who is connected stays so. */
 static void listener_look(struct memif_listener *l)
 {
-	enum socket_file_state state;
 	struct error err = { 0 };
 	int before = l->fd;
 
-	if (++l->ticks % SOCKET_FILE_LOOK_TICKS != 0)
-		return;
-	state = socket_file_look(l->path, &l->file);
-	if (state != SOCKET_FILE_OURS && !l->lost)
-		LOG_WARNING("memif socket was %s from outside: no client can connect path=%s",
-			state == SOCKET_FILE_GONE ? "removed" : "replaced", l->path);
-	l->lost = state != SOCKET_FILE_OURS;
-	if (state != SOCKET_FILE_GONE)
+	if (++l->ticks % SOCKET_FILE_LOOK_TICKS != 0 ||
+		!socket_file_gone(l->path, &l->file, "memif", &l->lost))
 		return;
 	if (listener_bind(l, &err) < 0) {
 		l->fd = before;

@@ -5,6 +5,9 @@
 #ifndef DATAPLANE_SOCKET_FILE_H
 #define DATAPLANE_SOCKET_FILE_H
 
+#include "config/log.h"
+
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #define SOCKET_FILE_LOOK_TICKS 10 /* of a port's tick: once a second */
@@ -40,6 +43,20 @@ static inline enum socket_file_state socket_file_look(
 		return SOCKET_FILE_GONE;
 	return st.st_dev == file->dev && st.st_ino == file->ino ? SOCKET_FILE_OURS
 								: SOCKET_FILE_OTHER;
+}
+
+/** From time to time: the log says once that the file is not ours any more. `kind` of socket; *lost is the caller's, false at first.
+ * @return true when it is to be made again; then the caller clears *lost. */
+static inline bool socket_file_gone(
+	const char *path, const struct socket_file *file, const char *kind, bool *lost)
+{
+	const enum socket_file_state state = socket_file_look(path, file);
+
+	if (state != SOCKET_FILE_OURS && !*lost)
+		LOG_WARNING("%s socket was %s from outside: nobody can connect path=%s", kind,
+			state == SOCKET_FILE_GONE ? "removed" : "replaced", path);
+	*lost = state != SOCKET_FILE_OURS;
+	return state == SOCKET_FILE_GONE;
 }
 
 #endif

@@ -520,21 +520,16 @@ void vhost_device_unregister(struct port_vhost *p)
 
 void vhost_device_look(struct port_vhost *p)
 {
-	enum socket_file_state state;
 	struct error err = { 0 };
 	bool busy;
 
-	if (p->client || ++p->ticks % SOCKET_FILE_LOOK_TICKS != 0)
+	if (p->client || ++p->ticks % SOCKET_FILE_LOOK_TICKS != 0 ||
+		!socket_file_gone(p->socket, &p->file, "vhost", &p->lost))
 		return;
-	state = socket_file_look(p->socket, &p->file);
-	if (state != SOCKET_FILE_OURS && !p->lost)
-		LOG_WARNING("vhost socket was %s from outside: no guest can connect path=%s",
-			state == SOCKET_FILE_GONE ? "removed" : "replaced", p->socket);
-	p->lost = state != SOCKET_FILE_OURS;
 	pthread_mutex_lock(&p->lock);
 	busy = p->vid >= 0;
 	pthread_mutex_unlock(&p->lock);
-	if (state != SOCKET_FILE_GONE || busy)
+	if (busy)
 		return;
 	vhost_device_unregister(p);
 	if (vhost_device_register(p, &err) < 0)

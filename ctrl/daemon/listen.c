@@ -133,7 +133,10 @@ static int listen_at(struct http_server *server, const char *path,
 			err, ret, NULL, "%s: cannot create the socket: %s", path, strerror(ret));
 	}
 	socket_file_note(path, &server->file);
-	return add_listener(server, fd, bound, err);
+	ret = add_listener(server, fd, bound, err);
+	if (ret < 0)
+		unlink(path); /* nobody listens there */
+	return ret;
 }
 
 int http_listen_unix(struct http_server *server, const char *path, struct error *err)
@@ -153,22 +156,16 @@ int http_listen_unix(struct http_server *server, const char *path, struct error 
 
 void http_listen_look(struct http_server *server)
 {
-	struct evhttp_bound_socket *before = server->bound;
-	enum socket_file_state state;
+	struct evhttp_bound_socket *bound;
 	struct error err = { 0 };
 
-	if (server->unix_path == NULL)
+	if (server->unix_path == NULL ||
+		!socket_file_gone(server->unix_path, &server->file, "API", &server->lost))
 		return;
-	state = socket_file_look(server->unix_path, &server->file);
-	if (state != SOCKET_FILE_OURS && !server->lost)
-		LOG_WARNING("the API's socket was %s from outside path=%s",
-			state == SOCKET_FILE_GONE ? "removed" : "replaced", server->unix_path);
-	server->lost = state != SOCKET_FILE_OURS;
-	if (state != SOCKET_FILE_GONE ||
-		listen_at(server, server->unix_path, &server->bound, &err) < 0)
+	if (listen_at(server, server->unix_path, &bound, &err) < 0)
 		return; /* its directory, perhaps: look again */
-	if (before != NULL)
-		evhttp_del_accept_socket(server->http, before);
+	evhttp_del_accept_socket(server->http, server->bound);
+	server->bound = bound;
 	server->lost = false;
 	LOG_INFO("the API's socket is there again path=%s", server->unix_path);
 }
