@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define HANDSHAKE_MS	  5000
+#define STEP_INIT_SENT	  1
 #define MESSAGES_PER_CALL 64 /* a chatty server must not hold up the loop */
 
 static void watch(const struct memif_client *cl, bool on)
@@ -186,12 +187,19 @@ static const char *on_memory(struct memif_client *cl, int ret)
 
 static const char *on_hello(struct memif_client *cl, const struct memif_hello *hello)
 {
+	static char wrong_version[MEMIF_REASON_SIZE];
 	struct port_memif *p = cl->port;
 	uint16_t n_rx = (uint16_t)RTE_MIN(p->port.n_rxq, cl->rings_max);
 	uint16_t n_tx = (uint16_t)RTE_MIN(p->port.n_txq, cl->rings_max);
 
-	if (hello->min_version > MEMIF_VERSION || hello->max_version < MEMIF_VERSION)
-		return "Incompatible memif version";
+	if (hello->min_version > MEMIF_VERSION || hello->max_version < MEMIF_VERSION) {
+		snprintf(wrong_version, sizeof(wrong_version),
+			"The server speaks memif " MEMIF_VERSION_FMT " to " MEMIF_VERSION_FMT
+			", this is " MEMIF_VERSION_FMT,
+			MEMIF_VERSION_ARGS(hello->min_version),
+			MEMIF_VERSION_ARGS(hello->max_version), MEMIF_VERSION_ARGS(MEMIF_VERSION));
+		return wrong_version;
+	}
 	/* The largest indices, so one less than a count. */
 	if (hello->max_s2c_ring < n_rx)
 		n_rx = (uint16_t)(hello->max_s2c_ring + 1);
@@ -252,12 +260,19 @@ static const char *on_message(struct memif_client *cl, const struct memif_msg *m
 
 static void on_disconnect(struct memif_client *cl, const struct memif_disconnect *end)
 {
-	char said[MEMIF_REASON_SIZE + 1], reason[MEMIF_REASON_SIZE + 32];
+	char said[MEMIF_REASON_SIZE + 1], reason[MEMIF_REFUSAL_SIZE];
+	int n;
 
 	memif_text_copy(said, sizeof(said), end->reason, sizeof(end->reason));
 	learn_rings(cl);
-	snprintf(reason, sizeof(reason), "The server says: %s",
+	n = snprintf(reason, sizeof(reason), "The server says: %s",
 		said[0] != '\0' ? said : "disconnected");
+	/* Servers seldom say what they were asked. */
+	if (cl->state == MEMIF_CLIENT_SETUP && cl->step == STEP_INIT_SENT)
+		snprintf(reason + n, sizeof(reason) - (size_t)n,
+			" (asked for id %u, memif " MEMIF_VERSION_FMT ", %s mode, %s secret)",
+			cl->port->id, MEMIF_VERSION_ARGS(MEMIF_VERSION),
+			cl->port->ip ? "IP" : "Ethernet", cl->port->secret[0] != 0 ? "a" : "no");
 	hang_up(cl, NULL, reason);
 }
 

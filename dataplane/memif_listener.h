@@ -26,9 +26,10 @@ struct memif_session {
 	struct memif_connection *building; /* in MEMIF_SESSION_SETUP; the port's once connected */
 	int fd;
 	enum memif_session_state state;
-	uint64_t memory;      /* bytes of regions so far */
-	uint64_t ordinary;    /* of these, of ordinary pages */
-	uint64_t deadline_ms; /* of the handshake, on the monotonic clock */
+	uint64_t memory;		 /* bytes of regions so far */
+	uint64_t ordinary;		 /* of these, of ordinary pages */
+	uint64_t deadline_ms;		 /* of the handshake, on the monotonic clock */
+	char refusal[MEMIF_REASON_SIZE]; /* a reason with what the client asked for in it */
 };
 
 struct memif_listener {

@@ -22,13 +22,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MEMIF_COOKIE	    0x3E31F20u
-#define MEMIF_VERSION	    0x0200 /* 2.0 */
-#define MEMIF_NAME_SIZE	    32
-#define MEMIF_SECRET_SIZE   24
-#define MEMIF_REASON_SIZE   96
-#define MEMIF_RING_LOG2_MAX 14
-#define MEMIF_REGION_MAX    16
+#define MEMIF_COOKIE	      0x3E31F20u
+#define MEMIF_VERSION	      0x0200 /* 2.0 */
+#define MEMIF_VERSION_FMT     "%u.%u"
+#define MEMIF_NAME_SIZE	      32
+#define MEMIF_SECRET_SIZE     24
+#define MEMIF_REASON_SIZE     96
+#define MEMIF_RING_LOG2_MAX   14
+#define MEMIF_REGION_MAX      16
+#define MEMIF_VERSION_ARGS(v) (unsigned)(v) >> 8, (unsigned)(v)&0xff /* for MEMIF_VERSION_FMT */
 /* Of all regions of a connection: 16 + 16 rings of 2^14 buffers of 2 KiB need a little over 1 GiB. */
 #define MEMIF_MEMORY_MAX (UINT64_C(4) << 30)
 /* Of ordinary pages at least so much, and 4 KiB for each descriptor that the interface may have. Such a page belongs to whoever

@@ -108,20 +108,55 @@ static const char *init_refusal(const struct port_memif *p, const struct memif_i
 	return p->session != NULL ? "Already connected" : NULL;
 }
 
+static void refusal_note(struct port_memif *p, const char *reason)
+{
+	snprintf(p->last_refusal, sizeof(p->last_refusal), "%s", reason);
+	p->refusals++;
+}
+
+/* Which of the socket's ports was meant nobody knows: each says what was asked for, and what it is. */
+static const char *id_unknown(struct memif_session *s, const struct memif_init *init)
+{
+	char reason[MEMIF_REFUSAL_SIZE];
+	struct port_memif *p;
+
+	snprintf(s->refusal, sizeof(s->refusal), "No interface has the id %u", init->id);
+	LIST_FOREACH (p, &s->listener->ports, next) {
+		snprintf(reason, sizeof(reason), "%s that a client asked for: this one is %u",
+			s->refusal, p->id);
+		refusal_note(p, reason);
+	}
+	return s->refusal;
+}
+
+static const char *version_unknown(struct memif_session *s, const struct memif_init *init)
+{
+	const struct port_memif *meant = memif_listener_port(s->listener, init->id);
+	struct port_memif *p;
+
+	snprintf(s->refusal, sizeof(s->refusal),
+		"The client speaks memif " MEMIF_VERSION_FMT ", this is " MEMIF_VERSION_FMT,
+		MEMIF_VERSION_ARGS(init->version), MEMIF_VERSION_ARGS(MEMIF_VERSION));
+	LIST_FOREACH (p, &s->listener->ports, next) {
+		if (meant == NULL || meant == p)
+			refusal_note(p, s->refusal);
+	}
+	return s->refusal;
+}
+
 static const char *on_init(struct memif_session *s, const struct memif_init *init)
 {
 	struct port_memif *p;
 	const char *refusal;
 
 	if (init->version != MEMIF_VERSION)
-		return "Incompatible memif version";
+		return version_unknown(s, init);
 	p = memif_listener_port(s->listener, init->id);
 	if (p == NULL)
-		return "No interface has this id";
+		return id_unknown(s, init);
 	refusal = init_refusal(p, init);
 	if (refusal != NULL) {
-		snprintf(p->last_refusal, sizeof(p->last_refusal), "%s", refusal);
-		p->refusals++;
+		refusal_note(p, refusal);
 		return refusal;
 	}
 	s->building = memif_connection_new();

@@ -23,6 +23,8 @@ struct memif_listener;
 struct memif_session;
 struct memif_client;
 
+#define MEMIF_REFUSAL_SIZE (MEMIF_REASON_SIZE + 96) /* what a peer says, and what it was asked */
+
 struct port_memif {
 	struct port port; /* first: ops get a struct port */
 	/* Constant after open. */
@@ -47,8 +49,9 @@ struct port_memif {
 	struct memif_session *session; /* the client being set up or connected */
 	char peer_name[MEMIF_NAME_SIZE + 1], peer_if_name[MEMIF_NAME_SIZE + 1];
 	char last_reason[MEMIF_REASON_SIZE + 1]; /* why the last peer went; "" = none did */
-	/* Server: why a client was turned away at INIT. Client: why there is no connection. */
-	char last_refusal[MEMIF_REASON_SIZE + 32];
+	/* Server: why a client was turned away at INIT; one whose id no port of the socket has counts at each of them.
+	 * Client: why there is no connection. */
+	char last_refusal[MEMIF_REFUSAL_SIZE];
 	uint64_t connects, refusals;
 };
 

@@ -213,6 +213,10 @@ def test_faults_are_said_and_stay_alone(two):
     node.put("pods", {**memif("m.sock", secret="wrong", role="client"), "name": "n", "addresses": [node.address(4, 51)]})
     wait_for("the client says it", lambda: "Wrong or missing secret" in port(node, "pod:n")["last_refusal"])
     assert "Wrong or missing secret" in port(node, "pod:m")["last_refusal"]
+    node.delete("pods", "n")
+    node.put("pods", {**memif("m.sock", memif_id=7, role="client"), "name": "n", "addresses": [node.address(4, 51)]})
+    wait_for("the client says what it asked for", lambda: "asked for id 7" in port(node, "pod:n")["last_refusal"])
+    assert port(node, "pod:m")["last_refusal"] == "No interface has the id 7 that a client asked for: this one is 0"
     for name in ("m", "n"):
         node.delete("pods", name)
     wait_for("descriptors are closed", lambda: len(os.listdir(f"/proc/{pid}/fd")) == files)

@@ -156,7 +156,10 @@ static void refused_init(void)
 
 	client_new(&a);
 	CU_ASSERT_EQUAL(client_init(&a, 2, 0, NULL), DISCONNECT);
-	CU_ASSERT_STRING_EQUAL(a.reason, "No interface has this id");
+	CU_ASSERT_STRING_EQUAL(a.reason, "No interface has the id 2");
+	CU_ASSERT_STRING_EQUAL(fact(port, "last_refusal"),
+		"No interface has the id 2 that a client asked for: this one is 1");
+	CU_ASSERT_STRING_EQUAL(fact(port, "refusals"), "1");
 	client_close(&a);
 	client_new(&a);
 	CU_ASSERT_EQUAL(client_init(&a, 1, 1, NULL), DISCONNECT);
@@ -166,7 +169,10 @@ static void refused_init(void)
 	put(msg, 2, 0x201, 2);
 	put(msg, 4, 1, 4);
 	CU_ASSERT_EQUAL(client_say(&a, msg, -1), DISCONNECT);
-	CU_ASSERT_STRING_EQUAL(a.reason, "Incompatible memif version");
+	CU_ASSERT_STRING_EQUAL(a.reason, "The client speaks memif 2.1, this is 2.0");
+	CU_ASSERT_STRING_EQUAL(
+		fact(port, "last_refusal"), "The client speaks memif 2.1, this is 2.0");
+	CU_ASSERT_STRING_EQUAL(fact(port, "refusals"), "3");
 	client_close(&a);
 	client_open(&a, 1, NULL, 4, 1, 2048);
 	client_new(&b);

@@ -84,17 +84,18 @@ static void refusals(void)
 	memcpy(msg + 6, "Incorrect secret", 16);
 	server_say(&server, msg);
 	CU_ASSERT_EQUAL(server_read(&server, msg), -1);
-	CU_ASSERT_STRING_EQUAL(refusal(), "The server says: Incorrect secret");
+	CU_ASSERT_STRING_EQUAL(refusal(), "The server says: Incorrect secret (asked for id 1, "
+					  "memif 2.0, Ethernet mode, no secret)");
 	server_close(&server);
 
 	server_accept(&server, port);
 	memset(msg, 0, sizeof(msg));
 	msg[0] = HELLO;
 	put(msg, 34, 0x300, 2);
-	put(msg, 36, 0x300, 2);
+	put(msg, 36, 0x302, 2);
 	server_say(&server, msg);
 	CU_ASSERT_EQUAL(server_read(&server, msg), DISCONNECT);
-	CU_ASSERT_STRING_EQUAL(refusal(), "Incompatible memif version");
+	CU_ASSERT_STRING_EQUAL(refusal(), "The server speaks memif 3.0 to 3.2, this is 2.0");
 	server_close(&server);
 
 	/* A server that says nothing. */

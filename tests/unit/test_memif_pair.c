@@ -257,7 +257,8 @@ static void secrets(void)
 	begin(&s, &c);
 	CU_ASSERT_FALSE(link_up(server));
 	CU_ASSERT_STRING_EQUAL(((struct port_memif *)client)->last_refusal,
-		"The server says: Wrong or missing secret");
+		"The server says: Wrong or missing secret (asked for id 1, memif 2.0, Ethernet "
+		"mode, a secret)");
 	CU_ASSERT_STRING_EQUAL(
 		((struct port_memif *)server)->last_refusal, "Wrong or missing secret");
 	end();
@@ -277,13 +278,31 @@ static void modes_must_agree(void)
 	begin(&s, &c);
 	CU_ASSERT_FALSE(link_up(server));
 	CU_ASSERT_STRING_EQUAL(((struct port_memif *)client)->last_refusal,
-		"The server says: The interface is in IP mode");
+		"The server says: The interface is in IP mode (asked for id 1, memif 2.0, Ethernet "
+		"mode, no secret)");
 	end();
 	defaults(&s, &c, 1, 16);
 	c.memif_ip = true;
 	begin(&s, &c);
 	CU_ASSERT_STRING_EQUAL(((struct port_memif *)client)->last_refusal,
-		"The server says: The interface is in Ethernet mode");
+		"The server says: The interface is in Ethernet mode (asked for id 1, memif 2.0, IP "
+		"mode, no secret)");
+	end();
+}
+
+static void ids_must_agree(void)
+{
+	struct port_params s, c;
+
+	defaults(&s, &c, 1, 16);
+	c.memif_id = 7;
+	begin(&s, &c);
+	CU_ASSERT_FALSE(link_up(server));
+	CU_ASSERT_STRING_EQUAL(((struct port_memif *)client)->last_refusal,
+		"The server says: No interface has the id 7 (asked for id 7, memif 2.0, Ethernet "
+		"mode, no secret)");
+	CU_ASSERT_STRING_EQUAL(((struct port_memif *)server)->last_refusal,
+		"No interface has the id 7 that a client asked for: this one is 1");
 	end();
 }
 
@@ -409,6 +428,7 @@ static const struct test_case cases[] = {
 	{ "100 connections leave nothing", hundred_connections },
 	{ "secrets", secrets },
 	{ "modes must agree", modes_must_agree },
+	{ "ids must agree", ids_must_agree },
 	{ "IP mode", ip_mode },
 	{ "IP mode refuses what is not IP", ip_mode_refuses },
 };
