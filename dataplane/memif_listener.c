@@ -59,39 +59,6 @@ static struct memif_listener *listener_find(const char *path)
 	return NULL;
 }
 
-/* Make way for bind: a socket nobody listens on is a leftover of a process that died; anything else
- * stays. */
-static int stale_socket_remove(const struct sockaddr_un *addr, struct error *err)
-{
-	const char *path = addr->sun_path;
-	struct stat st;
-	int fd, ret;
-
-	if (lstat(path, &st) < 0)
-		return 0; /* bind will say what is wrong, if anything */
-	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, EEXIST, "socket",
-			"memif socket %s: the path is taken by another kind of file", path);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set(
-			err, errno, "socket", "memif socket %s: %s", path, strerror(errno));
-	ret = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 ? -errno : 0;
-	close(fd);
-	if (ret == -ENOENT)
-		return 0;
-	if (ret != -ECONNREFUSED)
-		return error_set(err, EADDRINUSE, "socket",
-			"memif socket %s: another process listens on it: choose another path or "
-			"stop it",
-			path);
-	if (unlink(path) < 0)
-		return error_set(err, errno, "socket",
-			"memif socket %s: a stale socket can't be removed: %s", path,
-			strerror(errno));
-	return 0;
-}
-
 static int bind_error(const char *path, int number, struct error *err)
 {
 	/* What was asked for is wrong, not what asked. */
@@ -106,13 +73,13 @@ static int bind_error(const char *path, int number, struct error *err)
 	return error_set(err, number, "socket", "memif socket %s: %s", path, strerror(number));
 }
 
-static int listener_bind(struct memif_listener *l, struct error *err)
+static int listener_bind(struct memif_listener *l, const char *port, struct error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int ret;
 
 	memcpy(addr.sun_path, l->path, sizeof(addr.sun_path));
-	ret = stale_socket_remove(&addr, err);
+	ret = socket_file_clear(l->path, port, "memif", err);
 	if (ret < 0)
 		return ret;
 	l->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -140,7 +107,8 @@ close_fd:
 	return ret;
 }
 
-static int listener_open(const char *path, struct memif_listener **out, struct error *err)
+static int listener_open(
+	const char *path, const char *port, struct memif_listener **out, struct error *err)
 {
 	struct memif_listener *l;
 	int ret;
@@ -155,7 +123,7 @@ static int listener_open(const char *path, struct memif_listener **out, struct e
 	strcpy(l->path, path);
 	LIST_INIT(&l->ports);
 	LIST_INIT(&l->sessions);
-	ret = listener_bind(l, err);
+	ret = listener_bind(l, port, err);
 	if (ret < 0) {
 		free(l);
 		return ret;
@@ -188,7 +156,7 @@ int memif_listen(struct port_memif *port, const char *path, struct error *err)
 			"port %s: memif socket %s has an interface with id %u already",
 			port->port.name, path, port->id);
 	if (l == NULL) {
-		ret = listener_open(path, &l, err);
+		ret = listener_open(path, port->port.name, &l, err);
 		if (ret < 0)
 			return ret;
 	}
@@ -301,7 +269,7 @@ static void listener_look(struct memif_listener *l)
 	if (++l->ticks % SOCKET_FILE_LOOK_TICKS != 0 ||
 		!socket_file_gone(l->path, &l->file, "memif", &l->lost))
 		return;
-	if (listener_bind(l, &err) < 0) {
+	if (listener_bind(l, l->watcher->port.name, &err) < 0) {
 		l->fd = before;
 		return; /* its directory, perhaps: look again */
 	}

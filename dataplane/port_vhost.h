@@ -33,6 +33,9 @@ struct port_vhost {
 	/* Constant after open. */
 	struct rte_mempool *pool, *large_pool;
 	char socket[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char bound[sizeof(
+		((struct sockaddr_un *)0)
+			->sun_path)]; /* what librte_vhost has for `socket`, see vhost_device.c */
 	bool client;
 	struct queue_wake wake; /* what workers sleep on; the kick descriptors of guests join it */
 	/* Control's. */
@@ -63,7 +66,7 @@ struct port_vhost {
 };
 
 /** Control: serve path (or, client, connect to it again and again).
- * @return 0, -ENAMETOOLONG, -EEXIST (path is no socket), -EADDRINUSE (another process listens), -ENOENT (directory), or
+ * @return 0, -EEXIST (path is no socket, or was taken meanwhile), -EADDRINUSE (another process listens), -EINVAL (directory), or
  * the system's error. */
 int vhost_device_register(struct port_vhost *p, struct error *err);
 /** Control, the port's tick: a server's socket that was removed from outside is made again as soon as no guest is

@@ -17,12 +17,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <rte_log.h>
 #include <rte_vhost.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,13 +52,13 @@ static struct port_vhost *port_of(int vid)
 	return vid >= 0 && vid < RTE_MAX_VHOST_DEVICE ? atomic_load(&by_vid[vid]) : NULL;
 }
 
-static struct port_vhost *port_by_path(const char *path)
+static struct port_vhost *port_by_bound(const char *path)
 {
 	struct port_vhost *p;
 
 	pthread_mutex_lock(&list_lock);
 	LIST_FOREACH (p, &list, next) {
-		if (strcmp(p->socket, path) == 0)
+		if (strcmp(p->bound, path) == 0)
 			break;
 	}
 	pthread_mutex_unlock(&list_lock);
@@ -127,7 +129,7 @@ static enum rte_vhost_msg_result own_message(struct port_vhost *p, struct vhost_
 
 	switch (message->request) {
 	case MESSAGE_GET_FEATURES:
-		if (message->fd_num != 0 || rte_vhost_driver_get_features(p->socket, &features) < 0)
+		if (message->fd_num != 0 || rte_vhost_driver_get_features(p->bound, &features) < 0)
 			break;
 		message->payload.u64 = features | FEATURES_OWN;
 		message->size = sizeof(message->payload.u64);
@@ -213,7 +215,7 @@ static bool is_connection(int fd, const struct port_vhost *p)
 	ret = p->client ? getpeername(fd, (struct sockaddr *)&addr, &len)
 			: getsockname(fd, (struct sockaddr *)&addr, &len);
 	return ret == 0 && addr.sun_family == AF_UNIX &&
-	       strncmp(addr.sun_path, p->socket, sizeof(addr.sun_path)) == 0 &&
+	       strncmp(addr.sun_path, p->bound, sizeof(addr.sun_path)) == 0 &&
 	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && !listening;
 }
 
@@ -244,7 +246,7 @@ static int new_connection(int vid)
 
 	if (vid >= 0 && vid < RTE_MAX_VHOST_DEVICE &&
 		rte_vhost_get_ifname(vid, path, sizeof(path)) == 0)
-		p = port_by_path(path);
+		p = port_by_bound(path);
 	if (p == NULL || rte_vhost_extern_callback_register(vid, &message_ops, NULL) < 0)
 		return -1;
 	limit_waits(p);
@@ -372,39 +374,34 @@ static const struct rte_vhost_device_ops device_ops = {
 
 /* --- sockets -------------------------------------------------------------------------------------------------------- */
 
-/** Make way for bind: a socket nobody listens on is a leftover of a process that died; anything else stays. */
-static int stale_socket_remove(const struct port_vhost *p, struct error *err)
+/** The library removes whatever is at a server's path when it lets go of it, and again when it fails. So it gets a name of its
+ * own, and the socket is put in place once it listens, by link(2), which replaces nothing; then that name is free again.
+ * Beside `socket`, because links don't leave a file system, and through *directory, because it may be a longer name than an
+ * address has room for. */
+static int bound_name(struct port_vhost *p, int *directory, struct error *err)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct stat st;
-	int fd, ret;
+	const char *slash = strrchr(p->socket, '/'), *base = slash != NULL ? slash + 1 : p->socket;
+	char path[sizeof(p->socket)];
+	unsigned number;
 
-	memcpy(addr.sun_path, p->socket, sizeof(addr.sun_path));
-	if (lstat(p->socket, &st) < 0)
-		return 0; /* bind will say what is wrong, if anything */
-	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, EEXIST, "socket",
-			"vhost socket %s: the path is taken by another kind of file: "
-			"remove it or choose another path",
-			p->socket);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return error_set(
-			err, errno, "socket", "vhost socket %s: %s", p->socket, strerror(errno));
-	ret = connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
-	close(fd);
-	if (ret == -ENOENT)
+	*directory = -1;
+	if (p->client) {
+		memcpy(p->bound, p->socket, sizeof(p->bound));
 		return 0;
-	if (ret != -ECONNREFUSED)
-		return error_set(err, EADDRINUSE, "socket",
-			"vhost socket %s: another process listens on it: stop it, choose another "
-			"path, or set role to "
-			"client",
-			p->socket);
-	if (unlink(p->socket) < 0)
+	}
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
+		number = (unsigned)(uintptr_t)p;
+	if (snprintf(p->bound, sizeof(p->bound), "%s.%08x", p->socket, number) <
+		(int)sizeof(p->bound))
+		return 0;
+	snprintf(path, sizeof(path), "%.*s", (int)(base - p->socket), p->socket);
+	*directory = open(base == p->socket ? "." : path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*directory < 0)
 		return error_set(err, errno, "socket",
-			"vhost socket %s: a stale socket can't be removed: %s", p->socket,
+			"port %s: vhost socket %s: its directory: %s", p->port.name, p->socket,
 			strerror(errno));
+	snprintf(p->bound, sizeof(p->bound), "/proc/self/fd/%d/%.40s.%08x", *directory, base,
+		number);
 	return 0;
 }
 
@@ -421,7 +418,8 @@ static int directory_check(const struct port_vhost *p, struct error *err)
 	*(slash == directory ? slash + 1 : slash) = '\0';
 	if (access(directory, F_OK) < 0)
 		return error_set(err, EINVAL, "socket",
-			"vhost socket %s: its directory does not exist: create it", p->socket);
+			"port %s: vhost socket %s: its directory does not exist: create it",
+			p->port.name, p->socket);
 	return 0;
 }
 
@@ -431,60 +429,81 @@ static int bind_check(const struct port_vhost *p, struct error *err)
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, ret;
 
-	memcpy(addr.sun_path, p->socket, sizeof(addr.sun_path));
+	memcpy(addr.sun_path, p->bound, sizeof(addr.sun_path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return error_set(
-			err, errno, "socket", "vhost socket %s: %s", p->socket, strerror(errno));
+		return error_set(err, errno, "socket", "port %s: vhost socket %s: %s", p->port.name,
+			p->socket, strerror(errno));
 	ret = bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno : 0;
 	close(fd);
 	if (ret < 0)
-		return error_set(err, EINVAL, "socket", "vhost socket %s: can't be made there: %s",
+		return error_set(err, EINVAL, "socket",
+			"port %s: vhost socket %s: can't be made there: %s", p->port.name,
 			p->socket, strerror(-ret));
-	unlink(p->socket);
+	unlink(p->bound);
+	return 0;
+}
+
+/** The socket that listens gets its name. */
+static int put_in_place(struct port_vhost *p, struct error *err)
+{
+	int ret;
+
+	if (chmod(p->bound, 0660) < 0)
+		LOG_WARNING("the mode of a vhost socket can't be set path=%s error=\"%s\"",
+			p->socket, strerror(errno));
+	socket_file_note(p->bound, &p->file);
+	ret = link(p->bound, p->socket) < 0 ? -errno : 0;
+	if (ret < 0)
+		return error_set(err, -ret, "socket",
+			"port %s: vhost socket %s: can't be put there: %s: remove what is there, "
+			"or choose another path",
+			p->port.name, p->socket, strerror(-ret));
+	unlink(p->bound);
 	return 0;
 }
 
 static int start(struct port_vhost *p, struct error *err)
 {
 	uint64_t flags = p->client ? RTE_VHOST_USER_CLIENT : 0;
+	int ret;
 
-	if (rte_vhost_driver_register(p->socket, flags) < 0)
+	if (rte_vhost_driver_register(p->bound, flags) < 0)
 		return error_set(err, ENOSPC, "socket",
-			"vhost socket %s: librte_vhost takes no more sockets, or has this one "
-			"already",
-			p->socket);
-	if (rte_vhost_driver_disable_features(p->socket, FEATURES_OFF) < 0 ||
-		rte_vhost_driver_set_protocol_features(p->socket, PROTOCOL_FEATURES) < 0 ||
-		rte_vhost_driver_callback_register(p->socket, &device_ops) < 0 ||
-		rte_vhost_driver_start(p->socket) < 0) {
-		/* The library has closed the socket, if it got as far. */
-		rte_vhost_driver_unregister(p->socket);
-		return error_set(err, EIO, "socket",
-			"vhost socket %s: can't be served: the log has librte_vhost's reason",
-			p->socket);
-	}
-	if (!p->client && chmod(p->socket, 0660) < 0)
-		LOG_WARNING("the mode of a vhost socket can't be set path=%s error=\"%s\"",
-			p->socket, strerror(errno));
-	socket_file_note(p->socket, &p->file);
-	p->registered = true;
-	return 0;
+			"port %s: vhost socket %s: librte_vhost takes no more sockets, or has this "
+			"one already",
+			p->port.name, p->socket);
+	if (rte_vhost_driver_disable_features(p->bound, FEATURES_OFF) < 0 ||
+		rte_vhost_driver_set_protocol_features(p->bound, PROTOCOL_FEATURES) < 0 ||
+		rte_vhost_driver_callback_register(p->bound, &device_ops) < 0 ||
+		rte_vhost_driver_start(p->bound) < 0)
+		ret = error_set(err, EIO, "socket",
+			"port %s: vhost socket %s: can't be served: the log has librte_vhost's "
+			"reason",
+			p->port.name, p->socket);
+	else
+		ret = p->client ? 0 : put_in_place(p, err);
+	if (ret < 0) /* closes the socket, if it got as far */
+		rte_vhost_driver_unregister(p->bound);
+	p->registered = ret == 0;
+	return ret;
 }
 
 int vhost_device_register(struct port_vhost *p, struct error *err)
 {
+	int directory = -1, ret = 0;
 	mode_t mask;
-	int ret = 0;
 
 	vhost_guard_start();
-	if (!p->client) {
+	if (!p->client)
 		ret = directory_check(p, err);
-		ret = ret < 0 ? ret : stale_socket_remove(p, err);
+	ret = ret < 0 ? ret : bound_name(p, &directory, err);
+	if (!p->client) {
+		ret = ret < 0 ? ret : socket_file_clear(p->socket, p->port.name, "vhost", err);
 		ret = ret < 0 ? ret : bind_check(p, err);
 	}
 	if (ret < 0)
-		return ret;
+		goto close_directory;
 	pthread_mutex_lock(&list_lock);
 	LIST_INSERT_HEAD(&list, p, next);
 	pthread_mutex_unlock(&list_lock);
@@ -499,6 +518,9 @@ int vhost_device_register(struct port_vhost *p, struct error *err)
 		LIST_REMOVE(p, next);
 		pthread_mutex_unlock(&list_lock);
 	}
+close_directory:
+	if (directory >= 0)
+		close(directory);
 	return ret;
 }
 
@@ -507,7 +529,9 @@ void vhost_device_unregister(struct port_vhost *p)
 	if (!p->registered)
 		return;
 	p->registered = false;
-	rte_vhost_driver_unregister(p->socket);
+	if (!p->client && socket_file_look(p->socket, &p->file) == SOCKET_FILE_OURS)
+		unlink(p->socket);
+	rte_vhost_driver_unregister(p->bound);
 	/* It has called destroy_device, but not destroy_connection. */
 	for (int vid = 0; vid < RTE_MAX_VHOST_DEVICE; vid++) {
 		if (atomic_load(&by_vid[vid]) == p)

@@ -311,3 +311,82 @@ def test_sockets_that_cannot_be(lab, node):
     assert status >= 400 and "Read-only file system" in body.decode(), body
     taps[0].ping(taps[1].v6)
     node.assert_balanced()
+
+
+def test_files_of_others(lab, node):
+    """What somebody else has at a pod's path stays, whatever becomes of the pod: a file, a socket that is listened at or only bound.
+    A dead process's socket is replaced, also when it came after the pod's was removed; one with the longest of names as well."""
+    vm, directory = PeerPod(node, "vm", 11), os.path.join(lab.dir, "s")
+    os.mkdir(directory)
+    long = PeerPod(node, "long", 12)
+    long.socket = os.path.join(directory, "x" * (107 - len(directory) - 1))
+    vm.socket = os.path.join(directory, "vm.vhost")
+    start(node, vm, long)
+    with contextlib.closing(VhostPeer(long.socket)) as peer:
+        peer.connect()
+        long.running()
+    bad = {**vm.object(), "name": "bad", "addresses": [], "mac": "02:00:00:00:01:10", "socket": os.path.join(directory, "bad.vhost")}
+
+    def stands_in(kind, path):
+        """Somebody else's file; then whether it is still that one."""
+        if kind is None:
+            with open(path, "w") as f:
+                f.write("mine")
+            return None, lambda: open(path).read() == "mine"
+        s = socket.socket(socket.AF_UNIX, kind)
+        s.bind(path)
+        inode = os.stat(path).st_ino
+        return s, lambda: os.path.exists(path) and os.stat(path).st_ino == inode
+
+    for kind, listening in ((None, False), (socket.SOCK_STREAM, False), (socket.SOCK_STREAM, True), (socket.SOCK_SEQPACKET, True),
+                            (socket.SOCK_DGRAM, False)):
+        holder, intact = stands_in(kind, bad["socket"])
+        if listening:
+            holder.listen(1)
+            holder.setblocking(False)
+        status, body = node.request("PUT", "/v1/pods/bad", bad)
+        answer = body.decode()
+        assert status >= 400 and "pods/bad/socket" in answer and "pod:bad" in answer and bad["socket"] in answer, answer
+        assert ("another kind of file" if kind is None else "another process") in answer and "choose another path" in answer, answer
+        assert intact()
+        if listening:  # nor was it asked by connecting
+            with pytest.raises(BlockingIOError):
+                holder.accept()
+        os.unlink(bad["socket"])
+        # And one that came while the pod was there stays when the pod goes.
+        node.put("pods", bad)
+        os.unlink(bad["socket"])
+        if holder is not None:
+            holder.close()
+        holder, intact = stands_in(kind, bad["socket"])
+        if listening:
+            holder.listen(1)
+        node.delete("pods", "bad")
+        assert intact(), kind
+        if holder is not None:
+            holder.close()
+        if kind is None:
+            os.unlink(bad["socket"])
+        # What a dead process left is replaced ...
+        node.put("pods", bad)
+        node.delete("pods", "bad")
+        assert not os.path.exists(bad["socket"])
+    # ... also later.
+    os.unlink(vm.socket)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(vm.socket)
+    peer = wait_for("the pod's socket is back", lambda: os.path.exists(vm.socket) and connected(vm.socket))
+    with contextlib.closing(peer):
+        vm.running()
+    assert sorted(os.listdir(directory)) == sorted(map(os.path.basename, (vm.socket, long.socket)))
+    os.unlink(long.socket)
+    _, intact = stands_in(None, long.socket)
+    assert node.stop(signal.SIGTERM) == 0
+    assert intact() and os.listdir(directory) == [os.path.basename(long.socket)]
+
+
+def connected(path):
+    try:
+        return VhostPeer(path).connect()
+    except OSError:
+        return None
