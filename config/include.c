@@ -121,21 +121,23 @@ static int copy_file(struct source *by, const char *path)
 		.depth = by->depth + 1,
 		.may_include = true };
 	char *content = NULL;
+	bool standard_input = src.depth == 1 && strcmp(path, "-") == 0;
 	struct stat st;
 	size_t size = 0;
 	FILE *in;
 	int ret;
 
-	in = fopen(path, "re");
+	in = standard_input ? stdin : fopen(path, "re");
 	if (in == NULL)
 		return fail(by, errno, "cannot read %.200s: %s", path, strerror(errno));
 	ret = fstat(fileno(in), &st) < 0 ? -errno
 	      : S_ISDIR(st.st_mode)	 ? -EISDIR
 					 : read_whole(in, &content, &size);
-	fclose(in);
+	if (!standard_input)
+		fclose(in);
 	if (ret < 0) {
 		ret = fail(by, -ret, "cannot read %.200s: %s", path, strerror(-ret));
-	} else if (add_file(by->out, path, &src.file) < 0) {
+	} else if (add_file(by->out, standard_input ? "(standard input)" : path, &src.file) < 0) {
 		ret = fail(by, ENOMEM, "out of memory while reading the configuration");
 	} else {
 		src.at = content;
@@ -190,7 +192,8 @@ static int copy_comment(struct source *src)
 		return fail(&at_begin, EINVAL,
 			"the comment that begins on this line has no end: add */");
 	src->at += 2;
-	return put(src, " ", 1);
+	/* Not a blank: text that is read once more must not find an @include at the beginning of a line that was none. */
+	return put(src, "/**/", 4);
 }
 
 /* libconfig reads an int unless a number ends in L, and cuts it to 32 bits without a word. */
@@ -352,6 +355,28 @@ int config_text_memory(
 	if (add_file(text, name, &src.file) < 0)
 		return fail(&src, ENOMEM, "out of memory while reading the configuration");
 	return source_copy(&src);
+}
+
+int config_text_sources(
+	struct config_text *text, const struct config_source *sources, size_t n, struct error *err)
+{
+	const char *file;
+
+	if (n == 0)
+		return 0;
+	free(text->runs);
+	text->n_runs = 0;
+	text->runs = malloc(n * sizeof(*text->runs));
+	if (text->runs == NULL)
+		return error_set(err, ENOMEM, "", "out of memory while reading the configuration");
+	for (size_t i = 0; i < n; i++) {
+		if (add_file(text, sources[i].file, &file) < 0)
+			return error_set(
+				err, ENOMEM, "", "out of memory while reading the configuration");
+		text->runs[text->n_runs++] =
+			(struct text_run){ sources[i].line - 1, file, sources[i].file_line };
+	}
+	return 0;
 }
 
 void config_text_locate(const struct config_text *text, unsigned line, struct error *err)

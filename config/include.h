@@ -6,7 +6,7 @@
 #ifndef CONFIG_INCLUDE_H
 #define CONFIG_INCLUDE_H
 
-#include "config/error.h"
+#include "config/schema.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,11 +27,14 @@ struct config_text {
 	size_t n_files;
 };
 
-/** Read a file and what it includes. @return 0, -EINVAL, -ENOMEM or the errno of a file; text is to be freed always. */
+/** Read a file ("-": standard input) and what it includes. @return 0, -EINVAL, -ENOMEM or the errno of a file; text is to be freed always. */
 int config_text_file(struct config_text *text, const char *path, struct error *err);
 /** Take text as it is; @include is refused. `name` stands in for the file name. */
 int config_text_memory(
 	struct config_text *text, const char *content, const char *name, struct error *err);
+/** Text that was put together before: lines came from where `sources` says, in ascending order of their lines. */
+int config_text_sources(
+	struct config_text *text, const struct config_source *sources, size_t n, struct error *err);
 /** Where a line of text (from 1, as libconfig counts) came from: fill file and line of err. */
 void config_text_locate(const struct config_text *text, unsigned line, struct error *err);
 void config_text_free(struct config_text *text);

@@ -278,11 +278,60 @@ int config_load_file(const char *path, struct changeset *set, struct error *err)
 int config_load_text(
 	const char *content, const char *name, struct changeset *set, struct error *err)
 {
-	struct config_text text;
-	int ret = config_text_memory(&text, content, name, err);
+	return config_load_sources(content, name, NULL, 0, set, err);
+}
 
+int config_load_sources(const char *content, const char *name, const struct config_source *sources,
+	size_t n, struct changeset *set, struct error *err)
+{
+	struct config_text text;
+	int ret = config_text_memory(&text, content, name, err), copied = ret;
+
+	if (ret == 0 || ret == -EINVAL) {
+		int known = config_text_sources(&text, sources, n, copied < 0 ? NULL : err);
+
+		if (copied < 0 && known == 0 && n > 0 && err != NULL)
+			config_text_locate(&text, err->line, err);
+		ret = copied < 0 ? copied : known;
+	}
 	if (ret == 0)
 		return load_text(text, set, err);
+	config_text_free(&text);
+	return ret;
+}
+
+int config_flatten(
+	const char *path, char **out, struct config_source **sources, size_t *n, struct error *err)
+{
+	struct config_text text;
+	size_t names = 0, used = 0;
+	char *name;
+	int ret = config_text_file(&text, path, err);
+
+	if (ret < 0)
+		goto free_text;
+	for (size_t i = 0; i < text.n_files; i++)
+		names += strlen(text.files[i]) + 1;
+	*n = text.n_runs;
+	*sources = malloc(text.n_runs * sizeof(**sources) + names);
+	if (*sources == NULL) {
+		ret = error_set(err, ENOMEM, "", "out of memory while reading the configuration");
+		goto free_text;
+	}
+	name = (char *)(*sources + text.n_runs);
+	for (size_t f = 0; f < text.n_files; f++) {
+		const char *kept = strcpy(name + used, text.files[f]);
+
+		used += strlen(kept) + 1;
+		for (size_t i = 0; i < text.n_runs; i++) {
+			if (text.runs[i].file == text.files[f])
+				(*sources)[i] = (struct config_source){ text.runs[i].first + 1,
+					text.runs[i].line, kept };
+		}
+	}
+	*out = text.text;
+	text.text = NULL;
+free_text:
 	config_text_free(&text);
 	return ret;
 }

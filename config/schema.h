@@ -129,6 +129,20 @@ int config_load_file(const char *path, struct changeset *set, struct error *err)
 /** The same from memory; `name` stands in for the file name in errors. @include is refused: text may come from afar. */
 int config_load_text(const char *text, const char *name, struct changeset *set, struct error *err);
 
+/** Text from a line on came from a file. Both lines count from 1. */
+struct config_source {
+	unsigned line, file_line;
+	const char *file;
+};
+/** A file ("-": standard input) with what it includes in place, for somebody who cannot read it: config_load_sources takes that.
+ * Errors as config_load_file's, but objects are not looked at. @return 0 or as config_load_file; then free *text and *sources, the
+ * names with them. */
+int config_flatten(const char *path, char **text, struct config_source **sources, size_t *n,
+	struct error *err);
+/** config_load_text with what is known about where its lines came from: errors name that. With none, as config_load_text. */
+int config_load_sources(const char *text, const char *name, const struct config_source *sources,
+	size_t n, struct changeset *set, struct error *err);
+
 /** JSON Schema (OpenAPI 3.1 "components/schemas") of every type. New reference. */
 json_t *schema_openapi_components(void);
 /** docs/objects.md. Caller frees. */

@@ -309,14 +309,67 @@ char *cli_read_file(const char *path)
 	return text;
 }
 
+/** What is not UTF-8 cannot be sent: in which line it is. */
+static int not_text(const char *text, const struct config_source *sources, size_t n)
+{
+	unsigned line = 1;
+	size_t i = 0;
+
+	for (const char *at = text, *end; at != NULL; at = end != NULL ? end + 1 : NULL, line++) {
+		json_t *one;
+
+		end = strchr(at, '\n');
+		one = json_stringn(at, end != NULL ? (size_t)(end - at) : strlen(at));
+		if (one == NULL)
+			break;
+		json_decref(one);
+	}
+	while (i + 1 < n && sources[i + 1].line <= line)
+		i++;
+	cli_usage("%s:%u: a string on this line is not UTF-8: rewrite it", sources[i].file,
+		sources[i].file_line + (line - sources[i].line));
+	return CLI_REFUSED;
+}
+
+/** The file with what it includes, and where its lines are from: the daemon cannot read what we can, nor know its name. */
+static int read_config(const char *path, json_t *body)
+{
+	struct config_source *sources;
+	struct error err = { 0 };
+	json_t *config, *places;
+	int code = CLI_OK;
+	char *text;
+	size_t n;
+
+	if (config_flatten(path, &text, &sources, &n, &err) < 0) {
+		if (err.line == 0)
+			return cli_usage("%s", err.text);
+		cli_usage("%s:%u: %s", err.file, err.line, err.text);
+		return CLI_REFUSED;
+	}
+	config = json_string(text != NULL ? text : "");
+	places = json_array();
+	for (size_t i = 0; i < n; i++) {
+		json_array_append_new(
+			places, json_pack("{s:i, s:s, s:i}", "line", (int)sources[i].line, "file",
+					sources[i].file, "file_line", (int)sources[i].file_line));
+	}
+	if (config == NULL)
+		code = not_text(text, sources, n);
+	json_object_set_new(body, "config", config);
+	json_object_set_new(body, "sources", places);
+	free(sources);
+	free(text);
+	return code;
+}
+
 static int apply(struct cli *cli, int argc, char **argv, bool dry_run)
 {
 	static const struct option options[] = { { "replace", 0, NULL, 'r' },
 		{ "dry-run", 0, NULL, 'n' }, { "confirm", 1, NULL, 'c' }, { NULL, 0, NULL, 0 } };
 	json_t *body = json_object();
 	const char *file = NULL;
-	char *text;
-	int c;
+	int c, code;
 
 	while ((c = getopt_long(argc, argv, "rnc:f:", options, NULL)) != -1) {
 		switch (c) {
@@ -347,20 +400,13 @@ static int apply(struct cli *cli, int argc, char **argv, bool dry_run)
 		json_decref(body);
 		return cli_usage("%s needs a file (- is standard input)", argv[0]);
 	}
-	text = cli_read_file(file);
-	if (text == NULL) {
-		json_decref(body);
-		return cli_usage("%s: %s", file, strerror(errno));
-	}
 	if (dry_run)
 		json_object_set_new(body, "dry_run", json_true());
-	json_object_set_new(body, "config", json_string(text));
-	if (json_object_get(body, "config") == NULL) {
-		free(text);
+	code = read_config(file, body);
+	if (code != CLI_OK) {
 		json_decref(body);
-		return cli_usage("%s: not UTF-8 text", file);
+		return code;
 	}
-	free(text);
 	return edit(cli, "POST", strdup("/v1/transactions"), body);
 }
 

@@ -18,17 +18,60 @@ struct reading {
 	struct changeset *set;
 };
 
-static int read_text(struct reading *r, const char *text, bool replace, struct error *err)
+/** "sources": where lines of "config" came from, so that what is wrong is blamed on the user's own file and line. The names are
+ * the JSON's. */
+static int read_sources(
+	const json_t *json, struct config_source **out, size_t *n, struct error *err)
+{
+	static const char *const members[] = { "line", "file", "file_line", NULL };
+	unsigned before = 1;
+	size_t i;
+	json_t *one;
+
+	*out = NULL;
+	*n = 0;
+	if (json == NULL)
+		return 0;
+	*out = calloc(json_array_size(json) + 1, sizeof(**out));
+	if (*out == NULL)
+		return error_set(err, ENOMEM, NULL, "out of memory");
+	json_array_foreach (json, i, one) {
+		const char *file = json_string_value(json_object_get(one, "file"));
+		json_int_t line = json_integer_value(json_object_get(one, "line")),
+			   file_line = json_integer_value(json_object_get(one, "file_line"));
+
+		if (!json_is_object(one) || check_members(one, members, "sources", err) < 0 ||
+			file == NULL || file[0] == '\0' || line < before || (i == 0 && line != 1) ||
+			line > INT32_MAX || file_line < 1 || file_line > INT32_MAX)
+			break;
+		before = (unsigned)line;
+		(*out)[(*n)++] = (struct config_source){ before, (unsigned)file_line, file };
+	}
+	if (!json_is_array(json) || *n < json_array_size(json))
+		return error_set(err, EINVAL, "sources",
+			"\"sources\" must be a list of { \"line\", \"file\", \"file_line\" }: "
+			"lines of "
+			"\"config\" from 1 on, ascending, and the file and line each is from");
+	return 0;
+}
+
+static int read_text(
+	struct reading *r, const char *text, const json_t *sources, bool replace, struct error *err)
 {
 	const struct model *model = engine_model(r->engine);
 	struct model *empty = model_new();
 	struct changeset *wanted = empty != NULL ? changeset_new(empty) : NULL;
-	int ret = wanted != NULL ? config_load_text(text, "request", wanted, err)
+	struct config_source *places = NULL;
+	size_t n = 0;
+	int ret = wanted != NULL ? read_sources(sources, &places, &n, err)
 				 : error_set(err, ENOMEM, NULL, "out of memory");
 
 	if (ret == 0)
+		ret = config_load_sources(text, "request", places, n, wanted, err);
+	if (ret == 0)
 		ret = objects_replace(model, wanted, replace ? REPLACE_ALL : REPLACE_NONE,
 			ORIGIN_API, r->set, err);
+	free(places);
 	changeset_free(wanted);
 	model_free(empty);
 	return ret;
@@ -48,10 +91,11 @@ static int member_bool(const json_t *json, const char *name, bool *value, struct
 static int read_rest(
 	struct reading *r, const json_t *json, struct txn_options *options, struct error *err)
 {
-	static const char *const members[] = { "changes", "config", "replace", "dry_run",
+	static const char *const members[] = { "changes", "config", "sources", "replace", "dry_run",
 		"confirm_seconds", NULL };
 	const json_t *confirm = json_object_get(json, "confirm_seconds");
-	const json_t *config = json_object_get(json, "config");
+	const json_t *config = json_object_get(json, "config"),
+		     *sources = json_object_get(json, "sources");
 	bool has_changes = json_object_get(json, "changes") != NULL, replace;
 	int ret = check_members(json, members, "transaction", err);
 
@@ -71,10 +115,12 @@ static int read_rest(
 			err, EINVAL, NULL, "a transaction has either \"changes\" or \"config\"");
 	if (replace && config == NULL)
 		return error_set(err, EINVAL, "replace", "\"replace\" goes with \"config\" only");
+	if (sources != NULL && config == NULL)
+		return error_set(err, EINVAL, "sources", "\"sources\" goes with \"config\" only");
 	if (config != NULL && !json_is_string(config))
 		return error_set(err, EINVAL, "config",
 			"\"config\" must be a string: the text of a configuration file");
-	return config != NULL ? read_text(r, json_string_value(config), replace, err) : 0;
+	return config != NULL ? read_text(r, json_string_value(config), sources, replace, err) : 0;
 }
 
 static int read_transaction(

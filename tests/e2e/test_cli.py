@@ -25,6 +25,51 @@ def test_dry_run_changes_nothing(pair):
         assert pair.a.get("/v1/routes") == []
 
 
+@pytest.mark.parametrize("text,where,what", [
+    ('@include "parts/peers.conf"\npods: ( { name = "x"; kind = "tap"; netsn = "x"; } );\n', "new.conf:2", 'did you mean "netns"'),
+    ('\n@include "parts/peers.conf"\n@include "parts/routes.conf"\nnode: { name = "a"; };\n', "parts/routes.conf:3", "prefix"),
+    ('/* one\n two */ @include "parts/peers.conf"\n', "new.conf:2", "syntax error"),
+    ('@include "parts/peers.conf"\n\n@include "parts/none.conf"\n', "new.conf:3", "cannot read"),
+    ('@include "parts/open.conf"\n', "parts/open.conf:2", "has no end"),
+    ('@include "parts/peers.conf"\nroutes: ( { prefix = "198.51.100.0/24";\n  via = ( { peer = "nobody"; } ); } );\n',
+     "new.conf:2", "nobody"),  # what only the daemon can know
+    ('pods: ( { name = "x"; kind = "tap"; netns = "x"; },\n        { name = "x"; kind = "tap"; netns = "y"; } );\n', "new.conf:2",
+     "the first is at"),
+    (b'@include "parts/peers.conf"\nnode: { name = "\xff"; };\n', "new.conf:2", "not UTF-8"),
+])
+def test_errors_name_the_users_file(pair, text, where, what):
+    """As `podlaned --check` does: the file that was given or included, and its line. From standard input as well."""
+    directory = os.path.join(pair.lab.dir, "conf")
+    os.makedirs(os.path.join(directory, "parts"), exist_ok=True)
+    for name, content in (("peers", 'peers: ( { name = "node-z"; underlay = [ "192.0.2.77" ]; encap = "direct"; } );\n'),
+                          ("routes", '\n\nroutes: ( { prefix = "198.51.100.0/99"; action = "blackhole"; } );\n'), ("open", '\nnode: { name = "a };\n')):
+        with open(os.path.join(directory, "parts", f"{name}.conf"), "w") as f:
+            f.write(content)
+    path, before = os.path.join(directory, "new.conf"), pair.a.get("/v1/peers")
+    with open(path, "wb") as f:
+        f.write(text if isinstance(text, bytes) else text.encode())
+    for argv in (("diff", path), ("apply", path)):
+        with pytest.raises(CommandError) as refused:
+            pair.a.cli(*argv)
+        assert f"podlane: {directory}/{where}: " in str(refused.value) and what in str(refused.value), refused.value
+        assert "request" not in str(refused.value)
+    with pytest.raises(CommandError) as refused:
+        run("sh", "-c", 'cd "$1" && exec "$0" --socket "$2" diff - <new.conf', os.path.abspath(os.path.join(os.environ["PODLANE_BUILD"], "ctrl", "podlane")),
+            directory, pair.a.api_socket)
+    assert where.replace("new.conf", "(standard input)") + ": " in str(refused.value), refused.value
+    assert pair.a.get("/v1/peers") == before
+
+
+def test_included_files_are_applied(pair):
+    directory = os.path.join(pair.lab.dir, "conf")
+    os.makedirs(os.path.join(directory, "parts"), exist_ok=True)
+    for name, text in (("new.conf", '@include "parts/r.conf"\n'), ("parts/r.conf", 'routes: ( { prefix = "203.0.113.0/24"; action = "blackhole"; } );\n')):
+        with open(os.path.join(directory, name), "w") as f:
+            f.write(text)
+    assert "1 added" in pair.a.cli("apply", os.path.join(directory, "new.conf"))
+    assert "1 removed" in pair.a.cli("del", "route", "203.0.113.0/24")
+
+
 def test_confirm_option_after_the_file(pair):
     path = os.path.join(pair.lab.dir, "more.conf")
     with open(path, "w") as f:
