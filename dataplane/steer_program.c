@@ -2,6 +2,7 @@
 #include "dataplane/steer_program.h"
 
 #include "config/log.h"
+#include "dataplane/bpf_print.h"
 #include "dataplane/steer_object.h"
 
 #include <arpa/inet.h>
@@ -25,23 +26,6 @@ struct steer_program {
 	int xsks, settings, counters, ports, locals, peers, prefixes4, prefixes6;
 };
 
-static int on_print(enum libbpf_print_level level, const char *format, va_list args)
-{
-	char text[256];
-
-	if (level == LIBBPF_DEBUG || log_level_get() < LOG_LEVEL_DEBUG)
-		return 0;
-	vsnprintf(text, sizeof(text), format, args);
-	text[strcspn(text, "\n")] = '\0';
-	LOG_DEBUG("libbpf says text=\"%s\"", text);
-	return 0;
-}
-
-static int on_xdp_print(enum libxdp_print_level level, const char *format, va_list args)
-{
-	return on_print(level == LIBXDP_DEBUG ? LIBBPF_DEBUG : LIBBPF_INFO, format, args);
-}
-
 /* --- loading -------------------------------------------------------------------------------------------------- */
 
 static struct steer_program *open_object(void)
@@ -49,8 +33,7 @@ static struct steer_program *open_object(void)
 	struct bpf_object_open_opts opts = { .sz = sizeof(opts), .object_name = "podlane_steer" };
 	struct steer_program *p = calloc(1, sizeof(*p));
 
-	libbpf_set_print(on_print);
-	libxdp_set_print(on_xdp_print);
+	bpf_print_to_log();
 	if (p == NULL)
 		return NULL;
 	p->fd = p->link = -1;
