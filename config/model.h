@@ -39,6 +39,10 @@ enum route_action { ROUTE_FORWARD, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PRO
 enum uplink_driver { UPLINK_ETHDEV, UPLINK_AF_PACKET, UPLINK_AF_XDP, UPLINK_PCI, UPLINK_MEMIF };
 enum xdp_mode { XDP_AUTO, XDP_NATIVE, XDP_GENERIC }; /* AUTO: native where the driver can */
 enum tcp_window_mode { TCP_WINDOW_LIBERAL, TCP_WINDOW_STRICT, TCP_WINDOW_OFF };
+enum pod_interface {
+	POD_INTERFACE_VETH, /* with its other end, and a TAP, in the daemon's namespace */
+	POD_INTERFACE_TAP
+};
 enum latency_mode { LATENCY_NORMAL, LATENCY_LOW }; /* LOW: workers never sleep */
 enum hugepages_mode { HUGEPAGES_AUTO, HUGEPAGES_OFF, HUGEPAGES_REQUIRED };
 enum endpoint_kind { ENDPOINT_POD, ENDPOINT_NODE };
@@ -74,6 +78,7 @@ struct node {
 	uint32_t memory_mb;	      /* (start) DPDK memory, MiB; packet buffers come from it */
 	uint32_t buffers;	      /* (start) mbufs of 2 KiB */
 	uint32_t latency;	      /* enum latency_mode */
+	uint32_t pod_interface;	      /* enum pod_interface; of kernel pods attached from now on */
 	uint32_t spin_us;	      /* polls so long after a packet before it sleeps */
 	uint32_t spin_max_us;	      /* or so long, while most gaps are shorter */
 	uint32_t flows;		      /* (start) entries of the flow table for IPv4 */

@@ -8,6 +8,7 @@
 
 static const char *const hugepages_names[] = { "auto", "off", "required", NULL };
 static const char *const tcp_window_names[] = { "liberal", "strict", "off", NULL };
+static const char *const pod_interface_names[] = { "veth", "tap", NULL };
 static const char *const latency_names[] = { "normal", "low", NULL };
 static const char *const log_level_names[] = { "error", "warning", "info", "debug", NULL };
 static const char *const xdp_mode_names[] = { "auto", "native", "generic", NULL };
@@ -93,6 +94,15 @@ static const struct field node_fields[] = {
 	{ AT(node, latency), .kind = FIELD_ENUM, .names = latency_names, .default_text = "normal",
 		.doc = "With low, workers never sleep and use a whole CPU each.",
 		.example = "low" },
+	{ AT(node, pod_interface), .kind = FIELD_ENUM, .names = pod_interface_names,
+		.default_text = "veth",
+		.doc = "What the interface of a kernel pod is: one end of a veth pair, so that the "
+		       "kernel can forward known flows by itself, or a TAP (which it is as well "
+		       "where "
+		       "the kernel lacks what veth needs). For pods attached from now on; those "
+		       "there "
+		       "keep what they have.",
+		.example = "tap" },
 	{ AT(node, spin_us), .kind = FIELD_UINT, .max = 1000000, .default_text = "100",
 		.doc = "Microseconds that a worker polls after a packet before it sleeps, at "
 		       "least.",

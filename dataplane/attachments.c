@@ -123,6 +123,7 @@ static void pod_params(
 	*params = (struct port_params){ .name = port_name,
 		.role = PORT_POD,
 		.netns = pod->netns,
+		.veth = forwarding_node()->pod_interface == POD_INTERFACE_VETH,
 		.interface = pod->interface,
 		.socket = pod->socket,
 		.vhost_client = pod->kind == POD_VHOST && pod->role == MEMIF_CLIENT,

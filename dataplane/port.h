@@ -69,6 +69,7 @@ struct port_params {
 	enum port_role role;
 	const char *device; /* ethdev: a DPDK device string; af_xdp: an interface */
 	const char *netns;  /* tap: path, or name below /run/netns; NULL = the daemon's own */
+	bool veth; /* tap, in a netns: as one end of a veth pair, unless what is there already is not (pod_veth.h) */
 	const char *
 		interface; /* tap: interface name inside netns; exchange, af_packet: of the kernel's interface */
 	const char *socket; /* memif, vhost: path of the socket to listen on, or to connect to */
@@ -220,7 +221,7 @@ struct port {
 	struct mac_addr mac; /* our MAC address on it */
 	bool tx_shared;	     /* fewer tx queues than workers: take tx_lock */
 	struct port_large large;
-	/* Writer: control, or the driver's own thread (vhost). Readers: workers and control. */
+	/* Writer: control, or the driver's own thread (vhost), or a worker that had a packet (tap). Readers: workers and control. */
 	_Atomic bool link_up;
 	_Atomic uint16_t offloads; /* enum port_offload; changes where a guest has a say in it */
 	_Atomic bool forwarding;   /* false until its policy and routes are in force: born closed */
@@ -237,7 +238,10 @@ struct port {
 	struct log_source
 		log; /* lines that its peer, its guest or the interface's owner can cause */
 	bool ending; /* set before port_close when the daemon ends: nobody will ask this process for the same again (last_close.h) */
-	bool renewed;	 /* set by tick: rx_fd has changed, the workers must be told */
+	uint32_t
+		kernel_ifindex; /* of the interface in the daemon's namespace that the pod's packets come in by, before a worker sees
+				  * them (pod_veth.h); 0 = none. Writer: the driver */
+	bool renewed;		/* set by tick: rx_fd has changed, the workers must be told */
 	bool peer_moved; /* set by tick: the other end has peer_mac now, neighbours must follow */
 	struct mac_addr peer_mac;
 	/* Writers: workers without a tx queue of their own. */

@@ -12,6 +12,7 @@
 #include "config/log.h"
 #include "dataplane/tap_follow.h"
 #include "dataplane/tap_interface.h"
+#include "dataplane/netns.h"
 #include "dataplane/tap_netlink.h"
 #include "dataplane/tap_ready.h"
 #include "dataplane/virtio_hdr.h"
@@ -59,8 +60,12 @@ struct port_tap {
 	struct port port;
 	struct rte_mempool *pool, *large_pool;
 	uint32_t large_wanted; /* bytes behind the small buffer that hold the rest of any frame */
+	_Atomic bool
+		beside; /* the TAP is beside a veth pair and stays up when the pod sets its interface down;
+			      * writer: control */
 	/* From here to the queues: control thread only. */
-	uint16_t n_open; /* queues with a descriptor */
+	struct tap_interface behind; /* n: queues with a descriptor */
+	bool wants_veth;
 	bool gone;
 	uint8_t retry; /* ticks until the next attempt to make it anew */
 	uint8_t look;  /* ticks until the next look at the namespace */
@@ -226,6 +231,10 @@ static uint16_t tap_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 		}
 		got++;
 	}
+	/* Control has not looked yet. */
+	if (unlikely(got > 0 && !atomic_load_explicit(&port->link_up, memory_order_relaxed) &&
+		     atomic_load_explicit(&p->beside, memory_order_relaxed)))
+		atomic_store_explicit(&port->link_up, true, memory_order_relaxed);
 	return got;
 }
 
@@ -250,6 +259,10 @@ static uint16_t tap_tx_burst(struct port *port, uint16_t queue, struct rte_mbuf 
 	struct tap_queue *q = &((struct port_tap *)port)->queues[queue];
 	uint16_t sent = 0;
 
+	if (unlikely(
+		    !atomic_load_explicit(&port->link_up, memory_order_relaxed) &&
+		    atomic_load_explicit(&((struct port_tap *)port)->beside, memory_order_relaxed)))
+		return 0;
 	while (sent < n && !is_dead(q)) {
 		int ret = tx_one(q, pkts[sent]);
 
@@ -305,7 +318,7 @@ static void retire_descriptors(struct port_tap *p)
 	int never = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	p->gone = true;
-	for (uint16_t i = 0; i < p->n_open; i++) {
+	for (uint16_t i = 0; i < p->behind.n; i++) {
 		set_dead(&p->queues[i]);
 		if (never >= 0)
 			dup3(never, p->queues[i].fd, O_CLOEXEC);
@@ -388,6 +401,8 @@ static void interface_gone(struct port_tap *p)
 		"interface is gone; it is made anew when its network namespace is there port=%s "
 		"interface=%s netns=%s",
 		p->port.name, p->interface, p->netns);
+	pod_veth_part(&p->behind.veth);
+	p->port.kernel_ifindex = 0;
 	retire_descriptors(p);
 	p->retry = RETRY_TICKS;
 }
@@ -397,6 +412,7 @@ static struct port_params params_again(const struct port_tap *p)
 	return (struct port_params){ .name = p->port.name,
 		.role = p->port.role,
 		.netns = p->netns[0] != '\0' ? p->netns : NULL,
+		.veth = p->wants_veth,
 		.interface = p->interface,
 		.mtu = p->port.mtu,
 		.pod_mac = p->pod_mac,
@@ -407,29 +423,37 @@ static struct port_params params_again(const struct port_tap *p)
 		.n_routes = p->has.n_routes };
 }
 
+/** There is an interface, as params say. */
+static void begin(struct port_tap *p, const struct port_params *params)
+{
+	p->port.kernel_ifindex = p->behind.veth.host_ifindex;
+	atomic_store_explicit(&p->beside, p->behind.veth.host_ifindex != 0, memory_order_relaxed);
+	tap_follow_begin(&p->follow, &p->behind, params);
+}
+
 /** The namespace was deleted and is there again, or the interface was deleted inside: make it anew, under the old numbers
  * of descriptors, which workers may be reading. */
 static void again(struct port_tap *p)
 {
 	const struct port_params params = params_again(p);
+	struct tap_interface made; /* offloads as before: it is the same kernel */
 	struct error err = { 0 };
-	int fds[PORT_QUEUE_MAX];
-	uint8_t offloads; /* as before: it is the same kernel */
 
 	if (--p->retry > 0)
 		return;
 	p->retry = RETRY_TICKS;
-	if (tap_interface_open(&params, p->n_open, fds, &offloads, &err) < 0) {
+	if (tap_interface_open(&params, p->behind.n, &made, &err) < 0) {
 		LOG_DEBUG("interface is still gone port=%s error=\"%s\"", p->port.name, err.text);
 		return;
 	}
-	for (uint16_t i = 0; i < p->n_open; i++) {
-		dup3(fds[i], p->queues[i].fd, O_CLOEXEC);
-		close(fds[i]);
+	for (uint16_t i = 0; i < p->behind.n; i++) {
+		dup3(made.fds[i], p->behind.fds[i], O_CLOEXEC);
+		close(made.fds[i]);
 		atomic_store_explicit(&p->queues[i].state, TAP_RENEWED, memory_order_release);
 	}
+	p->behind.veth = made.veth;
 	p->gone = p->was_down = false;
-	tap_follow_begin(&p->follow, p->queues[0].fd, p->interface, &p->pod_mac);
+	begin(p, &params);
 	p->netns_id = netns_identify(p->netns);
 	p->port.renewed = true;
 	LOG_FROM(&p->port.log, LOG_LEVEL_INFO, "interface is there again port=%s interface=%s",
@@ -448,7 +472,7 @@ static bool deserted(struct port_tap *p)
 /** What became of an interface that is up. */
 static void look(struct port_tap *p)
 {
-	bool moved, changed = tap_follow_look(&p->follow, p->queues[0].fd, &p->port, &moved);
+	bool moved, changed = tap_follow_look(&p->follow, &p->behind, &p->port, &moved);
 
 	if (moved) {
 		p->pod_mac = p->port.peer_mac = p->follow.mac;
@@ -458,29 +482,46 @@ static void look(struct port_tap *p)
 		tap_follow_restore(&p->follow, params_again(p), &p->port);
 }
 
+/** Is the interface up? @param was what is said when nothing is known. */
+static bool ask_up(struct port_tap *p, bool was)
+{
+	struct pollfd pfd = { .fd = p->queues[0].fd, .events = POLLOUT };
+	enum pod_veth_state state;
+
+	/* tun says writable only while its interface is up, POLLERR when there is none: no need
+	 * for a socket in the pod's namespace, which would keep that alive. */
+	if (poll(&pfd, 1, 0) < 0)
+		return was;
+	if (pfd.revents & (POLLERR | POLLNVAL | POLLHUP) || deserted(p)) {
+		interface_gone(p);
+		return false;
+	}
+	if (p->behind.veth.host_ifindex == 0 || !(pfd.revents & POLLOUT))
+		return pfd.revents & POLLOUT;
+	state = pod_veth_state(&p->behind.veth);
+	if (state == POD_VETH_GONE)
+		interface_gone(p);
+	return state == POD_VETH_UNKNOWN ? was : state == POD_VETH_UP;
+}
+
 static void tap_tick(struct port *port)
 {
 	struct port_tap *p = (struct port_tap *)port;
-	struct pollfd pfd = { .fd = p->queues[0].fd, .events = POLLOUT };
 	bool up;
 
 	if (p->gone) {
+		/* A worker may have been about to say otherwise. */
+		atomic_store_explicit(&port->link_up, false, memory_order_relaxed);
 		again(p);
 		return;
 	}
-	/* tun says writable only while the interface is up, POLLERR when there is none: no need
-	 * for a socket in the pod's namespace, which would keep that alive. */
-	if (poll(&pfd, 1, 0) < 0)
-		return;
-	if (pfd.revents & (POLLERR | POLLNVAL | POLLHUP) || deserted(p))
-		interface_gone(p);
+	up = ask_up(p, atomic_load_explicit(&port->link_up, memory_order_relaxed));
 	/* A worker may have met the old one's end after the new one took its place. */
-	for (uint16_t i = 0; i < p->n_open && !p->gone; i++) {
+	for (uint16_t i = 0; i < p->behind.n && !p->gone; i++) {
 		if (is_dead(&p->queues[i]))
 			atomic_store_explicit(
 				&p->queues[i].state, TAP_RENEWED, memory_order_release);
 	}
-	up = !p->gone && (pfd.revents & POLLOUT);
 	if (up)
 		look(p);
 	p->was_down = !up;
@@ -491,13 +532,9 @@ static void tap_close(struct port *port)
 {
 	struct port_tap *p = (struct port_tap *)port;
 
-	int fds[PORT_QUEUE_MAX];
-
-	for (uint16_t i = 0; i < p->n_open; i++) {
-		fds[i] = p->queues[i].fd;
+	for (uint16_t i = 0; i < p->behind.n; i++)
 		rx_unstock(&p->queues[i]);
-	}
-	tap_interface_close(fds, p->n_open, port->leave, port->ending);
+	tap_interface_close(&p->behind, port->name, port->leave, port->ending);
 	addressing_free(&p->has);
 	free(p);
 }
@@ -520,8 +557,7 @@ static int check_params(const struct port_params *params, struct error *err)
 static int tap_open(const struct port_params *params, struct port **out, struct error *err)
 {
 	struct port_tap *p;
-	uint8_t offloads;
-	int fds[PORT_QUEUE_MAX], ret = check_params(params, err);
+	int ret = check_params(params, err);
 
 	if (ret < 0)
 		return ret;
@@ -533,6 +569,7 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 	p->port.mac = params->port_mac;
 	p->port.mtu = params->mtu;
 	p->pod_mac = params->pod_mac;
+	p->wants_veth = params->veth;
 	p->gateway[0] = params->gateway[0];
 	p->gateway[1] = params->gateway[1];
 	p->port.n_rxq = params->n_queues < PORT_QUEUE_MAX ? params->n_queues : PORT_QUEUE_MAX;
@@ -551,21 +588,21 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 	}
 	if (p->netns[0] != '\0')
 		p->netns_id = netns_identify(p->netns);
-	ret = tap_interface_open(params, p->port.n_rxq, fds, &offloads, err);
+	ret = tap_interface_open(params, p->port.n_rxq, &p->behind, err);
 	if (ret < 0) {
 		tap_close(&p->port);
 		return ret;
 	}
-	atomic_init(&p->port.offloads, offloads);
-	for (; p->n_open < p->port.n_rxq; p->n_open++) {
-		struct tap_queue *q = &p->queues[p->n_open];
+	atomic_init(&p->port.offloads, p->behind.offloads);
+	for (uint16_t i = 0; i < p->behind.n; i++) {
+		struct tap_queue *q = &p->queues[i];
 
-		q->fd = fds[p->n_open];
+		q->fd = p->behind.fds[i];
 		q->rx_iov[0] = (struct iovec){ &q->rx_hdr, sizeof(q->rx_hdr) };
 		atomic_init(&q->state, TAP_ALIVE);
 		atomic_init(&q->ready.ready, true);
 	}
-	tap_follow_begin(&p->follow, p->queues[0].fd, p->interface, &p->pod_mac);
+	begin(p, params);
 	tap_tick(&p->port);
 	*out = &p->port;
 	return 0;
@@ -577,7 +614,7 @@ static void tap_memory(const struct port *port, struct port_memory *memory)
 	const struct port_tap *p = (const struct port_tap *)port;
 
 	memory->fixed += sizeof(*p);
-	for (uint16_t i = 0; i < p->n_open; i++) {
+	for (uint16_t i = 0; i < p->behind.n; i++) {
 		memory->buffers += __atomic_load_n(&p->queues[i].n_small, __ATOMIC_RELAXED);
 		memory->large_buffers += __atomic_load_n(&p->queues[i].n_large, __ATOMIC_RELAXED);
 	}
@@ -591,6 +628,8 @@ static void tap_describe(const struct port *port, json_t *obj)
 	json_object_set_new(
 		obj, "netns", p->netns[0] != '\0' ? json_string(p->netns) : json_null());
 	json_object_set_new(obj, "interface_gone", json_boolean(p->gone));
+	if (p->port.kernel_ifindex != 0)
+		json_object_set_new(obj, "host_interface", json_string(p->behind.veth.host));
 }
 
 const struct port_ops port_tap_ops = {

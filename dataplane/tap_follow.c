@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/tap_follow.h"
 
+#include "dataplane/netns.h"
 #include "dataplane/tap_netlink.h"
 
 #include <linux/if_tun.h>
@@ -21,37 +22,57 @@ static bool mac_read(int fd, struct mac_addr *mac)
 }
 
 void tap_follow_begin(
-	struct tap_follow *f, int fd, const char *interface, const struct mac_addr *mac)
+	struct tap_follow *f, const struct tap_interface *behind, const struct port_params *params)
 {
 	struct mac_addr told;
 
-	*f = (struct tap_follow){ .mac = *mac };
-	snprintf(f->name, sizeof(f->name), "%s", interface);
+	*f = (struct tap_follow){ .mac = params->pod_mac };
+	snprintf(f->name, sizeof(f->name), "%s", params->interface);
 	/* Kernels that look the name up in the namespace that opened the descriptor tell of somebody else, or nothing. */
-	f->mac_told = mac_read(fd, &told) && memcmp(&told, mac, sizeof(told)) == 0;
+	f->mac_told = behind->veth.host_ifindex == 0 && mac_read(behind->fds[0], &told) &&
+		      memcmp(&told, &f->mac, sizeof(told)) == 0;
 }
 
-bool tap_follow_look(struct tap_follow *f, int fd, struct port *port, bool *moved)
+/** Name and address as they are now; as they were where nothing tells. */
+static void ask(
+	const struct tap_follow *f, const struct tap_interface *behind, struct link_facts *now)
 {
-	char text[MAC_TEXT_MAX];
 	struct ifreq ifr = { 0 };
-	struct mac_addr mac;
+
+	if (behind->veth.host_ifindex != 0 && pod_veth_look(&behind->veth, now) == 0)
+		return;
+	now->mac = f->mac;
+	snprintf(now->name, sizeof(now->name), "%s", f->name);
+	if (behind->veth.host_ifindex != 0)
+		return;
+	if (f->mac_told && !mac_read(behind->fds[0], &now->mac))
+		now->mac = f->mac;
+	if (ioctl(behind->fds[0], TUNGETIFF, &ifr) == 0)
+		snprintf(now->name, sizeof(now->name), "%s", ifr.ifr_name);
+}
+
+bool tap_follow_look(
+	struct tap_follow *f, const struct tap_interface *behind, struct port *port, bool *moved)
+{
+	struct link_facts now;
+	char text[MAC_TEXT_MAX];
 	bool renamed;
 
 	*moved = false;
 	if (f->ticks-- > 0)
 		return false;
 	f->ticks = LOOK_TICKS;
-	*moved = f->mac_told && mac_read(fd, &mac) && memcmp(&mac, &f->mac, sizeof(mac)) != 0;
-	renamed = ioctl(fd, TUNGETIFF, &ifr) == 0 && strcmp(ifr.ifr_name, f->name) != 0;
+	ask(f, behind, &now);
+	*moved = memcmp(&now.mac, &f->mac, sizeof(now.mac)) != 0;
+	renamed = strcmp(now.name, f->name) != 0;
 	if (*moved) {
-		f->mac = mac;
+		f->mac = now.mac;
 		LOG_FROM(&port->log, LOG_LEVEL_INFO,
 			"interface has another MAC address, which is followed port=%s mac=%s",
-			port->name, mac_addr_format(&mac, text));
+			port->name, mac_addr_format(&f->mac, text));
 	}
 	if (renamed) {
-		snprintf(f->name, sizeof(f->name), "%s", ifr.ifr_name);
+		memcpy(f->name, now.name, sizeof(f->name));
 		LOG_FROM(&port->log, LOG_LEVEL_INFO,
 			"interface has another name port=%s interface=%s", port->name, f->name);
 	}

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** What somebody inside a pod does to its interface: another MAC address, another name. Asked of the descriptor, so that nobody
- * has to enter the namespace, and nothing keeps it alive. Control thread only.
+/** What somebody inside a pod does to its interface: another MAC address, another name. Asked of the descriptor, or of a veth
+ * pair's host end, so that nobody has to enter the namespace, and nothing keeps it alive. Control thread only.
  */
 #ifndef DATAPLANE_TAP_FOLLOW_H
 #define DATAPLANE_TAP_FOLLOW_H
 
 #include "config/error.h"
 #include "dataplane/port.h"
+#include "dataplane/tap_interface.h"
 
 #include <net/if.h>
 
@@ -17,12 +18,13 @@ struct tap_follow {
 	uint8_t ticks;	     /* until the next look */
 };
 
-/** Of an interface that was just made or taken over. */
+/** Of an interface that was just made or taken over, under params->interface with params->pod_mac. */
 void tap_follow_begin(
-	struct tap_follow *f, int fd, const char *interface, const struct mac_addr *mac);
+	struct tap_follow *f, const struct tap_interface *behind, const struct port_params *params);
 /** Once a tick. @return true when name or address are others than before: the kernel may have taken addresses and routes
  * meanwhile, since an interface is set down for both. *moved: the address. Says so in the log. */
-bool tap_follow_look(struct tap_follow *f, int fd, struct port *port, bool *moved);
+bool tap_follow_look(
+	struct tap_follow *f, const struct tap_interface *behind, struct port *port, bool *moved);
 
 /** Bring back addresses and routes of params that are missing (tap_link_restore), in params->netns; interface is as it is called
  * now. Says in the log what came of it. */

@@ -1,150 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/tap_netlink.h"
 
-#include "dataplane/netns_watch.h"
-
 #include <errno.h>
-#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
-#include <linux/nsfs.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#define REQUEST_MAX 1024
-
-/** A socket of the calling thread's namespace and the request being built. */
-struct request {
-	struct mnl_socket *socket;
-	unsigned seq;
-	struct nlmsghdr *nlh;
-	char buf[REQUEST_MAX];
-};
-
-int netns_open(const char *netns, const char *port, struct error *err)
-{
-	char path[256];
-	int fd, type;
-
-	netns_path(netns, path, sizeof(path));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return error_set(err, errno, NULL, "port %s: network namespace %s: %s", port, path,
-			strerror(errno));
-	type = ioctl(fd, NS_GET_NSTYPE);
-	if (type != CLONE_NEWNET) {
-		close(fd);
-		return error_set(
-			err, EINVAL, NULL, "port %s: %s is not a network namespace", port, path);
-	}
-	return fd;
-}
-
-struct netns_call {
-	int fd;
-	int (*fn)(void *arg);
-	void *arg;
-	int ret;
-};
-
-static void *netns_thread(void *arg)
-{
-	struct netns_call *call = arg;
-
-	call->ret = setns(call->fd, CLONE_NEWNET) < 0 ? -errno : call->fn(call->arg);
-	return NULL;
-}
-
-int netns_run(int netns_fd, int (*fn)(void *arg), void *arg)
-{
-	struct netns_call call = { .fd = netns_fd, .fn = fn, .arg = arg };
-	pthread_t thread;
-	int ret = pthread_create(&thread, NULL, netns_thread, &call);
-
-	if (ret != 0)
-		return -ret;
-	pthread_join(thread, NULL);
-	return call.ret;
-}
-
-static int request_open(struct request *r)
-{
-	r->seq = 0;
-	r->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (r->socket == NULL)
-		return -errno;
-	if (mnl_socket_bind(r->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-		int ret = -errno;
-
-		mnl_socket_close(r->socket);
-		return ret;
-	}
-	return 0;
-}
-
-/** Start a message; the family header of `size` bytes is zeroed. */
-static void *request_start(struct request *r, uint16_t type, uint16_t flags, size_t size)
-{
-	r->nlh = mnl_nlmsg_put_header(r->buf);
-	r->nlh->nlmsg_type = type;
-	r->nlh->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
-	r->nlh->nlmsg_seq = ++r->seq;
-	return mnl_nlmsg_put_extra_header(r->nlh, size);
-}
-
-/** Send it and wait for the kernel's verdict: 0 or -errno. */
-static int request_send(struct request *r)
-{
-	char answer[4096];
-	ssize_t n;
-
-	if (mnl_socket_sendto(r->socket, r->nlh, r->nlh->nlmsg_len) < 0)
-		return -errno;
-	do
-		n = mnl_socket_recvfrom(r->socket, answer, sizeof(answer));
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	if (mnl_cb_run(answer, (size_t)n, r->seq, mnl_socket_get_portid(r->socket), NULL, NULL) < 0)
-		return -errno;
-	return 0;
-}
-
-/** In the calling thread's namespace, which r was opened in. Unlike if_nametoindex it needs no descriptor, for want of which that
- * says anything. @return the index, or -errno. */
-static int link_index(const struct request *r, const char *name)
-{
-	struct ifreq ifr = { 0 };
-
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	return ioctl(mnl_socket_get_fd(r->socket), SIOCGIFINDEX, &ifr) < 0 ? -errno
-									   : ifr.ifr_ifindex;
-}
 
 int tap_link_move(const char *name, int netns_fd, const char *as, const struct port_params *params,
 	struct error *err)
 {
-	struct request r;
+	struct rtnetlink r;
 	struct ifinfomsg *ifi;
-	int ret = request_open(&r);
+	int ret = rtnetlink_open(&r);
 
 	if (ret < 0)
 		return error_set(
 			err, -ret, NULL, "port %s: no rtnetlink: %s", params->name, strerror(-ret));
-	ifi = request_start(&r, RTM_NEWLINK, 0, sizeof(*ifi));
+	ifi = rtnetlink_start(&r, RTM_NEWLINK, 0, sizeof(*ifi));
 	ret = ifi->ifi_index = link_index(&r, name);
 	mnl_attr_put_u32(r.nlh, IFLA_NET_NS_FD, (uint32_t)netns_fd);
 	mnl_attr_put_strz(r.nlh, IFLA_IFNAME, as);
 	if (ret > 0)
-		ret = request_send(&r);
-	mnl_socket_close(r.socket);
+		ret = rtnetlink_send(&r);
+	rtnetlink_close(&r);
 	if (ret == -EEXIST)
 		return error_set(err, EEXIST, NULL,
 			"port %s: network namespace %s has an interface %s already", params->name,
@@ -156,9 +38,9 @@ int tap_link_move(const char *name, int netns_fd, const char *as, const struct p
 	return 0;
 }
 
-static int link_set(struct request *r, int index, const struct port_params *params, bool up)
+static int link_set(struct rtnetlink *r, int index, const struct port_params *params, bool up)
 {
-	struct ifinfomsg *ifi = request_start(r, RTM_NEWLINK, 0, sizeof(*ifi));
+	struct ifinfomsg *ifi = rtnetlink_start(r, RTM_NEWLINK, 0, sizeof(*ifi));
 
 	ifi->ifi_index = index;
 	if (up) {
@@ -174,7 +56,7 @@ static int link_set(struct request *r, int index, const struct port_params *para
 			mnl_attr_put(r->nlh, IFLA_ADDRESS, sizeof(params->pod_mac.bytes),
 				params->pod_mac.bytes);
 	}
-	return request_send(r);
+	return rtnetlink_send(r);
 }
 
 static size_t address_size(const struct ip_addr *addr)
@@ -188,9 +70,10 @@ static uint8_t kernel_family(const struct ip_addr *addr)
 }
 
 /** type: RTM_NEWADDR or RTM_DELADDR. */
-static int address_request(struct request *r, uint16_t type, int index, const struct ip_addr *addr)
+static int address_request(
+	struct rtnetlink *r, uint16_t type, int index, const struct ip_addr *addr)
 {
-	struct ifaddrmsg *ifa = request_start(
+	struct ifaddrmsg *ifa = rtnetlink_start(
 		r, type, type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(*ifa));
 
 	ifa->ifa_family = kernel_family(addr);
@@ -201,14 +84,14 @@ static int address_request(struct request *r, uint16_t type, int index, const st
 		ifa->ifa_flags = IFA_F_NODAD;
 	mnl_attr_put(r->nlh, IFA_LOCAL, address_size(addr), addr->bytes);
 	mnl_attr_put(r->nlh, IFA_ADDRESS, address_size(addr), addr->bytes);
-	return request_send(r);
+	return rtnetlink_send(r);
 }
 
 /** type: RTM_NEWROUTE or RTM_DELROUTE. via NULL: the destination is on the link. */
-static int route_request(struct request *r, uint16_t type, int index, const struct ip_prefix *dst,
+static int route_request(struct rtnetlink *r, uint16_t type, int index, const struct ip_prefix *dst,
 	const struct ip_addr *via)
 {
-	struct rtmsg *rtm = request_start(
+	struct rtmsg *rtm = rtnetlink_start(
 		r, type, type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(*rtm));
 
 	rtm->rtm_family = kernel_family(&dst->addr);
@@ -222,10 +105,10 @@ static int route_request(struct request *r, uint16_t type, int index, const stru
 	mnl_attr_put_u32(r->nlh, RTA_OIF, (uint32_t)index);
 	if (via != NULL)
 		mnl_attr_put(r->nlh, RTA_GATEWAY, address_size(via), via->bytes);
-	return request_send(r);
+	return rtnetlink_send(r);
 }
 
-static int routes_add(struct request *r, int index, const struct port_params *params, bool again,
+static int routes_add(struct rtnetlink *r, int index, const struct port_params *params, bool again,
 	struct error *err)
 {
 	char text[PREFIX_TEXT_MAX], via[IP_TEXT_MAX];
@@ -264,24 +147,6 @@ static int routes_add(struct request *r, int index, const struct port_params *pa
 	return 0;
 }
 
-/** Files of an interface follow the namespace of the thread that opens them. A read-only /proc/sys
- * (a container) is no reason to fail: what matters most, skipping duplicate address detection, is
- * said again with each address. */
-static void sysctl_set(const char *interface, const char *key, const char *value)
-{
-	char path[128];
-	ssize_t written;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", interface, key);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	written = write(fd, value, strlen(value));
-	(void)written;
-	close(fd);
-}
-
 static bool wants_ipv6(const struct port_params *params)
 {
 	for (size_t i = 0; i < params->n_addresses; i++) {
@@ -289,20 +154,6 @@ static bool wants_ipv6(const struct port_params *params)
 			return true;
 	}
 	return false;
-}
-
-/** An attribute of an answer, or NULL. mnl_attr_for_each does not compile with -Wconversion. */
-static const struct nlattr *attribute(const struct nlmsghdr *nlh, size_t header, uint16_t type)
-{
-	const struct nlattr *attr = mnl_nlmsg_get_payload_offset(nlh, header);
-
-	while (mnl_attr_ok(
-		attr, (int)((const char *)mnl_nlmsg_get_payload_tail(nlh) - (const char *)attr))) {
-		if (mnl_attr_get_type(attr) == type)
-			return attr;
-		attr = mnl_attr_next(attr);
-	}
-	return NULL;
 }
 
 /* An interface that had another daemon. */
@@ -323,13 +174,13 @@ static int dump(uint16_t type, mnl_cb_t each, struct stale *stale)
 {
 	int more = MNL_CB_OK, ret;
 	char answer[16384];
-	struct request r;
+	struct rtnetlink r;
 	ssize_t n;
 
-	ret = request_open(&r);
+	ret = rtnetlink_open(&r);
 	if (ret < 0)
 		return ret;
-	request_start(
+	rtnetlink_start(
 		&r, type, 0, type == RTM_GETADDR ? sizeof(struct ifaddrmsg) : sizeof(struct rtmsg));
 	r.nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	if (mnl_socket_sendto(r.socket, r.nlh, r.nlh->nlmsg_len) < 0)
@@ -342,7 +193,7 @@ static int dump(uint16_t type, mnl_cb_t each, struct stale *stale)
 		if (more == MNL_CB_ERROR)
 			ret = i < DUMP_MAX ? -errno : -E2BIG;
 	}
-	mnl_socket_close(r.socket);
+	rtnetlink_close(&r);
 	return ret;
 }
 
@@ -356,7 +207,7 @@ static int stale_address(const struct nlmsghdr *nlh, void *arg)
 	if ((int)ifa->ifa_index != s->index || ifa->ifa_prefixlen != ip_family_bits(addr.family) ||
 		s->n == STALE_MAX)
 		return MNL_CB_OK;
-	attr = attribute(nlh, sizeof(*ifa), IFA_ADDRESS);
+	attr = rtnetlink_attribute(nlh, sizeof(*ifa), IFA_ADDRESS);
 	if (attr == NULL || mnl_attr_get_payload_len(attr) != address_size(&addr))
 		return MNL_CB_OK;
 	memcpy(addr.bytes, mnl_attr_get_payload(attr), address_size(&addr));
@@ -385,9 +236,9 @@ static bool is_wanted(const struct port_params *params, const struct ip_prefix *
 static int stale_route(const struct nlmsghdr *nlh, void *arg)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
-	const struct nlattr *oif = attribute(nlh, sizeof(*rtm), RTA_OIF);
-	const struct nlattr *via = attribute(nlh, sizeof(*rtm), RTA_GATEWAY);
-	const struct nlattr *to = attribute(nlh, sizeof(*rtm), RTA_DST);
+	const struct nlattr *oif = rtnetlink_attribute(nlh, sizeof(*rtm), RTA_OIF);
+	const struct nlattr *via = rtnetlink_attribute(nlh, sizeof(*rtm), RTA_GATEWAY);
+	const struct nlattr *to = rtnetlink_attribute(nlh, sizeof(*rtm), RTA_DST);
 	struct ip_prefix dst = { .addr.family = rtm->rtm_family == AF_INET ? IP_V4 : IP_V6,
 		.len = rtm->rtm_dst_len };
 	struct stale *s = arg;
@@ -404,7 +255,7 @@ static int stale_route(const struct nlmsghdr *nlh, void *arg)
 
 /** Addresses and routes the pod had before and shall not have. What cannot be found or removed is no reason to leave the
  * pod without a port: its packets are judged by the addresses of the model anyway. */
-static void stale_remove(struct request *r, int index, const struct port_params *params)
+static void stale_remove(struct rtnetlink *r, int index, const struct port_params *params)
 {
 	struct stale stale = { .index = index, .params = params };
 
@@ -423,74 +274,17 @@ void tap_alias_format(const char *port, char alias[TAP_ALIAS_MAX])
 	snprintf(alias, TAP_ALIAS_MAX, "podlane %s", port);
 }
 
-/** An attribute inside another one, or NULL. */
-static const struct nlattr *nested(const struct nlattr *in, uint16_t type)
-{
-	const char *end =
-		in != NULL ? (const char *)mnl_attr_get_payload(in) + mnl_attr_get_payload_len(in)
-			   : NULL;
-	const struct nlattr *attr = in != NULL ? mnl_attr_get_payload(in) : NULL;
-
-	while (attr != NULL && mnl_attr_ok(attr, (int)(end - (const char *)attr))) {
-		if (mnl_attr_get_type(attr) == type)
-			return attr;
-		attr = mnl_attr_next(attr);
-	}
-	return NULL;
-}
-
-static int link_of(const struct nlmsghdr *nlh, void *arg)
-{
-	const struct nlattr *attr = attribute(nlh, sizeof(struct ifinfomsg), IFLA_IFALIAS);
-	struct tap_link *link = arg;
-
-	if (attr != NULL)
-		snprintf(link->alias, sizeof(link->alias), "%.*s",
-			(int)mnl_attr_get_payload_len(attr), mnl_attr_get_str(attr));
-	attr = nested(attribute(nlh, sizeof(struct ifinfomsg), IFLA_LINKINFO), IFLA_INFO_DATA);
-	attr = nested(attr, IFLA_TUN_NUM_QUEUES);
-	if (attr != NULL && mnl_attr_get_payload_len(attr) == sizeof(uint32_t))
-		link->queues = mnl_attr_get_u32(attr);
-	return MNL_CB_OK;
-}
-
-int tap_link_get(const char *interface, struct tap_link *link)
-{
-	char answer[16384]; /* a link's message grows with its statistics */
-	struct ifinfomsg *ifi;
-	struct request r;
-	ssize_t n;
-	int ret = request_open(&r);
-
-	*link = (struct tap_link){ .queues = 0 };
-	if (ret < 0)
-		return ret;
-	ifi = request_start(&r, RTM_GETLINK, 0, sizeof(*ifi));
-	r.nlh->nlmsg_flags = NLM_F_REQUEST;
-	ifi->ifi_family = AF_UNSPEC;
-	mnl_attr_put_strz(r.nlh, IFLA_IFNAME, interface);
-	if (mnl_socket_sendto(r.socket, r.nlh, r.nlh->nlmsg_len) < 0 ||
-		(n = mnl_socket_recvfrom(r.socket, answer, sizeof(answer))) < 0 ||
-		mnl_cb_run(answer, (size_t)n, r.seq, mnl_socket_get_portid(r.socket), link_of,
-			link) < 0)
-		ret = -errno;
-	mnl_socket_close(r.socket);
-	return ret;
-}
-
 int tap_link_delete(const char *interface, const char *port, struct error *err)
 {
-	struct ifinfomsg *ifi;
-	struct request r;
-	int ret = request_open(&r);
+	struct rtnetlink r;
+	int ret = rtnetlink_open(&r);
 
 	if (ret < 0)
 		return error_set(
 			err, -ret, NULL, "port %s: no rtnetlink: %s", port, strerror(-ret));
-	ifi = request_start(&r, RTM_DELLINK, 0, sizeof(*ifi));
-	ifi->ifi_index = (int)if_nametoindex(interface);
-	ret = request_send(&r);
-	mnl_socket_close(r.socket);
+	ret = link_index(&r, interface);
+	ret = ret > 0 ? link_remove(&r, ret) : ret;
+	rtnetlink_close(&r);
 	if (ret < 0 && ret != -ENODEV)
 		return error_set(err, -ret, NULL, "port %s: cannot remove interface %s: %s", port,
 			interface, strerror(-ret));
@@ -498,8 +292,8 @@ int tap_link_delete(const char *interface, const char *port, struct error *err)
 }
 
 /** again: what is there is right. */
-static int addresses_add(struct request *r, int index, const struct port_params *params, bool again,
-	struct error *err)
+static int addresses_add(struct rtnetlink *r, int index, const struct port_params *params,
+	bool again, struct error *err)
 {
 	char text[IP_TEXT_MAX];
 
@@ -518,7 +312,7 @@ static int addresses_add(struct request *r, int index, const struct port_params 
 	return 0;
 }
 
-static int configure(struct request *r, int index, const struct port_params *params, bool again,
+static int configure(struct rtnetlink *r, int index, const struct port_params *params, bool again,
 	struct error *err)
 {
 	int ret = link_set(r, index, params, false);
@@ -527,11 +321,11 @@ static int configure(struct request *r, int index, const struct port_params *par
 		return error_set(err, -ret, NULL,
 			"port %s: interface %s: MAC address or MTU %u refused: %s", params->name,
 			params->interface, params->mtu, strerror(-ret));
-	sysctl_set(params->interface, "accept_ra", "0");
-	sysctl_set(params->interface, "accept_dad", "0");
-	sysctl_set(params->interface, "dad_transmits", "0");
+	link_sysctl6(params->interface, "accept_ra", "0");
+	link_sysctl6(params->interface, "accept_dad", "0");
+	link_sysctl6(params->interface, "dad_transmits", "0");
 	if (wants_ipv6(params))
-		sysctl_set(params->interface, "disable_ipv6", "0");
+		link_sysctl6(params->interface, "disable_ipv6", "0");
 	ret = link_set(r, index, params, true);
 	if (ret < 0)
 		return error_set(err, -ret, NULL, "port %s: cannot bring interface %s up: %s",
@@ -548,23 +342,23 @@ static int configure(struct request *r, int index, const struct port_params *par
 
 /** fn with a socket and the interface's index. */
 static int with_link(const struct port_params *params, bool again,
-	int (*fn)(struct request *, int, const struct port_params *, bool, struct error *),
+	int (*fn)(struct rtnetlink *, int, const struct port_params *, bool, struct error *),
 	struct error *err)
 {
-	struct request r;
-	int index, ret = request_open(&r);
+	struct rtnetlink r;
+	int index, ret = rtnetlink_open(&r);
 
 	if (ret < 0)
 		return error_set(
 			err, -ret, NULL, "port %s: no rtnetlink: %s", params->name, strerror(-ret));
 	index = link_index(&r, params->interface);
 	if (index < 0) {
-		mnl_socket_close(r.socket);
+		rtnetlink_close(&r);
 		return error_set(err, ENODEV, NULL, "port %s: interface %s is gone", params->name,
 			params->interface);
 	}
 	ret = fn(&r, index, params, again, err);
-	mnl_socket_close(r.socket);
+	rtnetlink_close(&r);
 	return ret;
 }
 
@@ -573,7 +367,7 @@ int tap_link_configure(const struct port_params *params, bool again, struct erro
 	return with_link(params, again, configure, err);
 }
 
-static int restore(struct request *r, int index, const struct port_params *params, bool again,
+static int restore(struct rtnetlink *r, int index, const struct port_params *params, bool again,
 	struct error *err)
 {
 	int ret = addresses_add(r, index, params, again, err);
@@ -608,7 +402,7 @@ static bool has_route(const struct tap_addressing *a, const struct ip_prefix *ro
 
 /** Add (or delete) what `of` has and `without` has not. @return 0 or the first error; deleting goes on after errors: what
  * is not there any more need not be deleted. */
-static int difference(struct request *r, int index, bool add, const struct tap_addressing *of,
+static int difference(struct rtnetlink *r, int index, bool add, const struct tap_addressing *of,
 	const struct tap_addressing *without, const struct ip_addr gateway[2])
 {
 	int ret = 0;
@@ -633,12 +427,12 @@ int tap_link_change(const char *interface, const struct tap_addressing *before,
 	struct error *err)
 {
 	int index = (int)if_nametoindex(interface), ret;
-	struct request r;
+	struct rtnetlink r;
 
 	if (index == 0)
 		return error_set(
 			err, ENODEV, NULL, "port %s: interface %s is gone", port, interface);
-	ret = request_open(&r);
+	ret = rtnetlink_open(&r);
 	if (ret < 0)
 		return error_set(
 			err, -ret, NULL, "port %s: no rtnetlink: %s", port, strerror(-ret));
@@ -648,7 +442,7 @@ int tap_link_change(const char *interface, const struct tap_addressing *before,
 		difference(&r, index, false, before, after, gateway);
 	else
 		difference(&r, index, false, after, before, gateway);
-	mnl_socket_close(r.socket);
+	rtnetlink_close(&r);
 	if (ret < 0)
 		return error_set(err, -ret, NULL,
 			"port %s: interface %s refuses its new addresses or routes: %s", port,

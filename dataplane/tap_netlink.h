@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** Network namespaces and interface set-up by rtnetlink, for port_tap.c. Control thread only;
+/** Interface set-up by rtnetlink, for port_tap.c. Control thread only;
  * blocking, but only on the kernel's own answers. */
 #ifndef DATAPLANE_TAP_NETLINK_H
 #define DATAPLANE_TAP_NETLINK_H
 
 #include "config/error.h"
 #include "dataplane/port.h"
-
-/** Open a network namespace: a path, or a name below /run/netns.
- * @return a descriptor; -ENOENT, -EINVAL when it is no network namespace, or another -errno. */
-int netns_open(const char *netns, const char *port, struct error *err);
-
-/** Run fn(arg) inside a namespace, on a thread of its own that ends with it: the caller's namespace
- * never changes.
- * @return what fn returned, or -errno. */
-int netns_run(int netns_fd, int (*fn)(void *arg), void *arg);
+#include "dataplane/rtnetlink.h"
 
 /** Move interface `name` of the caller's namespace to another one, as `as`. */
 int tap_link_move(const char *name, int netns_fd, const char *as, const struct port_params *params,
@@ -31,15 +23,8 @@ int tap_link_configure(const struct port_params *params, bool again, struct erro
 int tap_link_restore(const struct port_params *params, struct error *err);
 
 /** The mark of our interfaces, which `ip link` shows: "podlane pod:web". */
-#define TAP_ALIAS_MAX 256
+#define TAP_ALIAS_MAX LINK_ALIAS_MAX
 void tap_alias_format(const char *port, char alias[TAP_ALIAS_MAX]);
-/** What a daemon that did not make the interface wants to know of it. */
-struct tap_link {
-	char alias[TAP_ALIAS_MAX]; /* "" when it has none */
-	unsigned queues; /* that processes have open now; told of multi-queue interfaces only */
-};
-/** Inside the interface's namespace. 0, -ENODEV, or another -errno. */
-int tap_link_get(const char *interface, struct tap_link *link);
 /** Inside the interface's namespace. 0 or -errno. */
 int tap_link_delete(const char *interface, const char *port, struct error *err);
 

@@ -6,6 +6,7 @@
 
 #include "dataplane/port.h"
 #include "dataplane/rcu.h"
+#include "dataplane/netns.h"
 #include "dataplane/tap_netlink.h"
 #include "tests/unit/eal.h"
 #include "tests/unit/frames.h"
@@ -15,10 +16,12 @@
 #include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define TAP_SKIPPED 77
 
+static bool veth_mode; /* pods have veth pairs, and not the TAPs themselves */
 static struct rte_mempool *pool, *large_pool;
 static struct frame frame;
 static const struct mac_addr gateway_mac = { { 2, 0x70, 0x6f, 0x64, 0x6c, 1 } };
@@ -56,6 +59,7 @@ static inline struct port_params params_of(unsigned i)
 	struct port_params params = { .name = i == 0 ? "pod:a" : "pod:b",
 		.role = PORT_POD,
 		.netns = pods[i].netns,
+		.veth = veth_mode,
 		.interface = "eth0",
 		.n_queues = 1,
 		.mtu = 1500,
@@ -144,14 +148,33 @@ static inline int in_pod(const struct pod *pod, int (*fn)(void *), void *arg)
 	return ret;
 }
 
-/** A network namespace of the test's own, or the reason why there is none. */
+/** All cases with either kind of interface, each in a process and a network namespace of its own. */
 static inline int tap_suite_run(const char *name, const struct test_case *cases, size_t n)
 {
-	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0) {
-		printf("skipped: needs root to make network namespaces\n");
-		return TAP_SKIPPED;
+	int failed = EXIT_SUCCESS;
+
+	for (unsigned mode = 0; mode < 2; mode++) {
+		pid_t pid;
+		int status = 0;
+
+		fflush(stdout);
+		pid = fork();
+		if (pid == 0) {
+			char text[64];
+
+			if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0) {
+				printf("skipped: needs root to make network namespaces\n");
+				exit(TAP_SKIPPED);
+			}
+			veth_mode = mode == 1;
+			snprintf(text, sizeof(text), "%s, %s", name, veth_mode ? "veth" : "tap");
+			exit(suite_run(text, cases, n));
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+			return EXIT_FAILURE;
+		failed = WEXITSTATUS(status) != EXIT_SUCCESS ? WEXITSTATUS(status) : failed;
 	}
-	return suite_run(name, cases, n);
+	return failed;
 }
 
 #endif

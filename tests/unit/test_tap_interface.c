@@ -160,7 +160,7 @@ static void taken_over(void)
 {
 	for (uint16_t queues = 1; queues <= 2; queues++) {
 		struct port_params params;
-		uint8_t offloads;
+		struct tap_interface other;
 		struct error err;
 		int index;
 
@@ -187,8 +187,7 @@ static void taken_over(void)
 		params.n_queues = queues;
 		pods[0].port = open_params(&params);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(pods[0].port);
-		CU_ASSERT_TRUE(
-			tap_interface_open(&params, queues, (int[2]){ 0 }, &offloads, &err) < 0);
+		CU_ASSERT_TRUE(tap_interface_open(&params, queues, &other, &err) < 0);
 		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "is another podlaned running?"));
 		pods[0].port->leave = true;
 		port_close(pods[0].port);
