@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #define MTU_MAX	      65535
@@ -309,6 +310,56 @@ int pod_veth_remove_tap(const struct pod_veth *veth, const char *port, struct er
 	return ret < 0 ? (ret == -ENODEV ? 0 : ret) : remove_link(&tap, port, err);
 }
 
+static int group_set(struct rtnetlink *r, const struct link_facts *link, uint32_t group)
+{
+	struct ifinfomsg *ifi = rtnetlink_start(r, RTM_NEWLINK, 0, sizeof(*ifi));
+
+	ifi->ifi_index = link->index;
+	mnl_attr_put_u32(r->nlh, IFLA_GROUP, group);
+	return rtnetlink_send(r);
+}
+
+/** Both by one request. The kernel lets go of an interface only after grace periods of its RCU, some 20 ms with its own lock
+ * held; of several at a time, if they have a group of their own, it does so once. */
+static int remove_together(
+	struct rtnetlink *r, const struct link_facts *a, const struct link_facts *b)
+{
+	uint32_t group = 0;
+	int ret;
+
+	/* One that nobody has: whatever else had it would go as well. */
+	if (getrandom(&group, sizeof(group), 0) != sizeof(group))
+		return -EIO;
+	group = (group & INT32_MAX) | 0x40000000;
+	ret = group_set(r, a, group);
+	ret = ret < 0 ? ret : group_set(r, b, group);
+	if (ret < 0)
+		return ret;
+	rtnetlink_start(r, RTM_DELLINK, 0, sizeof(struct ifinfomsg));
+	mnl_attr_put_u32(r->nlh, IFLA_GROUP, group);
+	return rtnetlink_send(r);
+}
+
+int pod_veth_remove(const struct pod_veth *veth, const char *port, struct error *err)
+{
+	struct link_facts host, tap;
+	struct rtnetlink r;
+	int ret = rtnetlink_open(&r), other;
+
+	if (ret < 0)
+		return no_rtnetlink(ret, port, err);
+	ret = -ENODEV;
+	if (link_find(&r, veth->host, &host) == 0 && link_find(&r, veth->tap, &tap) == 0 &&
+		is_of(&host, port) && is_of(&tap, port))
+		ret = remove_together(&r, &host, &tap);
+	rtnetlink_close(&r);
+	if (ret == 0)
+		return 0;
+	ret = pod_veth_remove_host(veth, port, err);
+	other = pod_veth_remove_tap(veth, port, err);
+	return ret < 0 ? ret : other;
+}
+
 void pod_veth_part(const struct pod_veth *veth)
 {
 	if (program != NULL && veth->host_ifindex != 0)
@@ -320,12 +371,20 @@ void pod_veth_part(const struct pod_veth *veth)
 enum pod_veth_state pod_veth_state(const struct pod_veth *veth)
 {
 	struct ifreq ifr = { 0 };
+	struct link_facts host;
+	int ret;
 
 	memcpy(ifr.ifr_name, veth->host, sizeof(ifr.ifr_name));
 	if (ioctl(flags_socket, SIOCGIFFLAGS, &ifr) < 0)
 		return errno == ENODEV ? POD_VETH_GONE : POD_VETH_UNKNOWN;
-	/* The pair has a carrier while both ends are up. */
-	return ifr.ifr_flags & IFF_RUNNING ? POD_VETH_UP : POD_VETH_DOWN;
+	/* The pair has a carrier while both ends are up. This costs next to nothing and needs no lock of the kernel's, but it
+	 * tells what a work queue of the kernel's has seen, which may be behind. */
+	if (ifr.ifr_flags & IFF_RUNNING)
+		return POD_VETH_UP;
+	ret = find(veth->host, &host);
+	if (ret < 0)
+		return ret == -ENODEV ? POD_VETH_GONE : POD_VETH_UNKNOWN;
+	return host.carrier ? POD_VETH_UP : POD_VETH_DOWN;
 }
 
 int pod_veth_look(const struct pod_veth *veth, struct link_facts *pod)

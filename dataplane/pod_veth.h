@@ -47,8 +47,10 @@ int pod_veth_remove_host(const struct pod_veth *veth, const char *port, struct e
 /** The TAP of the port. 0; -ENODEV: none; -EEXIST: somebody else's; -errno. */
 int pod_veth_find_tap(
 	const struct pod_veth *veth, const char *port, struct link_facts *tap, struct error *err);
-/** Remove it. 0, also when there is none; -errno. */
+/** Remove it. 0, also when there is none; -EEXIST: somebody else's; -errno. */
 int pod_veth_remove_tap(const struct pod_veth *veth, const char *port, struct error *err);
+/** Remove both, and with the host end what is in the pod. -errno, after what can be removed is. */
+int pod_veth_remove(const struct pod_veth *veth, const char *port, struct error *err);
 /** From now on the pair's packets are dropped. */
 void pod_veth_part(const struct pod_veth *veth);
 

@@ -12,7 +12,6 @@
 #include "config/log.h"
 #include "dataplane/tap_follow.h"
 #include "dataplane/tap_interface.h"
-#include "dataplane/netns.h"
 #include "dataplane/tap_netlink.h"
 #include "dataplane/tap_ready.h"
 #include "dataplane/virtio_hdr.h"
@@ -327,70 +326,21 @@ static void retire_descriptors(struct port_tap *p)
 		close(never);
 }
 
-static void addressing_free(struct tap_addressing *a)
-{
-	free(a->addresses);
-	free(a->routes);
-	*a = (struct tap_addressing){ 0 };
-}
-
-static int addressing_copy(struct tap_addressing *a, const struct port_params *params)
-{
-	*a = (struct tap_addressing){ .addresses = calloc(
-					      params->n_addresses + 1, sizeof(*a->addresses)),
-		.routes = calloc(params->n_routes + 1, sizeof(*a->routes)) };
-	if (a->addresses == NULL || a->routes == NULL) {
-		addressing_free(a);
-		return -ENOMEM;
-	}
-	a->n_addresses = params->n_addresses;
-	a->n_routes = params->n_routes;
-	if (a->n_addresses > 0)
-		memcpy(a->addresses, params->addresses, a->n_addresses * sizeof(*a->addresses));
-	for (size_t i = 0; i < a->n_routes; i++)
-		a->routes[i] = ip_prefix_canonical(&params->routes[i]);
-	return 0;
-}
-
-struct change_call {
-	struct port_tap *port;
-	const struct tap_addressing *after;
-	const struct port_params *params;
-	struct error *err;
-};
-
-static int change_inside(void *arg)
-{
-	const struct change_call *call = arg;
-
-	return tap_link_change(call->port->follow.name, &call->port->has, call->after,
-		call->params->gateway, call->port->port.name, call->err);
-}
-
 static int tap_configure(struct port *port, const struct port_params *params, struct error *err)
 {
 	struct port_tap *p = (struct port_tap *)port;
 	struct tap_addressing after;
-	struct change_call call = { p, &after, params, err };
-	int netns_fd = -1, ret;
+	int ret;
 
-	if (addressing_copy(&after, params) < 0)
+	if (tap_addressing_copy(&after, params) < 0)
 		return error_set(err, ENOMEM, NULL, "port %s: out of memory", port->name);
-	if (p->netns[0] != '\0') {
-		netns_fd = netns_open(p->netns, port->name, err);
-		if (netns_fd < 0) {
-			addressing_free(&after);
-			return netns_fd;
-		}
-	}
-	ret = netns_fd >= 0 ? netns_run(netns_fd, change_inside, &call) : change_inside(&call);
-	if (netns_fd >= 0)
-		close(netns_fd);
+	ret = tap_interface_change(p->netns[0] != '\0' ? p->netns : NULL, p->follow.name, &p->has,
+		&after, params, err);
 	if (ret < 0) {
-		addressing_free(&after);
+		tap_addressing_free(&after);
 		return ret;
 	}
-	addressing_free(&p->has);
+	tap_addressing_free(&p->has);
 	p->has = after;
 	return 0;
 }
@@ -535,7 +485,7 @@ static void tap_close(struct port *port)
 	for (uint16_t i = 0; i < p->behind.n; i++)
 		rx_unstock(&p->queues[i]);
 	tap_interface_close(&p->behind, port->name, port->leave, port->ending);
-	addressing_free(&p->has);
+	tap_addressing_free(&p->has);
 	free(p);
 }
 
@@ -582,7 +532,7 @@ static int tap_open(const struct port_params *params, struct port **out, struct 
 	snprintf(p->port.name, sizeof(p->port.name), "%s", params->name);
 	snprintf(p->interface, sizeof(p->interface), "%s", params->interface);
 	snprintf(p->netns, sizeof(p->netns), "%s", params->netns != NULL ? params->netns : "");
-	if (addressing_copy(&p->has, params) < 0) {
+	if (tap_addressing_copy(&p->has, params) < 0) {
 		free(p);
 		return error_set(err, ENOMEM, NULL, "port %s: out of memory", params->name);
 	}

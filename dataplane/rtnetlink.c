@@ -109,7 +109,8 @@ static int link_told(const struct nlmsghdr *nlh, void *arg)
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	const size_t header = sizeof(*ifi);
 	const struct nlattr *info = rtnetlink_attribute(nlh, header, IFLA_LINKINFO),
-			    *mac = rtnetlink_attribute(nlh, header, IFLA_ADDRESS);
+			    *mac = rtnetlink_attribute(nlh, header, IFLA_ADDRESS),
+			    *carrier = rtnetlink_attribute(nlh, header, IFLA_CARRIER);
 	struct link_facts *f = arg;
 
 	f->index = ifi->ifi_index;
@@ -118,6 +119,8 @@ static int link_told(const struct nlmsghdr *nlh, void *arg)
 	text_take(f->kind, sizeof(f->kind), nested(info, IFLA_INFO_KIND));
 	if (mac != NULL && mnl_attr_get_payload_len(mac) == sizeof(f->mac.bytes))
 		memcpy(f->mac.bytes, mnl_attr_get_payload(mac), sizeof(f->mac.bytes));
+	f->carrier = carrier != NULL && mnl_attr_get_payload_len(carrier) == 1 &&
+		     mnl_attr_get_u8(carrier) != 0;
 	f->mtu_max = u32_take(rtnetlink_attribute(nlh, header, IFLA_MAX_MTU), 0);
 	f->peer = (int)u32_take(rtnetlink_attribute(nlh, header, IFLA_LINK), 0);
 	f->peer_netns =

@@ -9,6 +9,7 @@
 
 #include <libmnl/libmnl.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define RTNETLINK_REQUEST_MAX 1024
@@ -41,6 +42,7 @@ struct link_facts {
 	char alias[LINK_ALIAS_MAX];
 	struct mac_addr mac;
 	uint32_t mtu_max;
+	bool carrier;
 	unsigned
 		queues; /* of a TAP: that processes have open now; told of multi-queue interfaces only */
 	int peer;	/* index of a veth's other end, in its namespace */

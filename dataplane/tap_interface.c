@@ -111,17 +111,25 @@ static void queues_close(struct opening *o)
 		close(o->out->fds[--o->out->n]);
 }
 
-static bool is_ours(const char *interface, const char *port, struct link_facts *link)
+/** Is there an interface of the port? @return 1, 0, or -errno: it is not known. */
+static int is_ours(
+	const char *interface, const char *port, struct link_facts *link, struct error *err)
 {
 	char wanted[TAP_ALIAS_MAX];
 	struct rtnetlink r;
-	int ret;
+	int ret = rtnetlink_open(&r);
 
 	tap_alias_format(port, wanted);
-	if (rtnetlink_open(&r) < 0)
-		return false;
-	ret = link_find(&r, interface, link);
-	rtnetlink_close(&r);
+	if (ret == 0) {
+		ret = link_find(&r, interface, link);
+		rtnetlink_close(&r);
+	}
+	if (ret < 0 && ret != -ENODEV)
+		return error_set(err, -ret, NULL, "port %s: no rtnetlink: %s%s", port,
+			strerror(-ret),
+			ret == -EMFILE || ret == -ENFILE
+				? ": raise the daemon's limit of open files"
+				: "");
 	return ret == 0 && strcmp(link->alias, wanted) == 0;
 }
 
@@ -166,11 +174,11 @@ static int remove_found(struct opening *o)
 static int take_over(struct opening *o)
 {
 	struct ifreq ifr = { 0 };
-	int ret;
+	int ret = is_ours(o->params->interface, o->params->name, &o->inside, o->err);
 
-	o->found = is_ours(o->params->interface, o->params->name, &o->inside);
-	if (!o->found || is_veth(&o->inside))
-		return 0;
+	o->found = ret > 0;
+	if (ret <= 0 || is_veth(&o->inside))
+		return ret < 0 ? ret : 0;
 	o->tap_found = true;
 	/* The kernel would add our queues to somebody else's, and share packets out between both. */
 	if (o->inside.queues > 0)
@@ -303,17 +311,30 @@ static int make_pair(struct opening *o, int netns_fd)
 static int remove_beside(const char *port, struct error *err)
 {
 	const struct pod_veth veth = pod_veth_of(port);
-	int ret = pod_veth_remove_host(&veth, port, err);
+	int ret = pod_veth_remove(&veth, port, err);
 
-	if (ret == 0 || ret == -EEXIST)
-		ret = pod_veth_remove_tap(&veth, port, err);
 	return ret == -EEXIST ? 0 : ret;
+}
+
+/** There may have been a pair before. One whose TAP is in use stays. */
+static void clear_beside(struct opening *o)
+{
+	struct error ignored = { 0 };
+	struct link_facts tap;
+	int ret = 0;
+
+	o->out->veth = pod_veth_of(o->params->name);
+	if (pod_veth_find_tap(&o->out->veth, o->params->name, &tap, &ignored) == 0) {
+		ret = tap_beside(o);
+		queues_close(o);
+	}
+	if (ret == 0)
+		remove_beside(o->params->name, &ignored);
 }
 
 /** In the way that is wanted, as far as this kernel can. */
 static int make(struct opening *o, int netns_fd)
 {
-	struct error ignored = { 0 };
 	int ret = 0;
 
 	if (o->params->veth && netns_fd >= 0) {
@@ -323,11 +344,10 @@ static int make(struct opening *o, int netns_fd)
 			return ret;
 		queues_close(o);
 	}
+	if (netns_fd >= 0)
+		clear_beside(o);
 	o->out->veth = (struct pod_veth){ .host_ifindex = 0 };
 	o->tap_found = false;
-	/* It may have been a pair before. */
-	if (netns_fd >= 0)
-		remove_beside(o->params->name, &ignored);
 	return make_plain(o, netns_fd);
 }
 
@@ -365,9 +385,14 @@ void tap_interface_close(
 	const struct pod_veth *veth = &interface->veth;
 	struct error err = { 0 };
 
-	if (interface->n > 0)
-		ioctl(interface->fds[0], TUNSETPERSIST,
-			keep ? 1 : 0); /* one that is gone says no: nothing to do about it */
+	if (!keep && veth->host_ifindex != 0) {
+		pod_veth_part(veth);
+		if (pod_veth_remove(veth, port, &err) < 0)
+			LOG_WARNING("an interface stays error=\"%s\"", err.text);
+	} else if (interface->n > 0) {
+		/* One that is gone says no: nothing to do about it. */
+		ioctl(interface->fds[0], TUNSETPERSIST, keep ? 1 : 0);
+	}
 	for (uint16_t i = 0; i < interface->n; i++) {
 		/* Those that stay are asked for by the next daemon as soon as we say that we are through. */
 		if (ending && !keep)
@@ -375,12 +400,38 @@ void tap_interface_close(
 		else
 			close(interface->fds[i]);
 	}
-	if (keep || veth->host_ifindex == 0)
-		return;
-	pod_veth_part(veth);
-	/* The descriptors may have been no TAP's any more, and the TAP be there all the same. */
-	if (pod_veth_remove_host(veth, port, &err) < 0 || pod_veth_remove_tap(veth, port, &err) < 0)
-		LOG_WARNING("an interface stays error=\"%s\"", err.text);
+}
+
+struct change_call {
+	const char *interface;
+	const struct tap_addressing *before, *after;
+	const struct port_params *params;
+	struct error *err;
+};
+
+static int change_inside(void *arg)
+{
+	const struct change_call *c = arg;
+
+	return tap_link_change(
+		c->interface, c->before, c->after, c->params->gateway, c->params->name, c->err);
+}
+
+int tap_interface_change(const char *netns, const char *interface,
+	const struct tap_addressing *before, const struct tap_addressing *after,
+	const struct port_params *params, struct error *err)
+{
+	struct change_call call = { interface, before, after, params, err };
+	int netns_fd, ret;
+
+	if (netns == NULL)
+		return change_inside(&call);
+	netns_fd = netns_open(netns, params->name, err);
+	if (netns_fd < 0)
+		return netns_fd;
+	ret = netns_run(netns_fd, change_inside, &call);
+	close(netns_fd);
+	return ret;
 }
 
 struct removal {
@@ -392,10 +443,9 @@ static int remove_inside(void *arg)
 {
 	const struct removal *r = arg;
 	struct link_facts link;
+	const int ours = is_ours(r->interface, r->port, &link, r->err);
 
-	return is_ours(r->interface, r->port, &link)
-		       ? tap_link_delete(r->interface, r->port, r->err)
-		       : 0;
+	return ours > 0 ? tap_link_delete(r->interface, r->port, r->err) : ours;
 }
 
 int tap_interface_remove(

@@ -13,6 +13,7 @@
 #include "config/error.h"
 #include "dataplane/pod_veth.h"
 #include "dataplane/port.h"
+#include "dataplane/tap_netlink.h"
 
 struct tap_interface {
 	uint16_t n;
@@ -31,6 +32,12 @@ int tap_interface_open(
  * for that. */
 void tap_interface_close(
 	const struct tap_interface *interface, const char *port, bool keep, bool ending);
+
+/** Give the interface the addresses and routes of `after` instead of those of `before` (tap_link_change), with params->name and
+ * params->gateway. @param netns NULL: the daemon's own. On error what it had stays. */
+int tap_interface_change(const char *netns, const char *interface,
+	const struct tap_addressing *before, const struct tap_addressing *after,
+	const struct port_params *params, struct error *err);
 
 /** Remove what an earlier daemon left for the port of this name ("pod:web").
  * @return 0, also when there is nothing or it belongs to somebody else; -errno. */

@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int tap_link_move(const char *name, int netns_fd, const char *as, const struct port_params *params,
@@ -381,6 +382,31 @@ int tap_link_restore(const struct port_params *params, struct error *err)
 }
 
 /* Changes of an interface that is in use. */
+
+void tap_addressing_free(struct tap_addressing *a)
+{
+	free(a->addresses);
+	free(a->routes);
+	*a = (struct tap_addressing){ 0 };
+}
+
+int tap_addressing_copy(struct tap_addressing *a, const struct port_params *params)
+{
+	*a = (struct tap_addressing){ .addresses = calloc(
+					      params->n_addresses + 1, sizeof(*a->addresses)),
+		.routes = calloc(params->n_routes + 1, sizeof(*a->routes)) };
+	if (a->addresses == NULL || a->routes == NULL) {
+		tap_addressing_free(a);
+		return -ENOMEM;
+	}
+	a->n_addresses = params->n_addresses;
+	a->n_routes = params->n_routes;
+	if (a->n_addresses > 0)
+		memcpy(a->addresses, params->addresses, a->n_addresses * sizeof(*a->addresses));
+	for (size_t i = 0; i < a->n_routes; i++)
+		a->routes[i] = ip_prefix_canonical(&params->routes[i]);
+	return 0;
+}
 
 static bool has_address(const struct tap_addressing *a, const struct ip_addr *addr)
 {

@@ -34,6 +34,9 @@ struct tap_addressing {
 	struct ip_prefix *routes; /* canonical */
 	size_t n_addresses, n_routes;
 };
+/** What params say. -ENOMEM. */
+int tap_addressing_copy(struct tap_addressing *a, const struct port_params *params);
+void tap_addressing_free(struct tap_addressing *a);
 
 /** Inside the interface's namespace: from what it has to what it shall have, without a moment with less than both have in
  * common. gateway: IPv4 and IPv6 next hop of the routes. On error what it had stays. */

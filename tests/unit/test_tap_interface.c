@@ -3,9 +3,14 @@
 #include "dataplane/tap_interface.h"
 #include "tests/unit/tap_fixture.h"
 
+#include <linux/filter.h>
 #include <linux/if_packet.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 
 static int interface_index(void *arg)
 {
@@ -319,7 +324,213 @@ static void host_port(void)
 	CU_ASSERT_EQUAL(if_nametoindex("podlane0"), 0);
 }
 
+static void leave_pod(void)
+{
+	pods[0].port->leave = true;
+	port_close(pods[0].port);
+	rcu_barrier();
+}
+
+static void open_pod(bool veth)
+{
+	struct port_params params = params_of(0);
+
+	params.veth = veth;
+	pods[0].port = open_params(&params);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pods[0].port);
+	CU_ASSERT_TRUE(atomic_load(&pods[0].port->link_up));
+}
+
+static void close_pod(void)
+{
+	port_close(pods[0].port);
+	rcu_barrier();
+	CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), 0);
+	CU_ASSERT_EQUAL(run("ip -o link show | grep -q ': pl'"), 256);
+}
+
+static bool pod_is_heard(void)
+{
+	frame_build(&frame, false, IPPROTO_UDP, 0, 0, 700);
+	return in_pod(&pods[0], send_from_pod, NULL) == 0 && receives(pods[0].port, frame.len);
+}
+
+/** What was found is taken over as what it is, whatever new pods get. */
+static void kinds_of_interfaces(void)
+{
+	const struct pod_veth v = pod_veth_of("pod:a");
+
+	start();
+	for (unsigned veth = 0; veth < 2; veth++) {
+		int index;
+
+		open_pod(veth);
+		index = in_pod(&pods[0], interface_index, "eth0");
+		CU_ASSERT_EQUAL(pods[0].port->kernel_ifindex != 0, veth);
+		CU_ASSERT_EQUAL(pods[0].port->kernel_ifindex, if_nametoindex(v.host));
+		CU_ASSERT_EQUAL(if_nametoindex(v.tap) != 0, veth);
+		leave_pod();
+		open_pod(!veth);
+		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
+		CU_ASSERT_EQUAL(pods[0].port->kernel_ifindex, if_nametoindex(v.host));
+		CU_ASSERT_TRUE(pod_is_heard());
+		close_pod();
+	}
+}
+
+/** The two links of a pair here: marked, silent, as large as can be. */
+static void links_beside(void)
+{
+	const struct pod_veth v = pod_veth_of("pod:a");
+	const char *names[2] = { v.host, v.tap };
+
+	start();
+	open_pod(true);
+	for (unsigned i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(
+			run("ip -d link show %s | grep -q 'alias podlane pod:a'", names[i]), 0);
+		CU_ASSERT_EQUAL(
+			run("ip -d link show %s | grep -q 'addrgenmode none'", names[i]), 0);
+		CU_ASSERT_EQUAL(run("ip link show %s | grep -q 'mtu 655[0-9][0-9] '", names[i]), 0);
+		CU_ASSERT_EQUAL(run("ip addr show %s | grep -q inet", names[i]), 256);
+		CU_ASSERT_EQUAL(
+			run("grep -q 1 /proc/sys/net/ipv6/conf/%s/disable_ipv6", names[i]), 0);
+	}
+	close_pod();
+}
+
+/** What a daemon's end, or somebody's hand, may have left of a pair. */
+static void pairs_mended(void)
+{
+	const struct pod_veth v = pod_veth_of("pod:a");
+	struct port_params params;
+	struct error err;
+	int index;
+
+	start();
+	/* The TAP is missing: the pod does not notice. */
+	open_pod(true);
+	index = in_pod(&pods[0], interface_index, "eth0");
+	leave_pod();
+	run("ip link del %s", v.tap);
+	open_pod(true);
+	CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
+	CU_ASSERT_TRUE(pod_is_heard());
+	/* So it is when that happens beside a running daemon. */
+	run("ip link del %s", v.tap);
+	for (unsigned tries = 0; tries < 30; tries++)
+		pods[0].port->ops->tick(pods[0].port);
+	CU_ASSERT_TRUE(pods[0].port->renewed);
+	CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), index);
+	CU_ASSERT_TRUE(pod_is_heard());
+	leave_pod();
+	/* The other end is not the port's: the pod gets another one. */
+	run("ip link set %s down; ip link set %s name other0", v.host, v.host);
+	open_pod(true);
+	CU_ASSERT_TRUE(in_pod(&pods[0], interface_index, "eth0") != index);
+	CU_ASSERT_TRUE(pod_is_heard());
+	close_pod();
+	/* A daemon was killed while it made one. */
+	CU_ASSERT_EQUAL(
+		run("ip link add %s type veth peer name eth0 netns %s", v.host, pods[0].netns), 0);
+	open_pod(true);
+	CU_ASSERT_TRUE(pod_is_heard());
+	close_pod();
+	/* Names that somebody else has. */
+	for (unsigned i = 0; i < 2; i++) {
+		const char *name = i == 0 ? v.host : v.tap;
+
+		CU_ASSERT_EQUAL(
+			run("ip tuntap add %s mode tap && ip link set %s alias mine", name, name),
+			0);
+		params = params_of(0);
+		params.veth = true;
+		CU_ASSERT_EQUAL(port_open("tap", &params, 1, &pods[0].port, &err), -EEXIST);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err.text, name));
+		CU_ASSERT_EQUAL(run("ip link del %s", name), 0);
+		CU_ASSERT_EQUAL(in_pod(&pods[0], interface_index, "eth0"), 0);
+		CU_ASSERT_EQUAL(run("ip -o link show | grep -q ': pl'"), 256);
+	}
+	/* One that is in the pod already. */
+	run("ip -n %s link add eth0 type veth peer name eth1", pods[0].netns);
+	CU_ASSERT_EQUAL(port_open("tap", &params, 1, &pods[0].port, &err), -EEXIST);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "has an interface eth0 already"));
+	CU_ASSERT_EQUAL(run("ip -o link show | grep -q ': pl'"), 256);
+	run("ip -n %s link del eth0", pods[0].netns);
+}
+
+/** A pod that is gone, or deleted while nobody looked, leaves nothing here. */
+static void pairs_leave_nothing(void)
+{
+	struct error err;
+
+	start();
+	open_pod(true);
+	run("ip netns del %s", pods[0].netns);
+	for (unsigned tries = 0; tries < 100 && atomic_load(&pods[0].port->link_up); tries++) {
+		usleep(20000);
+		pods[0].port->ops->tick(pods[0].port);
+	}
+	CU_ASSERT_EQUAL(pods[0].port->kernel_ifindex, 0);
+	run("ip netns add %s", pods[0].netns);
+	close_pod();
+	open_pod(true);
+	leave_pod();
+	run("ip netns del %s", pods[0].netns);
+	CU_ASSERT_EQUAL(tap_interface_remove(pods[0].netns, "eth0", "pod:a", &err), 0);
+	CU_ASSERT_EQUAL(run("ip -o link show | grep -q ': pl'"), 256);
+	run("ip netns add %s", pods[0].netns);
+}
+
+/** In a process whose kernel lets nobody have BPF programs. */
+static int without_bpf(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_bpf, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog prog = { .len = RTE_DIM(filter), .filter = filter };
+	struct port_params params = params_of(0);
+	struct tap_interface made;
+	struct error err;
+
+	params.veth = true;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0)
+		return 1;
+	for (unsigned round = 0; round < 2; round++) {
+		if (tap_interface_open(&params, 1, &made, &err) < 0 || made.n != 1 ||
+			made.veth.host_ifindex != 0)
+			return 2;
+		if (in_pod(&pods[0], interface_index, "eth0") <= 0 ||
+			run("ip -o link show | grep -q ': pl'") == 0)
+			return 3;
+		tap_interface_close(&made, params.name, false, false);
+		if (in_pod(&pods[0], interface_index, "eth0") != 0)
+			return 4;
+	}
+	return 0;
+}
+
+/** Pods get plain TAPs then: when the programs cannot be loaded, or once they were, not be used. */
+static void kernels_without_bpf(void)
+{
+	int status = 0;
+	pid_t pid;
+
+	start();
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0)
+		_exit(without_bpf());
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT_EQUAL(status, 0);
+}
+
 static const struct test_case cases[] = {
+	{ "kernels without BPF", kernels_without_bpf },
 	{ "errors leave nothing behind", errors_leave_nothing_behind },
 	{ "close removes the interface", close_removes_the_interface },
 	{ "links go down and up", links_go_down_and_up },
@@ -327,6 +538,11 @@ static const struct test_case cases[] = {
 	{ "interfaces return", interfaces_return },
 	{ "taken over", taken_over },
 	{ "host port", host_port },
+	{ "kinds of interfaces", kinds_of_interfaces },
+	{ "links beside", links_beside },
+	{ "pairs mended", pairs_mended },
+	{ "pairs leave nothing", pairs_leave_nothing },
+	{ "kernels without BPF from now on", kernels_without_bpf },
 };
 
 int main(void)
