@@ -80,10 +80,15 @@ def link_tags(s):
     yield "QinQ", [raw(s.ether() / Dot1AD(vlan=7) / Dot1Q(vlan=8) / good.payload)], "vlan_unexpected"
 
 
-def link_tap(s):
+def link_veth(s):
     """What switches and network cards would not let through."""
     good = s.ip4() / UDP(sport=SPORT, dport=9) / DATA
     yield "source is a group", [raw(s.ether(src="03:00:00:00:00:01") / good.payload)], "l2_source_invalid"
+
+
+def link_tap(s):
+    """What the kernel does not let through a veth pair either: it looks at tags before anybody else."""
+    good = s.ip4() / UDP(sport=SPORT, dport=9) / DATA
     for n in range(14, 18):
         yield f"VLAN cut at {n}", [raw(s.ether() / Dot1Q(vlan=7) / good.payload)[:n]], "l2_truncated"
 

@@ -284,12 +284,12 @@ def test_interface_and_namespace_deleted(one, taken_over):
     """From under the port: it is said, made again, and the others do not notice; no descriptor is left. Also of an interface that
     an earlier daemon made."""
     lab, node, pods = one
-    third = pod_of(lab, node, "third", 20)
+    third, interfaces = pod_of(lab, node, "third", 20), node.sh("ip", "-br", "link")
     node.put("pods", third.object())
     third.ping(pods[0].v4)
     if taken_over:
         node.upgrade()
-    files, interfaces = open_files(node), node.sh("ip", "-br", "link")
+    files = open_files(node)
     others = Others(*pods)
     for what in ("namespace", "interface", "namespace"):
         lines = node.log_tail(1000).count("interface is gone")

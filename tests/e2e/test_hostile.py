@@ -167,12 +167,15 @@ def play(bench, sock, cases):
     bench.node.assert_balanced()
 
 
+def sender(pod, other, gateway):
+    return hostile.Sender(mac_of(pod), gateway, pod.v4, pod.v6, other.v4, other.v6, "169.254.1.1", "fe80::1")
+
+
 def pod_cases(bench):
     pod, other = bench.pods
-    mac, gateway = mac_of(pod), bench.port_mac[f"pod:{pod.short}"]
-    s = hostile.Sender(mac, gateway, pod.v4, pod.v6, other.v4, other.v6, "169.254.1.1", "fe80::1")
+    s = sender(pod, other, bench.port_mac[f"pod:{pod.short}"])
     yield from hostile.of_any(s)
-    yield from hostile.link_tap(s)
+    yield from hostile.link_veth(s)
     yield from hostile.arp_wrong(s)
     yield from hostile.nd_wrong(s)
     yield from hostile.spoofing(s, (other.v4, "10.244.1.99", "10.244.2.7", "192.0.2.1", "192.0.2.2", "8.8.8.8"),
@@ -199,6 +202,20 @@ def test_from_a_pod(bench):
     assert len(cases) >= 200
     with bench.socket_in(bench.pods[0]) as sock:
         play(bench, sock, cases)
+
+
+def test_from_a_plain_tap(bench):
+    node, other = bench.node, bench.pods[1]
+    pod = laboratory.Pod(bench.lab, "pod-12", [node.address(4, 12), node.address(6, 12)])
+    for version in ("mldv1", "mldv2"):
+        pod.sysctl(f"net.ipv6.conf.default.{version}_unsolicited_report_interval", 10)
+    node.patch("nodes", "node-a", {"pod_interface": "tap"})
+    node.put("pods", pod.object())
+    with bench.socket_in(pod) as sock:
+        s = sender(pod, other, bench.port_mac[f"pod:{other.short}"])
+        play(bench, sock, [*hostile.link_veth(s), *hostile.link_tap(s)])
+    node.delete("pods", pod.short)
+    node.patch("nodes", "node-a", {"pod_interface": "veth"})
 
 
 def test_from_the_underlay(bench):
