@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/adjacency.h"
 
+#include "dataplane/kernel_flows.h"
 #include "dataplane/rcu.h"
 
 #include <errno.h>
@@ -159,6 +160,7 @@ uint32_t adjacency_new(const struct adjacency *init)
 void adjacency_replace(uint32_t index, const struct adjacency *next, bool same)
 {
 	publish(index, next, rcu_own(&adjacencies[index])->generation + (same ? 0 : 1), free);
+	kernel_flows_adjacency_changed(index);
 }
 
 void adjacency_update(uint32_t index, const struct adjacency *next, bool same)

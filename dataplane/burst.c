@@ -454,7 +454,7 @@ static __rte_always_inline void forward_all(
 		if (unlikely(!flow_key_equal(flow_key(flow, v6), vector_key(v, i, v6), v6)))
 			goto other;
 		if (unlikely(atomic_load_explicit(&flow->epoch, memory_order_acquire) != epoch) &&
-			!slow_still_true(w, flow))
+			!slow_still_true(w, flow, v6))
 			goto other;
 		adj = adjacency_get(flow_decision_get(flow).adjacency);
 		if (unlikely(len > adj->plain_mtu))
@@ -505,6 +505,9 @@ static void BURST_FUNCTION(stages_)(struct worker *w, struct port *in, uint16_t 
 	BURST_FUNCTION(stage_parse_)(w, in, n);
 	BURST_FUNCTION(stage_lookup_)(w);
 	BURST_FUNCTION(stage_forward_)(w, in);
+	if (unlikely(atomic_load_explicit(&in->kernel_ifindex, memory_order_relaxed) != 0) &&
+		in->role == PORT_POD)
+		slow_offer(w);
 }
 
 extern const struct burst_stages BURST_FUNCTION(burst_);

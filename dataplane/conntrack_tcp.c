@@ -2,7 +2,7 @@
 /** The states of a TCP connection (RFC 9293, seen from the middle): see conntrack.h. */
 #include "dataplane/conntrack.h"
 
-#include "dataplane/flow_table.h"
+#include "dataplane/kernel_slots.h"
 
 #define CONTROL (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG)
 #define NEAR \
@@ -303,6 +303,23 @@ static enum conntrack_verdict stream(const struct conn *c, const struct conntrac
 	return CONNTRACK_PASS;
 }
 
+/** Of a flow that the kernel forwards, get to know how far it is; what begins or ends is the kernel's no more. */
+static void ask_kernel(const struct conn *c, bool control)
+{
+	const uint16_t mine = GET(c->mine->kernel), theirs = GET(c->theirs->kernel);
+
+	if (unlikely(mine != 0)) {
+		kernel_slot_sync(kernel_slot(mine), c->self);
+		if (control)
+			kernel_slot_stop(kernel_slot(mine));
+	}
+	if (unlikely(theirs != 0)) {
+		kernel_slot_sync(kernel_slot(theirs), c->other);
+		if (control)
+			kernel_slot_stop(kernel_slot(theirs));
+	}
+}
+
 enum conntrack_verdict conntrack_tcp(struct flow_table *table, unsigned worker, struct flow *flow,
 	bool v6, const struct conntrack_segment *s)
 {
@@ -315,6 +332,7 @@ enum conntrack_verdict conntrack_tcp(struct flow_table *table, unsigned worker, 
 		return CONNTRACK_PASS;
 	}
 	c = conn_of(table, worker, flow, v6);
+	ask_kernel(&c, s->flags & CONTROL);
 	if (kind_of(&c) < FLOW_TCP_SYN_SENT)
 		return CONNTRACK_PASS; /* what was denied when it began, and is not any more */
 	if (s->flags & RTE_TCP_RST_FLAG)

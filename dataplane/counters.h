@@ -26,6 +26,7 @@
 	X(flow_hit, "packets whose flow was known")                                              \
 	X(flow_miss, "packets whose flow had to be resolved")                                    \
 	X(flow_stale, "packets whose flow was resolved again after a change")                    \
+	X(kernel_forwarded, "packets of known flows that the kernel forwarded by itself")        \
 	X(flow_uncached, "packets forwarded without a flow entry because the table had no room") \
 	X(conntrack_odd,                                                                         \
 		"TCP segments that did not fit their connection, passed on without effect")      \

@@ -119,6 +119,7 @@ static inline void fill(const struct flow_pool *pool, uint32_t index, const void
 	atomic_store_explicit(&side->end, init->track.end, memory_order_relaxed);
 	atomic_store_explicit(&side->again, init->track.again, memory_order_relaxed);
 	atomic_store_explicit(&side->scale, init->track.scale, memory_order_relaxed);
+	atomic_store_explicit(&side->kernel, 0, memory_order_relaxed);
 	atomic_store_explicit(&side->seen, init->track.seen, memory_order_relaxed);
 }
 

@@ -48,7 +48,9 @@ struct flow_side {
 	_Atomic uint32_t mark, end, again; /* struct flow_track */
 	_Atomic uint8_t scale, seen;
 	_Atomic uint8_t account; /* enum flow_account */
-	uint8_t reserved[5];	 /* of a NAT rewrite (services) there is an index here, later */
+	uint8_t reserved;
+	_Atomic uint16_t kernel;  /* kernel_slots.h: number of its slot, 0 = it has none; writer: control */
+	uint16_t reserved_nat;	  /* of a rewrite (services) there is an index here, later */
 };
 static_assert(sizeof(struct flow_side) == 32, "two a cache line");
 

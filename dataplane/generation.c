@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/generation.h"
 
+#include "dataplane/kernel_slots.h"
+
 struct generations generations = { .epoch = 1 };
 
 void generation_bump_slot(uint16_t slot)
@@ -54,5 +56,9 @@ void generation_commit(void)
 {
 	uint32_t now = atomic_load_explicit(&generations.epoch, memory_order_relaxed);
 
+	struct kernel_slot *kernel = atomic_load_explicit(&kernel_slots, memory_order_relaxed);
+
 	atomic_store_explicit(&generations.epoch, now + 1, memory_order_release);
+	if (kernel != NULL)
+		__atomic_store_n(&kernel[0].epoch, now + 1, __ATOMIC_RELEASE);
 }

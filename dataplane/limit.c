@@ -83,6 +83,7 @@ int port_limits_make(
 void port_limits_publish(struct port *port, struct port_limits *limits)
 {
 	rcu_retire(rcu_publish(&port->limits, limits), free);
+	kernel_flows_port_changed(port);
 }
 
 void port_limits_free(struct port_limits *limits)

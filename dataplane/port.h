@@ -225,6 +225,8 @@ struct port {
 	_Atomic bool link_up;
 	_Atomic uint16_t offloads; /* enum port_offload; changes where a guest has a say in it */
 	_Atomic bool forwarding;   /* false until its policy and routes are in force: born closed */
+	_Atomic uint32_t
+		kernel_ifindex; /* kernel_flows.h: of the interface here that stands for it, 0 = none; writer: control */
 	_Atomic uint32_t connections_max;     /* of its pod, 0 = no limit; writer: control */
 	_Atomic(struct port_limits *) limits; /* NULL = none, which is most: see limit.h */
 	_Atomic(struct port_addresses *) addresses;

@@ -5,6 +5,7 @@
 #include "dataplane/adjacency.h"
 #include "dataplane/conntrack.h"
 #include "dataplane/flow_lookup.h"
+#include "dataplane/kernel_slots.h"
 #include "dataplane/verdict.h"
 
 /** The opposite direction of a packet just resolved, for an entry of its own. @return false when it gets none. */
@@ -139,11 +140,18 @@ void slow_miss_ahead(struct worker *w, struct vector *v, uint32_t from, bool v6)
 		ahead(w, v, which, n, v6);
 }
 
-bool slow_still_true(struct worker *w, struct flow *flow)
+bool slow_still_true(struct worker *w, struct flow *flow, bool v6)
 {
+	uint16_t kernel = 0;
+
 	if (!resolution_current(flow))
 		return false;
 	atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
+	if (atomic_load_explicit(&kernel_slots, memory_order_relaxed) != NULL)
+		kernel = atomic_load_explicit(
+			kernel_number(w->flows, flow, v6), memory_order_acquire);
+	if (unlikely(kernel != 0))
+		kernel_slot_renew(kernel_slot(kernel), flow, w->epoch);
 	return true;
 }
 
@@ -155,7 +163,7 @@ uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, 
 	uint8_t flags;
 	bool reply;
 
-	if (slow_still_true(w, flow))
+	if (slow_still_true(w, flow, v6))
 		return flow_decision_get(flow).adjacency;
 	counter_add(&w->counters->events[EVENT_flow_stale], 1);
 	reply = verdict_resolve(w, p, flow, v6, &r);
@@ -179,6 +187,46 @@ uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, 
 	atomic_store_explicit(&flow->rule, r.rule, memory_order_relaxed);
 	atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
 	return r.decision.adjacency;
+}
+
+/** One family's. */
+static void offer(struct worker *w, const struct vector *v, bool v6)
+{
+	const struct flow_pool *pool = &w->flows->pool[v6];
+	const uint32_t i = v->n - 1, index = v->index[i];
+	const struct flow *flow = flow_at(pool, index, v6);
+	const struct kernel_slot *slot;
+	const struct port *out;
+	uint16_t kernel;
+
+	if (index == 0 || !flow_key_equal(flow_key(flow, v6), vector_key(v, i, v6), v6) ||
+		atomic_load_explicit(&flow->packets, memory_order_relaxed) < KERNEL_OFFER_AFTER)
+		return;
+	out = port_get(adjacency_get(flow_decision_get(flow).adjacency)->port);
+	if (out == NULL || atomic_load_explicit(&out->kernel_ifindex, memory_order_relaxed) == 0)
+		return;
+	kernel = atomic_load_explicit(&pool->side[index].kernel, memory_order_acquire);
+	slot = kernel_slot(kernel);
+	/* The kernel has it already, and knows how far it is: this was the packet after a commit, or one that is none for it. */
+	if (kernel != 0 && __atomic_load_n(&slot->on, __ATOMIC_RELAXED) &&
+		__atomic_load_n(&slot->epoch, __ATOMIC_RELAXED) == w->epoch &&
+		atomic_load_explicit(&flow->seq, memory_order_relaxed) -
+				__atomic_load_n(&slot->seq, __ATOMIC_RELAXED) +
+				FLOW_SEQ_BACK <=
+			__atomic_load_n(&slot->span, __ATOMIC_RELAXED))
+		return;
+	kernel_offer(&w->offers, index, v6, w->now_ms);
+}
+
+void slow_offer(struct worker *w)
+{
+	if (atomic_load_explicit(&kernel_slots, memory_order_acquire) == NULL ||
+		w->observer != NULL)
+		return;
+	if (w->vector[0].n > 0)
+		offer(w, &w->vector[0], false);
+	if (w->vector[1].n > 0)
+		offer(w, &w->vector[1], true);
 }
 
 void slow_observe_flow(

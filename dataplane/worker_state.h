@@ -8,6 +8,7 @@
 #include "dataplane/counters.h"
 #include "dataplane/flow.h"
 #include "dataplane/fragment.h"
+#include "dataplane/kernel_offers.h"
 #include "dataplane/observe.h"
 #include "dataplane/punt.h"
 #include "dataplane/rcu.h"
@@ -97,6 +98,7 @@ struct worker {
 	uint16_t frame_len[VECTOR_SIZE]; /* 0 = cannot be plain */
 	struct vector vector[2];	 /* IPv4, IPv6 */
 	struct tunnel_memos memos[MEMO_PORTS];
+	struct kernel_offers offers;	 /* to control */
 	/* Loop. */
 	int cpu;
 	int wake_fd;  /* eventfd; written by control */
@@ -156,7 +158,7 @@ uint32_t slow_miss(struct worker *w, const struct pkt *p, bool v6);
  * the list as well; v->ahead is the first entry that this did not look at. Decides nothing. */
 void slow_miss_ahead(struct worker *w, struct vector *v, uint32_t from, bool v6);
 /** A flow last checked before the current epoch: true when nothing it depends on has changed, and it is marked so. */
-bool slow_still_true(struct worker *w, struct flow *flow);
+bool slow_still_true(struct worker *w, struct flow *flow, bool v6);
 /** The adjacency of a flow last checked before the current epoch: still true, or decided again. */
 uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, bool v6);
 /** While somebody watches: note in a packet's trace where it goes and the rule that let it, or not. flow is its entry
@@ -180,6 +182,8 @@ void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, stru
 	const struct adjacency *adj);
 /** Route an IP packet the daemon made or turned round. It starts at its IP header. */
 void slow_send_own(struct worker *w, struct rte_mbuf *m);
+/** After a burst of a pod whose flows the kernel may forward: offer those of the last packets (kernel_flows.h). */
+void slow_offer(struct worker *w);
 /** Packets the control thread sends. */
 void slow_injected(struct worker *w);
 /** Take the tags off w->pkts[0..n), just taken from an uplink that has a VLAN, and drop those of others. @return how many are left. */

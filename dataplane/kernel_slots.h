@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** The daemon's side of the slots that it shares with the tc program (tc/kernel_flow.h): what workers do with them, in a few
+ * instructions. Workers and the control thread; a flow's own number is in flow_side.kernel, 0 for nearly all.
+ *
+ * The program forwards a flow while its slot is on and has the epoch of slot 0. A commit changes that epoch: then one packet of
+ * each flow comes to a worker, which looks whether the decision still holds, and renews the slot.
+ */
+#ifndef DATAPLANE_KERNEL_SLOTS_H
+#define DATAPLANE_KERNEL_SLOTS_H
+
+#include "dataplane/flow_table.h"
+#include "dataplane/tc/kernel_flow.h"
+
+#include <stdatomic.h>
+
+/** KERNEL_SLOTS of them. NULL: this daemon gives no flow to the kernel. Writer: control; never taken back. */
+extern _Atomic(struct kernel_slot *) kernel_slots;
+
+static inline struct kernel_slot *kernel_slot(uint16_t number)
+{
+	return &atomic_load_explicit(&kernel_slots, memory_order_acquire)[number];
+}
+
+static inline _Atomic uint16_t *kernel_number(
+	const struct flow_table *table, const struct flow *flow, bool v6)
+{
+	const struct flow_pool *pool = &table->pool[v6];
+
+	return &pool->side[flow_index(pool, flow, v6)].kernel;
+}
+
+/** Bring the sequence number of the flow up to date with what the kernel has forwarded. */
+static inline void kernel_slot_sync(struct kernel_slot *slot, struct flow *flow)
+{
+	if (__atomic_exchange_n(&slot->fresh, 0, __ATOMIC_ACQ_REL) != 0)
+		atomic_store_explicit(&flow->seq, __atomic_load_n(&slot->seq, __ATOMIC_RELAXED),
+			memory_order_relaxed);
+}
+
+/** Worker: the flow's decision holds at `epoch`. */
+static inline void kernel_slot_renew(struct kernel_slot *slot, struct flow *flow, uint32_t epoch)
+{
+	kernel_slot_sync(slot, flow);
+	__atomic_store_n(&slot->seq, atomic_load_explicit(&flow->seq, memory_order_relaxed),
+		__ATOMIC_RELAXED);
+	__atomic_store_n(&slot->epoch, epoch, __ATOMIC_RELEASE);
+}
+
+/** Its packets come to the workers from now on, until control says otherwise. */
+static inline void kernel_slot_stop(struct kernel_slot *slot)
+{
+	__atomic_store_n(&slot->on, 0, __ATOMIC_RELEASE);
+}
+
+#endif
