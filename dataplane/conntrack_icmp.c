@@ -123,7 +123,7 @@ uint32_t conntrack_related(struct worker *w, const struct port *in, const struct
 	if (atomic_load_explicit(&flow->flags, memory_order_relaxed) & FLOW_NEGATIVE)
 		return 0;
 	if (atomic_load_explicit(&flow->epoch, memory_order_acquire) != w->epoch &&
-		!slow_still_true(w, flow))
+		!slow_still_true(w, flow, v6))
 		return 0;
 	adjacency = flow_decision_get(flow).adjacency;
 	if (adjacency < DROP_REASON_COUNT || adjacency_get(adjacency)->type == ADJ_LOCAL)

@@ -2,6 +2,7 @@
 /** Start and stop of the data plane, and what control reads of its workers: see worker.h. */
 #include "dataplane/burst.h"
 #include "dataplane/conntrack.h"
+#include "dataplane/kernel_flows.h"
 #include "dataplane/worker.h"
 
 #include "config/log.h"
@@ -377,6 +378,7 @@ void dataplane_halt(bool successor)
 		if (!dp.workers[id]->borrowed)
 			pthread_join(dp.workers[id]->thread, NULL);
 	}
+	kernel_flows_stop();
 	forwarding_fini(successor);
 	punt_fini();
 	rcu_barrier();
@@ -453,8 +455,12 @@ bool dataplane_worker(unsigned id, struct worker_info *info)
 
 void dataplane_tick(void)
 {
-	if (!dp.halted)
-		placement_tick();
+	if (dp.halted)
+		return;
+	placement_tick();
+	kernel_flows_tick(dataplane_now_ms());
+	for (unsigned id = 0; id < dp.n_workers; id++)
+		kernel_flows_take(&dp.workers[id]->offers);
 }
 
 struct flow_table *dataplane_flows(void)
@@ -507,4 +513,5 @@ void dataplane_configure(const struct node *node)
 {
 	/* Workers read latency and timeouts from the published settings; the flow table holds its own copy. */
 	conntrack_configure(dp.flows, node);
+	kernel_flows_changed();
 }

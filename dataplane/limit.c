@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/limit.h"
 
+#include "dataplane/kernel_flows.h"
 #include "dataplane/rcu.h"
 
 #include <errno.h>

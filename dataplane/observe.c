@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/observe.h"
 
+#include "dataplane/kernel_flows.h"
 #include "dataplane/pcapng.h"
 #include "dataplane/port.h"
 #include "dataplane/punt.h"
@@ -157,6 +158,7 @@ int observe_start(const struct observe_conf *conf, struct error *err)
 		observer_free(o);
 		return ret;
 	}
+	kernel_flows_pause(KERNEL_PAUSE_OBSERVER, true);
 	(void)rcu_publish(&observer, o);
 	return 0;
 }
@@ -166,6 +168,7 @@ void observe_stop(void)
 	struct observer *o = rcu_publish(&observer, NULL);
 
 	rcu_retire(o, observer_free);
+	kernel_flows_pause(KERNEL_PAUSE_OBSERVER, false);
 }
 
 bool observe_active(void)

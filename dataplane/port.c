@@ -2,6 +2,7 @@
 #include "dataplane/port.h"
 
 #include "dataplane/counters.h"
+#include "dataplane/kernel_flows.h"
 #include "dataplane/limit.h"
 #include "dataplane/rcu.h"
 #include "dataplane/vlan.h"
@@ -147,6 +148,7 @@ static void port_release(void *obj)
 void port_close(struct port *port)
 {
 	atomic_store_explicit(&port->forwarding, false, memory_order_relaxed);
+	kernel_flows_port_gone(port);
 	rcu_publish(&ports[port->id], NULL);
 	rcu_retire(port, port_release);
 }

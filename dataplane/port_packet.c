@@ -7,6 +7,7 @@
  * one of that name. Sockets are replaced by RCU; a queue's epoll instance stays, for workers to sleep on. */
 #include "config/log.h"
 #include "dataplane/ethdev_device.h"
+#include "dataplane/kernel_flows.h"
 #include "dataplane/last_close.h"
 #include "dataplane/packet_rx.h"
 #include "dataplane/packet_tx.h"
@@ -190,6 +191,7 @@ static int attach(struct port_packet *p, unsigned ifindex, struct error *err)
 		rcu_publish(&p->queues[n], queues[n]);
 	p->promiscuous = conf.promiscuous;
 	p->ifindex = ifindex;
+	atomic_store_explicit(&p->port.kernel_ifindex, ifindex, memory_order_relaxed);
 	return 0;
 }
 
@@ -206,6 +208,8 @@ static void detach(struct port_packet *p)
 		rcu_retire(q, queue_free);
 	}
 	p->ifindex = 0;
+	atomic_store_explicit(&p->port.kernel_ifindex, 0, memory_order_relaxed);
+	kernel_flows_port_changed(&p->port);
 }
 
 /** Notice that the interface is gone, or that there is one again. */

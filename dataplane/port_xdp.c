@@ -14,6 +14,7 @@
 #include "config/log.h"
 #include "config/model.h"
 #include "dataplane/kernel_ethtool.h"
+#include "dataplane/kernel_flows.h"
 #include "dataplane/kernel_link.h"
 #include "dataplane/last_close.h"
 #include "dataplane/port.h"
@@ -131,6 +132,8 @@ static void detach(struct port_xdp *p, bool polled)
 	}
 	steer_program_close(p->program);
 	p->program = NULL;
+	atomic_store_explicit(&p->port.kernel_ifindex, 0, memory_order_relaxed);
+	kernel_flows_port_changed(&p->port);
 	kernel_merging_restore(p->kernel.name, &p->merging);
 	p->merging = (struct kernel_merging){ false, false };
 }
@@ -157,6 +160,9 @@ static int attach(struct port_xdp *p, struct error *err)
 			"port %s: the XDP program's maps cannot be written", name);
 	if (ret == 0)
 		ret = open_queues(p, err);
+	if (ret == 0)
+		atomic_store_explicit(&p->port.kernel_ifindex, (uint32_t)p->kernel.index,
+			memory_order_relaxed);
 	if (ret < 0)
 		detach(p, true);
 	return ret;

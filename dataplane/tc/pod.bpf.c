@@ -5,11 +5,15 @@
  *     pod: eth0 ---veth--- host end  --from_pod-->     TAP ---descriptor--- worker
  *                                    <--from_worker--
  *
+ * What belongs to a flow that the daemon has given to the kernel (kernel_flow.h) goes its way from here, without TAP and worker.
+ *
  * Both programs run at ingress (clsact) and send each packet out of the other interface, whole as it is: large segments stay
  * large, partial checksums partial. What cannot be sent on is dropped: no packet of a pod ever gets to this namespace's
  * own network stack, whatever forwarding, bridges or firewall it has.
  */
 #include "dataplane/tc/pod.h"
+
+#include "dataplane/tc/forward.bpf.h"
 
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -35,7 +39,9 @@ static __always_inline int cross(const struct __sk_buff *skb)
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
 {
-	return cross(skb);
+	const int action = forward(skb);
+
+	return action != FORWARD_NOT ? action : cross(skb);
 }
 
 SEC("tc")
