@@ -101,6 +101,7 @@ struct node {
 	uint32_t tcp_window;	     /* enum tcp_window_mode */
 	bool tcp_pickup;	     /* TCP of no known connection makes one */
 	uint32_t tcp_pickup_grace_s; /* after a start, although tcp_pickup is off */
+	bool kernel_flows; /* established flows of kernel pods are forwarded by the kernel */
 	uint32_t
 		half_open_max; /* half open connections of a pod; 0 = an eighth of the flow table */
 	struct mac_addr vtep_mac;	 /* zero = derived from the name */

@@ -190,6 +190,10 @@ static const struct field node_fields[] = {
 		       "although "
 		       "tcp_pickup is false.",
 		.example = "300" },
+	{ AT(node, kernel_flows), .kind = FIELD_BOOL, .default_text = "true",
+		.doc = "Established flows of kernel pods are forwarded by the kernel itself, as decided "
+		       "here; false: workers forward every packet.",
+		.example = "false" },
 	{ AT(node, half_open_max), .kind = FIELD_UINT, .max = 268435456, .default_text = "0",
 		.doc = "Half open connections that one pod may have at a time, a family (what "
 		       "comes from "

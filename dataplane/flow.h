@@ -212,6 +212,7 @@ struct flow_record {
 	uint32_t
 		timeout_ms; /* of its state: the entry goes when both directions were idle for that */
 	uint8_t flags, state;
+	bool kernel; /* kernel_flows.h */
 };
 /** Control: visit a snapshot of the entries, at most `limit` (0 = all), consistent an entry at a time. Stops when visit
  * returns non-zero, and returns that. Registers itself as the RCU reader `reader` for the walk, but is offline while it

@@ -7,6 +7,7 @@
 #include "dataplane/adjacency.h"
 #include "dataplane/counters.h"
 #include "dataplane/forwarding.h"
+#include "dataplane/kernel_flows.h"
 #include "dataplane/policies.h"
 #include "dataplane/rcu.h"
 #include "dataplane/worker.h"
@@ -56,6 +57,7 @@ static void packet_counters(struct evbuffer *out)
 {
 	struct counter_totals t;
 
+	kernel_flows_harvest();
 	counters_sum(&t);
 	single(out, "packets_received_total", "counter", "Packets taken from ports.", t.received);
 	single(out, "packets_generated_total", "counter", "Packets made by the daemon.",

@@ -4,6 +4,7 @@
 #include "ctrl/daemon/protocol.h"
 #include "dataplane/adjacency.h"
 #include "dataplane/flow.h"
+#include "dataplane/kernel_flows.h"
 #include "dataplane/policies.h"
 #include "dataplane/worker.h"
 
@@ -99,6 +100,7 @@ static json_t *flow_json(
 						     : flow_kind_text(flow_state_kind(r->state))));
 	json_object_set_new(obj, "left_ms",
 		json_integer(r->timeout_ms > r->idle_ms ? r->timeout_ms - r->idle_ms : 0));
+	json_object_set_new(obj, "kernel", json_boolean(r->kernel));
 	if (r->rule != POLICY_RULE_NONE) {
 		char text[RULE_TEXT_MAX];
 
@@ -168,6 +170,7 @@ int show_flows(struct request *req, struct error *err)
 	if (ret < 0)
 		return ret;
 	show.list = json_array();
+	kernel_flows_harvest();
 	flow_table_each(dataplane_flows(), dataplane_control_reader(), 0, dataplane_now_ms(),
 		visit_flow, &show);
 	reply_json(req, 200, show.list);
@@ -180,6 +183,7 @@ int flush_flows(struct request *req, struct error *err)
 
 	(void)err;
 	flow_table_stats(dataplane_flows(), &stats);
+	kernel_flows_changed();
 	flow_table_flush(dataplane_flows());
 	reply_json(
 		req, 200, json_pack("{s:I}", "flushed", (json_int_t)(stats.used4 + stats.used6)));

@@ -7,6 +7,7 @@
 #include "dataplane/adjacency.h"
 #include "dataplane/counters.h"
 #include "dataplane/forwarding.h"
+#include "dataplane/kernel_flows.h"
 #include "dataplane/rcu.h"
 #include "dataplane/worker.h"
 
@@ -161,6 +162,7 @@ int show_drops(struct request *req, struct error *err)
 	int64_t difference;
 
 	(void)err;
+	kernel_flows_harvest();
 	counters_sum(&t);
 	for (size_t i = DROP_NONE + 1; i < DROP_REASON_COUNT; i++)
 		json_array_append_new(reasons, json_pack("{s:s, s:I, s:s}", "reason",
@@ -185,6 +187,7 @@ int show_events(struct request *req, struct error *err)
 	json_t *list = json_array();
 
 	(void)err;
+	kernel_flows_harvest();
 	counters_sum(&t);
 	for (size_t i = 0; i < EVENT_COUNT; i++)
 		json_array_append_new(list,

@@ -3,6 +3,7 @@
 
 #include "ctrl/daemon/api.h"
 #include "dataplane/counters.h"
+#include "dataplane/kernel_flows.h"
 #include "dataplane/limit.h"
 #include "dataplane/port.h"
 #include "dataplane/rcu.h"
@@ -156,6 +157,7 @@ int show_ports(struct request *req, struct error *err)
 	json_t *list = json_array();
 
 	(void)err;
+	kernel_flows_harvest();
 	for (uint16_t id = 0; id < PORT_MAX; id++) {
 		struct port *port = port_get(id);
 
