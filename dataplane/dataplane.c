@@ -3,6 +3,7 @@
 #include "dataplane/burst.h"
 #include "dataplane/conntrack.h"
 #include "dataplane/kernel_flows.h"
+#include "dataplane/kernel_maps.h"
 #include "dataplane/worker.h"
 
 #include "config/log.h"
@@ -459,6 +460,7 @@ void dataplane_tick(void)
 	if (dp.halted)
 		return;
 	placement_tick();
+	kernel_maps_tick(dp.flows, dataplane_control_reader());
 	kernel_flows_tick(dataplane_now_ms());
 	for (unsigned id = 0; id < dp.n_workers; id++)
 		kernel_flows_take(&dp.workers[id]->offers);

@@ -3,12 +3,10 @@
 #ifndef DATAPLANE_KERNEL_MAPS_H
 #define DATAPLANE_KERNEL_MAPS_H
 
-#include "config/error.h"
+struct flow_table;
 
-struct pod_program;
-
-/** Let the kernel have flows from now on: map the program's slots and call kernel_flows_start. The program must stay loaded.
- * @return 0; -errno: it goes without. */
-int kernel_maps_start(const struct pod_program *p, struct error *err);
+/** Every 100 ms: as soon as the pods' tc programs are loaded (pod_veth.h) let the kernel have flows. Tried once; what fails is
+ * logged, and workers forward everything. */
+void kernel_maps_tick(struct flow_table *table, unsigned reader);
 
 #endif

@@ -240,9 +240,6 @@ struct port {
 	struct log_source
 		log; /* lines that its peer, its guest or the interface's owner can cause */
 	bool ending; /* set before port_close when the daemon ends: nobody will ask this process for the same again (last_close.h) */
-	uint32_t
-		kernel_ifindex; /* of the interface in the daemon's namespace that the pod's packets come in by, before a worker sees
-				  * them (pod_veth.h); 0 = none. Writer: the driver */
 	bool renewed;		/* set by tick: rx_fd has changed, the workers must be told */
 	bool peer_moved; /* set by tick: the other end has peer_mac now, neighbours must follow */
 	struct mac_addr peer_mac;
