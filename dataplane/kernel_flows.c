@@ -58,17 +58,6 @@ static struct {
 
 /* --- taking back ---------------------------------------------------------------------------------------------- */
 
-static void take_back(unsigned number)
-{
-	struct entry *e = &kf.entries[number];
-
-	kernel_slot_stop(&kf.slots[number]);
-	kf.maps.del(kf.maps.arg, e->v6,
-		e->v6 ? (const void *)&e->key6 : (const void *)&e->key4);
-	e->state = ENTRY_LEAVING;
-	kf.count--;
-}
-
 /** The entry is still that flow's, and knows its number. Online. */
 static bool is_its(const struct entry *e, unsigned number)
 {
@@ -79,6 +68,21 @@ static bool is_its(const struct entry *e, unsigned number)
 	       atomic_load_explicit(&side->kernel, memory_order_relaxed) == number &&
 	       flow_key_equal(flow_key(flow_at(pool, e->index, e->v6), e->v6),
 		       e->v6 ? (const void *)&e->flow_key6 : (const void *)&e->flow_key4, e->v6);
+}
+
+/** Online. The number is not another flow's before the next look, so a worker that has just read it does no harm. */
+static void take_back(unsigned number)
+{
+	struct entry *e = &kf.entries[number];
+
+	kernel_slot_stop(&kf.slots[number]);
+	kf.maps.del(kf.maps.arg, e->v6,
+		e->v6 ? (const void *)&e->key6 : (const void *)&e->key4);
+	if (is_its(e, number))
+		atomic_store_explicit(&kf.table->pool[e->v6].side[e->index].kernel, 0,
+			memory_order_relaxed);
+	e->state = ENTRY_LEAVING;
+	kf.count--;
 }
 
 /* --- counting ------------------------------------------------------------------------------------------------- */

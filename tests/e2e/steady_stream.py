@@ -74,7 +74,9 @@ def send(address, port, rate):
             say(acknowledged)
         if rate > 0:
             time.sleep(max(0, begin + sent / rate / 1e6 - time.monotonic()))
-    connection.close()
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(4096):
+        pass
     print("end")
 
 
