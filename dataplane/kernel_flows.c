@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define LOOK_MS	 1000 /* between looks at what the kernel has */
-#define IDLE_MAX 10   /* looks without a packet, after which a flow comes back */
+#define IDLE_MAX 60   /* looks without a packet, after which a flow comes back */
 
 enum entry_state {
 	ENTRY_FREE,
@@ -24,7 +24,7 @@ enum entry_state {
 struct entry {
 	uint8_t state; /* enum entry_state */
 	bool v6;
-	uint8_t idle;	    /* looks without a packet */
+	uint8_t idle;	    /* looks without a packet; leaving: looks since */
 	uint16_t in, out;   /* ports */
 	uint32_t index;	    /* of the flow's entry */
 	uint32_t adjacency; /* that its packets take */
@@ -51,7 +51,7 @@ static struct {
 	unsigned reader;
 	unsigned top;  /* no entry at or above was ever used */
 	unsigned next; /* where to look for a free one */
-	unsigned count;
+	unsigned count, leaving;
 	unsigned paused; /* enum kernel_pause */
 	uint32_t now_ms, looked_ms;
 } kf;
@@ -82,7 +82,9 @@ static void take_back(unsigned number)
 		atomic_store_explicit(&kf.table->pool[e->v6].side[e->index].kernel, 0,
 			memory_order_relaxed);
 	e->state = ENTRY_LEAVING;
+	e->idle = 0;
 	kf.count--;
+	kf.leaving++;
 }
 
 /* --- counting ------------------------------------------------------------------------------------------------- */
@@ -191,6 +193,8 @@ static bool path_of(const struct adjacency *adj, const struct port *out, uint64_
 
 static unsigned free_entry(void)
 {
+	if (kf.count + kf.leaving == KERNEL_SLOTS - 1)
+		return 0;
 	for (unsigned tries = 1; tries < KERNEL_SLOTS; tries++) {
 		kf.next = kf.next + 1 < KERNEL_SLOTS ? kf.next + 1 : 1;
 		if (kf.entries[kf.next].state == ENTRY_FREE)
@@ -341,9 +345,12 @@ static void look(bool settle)
 		count(n);
 		if (!settle)
 			continue;
-		if (e->state == ENTRY_LEAVING)
+		if (e->state == ENTRY_LEAVING) {
+			if (e->idle++ == 0)
+				continue;
 			e->state = ENTRY_FREE;
-		else if (!may_stay(e, n) || ++e->idle > IDLE_MAX)
+			kf.leaving--;
+		} else if (!may_stay(e, n) || ++e->idle > IDLE_MAX)
 			take_back(n);
 	}
 	rcu_reader_unregister(kf.reader);
@@ -451,7 +458,7 @@ int kernel_flows_start(const struct kernel_maps *maps, struct kernel_slot *slots
 	kf.table = table;
 	kf.reader = reader;
 	kf.top = 1;
-	kf.next = kf.count = 0;
+	kf.next = kf.count = kf.leaving = 0;
 	atomic_store_explicit(&kernel_slots, slots, memory_order_release);
 	slots[0].epoch = generation_epoch();
 	__atomic_store_n(&slots[0].on, kf.paused == 0, __ATOMIC_RELEASE);

@@ -154,12 +154,13 @@ def test_other_paths(bench, encap):
     a.assert_balanced()
 
 
-def test_ipv6_underlay(bench):
+@pytest.mark.parametrize("family", [4, 6])
+def test_ipv6_underlay(bench, family):
     """VXLAN over IPv6 with a zero checksum, and IP-in-IP."""
     a, b = bench.a, bench.b
     six = {"node-a": {"underlay": [b.underlay6]}, "node-b": {"underlay": [a.underlay6]}}
     both = {"node-a": {"underlay": [b.underlay4, b.underlay6]}, "node-b": {"underlay": [a.underlay4, a.underlay6]}}
-    stream = Steady(bench.pods["pod-a1"], bench.pods["pod-b1"])
+    stream = Steady(bench.pods["pod-a1"], bench.pods["pod-b1"], family)
     try:
         for encap in ("vxlan", "ipip"):
             a.patch("peers", "node-b", {**six["node-a"], "encap": encap})
