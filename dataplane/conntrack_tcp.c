@@ -303,26 +303,43 @@ static enum conntrack_verdict stream(const struct conn *c, const struct conntrac
 	return CONNTRACK_PASS;
 }
 
-/** Of a flow that the kernel forwards, get to know how far it is; what begins or ends is the kernel's no more. */
-static void ask_kernel(const struct conn *c, bool control)
+/** Of a flow that the kernel forwards, get to know how far it is. */
+static void ask_kernel(const struct conn *c)
 {
 	const uint16_t mine = GET(c->mine->kernel), theirs = GET(c->theirs->kernel);
 
-	if (unlikely(mine != 0)) {
+	if (unlikely(mine != 0))
 		kernel_slot_sync(kernel_slot(mine), c->self);
-		if (control)
-			kernel_slot_stop(kernel_slot(mine));
-	}
-	if (unlikely(theirs != 0)) {
+	if (unlikely(theirs != 0))
 		kernel_slot_sync(kernel_slot(theirs), c->other);
-		if (control)
-			kernel_slot_stop(kernel_slot(theirs));
-	}
+}
+
+/** What begins or ends is the kernel's no more. After the states say so: see kernel_slot_stop. */
+static void stop_kernel(const struct conn *c)
+{
+	const uint16_t mine = GET(c->mine->kernel), theirs = GET(c->theirs->kernel);
+
+	if (unlikely(mine != 0))
+		kernel_slot_stop(kernel_slot(mine));
+	if (unlikely(theirs != 0))
+		kernel_slot_stop(kernel_slot(theirs));
+}
+
+static enum conntrack_verdict segment(const struct conn *c, const struct conntrack_segment *s)
+{
+	if (kind_of(c) < FLOW_TCP_SYN_SENT)
+		return CONNTRACK_PASS; /* what was denied when it began, and is not any more */
+	if (s->flags & RTE_TCP_RST_FLAG)
+		return rst(c, s);
+	if (s->flags & RTE_TCP_SYN_FLAG)
+		return s->flags & RTE_TCP_ACK_FLAG ? syn_ack(c, s) : syn(c, s);
+	return stream(c, s);
 }
 
 enum conntrack_verdict conntrack_tcp(struct flow_table *table, unsigned worker, struct flow *flow,
 	bool v6, const struct conntrack_segment *s)
 {
+	enum conntrack_verdict verdict;
 	struct conn c;
 
 	/* Like plain ones, but larger, or with a checksum to fill in. */
@@ -332,14 +349,11 @@ enum conntrack_verdict conntrack_tcp(struct flow_table *table, unsigned worker, 
 		return CONNTRACK_PASS;
 	}
 	c = conn_of(table, worker, flow, v6);
-	ask_kernel(&c, s->flags & CONTROL);
-	if (kind_of(&c) < FLOW_TCP_SYN_SENT)
-		return CONNTRACK_PASS; /* what was denied when it began, and is not any more */
-	if (s->flags & RTE_TCP_RST_FLAG)
-		return rst(&c, s);
-	if (s->flags & RTE_TCP_SYN_FLAG)
-		return s->flags & RTE_TCP_ACK_FLAG ? syn_ack(&c, s) : syn(&c, s);
-	return stream(&c, s);
+	ask_kernel(&c);
+	verdict = segment(&c, s);
+	if (s->flags & CONTROL)
+		stop_kernel(&c);
+	return verdict;
 }
 
 void conntrack_tcp_first(

@@ -17,15 +17,17 @@
 enum entry_state {
 	ENTRY_FREE,
 	ENTRY_USED,
-	ENTRY_LEAVING, /* out of the map; the program may be at its last packet */
+	ENTRY_LEAVING, /* out of the map; the program may be at its last packet, workers may have its number */
 };
 
 /** Beside each slot. */
 struct entry {
 	uint8_t state; /* enum entry_state */
 	bool v6;
-	uint8_t idle;	    /* looks without a packet; leaving: looks since */
+	uint8_t idle;	    /* looks without a packet; looks since it left */
 	uint16_t in, out;   /* ports */
+	uint16_t header_len; /* that its packets get */
+	uint32_t out_ifindex;
 	uint32_t index;	    /* of the flow's entry */
 	uint32_t adjacency; /* that its packets take */
 	struct flow_decision decision;
@@ -39,6 +41,7 @@ struct entry {
 		struct flow_key6 flow_key6;
 	};
 	bool tunnel;
+	uint64_t token; /* leaving: of the grace period after which no worker has its number */
 };
 
 _Atomic(struct kernel_slot *) kernel_slots;
@@ -51,12 +54,18 @@ static struct {
 	unsigned reader;
 	unsigned top;  /* no entry at or above was ever used */
 	unsigned next; /* where to look for a free one */
-	unsigned count, leaving;
+	unsigned count;
+	unsigned used; /* entries that are not free */
 	unsigned paused; /* enum kernel_pause */
 	uint32_t now_ms, looked_ms;
 } kf;
 
 /* --- taking back ---------------------------------------------------------------------------------------------- */
+
+static const void *kernel_key(const struct entry *e)
+{
+	return e->v6 ? (const void *)&e->key6 : (const void *)&e->key4;
+}
 
 /** The entry is still that flow's, and knows its number. Online. */
 static bool is_its(const struct entry *e, unsigned number)
@@ -70,21 +79,46 @@ static bool is_its(const struct entry *e, unsigned number)
 		       e->v6 ? (const void *)&e->flow_key6 : (const void *)&e->flow_key4, e->v6);
 }
 
-/** Online. The number is not another flow's before the next look, so a worker that has just read it does no harm. */
+/** Off, and the flow knows how far it is. Online. */
+static void stop(unsigned number)
+{
+	const struct entry *e = &kf.entries[number];
+
+	if (is_its(e, number))
+		kernel_slot_return(
+			&kf.slots[number], flow_at(&kf.table->pool[e->v6], e->index, e->v6));
+	else
+		kernel_slot_stop(&kf.slots[number]);
+}
+
+/** Unless the map has it for another slot by now: the entry of the flow was lost, and the flow given again. */
+static void forget_key(const struct entry *e, unsigned number)
+{
+	if (kf.maps.slot == NULL || kf.maps.slot(kf.maps.arg, e->v6, kernel_key(e)) == (int)number)
+		kf.maps.del(kf.maps.arg, e->v6, kernel_key(e));
+}
+
+/** Online. */
 static void take_back(unsigned number)
 {
 	struct entry *e = &kf.entries[number];
+	uint16_t its = (uint16_t)number;
 
-	kernel_slot_stop(&kf.slots[number]);
-	kf.maps.del(kf.maps.arg, e->v6,
-		e->v6 ? (const void *)&e->key6 : (const void *)&e->key4);
-	if (is_its(e, number))
-		atomic_store_explicit(&kf.table->pool[e->v6].side[e->index].kernel, 0,
-			memory_order_relaxed);
+	stop(number);
+	forget_key(e, number);
+	/* A flow that is made of the same index later has no number, or another: this one is in use. */
+	atomic_compare_exchange_strong_explicit(&kf.table->pool[e->v6].side[e->index].kernel, &its,
+		0, memory_order_acq_rel, memory_order_relaxed);
 	e->state = ENTRY_LEAVING;
 	e->idle = 0;
+	e->token = rte_rcu_qsbr_start(rcu_domain);
 	kf.count--;
-	kf.leaving++;
+}
+
+/** Of an entry that is leaving: nobody uses its slot any more. Programs do not sleep: a whole round is long for them. */
+static bool has_left(struct entry *e)
+{
+	return ++e->idle > 1 && rte_rcu_qsbr_check(rcu_domain, e->token, false) == 1;
 }
 
 /* --- counting ------------------------------------------------------------------------------------------------- */
@@ -119,7 +153,7 @@ static void count(unsigned number)
 	counter_add(&c->port[e->in].rx_bytes, bytes + packets * RTE_ETHER_HDR_LEN);
 	counter_add(&c->port[e->out].tx_packets, sent);
 	counter_add(&c->port[e->out].tx_bytes,
-		bytes + sent * adjacency_get(e->adjacency)->header_len);
+		bytes + sent * e->header_len);
 	if (!is_its(e, number))
 		return;
 	atomic_fetch_add_explicit(&flow->packets, packets, memory_order_relaxed);
@@ -193,7 +227,7 @@ static bool path_of(const struct adjacency *adj, const struct port *out, uint64_
 
 static unsigned free_entry(void)
 {
-	if (kf.count + kf.leaving == KERNEL_SLOTS - 1)
+	if (kf.used + 1 >= KERNEL_SLOTS)
 		return 0;
 	for (unsigned tries = 1; tries < KERNEL_SLOTS; tries++) {
 		kf.next = kf.next + 1 < KERNEL_SLOTS ? kf.next + 1 : 1;
@@ -228,38 +262,58 @@ static void keys_of(struct entry *e, const struct flow *flow, uint32_t ifindex)
 	}
 }
 
-/** Fill an entry and its slot, whose number the flow gets, and put it into the map. Online. */
-static void give(unsigned number, struct entry next, struct flow *flow, struct kernel_flow *f)
+/** Turn the slot on, whatever workers do with the flow meanwhile. Online. */
+static void turn_on(unsigned number, struct flow *flow)
 {
 	const uint8_t state = atomic_load_explicit(&flow->state, memory_order_relaxed);
 	struct entry *e = &kf.entries[number];
 	struct kernel_slot *slot = &kf.slots[number];
+	struct flow_decision now;
+
+	__atomic_store_n(&slot->span,
+		atomic_load_explicit(&kf.table->span[state], memory_order_relaxed),
+		__ATOMIC_RELAXED);
+	memcpy(&now, &e->decision, sizeof(now));
+	__atomic_store_n(&slot->fresh, 0, __ATOMIC_RELAXED); /* workers have had it since */
+	__atomic_store_n(&slot->decision, now.adjacency | (uint64_t)now.generation << 32,
+		__ATOMIC_RELEASE);
+	/* From here on workers renew it. The epoch is the flow's own: where that is an old one, a packet will renew both. */
+	atomic_store_explicit(
+		kernel_number(kf.table, flow, e->v6), (uint16_t)number, memory_order_release);
+	kernel_slot_renew(slot, flow, atomic_load_explicit(&flow->epoch, memory_order_acquire));
+	__atomic_store_n(&slot->on, 1, __ATOMIC_SEQ_CST);
+	/* A worker that changes the flow's state turns the slot off afterwards: one of the two sees the other. */
+	atomic_thread_fence(memory_order_seq_cst);
+	now = flow_decision_get(flow);
+	if (!is_settled(flow) || memcmp(&now, &e->decision, sizeof(now)) != 0)
+		take_back(number);
+}
+
+/** Fill an entry and its slot, whose number the flow gets, and put it into the map. Online. */
+static void give(unsigned number, struct entry next, struct flow *flow, struct kernel_flow *f)
+{
+	struct entry *e = &kf.entries[number];
 
 	next.state = ENTRY_USED;
 	if (e->state == ENTRY_USED) { /* again: what was counted stays counted */
 		next.packets = e->packets;
 		next.segments = e->segments;
 		next.bytes = e->bytes;
+		if (next.v6 ? memcmp(&next.key6, &e->key6, sizeof(next.key6)) != 0
+			    : memcmp(&next.key4, &e->key4, sizeof(next.key4)) != 0)
+			forget_key(e, number); /* the port has another interface */
 	} else {
-		*slot = (struct kernel_slot){ .packets = 0 };
+		kf.slots[number] = (struct kernel_slot){ .packets = 0 };
 		kf.count++;
+		kf.used++;
 	}
 	*e = next;
-	f->slot = number;
-	if (kf.maps.put(kf.maps.arg, e->v6, e->v6 ? (const void *)&e->key6 : (const void *)&e->key4,
-		    f) < 0) {
-		take_back(number);
-		return;
-	}
-	__atomic_store_n(&slot->span,
-		atomic_load_explicit(&kf.table->span[state], memory_order_relaxed),
-		__ATOMIC_RELAXED);
-	/* From here on workers renew it. The epoch is the flow's own: where that is an old one, a packet will renew both. */
-	atomic_store_explicit(
-		kernel_number(kf.table, flow, e->v6), (uint16_t)number, memory_order_release);
-	kernel_slot_renew(slot, flow, atomic_load_explicit(&flow->epoch, memory_order_acquire));
-	__atomic_store_n(&slot->on, 1, __ATOMIC_RELEASE);
 	kf.top = RTE_MAX(kf.top, number + 1);
+	f->slot = number;
+	if (kf.maps.put(kf.maps.arg, e->v6, kernel_key(e), f) < 0)
+		take_back(number);
+	else
+		turn_on(number, flow);
 }
 
 /** Look at an offer. Online. */
@@ -293,6 +347,8 @@ static void consider(uint32_t index, bool v6)
 	next.in = in->id;
 	next.out = out->id;
 	next.tunnel = adj->type == ADJ_TUNNEL;
+	next.header_len = adj->header_len;
+	next.out_ifindex = f.ifindex;
 	keys_of(&next, flow, atomic_load_explicit(&in->kernel_ifindex, memory_order_relaxed));
 	number = atomic_load_explicit(&pool->side[index].kernel, memory_order_relaxed);
 	if (number != 0 && (kf.entries[number].state != ENTRY_USED ||
@@ -300,7 +356,7 @@ static void consider(uint32_t index, bool v6)
 				   kf.entries[number].v6 != v6 || !is_its(&kf.entries[number], number)))
 		number = 0;
 	if (number != 0) {
-		kernel_slot_stop(&kf.slots[number]);
+		stop(number);
 		count(number);
 	} else {
 		number = free_entry();
@@ -317,12 +373,24 @@ void kernel_flows_take(struct kernel_offers *offers)
 	if (kf.entries == NULL)
 		return;
 	rcu_reader_register(kf.reader);
-	while (kernel_offer_take(offers, &index, &v6))
-		consider(index, v6);
+	while (kernel_offer_take(offers, &index, &v6)) {
+		if (kf.paused == 0)
+			consider(index, v6);
+	}
 	rcu_reader_unregister(kf.reader);
 }
 
 /* --- looking after -------------------------------------------------------------------------------------------- */
+
+static bool same_interfaces(const struct entry *e)
+{
+	const struct port *in = open_port(e->in), *out = open_port(e->out);
+
+	return in != NULL && out != NULL &&
+	       atomic_load_explicit(&in->kernel_ifindex, memory_order_relaxed) ==
+		       (e->v6 ? e->key6.ifindex : e->key4.ifindex) &&
+	       atomic_load_explicit(&out->kernel_ifindex, memory_order_relaxed) == e->out_ifindex;
+}
 
 /** It is still right that the kernel has it. Online. */
 static bool may_stay(const struct entry *e, unsigned number)
@@ -331,7 +399,7 @@ static bool may_stay(const struct entry *e, unsigned number)
 	const struct flow_decision now = flow_decision_get(flow);
 
 	return is_its(e, number) && memcmp(&now, &e->decision, sizeof(now)) == 0 &&
-	       is_settled(flow) && open_port(e->in) != NULL && open_port(e->out) != NULL;
+	       is_settled(flow) && same_interfaces(e);
 }
 
 static void look(bool settle)
@@ -345,13 +413,12 @@ static void look(bool settle)
 		count(n);
 		if (!settle)
 			continue;
-		if (e->state == ENTRY_LEAVING) {
-			if (e->idle++ == 0)
-				continue;
+		if (e->state == ENTRY_LEAVING && has_left(e)) {
 			e->state = ENTRY_FREE;
-			kf.leaving--;
-		} else if (!may_stay(e, n) || ++e->idle > IDLE_MAX)
+			kf.used--;
+		} else if (e->state == ENTRY_USED && (!may_stay(e, n) || ++e->idle > IDLE_MAX)) {
 			take_back(n);
+		}
 	}
 	rcu_reader_unregister(kf.reader);
 }
@@ -375,10 +442,14 @@ void kernel_flows_tick(uint32_t now_ms)
 
 static void stop_where(bool (*concerns)(const struct entry *e, uint32_t what), uint32_t what)
 {
+	if (kf.count == 0)
+		return;
+	rcu_reader_register(kf.reader);
 	for (unsigned n = 1; n < kf.top; n++) {
 		if (kf.entries[n].state == ENTRY_USED && concerns(&kf.entries[n], what))
-			kernel_slot_stop(&kf.slots[n]);
+			stop(n);
 	}
+	rcu_reader_unregister(kf.reader);
 }
 
 static bool has_port(const struct entry *e, uint32_t id)
@@ -411,7 +482,7 @@ void kernel_flows_port_gone(const struct port *port)
 	for (unsigned n = 1; n < kf.top; n++) {
 		if (kf.entries[n].state != ENTRY_USED || !has_port(&kf.entries[n], port->id))
 			continue;
-		kernel_slot_stop(&kf.slots[n]);
+		stop(n);
 		count(n);
 		take_back(n);
 	}
@@ -435,9 +506,9 @@ void kernel_flows_pause(enum kernel_pause why, bool pause)
 	kf.paused = pause ? before | why : before & ~(unsigned)why;
 	if (kf.slots == NULL || (before == 0) == (kf.paused == 0))
 		return;
-	if (kf.paused == 0)
-		generation_commit();
 	__atomic_store_n(&kf.slots[0].on, kf.paused == 0, __ATOMIC_RELEASE);
+	/* Each is given again, once a worker offers it: by then it is somewhere else. */
+	kernel_flows_changed();
 }
 
 unsigned kernel_flows_count(void)
@@ -458,7 +529,7 @@ int kernel_flows_start(const struct kernel_maps *maps, struct kernel_slot *slots
 	kf.table = table;
 	kf.reader = reader;
 	kf.top = 1;
-	kf.next = kf.count = kf.leaving = 0;
+	kf.next = kf.count = kf.used = 0;
 	atomic_store_explicit(&kernel_slots, slots, memory_order_release);
 	slots[0].epoch = generation_epoch();
 	__atomic_store_n(&slots[0].on, kf.paused == 0, __ATOMIC_RELEASE);
@@ -469,7 +540,7 @@ void kernel_flows_stop(void)
 {
 	free(kf.entries);
 	kf.entries = NULL;
-	kf.top = 0;
+	kf.top = kf.count = 0;
 	atomic_store_explicit(&kernel_slots, NULL, memory_order_relaxed);
 	kf.slots = NULL;
 }

@@ -24,6 +24,7 @@ struct kernel_maps {
 	int (*put)(void *arg, bool v6, const void *key, const struct kernel_flow *flow);
 	int (*del)(void *arg, bool v6, const void *key);
 	void *arg;
+	int (*slot)(void *arg, bool v6, const void *key); /* that the map has for a key; -errno */
 };
 
 /** Begin: slots are mapped (KERNEL_SLOTS of them, zero), maps empty. reader: id of the RCU reader to be while looking at
@@ -45,7 +46,7 @@ enum kernel_pause {
 	KERNEL_PAUSE_SETTING = 1 << 0,	/* node/kernel_flows */
 	KERNEL_PAUSE_OBSERVER = 1 << 1, /* somebody watches packets */
 };
-/** All flows come to the workers until this is taken back, which commits: their sequence numbers are other ones by then. */
+/** All flows come to the workers until this is taken back, and are given anew then. */
 void kernel_flows_pause(enum kernel_pause why, bool pause);
 /** Something that flows through this port depend on has changed without a commit: its limits. */
 void kernel_flows_port_changed(const struct port *port);

@@ -29,27 +29,41 @@ static inline _Atomic uint16_t *kernel_number(
 	return &pool->side[flow_index(pool, flow, v6)].kernel;
 }
 
-/** Bring the sequence number of the flow up to date with what the kernel has forwarded. */
+/** Bring the sequence number of the flow up to date with what the kernel has forwarded. Of a slot that is off there is nothing to
+ * learn: the flow was brought up to date when it went off, and workers have forwarded its packets since. */
 static inline void kernel_slot_sync(struct kernel_slot *slot, struct flow *flow)
 {
-	if (__atomic_exchange_n(&slot->fresh, 0, __ATOMIC_ACQ_REL) != 0)
+	if (__atomic_load_n(&slot->on, __ATOMIC_ACQUIRE) != 0 &&
+		__atomic_exchange_n(&slot->fresh, 0, __ATOMIC_ACQ_REL) != 0)
 		atomic_store_explicit(&flow->seq, __atomic_load_n(&slot->seq, __ATOMIC_RELAXED),
 			memory_order_relaxed);
 }
 
-/** Worker: the flow's decision holds at `epoch`. */
+/** Worker: the flow's decision holds at `epoch`. A slot that stands for another decision stays as it is: the flow was decided
+ * anew, and control has not taken the slot back yet. */
 static inline void kernel_slot_renew(struct kernel_slot *slot, struct flow *flow, uint32_t epoch)
 {
 	kernel_slot_sync(slot, flow);
+	if (__atomic_load_n(&slot->decision, __ATOMIC_RELAXED) !=
+		atomic_load_explicit(&flow->decision, memory_order_acquire))
+		return;
 	__atomic_store_n(&slot->seq, atomic_load_explicit(&flow->seq, memory_order_relaxed),
 		__ATOMIC_RELAXED);
 	__atomic_store_n(&slot->epoch, epoch, __ATOMIC_RELEASE);
 }
 
-/** Its packets come to the workers from now on, until control says otherwise. */
+/** Its packets come to the workers from now on, until control says otherwise. Total order, as states of flows have: whoever turns a
+ * slot on looks at the state afterwards, whoever changes the state turns the slot off afterwards. */
 static inline void kernel_slot_stop(struct kernel_slot *slot)
 {
-	__atomic_store_n(&slot->on, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->on, 0, __ATOMIC_SEQ_CST);
+}
+
+/** The same, and the flow knows how far it is. */
+static inline void kernel_slot_return(struct kernel_slot *slot, struct flow *flow)
+{
+	kernel_slot_sync(slot, flow);
+	kernel_slot_stop(slot);
 }
 
 #endif

@@ -140,18 +140,27 @@ void slow_miss_ahead(struct worker *w, struct vector *v, uint32_t from, bool v6)
 		ahead(w, v, which, n, v6);
 }
 
-bool slow_still_true(struct worker *w, struct flow *flow, bool v6)
+/** The slot of a flow that the kernel has, or NULL. */
+static struct kernel_slot *slot_of(const struct worker *w, const struct flow *flow, bool v6)
 {
 	uint16_t kernel = 0;
+
+	if (atomic_load_explicit(&kernel_slots, memory_order_relaxed) != NULL)
+		kernel = atomic_load_explicit(
+			kernel_number(w->flows, flow, v6), memory_order_acquire);
+	return unlikely(kernel != 0) ? kernel_slot(kernel) : NULL;
+}
+
+bool slow_still_true(struct worker *w, struct flow *flow, bool v6)
+{
+	struct kernel_slot *slot;
 
 	if (!resolution_current(flow))
 		return false;
 	atomic_store_explicit(&flow->epoch, w->epoch, memory_order_release);
-	if (atomic_load_explicit(&kernel_slots, memory_order_relaxed) != NULL)
-		kernel = atomic_load_explicit(
-			kernel_number(w->flows, flow, v6), memory_order_acquire);
-	if (unlikely(kernel != 0))
-		kernel_slot_renew(kernel_slot(kernel), flow, w->epoch);
+	slot = slot_of(w, flow, v6);
+	if (slot != NULL)
+		kernel_slot_renew(slot, flow, w->epoch);
 	return true;
 }
 
@@ -159,6 +168,7 @@ bool slow_still_true(struct worker *w, struct flow *flow, bool v6)
 uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, bool v6)
 {
 	uint64_t before = atomic_load_explicit(&flow->decision, memory_order_acquire), after;
+	struct kernel_slot *slot;
 	struct resolution r;
 	uint8_t flags;
 	bool reply;
@@ -175,6 +185,9 @@ uint32_t slow_recheck(struct worker *w, struct flow *flow, const struct pkt *p, 
 	if (!atomic_compare_exchange_strong_explicit(
 		    &flow->decision, &before, after, memory_order_acq_rel, memory_order_relaxed))
 		return r.decision.adjacency;
+	slot = slot_of(w, flow, v6);
+	if (slot != NULL)
+		kernel_slot_return(slot, flow);
 	flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
 	if (unlikely(r.denied) && !(flags & FLOW_NEGATIVE))
 		verdict_changed(w, p, &r);

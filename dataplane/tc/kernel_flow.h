@@ -25,12 +25,13 @@ struct kernel_slot {
 	__u64 packets;	/* atomic; as they came from the pod */
 	__u64 segments; /* atomic; as a wire would see them */
 	__u64 bytes;	/* atomic; of IP packets, as they came */
+	__u64 decision; /* the daemon's: what the map says is done is what this flow decision says */
 	__u32 seq;	/* TCP: sequence number of the last segment */
 	__u32 span;	/* TCP: how far the next may be from it, see FLOW_SEQ_BACK; all ones: any */
 	__u32 epoch;	/* slot 0: of the tables; else: when the decision was last known to hold */
 	__u32 on;	/* slot 0: all of it */
 	__u32 fresh;	/* seq is the program's */
-	__u32 reserved[5];
+	__u32 reserved[3];
 };
 
 struct kernel_key4 {
