@@ -127,6 +127,11 @@ void pod_program_detach(struct pod_program *p, uint32_t host_ifindex, uint32_t t
 	bpf_map_delete_elem(p->links, &tap_ifindex);
 }
 
+int pod_program_fd(const struct pod_program *p)
+{
+	return p->from_pod;
+}
+
 int pod_program_map(const struct pod_program *p, const char *name)
 {
 	return bpf_object__find_map_fd_by_name(p->object, name);

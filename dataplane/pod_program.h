@@ -29,6 +29,8 @@ int pod_program_attach(
 /** Their packets are dropped from now on. For interfaces that are about to be deleted, or are. */
 void pod_program_detach(struct pod_program *p, uint32_t host_ifindex, uint32_t tap_ifindex);
 
+/** Descriptor of the program on the pods' side. */
+int pod_program_fd(const struct pod_program *p);
 /** Descriptor of a map of the object, by its name in pod.bpf.c; -ENOENT. */
 int pod_program_map(const struct pod_program *p, const char *name);
 
