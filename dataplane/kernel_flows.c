@@ -202,6 +202,7 @@ static bool path_of(const struct adjacency *adj, const struct port *out, uint64_
 	*f = (struct kernel_flow){
 		.ifindex = atomic_load_explicit(&out->kernel_ifindex, memory_order_relaxed),
 		.mtu = adj->mtu,
+		.most = UINT16_MAX,
 		.sport = tunnel_source_port(hash),
 		.label = (uint32_t)(hash >> 32 & 0xfffffu),
 		.copy_tos = (adj->flags & ADJ_ECN) != 0,
@@ -217,7 +218,8 @@ static bool path_of(const struct adjacency *adj, const struct port *out, uint64_
 	if (adj->type != ADJ_TUNNEL || out->role != PORT_UPLINK)
 		return false;
 	/* What the largest packet is in the tunnel has to be a packet too. */
-	f->mtu = (uint16_t)RTE_MIN((uint32_t)adj->mtu, (uint32_t)UINT16_MAX - adj->outer_len);
+	f->most = (uint16_t)(UINT16_MAX - adj->outer_len);
+	f->mtu = (uint16_t)RTE_MIN(adj->mtu, f->most);
 	if (adj->flags & ADJ_UDP)
 		f->path = outer6 ? KERNEL_PATH_VXLAN6 : KERNEL_PATH_VXLAN4;
 	else
@@ -348,6 +350,7 @@ static void consider(uint32_t index, bool v6)
 	next.out = out->id;
 	next.tunnel = adj->type == ADJ_TUNNEL;
 	next.header_len = adj->header_len;
+	memcpy(f.mac, in->mac.bytes, sizeof(f.mac));
 	next.out_ifindex = f.ifindex;
 	keys_of(&next, flow, atomic_load_explicit(&in->kernel_ifindex, memory_order_relaxed));
 	number = atomic_load_explicit(&pool->side[index].kernel, memory_order_relaxed);

@@ -6,6 +6,7 @@
  * The interface is made in the daemon's namespace and moved: the descriptors then do not keep the
  * pod's namespace alive, and when it goes, so does the interface; `tick` notices, and makes it anew
  * when there is a namespace of that name again. */
+#include "dataplane/kernel_flows.h"
 #include "dataplane/netns_watch.h"
 #include "dataplane/port.h"
 
@@ -353,6 +354,7 @@ static void interface_gone(struct port_tap *p)
 		p->port.name, p->interface, p->netns);
 	pod_veth_part(&p->behind.veth);
 	p->port.kernel_ifindex = 0;
+	kernel_flows_port_changed(&p->port);
 	retire_descriptors(p);
 	p->retry = RETRY_TICKS;
 }

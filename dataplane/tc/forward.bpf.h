@@ -126,16 +126,30 @@ static __always_inline int forward_l4(struct __sk_buff *skb, struct forward_pack
 	return tcp->offset >= sizeof(*tcp) / 4 << 4 && p->headers <= p->len && (tcp->flags & FORWARD_TCP_CONTROL) == 0;
 }
 
-/** The flow, if it is the kernel's now and the packet is one for it. */
-static __always_inline struct kernel_slot *forward_slot(struct __sk_buff *skb, const struct kernel_slot *header,
-	const struct kernel_flow *flow, const struct forward_packet *p)
+/** The frame is addressed to the gateway, by one station. */
+static __always_inline int forward_addressed(const struct __sk_buff *skb, const struct kernel_flow *flow)
 {
-	__u32 which = flow->slot;
-	struct kernel_slot *slot = bpf_map_lookup_elem(&slots, &which);
+	const __u16 *mac = (const void *)(__u64)skb->data, *want = (const void *)flow->mac;
 
-	if (slot == NULL || !slot->on || slot->epoch != header->epoch)
+	return (const void *)(mac + 4) <= (const void *)(__u64)skb->data_end && mac[0] == want[0] && mac[1] == want[1] && mac[2] == want[2] && (mac[3] & bpf_htons(0x0100)) == 0;
+}
+
+/** The flow, if it is the kernel's now and the packet is one for it; *flow becomes a copy of `found`, which may be another flow's at
+ * any moment: memory of an element that was deleted is used again at once. */
+static __always_inline struct kernel_slot *forward_slot(struct __sk_buff *skb, const struct kernel_slot *header,
+	const struct kernel_flow *found, struct kernel_flow *flow, const struct forward_packet *p)
+{
+	struct kernel_slot *slot;
+	__u32 which;
+
+	__builtin_memcpy(flow, found, sizeof(*flow));
+	barrier();
+	which = flow->slot;
+	slot = bpf_map_lookup_elem(&slots, &which);
+	if (slot == NULL || !slot->on || slot->epoch != header->epoch ||
+		*(const volatile __u32 *)&found->slot != which)
 		return NULL;
-	if ((skb->gso_size != 0 ? p->headers + skb->gso_size : p->len) > flow->mtu)
+	if ((skb->gso_size != 0 ? p->headers + skb->gso_size : p->len) > flow->mtu || p->len > flow->most)
 		return NULL;
 	if (p->tcp) {
 		if (p->seq - slot->seq + FORWARD_SEQ_BACK > slot->span)
@@ -147,10 +161,10 @@ static __always_inline struct kernel_slot *forward_slot(struct __sk_buff *skb, c
 }
 
 static __always_inline void forward_count(
-	struct __sk_buff *skb, struct kernel_slot *slot, const struct forward_packet *p)
+	struct kernel_slot *slot, __u32 segments, const struct forward_packet *p)
 {
 	__sync_fetch_and_add(&slot->packets, 1);
-	__sync_fetch_and_add(&slot->segments, skb->gso_segs > 1 ? skb->gso_segs : 1);
+	__sync_fetch_and_add(&slot->segments, segments > 1 ? segments : 1);
 	__sync_fetch_and_add(&slot->bytes, p->len);
 }
 
@@ -180,8 +194,30 @@ static __always_inline void forward_outer6(
 		h->next = proto;
 }
 
-/** Put the packet into a tunnel of one shape. @return 0: the kernel had no room for the headers. */
-static __always_inline int forward_encapsulate(struct __sk_buff *skb, const struct kernel_flow *flow,
+/** A TTL one lower, of the IP header at `at`. @return 0: it is not there. */
+static __always_inline int forward_lower(struct __sk_buff *skb, __u32 at, int v6)
+{
+	void *data = (void *)(__u64)skb->data + at;
+	struct forward_ip4 *ip4 = data;
+	struct forward_ip6 *ip6 = data;
+	__u32 sum;
+
+	if (v6) {
+		if ((void *)(ip6 + 1) > (void *)(__u64)skb->data_end)
+			return 0;
+		ip6->hop_limit--;
+		return 1;
+	}
+	if ((void *)(ip4 + 1) > (void *)(__u64)skb->data_end)
+		return 0;
+	sum = (__u32)ip4->checksum + bpf_htons(0x0100); /* RFC 1624 */
+	ip4->ttl--;
+	ip4->checksum = (__u16)(sum + (sum >= 0xffff));
+	return 1;
+}
+
+/** Put the packet into a tunnel of one shape. @return an action, or FORWARD_NOT. */
+static __always_inline int forward_encapsulate(struct __sk_buff *skb, struct kernel_flow *flow,
 	const struct forward_packet *p, int v6, int outer6, int vxlan)
 {
 	const __u32 ip_header = outer6 ? sizeof(struct forward_ip6) : sizeof(struct forward_ip4);
@@ -192,64 +228,76 @@ static __always_inline int forward_encapsulate(struct __sk_buff *skb, const stru
 			  (vxlan ? BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) |
 					   BPF_F_ADJ_ROOM_ENCAP_L2_ETH
 				 : 0);
-	struct {
-		__u8 pad[2]; /* the IP header is aligned */
-		__u8 bytes[KERNEL_FLOW_HEADER];
-	} h __attribute__((aligned(4)));
-	struct forward_udp *udp = (void *)&h.bytes[ETH_HLEN + ip_header];
+	__u8 *h = flow->header;
+	struct forward_udp *udp = (void *)&h[ETH_HLEN + ip_header];
 
-	__builtin_memcpy(h.bytes, flow->header, sizeof(h.bytes));
 	if (vxlan) {
 		udp->src = flow->sport;
 		udp->len = bpf_htons((__u16)(p->len + more - ip_header));
-		h.bytes[ETH_HLEN + more - 2] = v6 ? ETH_P_IPV6 >> 8 : ETH_P_IP >> 8;
-		h.bytes[ETH_HLEN + more - 1] = v6 ? ETH_P_IPV6 & 0xff : ETH_P_IP & 0xff;
+		h[ETH_HLEN + more - 2] = v6 ? ETH_P_IPV6 >> 8 : ETH_P_IP >> 8;
+		h[ETH_HLEN + more - 1] = v6 ? ETH_P_IPV6 & 0xff : ETH_P_IP & 0xff;
 	}
 	if (outer6)
-		forward_outer6((void *)&h.bytes[ETH_HLEN], flow, p, p->len + more, proto);
+		forward_outer6((void *)&h[ETH_HLEN], flow, p, p->len + more, proto);
 	else
-		forward_outer4((void *)&h.bytes[ETH_HLEN], flow, p, p->len + more, proto);
-	return bpf_skb_adjust_room(skb, (__s32)more, BPF_ADJ_ROOM_MAC, how) == 0 &&
-	       bpf_skb_store_bytes(skb, 0, h.bytes, ETH_HLEN + more, 0) == 0;
+		forward_outer4((void *)&h[ETH_HLEN], flow, p, p->len + more, proto);
+	/* What is in a tunnel of the pod's own already gets no room. Nothing has happened to it yet. */
+	if (bpf_skb_adjust_room(skb, (__s32)more, BPF_ADJ_ROOM_MAC, how) != 0)
+		return FORWARD_NOT;
+	return bpf_skb_store_bytes(skb, 0, h, ETH_HLEN + more, 0) == 0 &&
+			       forward_lower(skb, ETH_HLEN + more, v6)
+		       ? (int)bpf_redirect(flow->ifindex, 0)
+		       : TC_ACT_SHOT;
 }
 
-/** The TTL is one lower already. */
-static __always_inline int forward_send(
-	struct __sk_buff *skb, const struct kernel_flow *flow, const struct forward_packet *p, int v6)
+static __always_inline int forward_plain(struct __sk_buff *skb, const struct kernel_flow *flow, int v6)
 {
-	int done;
+	if (!forward_lower(skb, ETH_HLEN, v6) ||
+		bpf_skb_store_bytes(skb, 0, flow->header, 2 * ETH_ALEN, 0) != 0)
+		return TC_ACT_SHOT;
+	if (flow->path != KERNEL_PATH_PEER)
+		return (int)bpf_redirect(flow->ifindex, 0);
+	/* It was addressed to the gateway, which is not this interface for the kernel; the pod takes what is for a host. */
+	bpf_skb_change_type(skb, 0 /* PACKET_HOST */);
+	return (int)bpf_redirect_peer(flow->ifindex, 0);
+}
+
+static __always_inline int forward_send(struct __sk_buff *skb, struct kernel_flow *flow, struct kernel_slot *slot,
+	const struct forward_packet *p, int v6)
+{
+	const __u32 segments = skb->gso_segs;
+	int action;
 
 	switch (flow->path) {
 	case KERNEL_PATH_VXLAN4:
-		done = forward_encapsulate(skb, flow, p, v6, 0, 1);
+		action = forward_encapsulate(skb, flow, p, v6, 0, 1);
 		break;
 	case KERNEL_PATH_VXLAN6:
-		done = forward_encapsulate(skb, flow, p, v6, 1, 1);
+		action = forward_encapsulate(skb, flow, p, v6, 1, 1);
 		break;
 	case KERNEL_PATH_IPIP4:
-		done = forward_encapsulate(skb, flow, p, v6, 0, 0);
+		action = forward_encapsulate(skb, flow, p, v6, 0, 0);
 		break;
 	case KERNEL_PATH_IPIP6:
-		done = forward_encapsulate(skb, flow, p, v6, 1, 0);
+		action = forward_encapsulate(skb, flow, p, v6, 1, 0);
 		break;
 	default:
-		done = bpf_skb_store_bytes(skb, 0, flow->header, 2 * ETH_ALEN, 0) == 0;
+		action = forward_plain(skb, flow, v6);
 	}
-	if (!done)
-		return TC_ACT_SHOT;
-	return flow->path == KERNEL_PATH_PEER ? (int)bpf_redirect_peer(flow->ifindex, 0)
-					      : (int)bpf_redirect(flow->ifindex, 0);
+	if (action == TC_ACT_REDIRECT)
+		forward_count(slot, segments, p);
+	return action;
 }
 
 static __always_inline int forward4(struct __sk_buff *skb, const struct kernel_slot *header)
 {
 	struct kernel_key4 key = { .ifindex = skb->ifindex };
 	struct forward_packet p = { 0 };
-	struct kernel_flow *flow;
+	const struct kernel_flow *found;
+	struct kernel_flow flow;
 	struct kernel_slot *slot;
 	struct forward_ip4 *ip;
 	__u16 ports[2];
-	__u32 sum;
 
 	if (!forward_pull(skb, ETH_HLEN + sizeof(*ip) + sizeof(struct forward_udp)))
 		return FORWARD_NOT;
@@ -269,24 +317,21 @@ static __always_inline int forward4(struct __sk_buff *skb, const struct kernel_s
 	key.sport = ports[0];
 	key.dport = ports[1];
 	key.proto = ip->protocol;
-	flow = bpf_map_lookup_elem(&flows4, &key);
-	if (flow == NULL)
+	found = bpf_map_lookup_elem(&flows4, &key);
+	if (found == NULL || !forward_addressed(skb, found))
 		return FORWARD_NOT;
-	slot = forward_slot(skb, header, flow, &p);
+	slot = forward_slot(skb, header, found, &flow, &p);
 	if (slot == NULL)
 		return FORWARD_NOT;
-	forward_count(skb, slot, &p);
-	sum = (__u32)ip->checksum + bpf_htons(0x0100); /* RFC 1624 */
-	ip->ttl--;
-	ip->checksum = (__u16)(sum + (sum >= 0xffff));
-	return forward_send(skb, flow, &p, 0);
+	return forward_send(skb, &flow, slot, &p, 0);
 }
 
 static __always_inline int forward6(struct __sk_buff *skb, const struct kernel_slot *header)
 {
 	struct kernel_key6 key = { .ifindex = skb->ifindex };
 	struct forward_packet p = { .df = 1 };
-	struct kernel_flow *flow;
+	const struct kernel_flow *found;
+	struct kernel_flow flow;
 	struct kernel_slot *slot;
 	struct forward_ip6 *ip;
 	__u16 ports[2];
@@ -307,15 +352,13 @@ static __always_inline int forward6(struct __sk_buff *skb, const struct kernel_s
 	key.sport = ports[0];
 	key.dport = ports[1];
 	key.proto = ip->next;
-	flow = bpf_map_lookup_elem(&flows6, &key);
-	if (flow == NULL)
+	found = bpf_map_lookup_elem(&flows6, &key);
+	if (found == NULL || !forward_addressed(skb, found))
 		return FORWARD_NOT;
-	slot = forward_slot(skb, header, flow, &p);
+	slot = forward_slot(skb, header, found, &flow, &p);
 	if (slot == NULL)
 		return FORWARD_NOT;
-	forward_count(skb, slot, &p);
-	ip->hop_limit--;
-	return forward_send(skb, flow, &p, 1);
+	return forward_send(skb, &flow, slot, &p, 1);
 }
 
 /** @return an action, or FORWARD_NOT. */

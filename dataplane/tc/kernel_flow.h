@@ -67,6 +67,9 @@ struct kernel_flow {
 	__u8 copy_tos; /* DSCP and ECN outwards */
 	__u8 copy_df;
 	__u8 reserved;
+	__u16 most;  /* largest IP packet, whatever it is cut into: its outer length fits */
+	__u8 mac[6]; /* to which its frames are addressed: the gateway's */
+	__u8 pad[2]; /* IP headers in header are aligned */
 	__u8 header[KERNEL_FLOW_HEADER];
 };
 

@@ -460,7 +460,7 @@ static void lasts_of(struct talk *t)
 	CU_ASSERT_PTR_NOT_NULL(talk_flow(t, 0));
 	CU_ASSERT_PTR_NOT_NULL(talk_flow(t, 1));
 	/* Nobody speaks: it comes back, and is known for its time still. */
-	later(15000);
+	later(65000);
 	CU_ASSERT_EQUAL(map_count(), 0);
 	CU_ASSERT_EQUAL(kernel_flows_count(), 0);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(talk_flow(t, 0));
@@ -537,7 +537,7 @@ static void test_stale_number(void)
 	talk_give(&idle);
 	s = talk_slot(&idle, 0);
 	CU_ASSERT_TRUE(kernel_says(&idle, 0, 50000, 36));
-	later(15000);
+	later(65000);
 	CU_ASSERT_EQUAL(kernel_flows_count(), 0);
 	CU_ASSERT_EQUAL(atomic_load(kernel_number(w->flows, talk_flow(&idle, 0), false)), 0);
 	/* Its slot is another's. */

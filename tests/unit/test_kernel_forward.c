@@ -340,6 +340,12 @@ static void test_large(void)
 		before = *s.slot;
 		f = talk_make(&s.t, 0, TALK_ACK, 3000);
 		run(f->bytes, f->len, LOOPBACK, s.mtu - headers, 3);
+		if (way->path >= KERNEL_PATH_VXLAN4) {
+			/* Of no type here, so the kernel gives it no room: that leaves it as it was. */
+			CU_ASSERT_TRUE(untouched(f->bytes, f->len));
+			CU_ASSERT_EQUAL(s.slot->packets, before.packets);
+			continue;
+		}
 		CU_ASSERT_EQUAL(result.action, TC_ACT_REDIRECT);
 		CU_ASSERT_TRUE(ether_sound(result.out, result.len));
 		memcpy(want, f->bytes + ETHER, f->len - ETHER);
@@ -379,7 +385,7 @@ static void test_largest(void)
 			}
 			if (len + outer > 65535)
 				CU_ASSERT_TRUE(untouched(f->bytes, f->len));
-			if (len + outer <= 65535 && !v6)
+			if (outer == 0 && !v6)
 				CU_ASSERT_EQUAL(result.action, TC_ACT_REDIRECT);
 		}
 	}
@@ -661,8 +667,8 @@ int main(void)
 		printf("skipped: %s\n", err.text);
 		return SKIPPED;
 	}
-	if (system("ip link set lo up; ip link add other0 type dummy && ip link set other0 up") != 0) {
-		printf("skipped: no dummy interface here\n");
+	if (system("ip link set lo up; ip link add other0 type veth peer name other1 && ip link set other0 up") != 0) {
+		printf("skipped: no veth here\n");
 		return SKIPPED;
 	}
 	return suite_run("kernel_forward", cases, sizeof(cases) / sizeof(cases[0]));
