@@ -191,7 +191,8 @@ static const struct field node_fields[] = {
 		       "tcp_pickup is false.",
 		.example = "300" },
 	{ AT(node, kernel_flows), .kind = FIELD_BOOL, .default_text = "true",
-		.doc = "Established flows of kernel pods are forwarded by the kernel itself, as decided "
+		.doc = "Established flows of kernel pods are forwarded by the kernel itself, as "
+		       "decided "
 		       "here; false: workers forward every packet.",
 		.example = "false" },
 	{ AT(node, half_open_max), .kind = FIELD_UINT, .max = 268435456, .default_text = "0",

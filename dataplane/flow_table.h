@@ -49,8 +49,9 @@ struct flow_side {
 	_Atomic uint8_t scale, seen;
 	_Atomic uint8_t account; /* enum flow_account */
 	uint8_t reserved;
-	_Atomic uint16_t kernel;  /* kernel_slots.h: number of its slot, 0 = it has none; writer: control */
-	uint16_t reserved_nat;	  /* of a rewrite (services) there is an index here, later */
+	_Atomic uint16_t
+		kernel; /* kernel_slots.h: number of its slot, 0 = it has none; writer: control */
+	uint16_t reserved_nat; /* of a rewrite (services) there is an index here, later */
 };
 static_assert(sizeof(struct flow_side) == 32, "two a cache line");
 

@@ -192,8 +192,8 @@ static void record(const struct flow_table *table, uint32_t index, uint32_t now_
 		.rule = atomic_load_explicit(&flow->rule, memory_order_relaxed),
 		.flags = atomic_load_explicit(&flow->flags, memory_order_relaxed),
 		.state = atomic_load_explicit(&flow->state, memory_order_relaxed),
-		.kernel = atomic_load_explicit(
-				  &pool->side[index].kernel, memory_order_relaxed) != 0,
+		.kernel =
+			atomic_load_explicit(&pool->side[index].kernel, memory_order_relaxed) != 0,
 	};
 	out->timeout_ms =
 		out->flags & FLOW_NEGATIVE

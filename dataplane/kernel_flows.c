@@ -24,8 +24,8 @@ enum entry_state {
 struct entry {
 	uint8_t state; /* enum entry_state */
 	bool v6;
-	uint8_t idle;	    /* looks without a packet; looks since it left */
-	uint16_t in, out;   /* ports */
+	uint8_t idle;	     /* looks without a packet; looks since it left */
+	uint16_t in, out;    /* ports */
 	uint16_t header_len; /* that its packets get */
 	uint32_t out_ifindex;
 	uint32_t index;	    /* of the flow's entry */
@@ -55,7 +55,7 @@ static struct {
 	unsigned top;  /* no entry at or above was ever used */
 	unsigned next; /* where to look for a free one */
 	unsigned count;
-	unsigned used; /* entries that are not free */
+	unsigned used;	 /* entries that are not free */
 	unsigned paused; /* enum kernel_pause */
 	uint32_t now_ms, looked_ms;
 } kf;
@@ -152,8 +152,7 @@ static void count(unsigned number)
 	counter_add(&c->port[e->in].rx_packets, packets);
 	counter_add(&c->port[e->in].rx_bytes, bytes + packets * RTE_ETHER_HDR_LEN);
 	counter_add(&c->port[e->out].tx_packets, sent);
-	counter_add(&c->port[e->out].tx_bytes,
-		bytes + sent * e->header_len);
+	counter_add(&c->port[e->out].tx_bytes, bytes + sent * e->header_len);
 	if (!is_its(e, number))
 		return;
 	atomic_fetch_add_explicit(&flow->packets, packets, memory_order_relaxed);
@@ -168,7 +167,8 @@ static const struct port *open_port(uint16_t id)
 	const struct port *port = port_get(id);
 
 	return port != NULL &&
-			       atomic_load_explicit(&port->kernel_ifindex, memory_order_relaxed) != 0 &&
+			       atomic_load_explicit(&port->kernel_ifindex, memory_order_relaxed) !=
+				       0 &&
 			       atomic_load_explicit(&port->forwarding, memory_order_acquire) &&
 			       atomic_load_explicit(&port->link_up, memory_order_relaxed) &&
 			       rcu_own(&port->limits) == NULL && port->vlan == 0
@@ -194,8 +194,8 @@ static bool is_settled(const struct flow *flow)
 }
 
 /** @return false: workers have to do that. */
-static bool path_of(const struct adjacency *adj, const struct port *out, uint64_t hash,
-	struct kernel_flow *f)
+static bool path_of(
+	const struct adjacency *adj, const struct port *out, uint64_t hash, struct kernel_flow *f)
 {
 	const bool outer6 = adj->flags & ADJ_OUTER_V6;
 
@@ -277,8 +277,8 @@ static void turn_on(unsigned number, struct flow *flow)
 		__ATOMIC_RELAXED);
 	memcpy(&now, &e->decision, sizeof(now));
 	__atomic_store_n(&slot->fresh, 0, __ATOMIC_RELAXED); /* workers have had it since */
-	__atomic_store_n(&slot->decision, now.adjacency | (uint64_t)now.generation << 32,
-		__ATOMIC_RELEASE);
+	__atomic_store_n(
+		&slot->decision, now.adjacency | (uint64_t)now.generation << 32, __ATOMIC_RELEASE);
 	/* From here on workers renew it. The epoch is the flow's own: where that is an old one, a packet will renew both. */
 	atomic_store_explicit(
 		kernel_number(kf.table, flow, e->v6), (uint16_t)number, memory_order_release);
@@ -341,8 +341,9 @@ static void consider(uint32_t index, bool v6)
 	in = open_port((uint16_t)RTE_MIN(flow_key_zone(flow, v6), (uint32_t)PORT_NONE));
 	out = open_port(adj->port);
 	if (in == NULL || in->role != PORT_POD || out == NULL || out == in ||
-		!path_of(adj, out, v6 ? flow_hash6(kf.table, flow_key(flow, true))
-				      : flow_hash4(kf.table, flow_key(flow, false)),
+		!path_of(adj, out,
+			v6 ? flow_hash6(kf.table, flow_key(flow, true))
+			   : flow_hash4(kf.table, flow_key(flow, false)),
 			&f))
 		return;
 	next.adjacency = next.decision.adjacency;
@@ -354,9 +355,9 @@ static void consider(uint32_t index, bool v6)
 	next.out_ifindex = f.ifindex;
 	keys_of(&next, flow, atomic_load_explicit(&in->kernel_ifindex, memory_order_relaxed));
 	number = atomic_load_explicit(&pool->side[index].kernel, memory_order_relaxed);
-	if (number != 0 && (kf.entries[number].state != ENTRY_USED ||
-				   kf.entries[number].index != index ||
-				   kf.entries[number].v6 != v6 || !is_its(&kf.entries[number], number)))
+	if (number != 0 &&
+		(kf.entries[number].state != ENTRY_USED || kf.entries[number].index != index ||
+			kf.entries[number].v6 != v6 || !is_its(&kf.entries[number], number)))
 		number = 0;
 	if (number != 0) {
 		stop(number);

@@ -240,7 +240,7 @@ struct port {
 	struct log_source
 		log; /* lines that its peer, its guest or the interface's owner can cause */
 	bool ending; /* set before port_close when the daemon ends: nobody will ask this process for the same again (last_close.h) */
-	bool renewed;		/* set by tick: rx_fd has changed, the workers must be told */
+	bool renewed;	 /* set by tick: rx_fd has changed, the workers must be told */
 	bool peer_moved; /* set by tick: the other end has peer_mac now, neighbours must follow */
 	struct mac_addr peer_mac;
 	/* Writers: workers without a tx queue of their own. */

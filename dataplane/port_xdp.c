@@ -161,8 +161,8 @@ static int attach(struct port_xdp *p, struct error *err)
 	if (ret == 0)
 		ret = open_queues(p, err);
 	if (ret == 0)
-		atomic_store_explicit(&p->port.kernel_ifindex, (uint32_t)p->kernel.index,
-			memory_order_relaxed);
+		atomic_store_explicit(
+			&p->port.kernel_ifindex, (uint32_t)p->kernel.index, memory_order_relaxed);
 	if (ret < 0)
 		detach(p, true);
 	return ret;

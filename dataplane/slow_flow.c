@@ -224,8 +224,7 @@ static void offer(struct worker *w, const struct vector *v, bool v6)
 	if (kernel != 0 && __atomic_load_n(&slot->on, __ATOMIC_RELAXED) &&
 		__atomic_load_n(&slot->epoch, __ATOMIC_RELAXED) == w->epoch &&
 		atomic_load_explicit(&flow->seq, memory_order_relaxed) -
-				__atomic_load_n(&slot->seq, __ATOMIC_RELAXED) +
-				FLOW_SEQ_BACK <=
+				__atomic_load_n(&slot->seq, __ATOMIC_RELAXED) + FLOW_SEQ_BACK <=
 			__atomic_load_n(&slot->span, __ATOMIC_RELAXED))
 		return;
 	kernel_offer(&w->offers, index, v6, w->now_ms);

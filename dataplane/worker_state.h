@@ -98,7 +98,7 @@ struct worker {
 	uint16_t frame_len[VECTOR_SIZE]; /* 0 = cannot be plain */
 	struct vector vector[2];	 /* IPv4, IPv6 */
 	struct tunnel_memos memos[MEMO_PORTS];
-	struct kernel_offers offers;	 /* to control */
+	struct kernel_offers offers; /* to control */
 	/* Loop. */
 	int cpu;
 	int wake_fd;  /* eventfd; written by control */

@@ -19,12 +19,11 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define FORWARD_NOT	 (-1)
-#define FORWARD_SEQ_BACK 0x40000u /* FLOW_SEQ_BACK of dataplane/flow_state.h */
-#define FORWARD_IP4_DF	 0x4000
-#define FORWARD_IP4_PART 0x3fff /* more fragments, or an offset */
-#define FORWARD_TCP_CONTROL \
-	0x07 /* FIN, SYN, RST */
+#define FORWARD_NOT	    (-1)
+#define FORWARD_SEQ_BACK    0x40000u /* FLOW_SEQ_BACK of dataplane/flow_state.h */
+#define FORWARD_IP4_DF	    0x4000
+#define FORWARD_IP4_PART    0x3fff /* more fragments, or an offset */
+#define FORWARD_TCP_CONTROL 0x07   /* FIN, SYN, RST */
 
 struct forward_ip4 {
 	__u8 version_ihl, tos;
@@ -102,8 +101,8 @@ static __always_inline int forward_pull(struct __sk_buff *skb, __u32 len)
 }
 
 /** The header behind the IP header. @return 0: not plain. */
-static __always_inline int forward_l4(struct __sk_buff *skb, struct forward_packet *p, void *l4, __u8 proto, __u32 ip_header,
-	__u16 *ports)
+static __always_inline int forward_l4(struct __sk_buff *skb, struct forward_packet *p, void *l4,
+	__u8 proto, __u32 ip_header, __u16 *ports)
 {
 	const void *end = (void *)(__u64)skb->data_end;
 	const struct forward_udp *udp = l4;
@@ -117,27 +116,32 @@ static __always_inline int forward_l4(struct __sk_buff *skb, struct forward_pack
 	if (proto == IPPROTO_UDP) {
 		p->headers = ip_header + sizeof(*udp);
 		return p->len >= p->headers &&
-		       (skb->gso_size != 0 || (bpf_ntohs(udp->len) >= sizeof(*udp) && bpf_ntohs(udp->len) <= p->len - ip_header));
+		       (skb->gso_size != 0 || (bpf_ntohs(udp->len) >= sizeof(*udp) &&
+						      bpf_ntohs(udp->len) <= p->len - ip_header));
 	}
 	if (proto != IPPROTO_TCP || (const void *)(tcp + 1) > end)
 		return 0;
 	p->headers = ip_header + (__u32)(tcp->offset >> 4) * 4;
 	p->seq = bpf_ntohl(tcp->seq);
-	return tcp->offset >= sizeof(*tcp) / 4 << 4 && p->headers <= p->len && (tcp->flags & FORWARD_TCP_CONTROL) == 0;
+	return tcp->offset >= sizeof(*tcp) / 4 << 4 && p->headers <= p->len &&
+	       (tcp->flags & FORWARD_TCP_CONTROL) == 0;
 }
 
 /** The frame is addressed to the gateway, by one station. */
-static __always_inline int forward_addressed(const struct __sk_buff *skb, const struct kernel_flow *flow)
+static __always_inline int forward_addressed(
+	const struct __sk_buff *skb, const struct kernel_flow *flow)
 {
 	const __u16 *mac = (const void *)(__u64)skb->data, *want = (const void *)flow->mac;
 
-	return (const void *)(mac + 4) <= (const void *)(__u64)skb->data_end && mac[0] == want[0] && mac[1] == want[1] && mac[2] == want[2] && (mac[3] & bpf_htons(0x0100)) == 0;
+	return (const void *)(mac + 4) <= (const void *)(__u64)skb->data_end && mac[0] == want[0] &&
+	       mac[1] == want[1] && mac[2] == want[2] && (mac[3] & bpf_htons(0x0100)) == 0;
 }
 
 /** The flow, if it is the kernel's now and the packet is one for it; *flow becomes a copy of `found`, which may be another flow's at
  * any moment: memory of an element that was deleted is used again at once. */
-static __always_inline struct kernel_slot *forward_slot(struct __sk_buff *skb, const struct kernel_slot *header,
-	const struct kernel_flow *found, struct kernel_flow *flow, const struct forward_packet *p)
+static __always_inline struct kernel_slot *forward_slot(struct __sk_buff *skb,
+	const struct kernel_slot *header, const struct kernel_flow *found, struct kernel_flow *flow,
+	const struct forward_packet *p)
 {
 	struct kernel_slot *slot;
 	__u32 which;
@@ -149,7 +153,8 @@ static __always_inline struct kernel_slot *forward_slot(struct __sk_buff *skb, c
 	if (slot == NULL || !slot->on || slot->epoch != header->epoch ||
 		*(const volatile __u32 *)&found->slot != which)
 		return NULL;
-	if ((skb->gso_size != 0 ? p->headers + skb->gso_size : p->len) > flow->mtu || p->len > flow->most)
+	if ((skb->gso_size != 0 ? p->headers + skb->gso_size : p->len) > flow->mtu ||
+		p->len > flow->most)
 		return NULL;
 	if (p->tcp) {
 		if (p->seq - slot->seq + FORWARD_SEQ_BACK > slot->span)
@@ -169,8 +174,8 @@ static __always_inline void forward_count(
 }
 
 /** Outer IPv4 header at h, `len` bytes with it. */
-static __always_inline void forward_outer4(
-	struct forward_ip4 *h, const struct kernel_flow *flow, const struct forward_packet *p, __u32 len, __u8 proto)
+static __always_inline void forward_outer4(struct forward_ip4 *h, const struct kernel_flow *flow,
+	const struct forward_packet *p, __u32 len, __u8 proto)
 {
 	if (flow->copy_tos)
 		h->tos = p->tos;
@@ -185,10 +190,11 @@ static __always_inline void forward_outer4(
 	h->checksum = (__u16)~forward_fold(forward_sum4(h));
 }
 
-static __always_inline void forward_outer6(
-	struct forward_ip6 *h, const struct kernel_flow *flow, const struct forward_packet *p, __u32 len, __u8 proto)
+static __always_inline void forward_outer6(struct forward_ip6 *h, const struct kernel_flow *flow,
+	const struct forward_packet *p, __u32 len, __u8 proto)
 {
-	h->version = bpf_htonl(0x60000000u | (flow->copy_tos ? (__u32)p->tos << 20 : 0) | flow->label);
+	h->version =
+		bpf_htonl(0x60000000u | (flow->copy_tos ? (__u32)p->tos << 20 : 0) | flow->label);
 	h->len = bpf_htons((__u16)(len - sizeof(*h)));
 	if (proto != 0)
 		h->next = proto;
@@ -226,7 +232,7 @@ static __always_inline int forward_encapsulate(struct __sk_buff *skb, struct ker
 	const __u64 how = BPF_F_ADJ_ROOM_FIXED_GSO |
 			  (outer6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4) |
 			  (vxlan ? BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) |
-					   BPF_F_ADJ_ROOM_ENCAP_L2_ETH
+						  BPF_F_ADJ_ROOM_ENCAP_L2_ETH
 				 : 0);
 	__u8 *h = flow->header;
 	struct forward_udp *udp = (void *)&h[ETH_HLEN + ip_header];
@@ -250,7 +256,8 @@ static __always_inline int forward_encapsulate(struct __sk_buff *skb, struct ker
 		       : TC_ACT_SHOT;
 }
 
-static __always_inline int forward_plain(struct __sk_buff *skb, const struct kernel_flow *flow, int v6)
+static __always_inline int forward_plain(
+	struct __sk_buff *skb, const struct kernel_flow *flow, int v6)
 {
 	if (!forward_lower(skb, ETH_HLEN, v6) ||
 		bpf_skb_store_bytes(skb, 0, flow->header, 2 * ETH_ALEN, 0) != 0)
@@ -262,8 +269,8 @@ static __always_inline int forward_plain(struct __sk_buff *skb, const struct ker
 	return (int)bpf_redirect_peer(flow->ifindex, 0);
 }
 
-static __always_inline int forward_send(struct __sk_buff *skb, struct kernel_flow *flow, struct kernel_slot *slot,
-	const struct forward_packet *p, int v6)
+static __always_inline int forward_send(struct __sk_buff *skb, struct kernel_flow *flow,
+	struct kernel_slot *slot, const struct forward_packet *p, int v6)
 {
 	const __u32 segments = skb->gso_segs;
 	int action;
@@ -305,8 +312,9 @@ static __always_inline int forward4(struct __sk_buff *skb, const struct kernel_s
 	if ((void *)(ip + 1) > (void *)(__u64)skb->data_end)
 		return FORWARD_NOT;
 	p.len = bpf_ntohs(ip->len);
-	if (ip->version_ihl != 0x45 || (ip->fragment & bpf_htons(FORWARD_IP4_PART)) || ip->ttl < 2 ||
-		p.len != skb->len - ETH_HLEN || forward_fold(forward_sum4(ip)) != 0xffff)
+	if (ip->version_ihl != 0x45 || (ip->fragment & bpf_htons(FORWARD_IP4_PART)) ||
+		ip->ttl < 2 || p.len != skb->len - ETH_HLEN ||
+		forward_fold(forward_sum4(ip)) != 0xffff)
 		return FORWARD_NOT;
 	p.df = (ip->fragment & bpf_htons(FORWARD_IP4_DF)) != 0;
 	p.tos = ip->tos;
@@ -342,7 +350,8 @@ static __always_inline int forward6(struct __sk_buff *skb, const struct kernel_s
 	if ((void *)(ip + 1) > (void *)(__u64)skb->data_end)
 		return FORWARD_NOT;
 	p.len = sizeof(*ip) + bpf_ntohs(ip->len);
-	if ((bpf_ntohl(ip->version) >> 28) != 6 || ip->hop_limit < 2 || p.len != skb->len - ETH_HLEN)
+	if ((bpf_ntohl(ip->version) >> 28) != 6 || ip->hop_limit < 2 ||
+		p.len != skb->len - ETH_HLEN)
 		return FORWARD_NOT;
 	p.tos = (__u8)(bpf_ntohl(ip->version) >> 20);
 	if (!forward_l4(skb, &p, ip + 1, ip->next, sizeof(*ip), ports))

@@ -13,11 +13,11 @@
 
 #include <linux/types.h>
 
-#define KERNEL_SLOTS	      16384 /* the first is the header */
-#define KERNEL_FLOW_HEADER    84    /* longest: Ethernet, IPv6, UDP, VXLAN, Ethernet */
-#define KERNEL_SLOTS_MAP      "slots"
-#define KERNEL_FLOWS4_MAP     "flows4"
-#define KERNEL_FLOWS6_MAP     "flows6"
+#define KERNEL_SLOTS	   16384 /* the first is the header */
+#define KERNEL_FLOW_HEADER 84	 /* longest: Ethernet, IPv6, UDP, VXLAN, Ethernet */
+#define KERNEL_SLOTS_MAP   "slots"
+#define KERNEL_FLOWS4_MAP  "flows4"
+#define KERNEL_FLOWS6_MAP  "flows6"
 
 /** Written by the program: packets, segments, bytes, seq, fresh. By the daemon: the rest; seq and fresh while the slot is not
  * current. Atomic where it says so, by both. */

@@ -166,7 +166,7 @@ static inline const struct frame *talk_make(
 		l4[13] = flags;
 		put16(l4 + 16, 0);
 		put_sum(l4 + 16, (uint16_t)~l4_sum(f->bytes + ETHER, l4, IPPROTO_TCP,
-					  f->len - ETHER - f->l3));
+					 f->len - ETHER - f->l3));
 	}
 	t->seq[dir] += payload + ((flags & 3) != 0);
 	return f;
@@ -302,13 +302,19 @@ static inline void talk_give(struct talk *t)
 	}
 }
 
-#define TALK4                                                                         \
-	{                                                                             \
-		"10.244.1.10", "10.244.1.11", { POD_A, POD_B }, IPPROTO_TCP, 40000, 80, { 1000, 2000 } \
+#define TALK4                                                                           \
+	{                                                                               \
+		"10.244.1.10", "10.244.1.11", { POD_A, POD_B }, IPPROTO_TCP, 40000, 80, \
+		{                                                                       \
+			1000, 2000                                                      \
+		}                                                                       \
 	}
-#define TALK6                                                                         \
-	{                                                                             \
-		"fd00:244:1::10", "fd00:244:1::11", { POD_A, POD_B }, IPPROTO_TCP, 40000, 80, { 1000, 2000 } \
+#define TALK6                                                                                 \
+	{                                                                                     \
+		"fd00:244:1::10", "fd00:244:1::11", { POD_A, POD_B }, IPPROTO_TCP, 40000, 80, \
+		{                                                                             \
+			1000, 2000                                                            \
+		}                                                                             \
 	}
 
 #endif

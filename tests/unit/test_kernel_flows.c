@@ -46,8 +46,7 @@ static void given_of(struct talk *t)
 		CU_ASSERT_EQUAL(e->flow.path, KERNEL_PATH_PEER);
 		CU_ASSERT_EQUAL(e->flow.ifindex, 100u + t->in[!dir]);
 		CU_ASSERT_EQUAL(e->flow.mtu, 1500);
-		CU_ASSERT_EQUAL(
-			memcmp(e->flow.header, adjacency_get(pods[dir])->header, ETHER), 0);
+		CU_ASSERT_EQUAL(memcmp(e->flow.header, adjacency_get(pods[dir])->header, ETHER), 0);
 	}
 	CU_ASSERT_EQUAL(kernel_flows_count(), 2);
 }
@@ -76,9 +75,8 @@ static void test_never_given(void)
 	struct talk half = TALK4, denied = TALK4, icmp = TALK4, up = TALK4, host = TALK4;
 	struct talk udp = TALK4;
 	struct port *a = &node_ports[POD_A].port, *b = &node_ports[POD_B].port;
-	const struct limit_conf conf[LIMIT_DIRECTIONS] = {
-		{ .bits_per_second = UINT64_C(1) << 40 }, { .bits_per_second = UINT64_C(1) << 40 }
-	};
+	const struct limit_conf conf[LIMIT_DIRECTIONS] = { { .bits_per_second = UINT64_C(1) << 40 },
+		{ .bits_per_second = UINT64_C(1) << 40 } };
 	struct port_limits *limits;
 
 	udp.proto = IPPROTO_UDP;
@@ -330,7 +328,8 @@ static void far_of(struct talk *t)
 		switch (i % 3) {
 		case 0:
 			CU_ASSERT_EQUAL(talk_say(&c, 0, TALK_FIN, 0), 1);
-			CU_ASSERT_EQUAL(flow_state_kind(talk_flow(&c, 0)->state), FLOW_TCP_FIN_WAIT);
+			CU_ASSERT_EQUAL(
+				flow_state_kind(talk_flow(&c, 0)->state), FLOW_TCP_FIN_WAIT);
 			break;
 		case 1:
 			generation_commit();
@@ -425,7 +424,8 @@ static void test_counters(void)
 
 static void test_counters_in_tunnel(void)
 {
-	struct talk t = { "10.244.1.10", "10.244.2.9", { POD_A, ETH }, IPPROTO_UDP, 7, 8, { 0, 0 } };
+	struct talk t = { "10.244.1.10", "10.244.2.9", { POD_A, ETH }, IPPROTO_UDP, 7, 8,
+		{ 0, 0 } };
 	struct counter_totals before, now;
 	struct port_totals out, out2;
 
@@ -522,7 +522,8 @@ static void test_index_reused(void)
 	CU_ASSERT_EQUAL(map_count(), 0);
 	for (unsigned i = 0; i < 400; i++) {
 		second.sport = (uint16_t)(50000 + i);
-		CU_ASSERT_EQUAL(atomic_load(kernel_number(w->flows, talk_flow(&second, 0), false)), 0);
+		CU_ASSERT_EQUAL(
+			atomic_load(kernel_number(w->flows, talk_flow(&second, 0), false)), 0);
 		CU_ASSERT_EQUAL(counter_read(&talk_flow(&second, 0)->packets), 5);
 	}
 	node_check();
@@ -648,7 +649,8 @@ static void test_interface_changes(void)
 static void test_limits_come(void)
 {
 	struct talk t = TALK4;
-	const struct limit_conf conf[LIMIT_DIRECTIONS] = { { .bits_per_second = UINT64_C(1) << 40 } };
+	const struct limit_conf conf[LIMIT_DIRECTIONS] = { { .bits_per_second = UINT64_C(1)
+										<< 40 } };
 	struct port_limits *limits;
 
 	kernel_start();
@@ -681,9 +683,8 @@ static void test_map_full(void)
 	talk_much(&t, 0);
 	/* Often enough that no slot would be left. */
 	for (unsigned i = 0; i < KERNEL_SLOTS + 10; i++) {
-		kernel_offer(&w->offers,
-			flow_index(&w->flows->pool[0], talk_flow(&t, 0), false), false,
-			i * KERNEL_OFFER_AGAIN);
+		kernel_offer(&w->offers, flow_index(&w->flows->pool[0], talk_flow(&t, 0), false),
+			false, i * KERNEL_OFFER_AGAIN);
 		kernel_flows_take(&w->offers);
 	}
 	CU_ASSERT_EQUAL(kernel_flows_count(), 0);

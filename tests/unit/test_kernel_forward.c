@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define LOOPBACK 1   /* index of the interface that frames come in by */
+#define LOOPBACK 1    /* index of the interface that frames come in by */
 #define TEST_MAX 3500 /* bytes that one run takes whatever the kernel is */
 
 static struct pod_program *program;
@@ -151,8 +151,8 @@ struct run {
 
 static struct run result;
 
-static void run(const uint8_t *frame, uint32_t len, uint32_t ifindex, uint32_t gso_size,
-	uint32_t gso_segs)
+static void run(
+	const uint8_t *frame, uint32_t len, uint32_t ifindex, uint32_t gso_size, uint32_t gso_segs)
 {
 	struct __sk_buff ctx = { .ifindex = ifindex, .gso_size = gso_size, .gso_segs = gso_segs };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len,
@@ -254,8 +254,7 @@ static void forwarded_same(struct stream *s, const struct frame *f)
 
 	state_save(s, &state);
 	run(f->bytes, f->len, LOOPBACK, 0, 0);
-	if (result.action != TC_ACT_REDIRECT ||
-		!worker_agrees(s, f->bytes, f->len, &state.slot)) {
+	if (result.action != TC_ACT_REDIRECT || !worker_agrees(s, f->bytes, f->len, &state.slot)) {
 		show("sent", f->bytes, f->len);
 		show("by the program", result.out, result.len);
 		CU_FAIL("not what the worker does");
@@ -277,7 +276,8 @@ static void test_same(void)
 
 		program_start();
 		stream_start(&s, way, v6, proto);
-		for (uint32_t n = headers; n <= s.mtu; n += n < headers + 40 || n + 3 > s.mtu ? 1 : 17) {
+		for (uint32_t n = headers; n <= s.mtu;
+			n += n < headers + 40 || n + 3 > s.mtu ? 1 : 17) {
 			f = *talk_make(&s.t, 0, TALK_ACK, (uint16_t)(n - headers));
 			s.t.seq[0] = s.seq;
 			if (v6) {
@@ -350,8 +350,8 @@ static void test_large(void)
 		CU_ASSERT_TRUE(ether_sound(result.out, result.len));
 		memcpy(want, f->bytes + ETHER, f->len - ETHER);
 		lower_ttl(want);
-		CU_ASSERT_EQUAL(memcmp(result.out + result.len - (f->len - ETHER), want,
-					f->len - ETHER),
+		CU_ASSERT_EQUAL(
+			memcmp(result.out + result.len - (f->len - ETHER), want, f->len - ETHER),
 			0);
 		CU_ASSERT_EQUAL(s.slot->packets - before.packets, 1);
 		CU_ASSERT_EQUAL(s.slot->segments - before.segments, 3);
@@ -367,16 +367,17 @@ static void test_largest(void)
 	for (unsigned i = 0; i < RTE_DIM(all_ways) * 2; i++) {
 		const struct way *way = &all_ways[i % RTE_DIM(all_ways)];
 		const bool v6 = i / RTE_DIM(all_ways);
-		const uint32_t overhead = adjacency_get(adj.pod_a) != NULL && way->path >= KERNEL_PATH_VXLAN4
-						  ? 1500u
-						  : 0;
+		const uint32_t overhead =
+			adjacency_get(adj.pod_a) != NULL && way->path >= KERNEL_PATH_VXLAN4 ? 1500u
+											    : 0;
 		struct stream s;
 
 		program_start();
 		stream_start(&s, way, v6, IPPROTO_UDP);
 		for (uint32_t len = 65535; len > 65535 - 100; len--) {
 			const uint32_t outer = overhead != 0 ? overhead - s.mtu : 0;
-			const struct frame *f = talk_make(&s.t, 0, 0, (uint16_t)(len - (v6 ? 48 : 28)));
+			const struct frame *f =
+				talk_make(&s.t, 0, 0, (uint16_t)(len - (v6 ? 48 : 28)));
 
 			run(f->bytes, f->len, LOOPBACK, 1000, 66);
 			if (result.action < 0) {
@@ -418,7 +419,8 @@ static bool mutate(const struct stream *s, uint8_t *frame, uint32_t *len)
 		h[dice(60)] ^= (uint8_t)(1 << dice(8));
 		return dice(2);
 	case 2: /* length of the packet */
-		put16(h + (s->v6 ? 4 : 2), dice(2) ? word : get16(h + (s->v6 ? 4 : 2)) + dice(5) - 2);
+		put16(h + (s->v6 ? 4 : 2),
+			dice(2) ? word : get16(h + (s->v6 ? 4 : 2)) + dice(5) - 2);
 		return true;
 	case 3: /* options, or another version */
 		h[0] = (uint8_t)(h[0] + dice(3) - 1);
@@ -507,7 +509,8 @@ static void check_mutated(struct stream *s, const uint8_t *frame, uint32_t len)
 	if (result.action < 0)
 		return;
 	if (result.action != TC_ACT_REDIRECT) {
-		if (!untouched(frame, len) || memcmp(&state.slot, s->slot, sizeof(state.slot)) != 0) {
+		if (!untouched(frame, len) ||
+			memcmp(&state.slot, s->slot, sizeof(state.slot)) != 0) {
 			show("sent", frame, len);
 			CU_FAIL("touched");
 		}
@@ -565,7 +568,7 @@ static void test_sequence(void)
 	CU_ASSERT_EQUAL(span, FLOW_SEQ_BACK + (65535u << 7));
 	for (unsigned i = 0; i < 2000; i++) {
 		static const uint32_t edges[] = { 0u - FLOW_SEQ_BACK - 1, 0u - FLOW_SEQ_BACK, 0 };
-		const uint32_t at = i < 3	? edges[i]
+		const uint32_t at = i < 3    ? edges[i]
 				    : i == 3 ? span - FLOW_SEQ_BACK
 				    : i == 4 ? span - FLOW_SEQ_BACK + 1
 					     : dice(65536) << 16 | dice(65536);
@@ -667,7 +670,8 @@ int main(void)
 		printf("skipped: %s\n", err.text);
 		return SKIPPED;
 	}
-	if (system("ip link set lo up; ip link add other0 type veth peer name other1 && ip link set other0 up") != 0) {
+	if (system("ip link set lo up; ip link add other0 type veth peer name other1 && ip link "
+		   "set other0 up") != 0) {
 		printf("skipped: no veth here\n");
 		return SKIPPED;
 	}
