@@ -4,7 +4,6 @@
 #include "config/object.h"
 
 #include <assert.h>
-#include <string.h>
 
 static const char *const hugepages_names[] = { "auto", "off", "required", NULL };
 static const char *const tcp_window_names[] = { "liberal", "strict", "off", NULL };
@@ -687,22 +686,3 @@ const struct object_schema object_schemas[OBJECT_TYPE_COUNT] = {
 	SCHEMA(ROUTE, route, "routes",
 		"A route, besides those that uplinks, pods and peers bring along."),
 };
-
-const struct object_schema *schema_by_name(const char *name)
-{
-	for (size_t i = 0; i < OBJECT_TYPE_COUNT; i++) {
-		if (strcmp(object_schemas[i].name, name) == 0 ||
-			strcmp(object_schemas[i].plural, name) == 0)
-			return &object_schemas[i];
-	}
-	return NULL;
-}
-
-const struct field *schema_field(const struct object_schema *schema, const char *name)
-{
-	for (size_t i = 0; i < schema->field_count; i++) {
-		if (strcmp(schema->fields[i].name, name) == 0)
-			return &schema->fields[i];
-	}
-	return NULL;
-}

@@ -99,7 +99,7 @@ def podlane_image():
     pmds, = glob.glob("/usr/lib/*-linux-gnu/dpdk/pmds-*")
     drivers = [os.path.join(pmds, f"librte_{d}.so") for d in ("bus_pci", "bus_vdev", "mempool_ring", "net_e1000", "net_vmxnet3",
                                                               "net_virtio")]
-    return Image("podlane", [*VIRTIO, "vmxnet3", "tun"], ["vfio_pci", "vfio_iommu_type1", "8021q", "veth", "bridge"],
+    return Image("podlane", [*VIRTIO, "vmxnet3", "tun", "veth", "sch_ingress", "cls_bpf"], ["vfio_pci", "vfio_iommu_type1", "8021q", "bridge"],
                  programs={"podlaned": os.path.join(BUILD, "ctrl", "podlaned"), "podlane": os.path.join(BUILD, "ctrl", "podlane"),
                            "lspci": "/usr/bin/lspci", "/bin/bash": "/bin/bash", "/bin/modprobe": "/bin/kmod", "ethtool": "/sbin/ethtool",
                            "dpdk-devbind.py": "/usr/bin/dpdk-devbind.py"},

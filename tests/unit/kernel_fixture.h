@@ -317,4 +317,17 @@ static inline void talk_give(struct talk *t)
 		}                                                                             \
 	}
 
+static inline void kernel_with(void (*run)(struct talk *t))
+{
+	static const struct talk talks[] = { TALK4, TALK6 };
+
+	for (size_t i = 0; i < RTE_DIM(talks); i++) {
+		struct talk t = talks[i];
+
+		kernel_start();
+		run(&t);
+		node_check();
+	}
+}
+
 #endif
