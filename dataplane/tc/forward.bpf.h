@@ -4,7 +4,7 @@
  * SYN, FIN and RST and near the last sequence number, right lengths and header checksum, a TTL that survives a hop, no larger
  * than the path takes. Large segments stay whole; they are cut by the device that sends them, or never.
  *
- * Everything else returns FORWARD_NOT and has not been touched.
+ * Everything else returns FORWARD_NOT and has not been touched, but for what forward_sum_behind says.
  */
 #ifndef DATAPLANE_TC_FORWARD_BPF_H
 #define DATAPLANE_TC_FORWARD_BPF_H
@@ -12,9 +12,11 @@
 #include "dataplane/tc/kernel_flow.h"
 
 #include <linux/bpf.h>
+#include <linux/errno.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/pkt_cls.h>
+#include <stddef.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -76,6 +78,7 @@ struct {
 struct forward_packet {
 	__u32 len;     /* of the IP packet */
 	__u32 headers; /* IP and L4 */
+	__u32 sum;     /* where the checksum of L4 is */
 	__u32 seq;
 	__u8 tcp, df, tos;
 };
@@ -115,6 +118,7 @@ static __always_inline int forward_l4(struct __sk_buff *skb, struct forward_pack
 	p->tcp = proto == IPPROTO_TCP;
 	if (proto == IPPROTO_UDP) {
 		p->headers = ip_header + sizeof(*udp);
+		p->sum = ip_header + offsetof(struct forward_udp, checksum);
 		return p->len >= p->headers &&
 		       (skb->gso_size != 0 || (bpf_ntohs(udp->len) >= sizeof(*udp) &&
 						      bpf_ntohs(udp->len) <= p->len - ip_header));
@@ -122,9 +126,28 @@ static __always_inline int forward_l4(struct __sk_buff *skb, struct forward_pack
 	if (proto != IPPROTO_TCP || (const void *)(tcp + 1) > end)
 		return 0;
 	p->headers = ip_header + (__u32)(tcp->offset >> 4) * 4;
+	p->sum = ip_header + offsetof(struct forward_tcp, checksum);
 	p->seq = bpf_ntohl(tcp->seq);
 	return tcp->offset >= sizeof(*tcp) / 4 << 4 && p->headers <= p->len &&
 	       (tcp->flags & FORWARD_TCP_CONTROL) == 0;
+}
+
+/** What is left to compute of the checksum at `at` will be written there, or behind it. The sender says where (a packet socket or a
+ * TAP in the pod takes any place), and whoever completes it writes there after all was judged: into ports or addresses, say.
+ * @return 0: no; such a packet may have been cut off after the checksum, for whoever judges it next. */
+static __always_inline int forward_sum_behind(struct __sk_buff *skb, __u32 at)
+{
+	__u16 before, after;
+
+	/* Replacing a word changes a checksum but one that is partial. */
+	if (bpf_skb_load_bytes(skb, at, &before, sizeof(before)) != 0 ||
+		bpf_l4_csum_replace(skb, at, 0, 1, sizeof(__u16)) != 0 ||
+		bpf_skb_load_bytes(skb, at, &after, sizeof(after)) != 0)
+		return 0;
+	if (after != before)
+		return bpf_skb_store_bytes(skb, at, &before, sizeof(before), 0) == 0;
+	/* No packet becomes so short that its partial checksum has no room. */
+	return bpf_skb_change_tail(skb, at + 1, 0) == -EINVAL;
 }
 
 /** The frame is addressed to the gateway, by one station. */
@@ -275,6 +298,9 @@ static __always_inline int forward_send(struct __sk_buff *skb, struct kernel_flo
 	const __u32 segments = skb->gso_segs;
 	int action;
 
+	/* A pod takes packets as they are. */
+	if (flow->path != KERNEL_PATH_PEER && !forward_sum_behind(skb, ETH_HLEN + p->sum))
+		return FORWARD_NOT;
 	switch (flow->path) {
 	case KERNEL_PATH_VXLAN4:
 		action = forward_encapsulate(skb, flow, p, v6, 0, 1);

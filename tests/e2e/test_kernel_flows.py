@@ -4,15 +4,19 @@
 A connection whose every byte is checked (steady_stream.py) lasts while things change around it.
 """
 
+import contextlib
 import os
 import signal
+import socket
 import sys
 import time
 
 import pytest
 
+from forger import Forger, Watch, packet_socket, vnet_header
 from lab import FlannelNode, Lab, Pod, PodlaneNode, SharedNode, built, kill_process, wait_for
 
+ROUNDS = 40  # of ten commits
 STREAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "steady_stream.py")
 
 
@@ -302,3 +306,118 @@ def test_the_pod_goes(bench):
             kill_process(process)
         a.assert_balanced()
     assert "guest" not in a.sh("ip", "link")
+
+
+# --- a pod that means harm ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def datagrams(node, source, target, family, sport, dport):
+    """A UDP flow that the kernel has."""
+    def address(pod):
+        return pod.v4 if family == 4 else pod.v6
+
+    def bound(pod, port):
+        with pod.entered():
+            s = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+        s.bind((address(pod), port))
+        return s
+    with bound(source, sport) as here, bound(target, dport) as there:
+        here.settimeout(5)
+        there.settimeout(5)
+
+        def is_the_kernels():
+            here.sendto(b"there", (address(target), dport))
+            there.sendto(b"back", there.recvfrom(99)[1])
+            here.recv(99)
+            return [f for f in node.get("/v1/state/flows?limit=10000") if f["kernel"] and (f["sport"], f["dport"]) == (sport, dport)]
+        for _ in range(100):
+            here.sendto(b"more", (address(target), dport))
+            there.recv(99)
+        wait_for("the kernel has the datagrams", is_the_kernels)
+        yield
+
+
+def drain(s, port):
+    """What has arrived there of TCP to that port, of IPv4."""
+    frames = []
+    while True:
+        try:
+            frame, origin = s.recvfrom(64)
+        except BlockingIOError:
+            return frames
+        if origin[2] != socket.PACKET_OUTGOING and frame[12:14] == b"\x08\0" and int.from_bytes(frame[36:38], "big") == port:
+            frames.append(frame)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+@pytest.mark.parametrize("target", ["pod-a2", "pod-b1"])
+def test_forged_packets(bench, target, family):
+    """Frames of a flow that the kernel has, from its pod's packet socket: what a worker would not forward arrives nowhere; other
+    pods' packets never leave this one, nor does a checksum that its sender has completed into a port that is denied."""
+    a, pods = bench.a, bench.pods
+    source, target = pods["pod-a1"], pods[target]
+    a.put("policies", {"name": "no-22", "types": ["egress"], "egress": [
+        {"action": "deny", "protocol": "udp", "destination_ports": ["22"]}, {"action": "allow"}]})
+    source.ping(getattr(target, f"v{family}"), count=1)
+    gateway = source.sh("sh", "-c", "ip neigh; ip -6 neigh").split("lladdr ")[1].split()[0]
+    forger, number = Forger(source, target, 6001, 7001, gateway), 0
+    stream = Steady(pods["pod-a2"], pods["pod-b1"], family, rate=4)
+    in_kernel(a, stream, 1)
+    spoofed = [getattr(pods[p], f"v{family}") for p in ("pod-a2", "pod-b2")]
+    with datagrams(a, source, target, family, 6001, 7001), datagrams(a, pods["pod-a2"], pods["pod-b2"], family, 6001, 7001), \
+            packet_socket(source, 0) as plain, packet_socket(source, 0, vnet=True) as virtio, \
+            contextlib.closing(Watch([p for p in pods.values() if p is not source])) as watch:
+        names, expected, redirected, arrived, before = {}, set(), set(), {}, forwarded(a)
+        for name, make, arrives in forger.cases(family, spoofed):
+            for by, header in ((plain, b""), (virtio, vnet_header())):
+                number += 1
+                names[number] = name
+                expected |= {(target.short, number)} if arrives else set()
+                by.send(header + bytes(make(number)))
+        for _ in range(3):
+            number += 1
+            redirected.add((target.short, number))
+            virtio.send(forger.redirected(family, number, 22))
+        wait_for("the good ones arrive", lambda: arrived.update(watch.arrived()) or expected <= arrived.keys())
+        time.sleep(0.1)
+        arrived.update(watch.arrived())
+        assert not {(pod, names[n]) for pod, n in arrived.keys() - expected - redirected}
+        assert set(arrived.values()) == {7001}
+        assert forwarded(a) > before
+    a.delete("policies", "no-22")
+    stream.goes_on()
+    stream.finish()
+    a.assert_balanced()
+
+
+def test_many_commits(bench):
+    """Routes, and a policy that denies one of three streams, as fast as the daemon takes them: after it has said that the stream is
+    denied no packet of it arrives; the others lose no byte."""
+    a, pods = bench.a, bench.pods
+    streams = [Steady(pods["pod-a1"], pods["pod-a2"]), Steady(pods["pod-a1"], pods["pod-b1"], 6), Steady(pods["pod-a2"], pods["pod-a1"], 6)]
+    for stream, directions in zip(streams, (2, 1, 2)):
+        in_kernel(a, stream, directions)
+    number, late, begin = streams[0].number, [], time.monotonic()
+    deny = {"name": "shut", "types": ["ingress"], "ingress": [
+        {"action": "deny", "protocol": "tcp", "destination_ports": [str(number)]}, {"action": "allow"}]}
+    with packet_socket(pods["pod-a2"], 3) as seen:
+        for n in range(ROUNDS):
+            a.put("policies", deny)
+            time.sleep(0.005)  # what was on its way
+            drain(seen, number)
+            for m in range(4):
+                a.put("routes", {"prefix": f"203.0.{m}.0/24", "via": [{"peer": "node-b"}]}, f"203.0.{m}.0%2F24")
+            late += drain(seen, number)
+            a.delete("policies", "shut")
+            for m in range(4):
+                a.delete("routes", f"203.0.{m}.0%2F24")
+    print(f"{10 * ROUNDS / (time.monotonic() - begin):.0f} commits a second")
+    assert not late
+    for stream in streams[1:]:
+        stream.goes_on()
+    streams[0].goes_on(timeout=30)
+    for stream, directions in zip(streams, (2, 1, 2)):
+        in_kernel(a, stream, directions)
+        stream.finish()
+    a.assert_balanced()
