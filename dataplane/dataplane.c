@@ -455,6 +455,12 @@ bool dataplane_worker(unsigned id, struct worker_info *info)
 	return true;
 }
 
+void dataplane_take_offers(void)
+{
+	for (unsigned id = 0; id < dp.n_workers && !dp.halted; id++)
+		kernel_flows_take(&dp.workers[id]->offers);
+}
+
 void dataplane_tick(void)
 {
 	if (dp.halted)
@@ -462,8 +468,7 @@ void dataplane_tick(void)
 	placement_tick();
 	kernel_maps_tick(dp.flows, dataplane_control_reader());
 	kernel_flows_tick(dataplane_now_ms());
-	for (unsigned id = 0; id < dp.n_workers; id++)
-		kernel_flows_take(&dp.workers[id]->offers);
+	dataplane_take_offers();
 }
 
 struct flow_table *dataplane_flows(void)

@@ -8,6 +8,7 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -103,4 +104,16 @@ void kernel_merging_restore(const char *name, const struct kernel_merging *was)
 		value |= ETH_FLAG_LRO;
 		ethtool_value(name, ETHTOOL_SFLAGS, &value);
 	}
+}
+
+bool kernel_interface_leaves_checksums(const char *name)
+{
+	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
+	struct ethtool_value tx = { .cmd = ETHTOOL_GTXCSUM };
+	struct ifreq ifr = { .ifr_data = (void *)&driver };
+
+	if (interface_ioctl(name, SIOCETHTOOL, &ifr) < 0 || strcmp(driver.driver, "veth") != 0)
+		return false;
+	ifr.ifr_data = (void *)&tx;
+	return interface_ioctl(name, SIOCETHTOOL, &ifr) < 0 || tx.data != 0;
 }

@@ -17,6 +17,9 @@ int kernel_interface_mtu(const char *name);
 /** Receive queues in use; 1 when the driver does not say. */
 unsigned kernel_interface_rx_queues(const char *name);
 
+/** Frames leave it with checksums that nobody has computed yet, and go to whoever is at the other end of a veth as they are. */
+bool kernel_interface_leaves_checksums(const char *name);
+
 /** What kernel_merging_stop turned off. */
 struct kernel_merging {
 	bool gro, lro;

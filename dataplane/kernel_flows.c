@@ -374,7 +374,7 @@ void kernel_flows_take(struct kernel_offers *offers)
 	uint32_t index;
 	bool v6;
 
-	if (kf.entries == NULL)
+	if (kf.entries == NULL || !kernel_offers_any(offers))
 		return;
 	rcu_reader_register(kf.reader);
 	while (kernel_offer_take(offers, &index, &v6)) {

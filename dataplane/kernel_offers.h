@@ -13,7 +13,10 @@
 #define KERNEL_OFFERS	   256
 #define KERNEL_OFFERS_SEEN 64
 #define KERNEL_OFFER_AGAIN 50 /* ms before the same flow is offered again */
-#define KERNEL_OFFER_AFTER 64 /* packets of a flow that is worth it */
+/* Of a flow that is worth it: so many packets, or so many bytes. Early: what is on its way through the worker when the kernel takes
+ * over is overtaken, and a sender that is told of that slows down. */
+#define KERNEL_OFFER_AFTER 64
+#define KERNEL_OFFER_BYTES (128u << 10)
 
 struct kernel_offers {
 	_Atomic uint32_t head; /* writer: worker */
@@ -23,8 +26,8 @@ struct kernel_offers {
 	uint32_t items[KERNEL_OFFERS];
 };
 
-/** Worker. A full ring forgets: the flow will have other packets. */
-static inline void kernel_offer(struct kernel_offers *o, uint32_t index, bool v6, uint32_t now_ms)
+/** Worker. A full ring forgets: the flow will have other packets. @return whether there is something for control. */
+static inline bool kernel_offer(struct kernel_offers *o, uint32_t index, bool v6, uint32_t now_ms)
 {
 	const uint32_t item = index << 1 | v6;
 	const uint32_t head = atomic_load_explicit(&o->head, memory_order_relaxed);
@@ -37,10 +40,18 @@ static inline void kernel_offer(struct kernel_offers *o, uint32_t index, bool v6
 	}
 	if (*seen == item ||
 		head - atomic_load_explicit(&o->tail, memory_order_acquire) == KERNEL_OFFERS)
-		return;
+		return false;
 	*seen = item;
 	o->items[head % KERNEL_OFFERS] = item;
 	atomic_store_explicit(&o->head, head + 1, memory_order_release);
+	return true;
+}
+
+/** Control. */
+static inline bool kernel_offers_any(struct kernel_offers *o)
+{
+	return atomic_load_explicit(&o->tail, memory_order_relaxed) !=
+	       atomic_load_explicit(&o->head, memory_order_acquire);
 }
 
 /** Control. @return false when there is none. */

@@ -7,6 +7,7 @@
  * one of that name. Sockets are replaced by RCU; a queue's epoll instance stays, for workers to sleep on. */
 #include "config/log.h"
 #include "dataplane/ethdev_device.h"
+#include "dataplane/kernel_ethtool.h"
 #include "dataplane/kernel_flows.h"
 #include "dataplane/last_close.h"
 #include "dataplane/packet_rx.h"
@@ -191,7 +192,9 @@ static int attach(struct port_packet *p, unsigned ifindex, struct error *err)
 		rcu_publish(&p->queues[n], queues[n]);
 	p->promiscuous = conf.promiscuous;
 	p->ifindex = ifindex;
-	atomic_store_explicit(&p->port.kernel_ifindex, ifindex, memory_order_relaxed);
+	/* A receiver by AF_XDP has no way to know that a checksum is missing. */
+	if (!kernel_interface_leaves_checksums(p->interface))
+		atomic_store_explicit(&p->port.kernel_ifindex, ifindex, memory_order_relaxed);
 	return 0;
 }
 

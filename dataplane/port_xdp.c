@@ -160,7 +160,8 @@ static int attach(struct port_xdp *p, struct error *err)
 			"port %s: the XDP program's maps cannot be written", name);
 	if (ret == 0)
 		ret = open_queues(p, err);
-	if (ret == 0)
+	/* A receiver by AF_XDP has no way to know that a checksum is missing. */
+	if (ret == 0 && !kernel_interface_leaves_checksums(p->kernel.name))
 		atomic_store_explicit(
 			&p->port.kernel_ifindex, (uint32_t)p->kernel.index, memory_order_relaxed);
 	if (ret < 0)

@@ -108,7 +108,7 @@ int punt_event_fd(void)
 	return event_fd;
 }
 
-static void signal_control(void)
+void punt_signal(void)
 {
 	uint64_t one = 1;
 
@@ -126,11 +126,11 @@ unsigned punt_receive(struct rte_mbuf **pkts, unsigned n)
 	if (read(event_fd, &count, sizeof(count)) < 0)
 		count = 0; /* nothing yet: a worker is between its exchange and its write */
 	atomic_store_explicit(&signalled, false, memory_order_relaxed);
-	/* Pairs with signal_control: either it sees the flag clear and writes again, or its packet is seen below. */
+	/* Pairs with punt_signal: either it sees the flag clear and writes again, or its packet is seen below. */
 	atomic_thread_fence(memory_order_seq_cst);
 	got = rte_ring_dequeue_burst(to_control, (void **)pkts, n, NULL);
 	if (!rte_ring_empty(to_control))
-		signal_control();
+		punt_signal();
 	/* The gauge is a sum over all blocks: what the worker added now counts as control's without another write. */
 	return got;
 }
@@ -175,7 +175,7 @@ void punt_send(struct counters *c, struct rte_mbuf *m)
 		return;
 	}
 	counter_add(&c->events[EVENT_punted], 1);
-	signal_control();
+	punt_signal();
 }
 
 static void inject(struct rte_mbuf *m, bool made)

@@ -49,6 +49,8 @@ int punt_init(unsigned n_workers, struct error *err);
 void punt_fini(void);
 /** Readable when packets wait for control. */
 int punt_event_fd(void);
+/** Worker: make it readable. */
+void punt_signal(void);
 /** Control: take up to n. The caller owns them; punt.c has moved them out of the worker's held gauge into control's. */
 unsigned punt_receive(struct rte_mbuf **pkts, unsigned n);
 /** Control: a packet it took ends here, as dropped or as delivered. Frees it. */

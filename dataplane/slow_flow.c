@@ -213,7 +213,9 @@ static void offer(struct worker *w, const struct vector *v, bool v6)
 	uint16_t kernel;
 
 	if (index == 0 || !flow_key_equal(flow_key(flow, v6), vector_key(v, i, v6), v6) ||
-		atomic_load_explicit(&flow->packets, memory_order_relaxed) < KERNEL_OFFER_AFTER)
+		(atomic_load_explicit(&flow->packets, memory_order_relaxed) < KERNEL_OFFER_AFTER &&
+			atomic_load_explicit(&flow->bytes, memory_order_relaxed) <
+				KERNEL_OFFER_BYTES))
 		return;
 	out = port_get(adjacency_get(flow_decision_get(flow).adjacency)->port);
 	if (out == NULL || atomic_load_explicit(&out->kernel_ifindex, memory_order_relaxed) == 0)
@@ -227,7 +229,8 @@ static void offer(struct worker *w, const struct vector *v, bool v6)
 				__atomic_load_n(&slot->seq, __ATOMIC_RELAXED) + FLOW_SEQ_BACK <=
 			__atomic_load_n(&slot->span, __ATOMIC_RELAXED))
 		return;
-	kernel_offer(&w->offers, index, v6, w->now_ms);
+	if (kernel_offer(&w->offers, index, v6, w->now_ms))
+		punt_signal();
 }
 
 void slow_offer(struct worker *w)

@@ -44,6 +44,8 @@ bool dataplane_worker(unsigned id, struct worker_info *info);
 
 /** Every 100 ms: measure the load of queues, and move one to another worker if that is worth it (placement.h). */
 void dataplane_tick(void);
+/** Control: flows that workers offer to the kernel; when punt_event_fd is readable. */
+void dataplane_take_offers(void);
 
 struct flow_table *dataplane_flows(void);
 /** Reader id of the control thread for flow_table_each. */

@@ -74,6 +74,7 @@ static void on_punt(void *arg)
 	if (read(punt_event_fd(), &events, sizeof(events)) < 0 && errno != EAGAIN)
 		LOG_ERROR("punt descriptor cannot be read error=%d", errno);
 	take_punted(arg);
+	dataplane_take_offers();
 }
 
 static void on_tick(void *arg)
