@@ -275,6 +275,9 @@ static void turn_on(unsigned number, struct flow *flow)
 	__atomic_store_n(&slot->span,
 		atomic_load_explicit(&kf.table->span[state], memory_order_relaxed),
 		__ATOMIC_RELAXED);
+	__atomic_store_n(&slot->key,
+		kernel_key_sum(kernel_key(e), e->v6 ? sizeof(e->key6) : sizeof(e->key4)),
+		__ATOMIC_RELAXED);
 	memcpy(&now, &e->decision, sizeof(now));
 	__atomic_store_n(&slot->fresh, 0, __ATOMIC_RELAXED); /* workers have had it since */
 	__atomic_store_n(

@@ -15,8 +15,8 @@
 #define KERNEL_OFFER_AGAIN 50 /* ms before the same flow is offered again */
 /* Of a flow that is worth it: so many packets, or so many bytes. Early: what is on its way through the worker when the kernel takes
  * over is overtaken, and a sender that is told of that slows down. */
-#define KERNEL_OFFER_AFTER 64
-#define KERNEL_OFFER_BYTES (128u << 10)
+#define KERNEL_OFFER_AFTER 16
+#define KERNEL_OFFER_BYTES (16u << 10)
 
 struct kernel_offers {
 	_Atomic uint32_t head; /* writer: worker */

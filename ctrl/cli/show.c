@@ -52,7 +52,8 @@ static const struct column flow_columns[] = { { "from", "from", NULL }, { "src",
 	{ "dport", "dport", NULL }, { "verdict", "verdict", NULL },
 	{ "next hop", "next_hop", NULL }, { "packets", "packets", NULL },
 	{ "bytes", "bytes", "bytes" }, { "state", "state", NULL }, { "idle", "idle_ms", "ms" },
-	{ "left", "left_ms", "ms" }, { "rule", "rule", NULL }, { NULL, NULL, NULL } };
+	{ "left", "left_ms", "ms" }, { "kernel", "kernel", NULL }, { "rule", "rule", NULL },
+	{ NULL, NULL, NULL } };
 static const struct column rule_columns[] = { { "tier", "tier", NULL },
 	{ "policy", "policy", NULL }, { "rule", "rule", NULL }, { "action", "action", NULL },
 	{ "staged", "staged", NULL }, { "hits", "hits", NULL }, { NULL, NULL, NULL } };

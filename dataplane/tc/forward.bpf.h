@@ -164,7 +164,7 @@ static __always_inline int forward_addressed(
  * any moment: memory of an element that was deleted is used again at once. */
 static __always_inline struct kernel_slot *forward_slot(struct __sk_buff *skb,
 	const struct kernel_slot *header, const struct kernel_flow *found, struct kernel_flow *flow,
-	const struct forward_packet *p)
+	__u64 key, const struct forward_packet *p)
 {
 	struct kernel_slot *slot;
 	__u32 which;
@@ -173,7 +173,7 @@ static __always_inline struct kernel_slot *forward_slot(struct __sk_buff *skb,
 	barrier();
 	which = flow->slot;
 	slot = bpf_map_lookup_elem(&slots, &which);
-	if (slot == NULL || !slot->on || slot->epoch != header->epoch ||
+	if (slot == NULL || !slot->on || slot->epoch != header->epoch || slot->key != key ||
 		*(const volatile __u32 *)&found->slot != which)
 		return NULL;
 	if ((skb->gso_size != 0 ? p->headers + skb->gso_size : p->len) > flow->mtu ||
@@ -295,7 +295,9 @@ static __always_inline int forward_plain(
 static __always_inline int forward_send(struct __sk_buff *skb, struct kernel_flow *flow,
 	struct kernel_slot *slot, const struct forward_packet *p, int v6)
 {
-	const __u32 segments = skb->gso_segs;
+	/* Packet sockets do not say how many. */
+	const __u32 segments =
+		skb->gso_size != 0 ? (p->len - p->headers + skb->gso_size - 1) / skb->gso_size : 1;
 	int action;
 
 	/* A pod takes packets as they are. */
@@ -354,7 +356,7 @@ static __always_inline int forward4(struct __sk_buff *skb, const struct kernel_s
 	found = bpf_map_lookup_elem(&flows4, &key);
 	if (found == NULL || !forward_addressed(skb, found))
 		return FORWARD_NOT;
-	slot = forward_slot(skb, header, found, &flow, &p);
+	slot = forward_slot(skb, header, found, &flow, kernel_key_sum(&key, sizeof(key)), &p);
 	if (slot == NULL)
 		return FORWARD_NOT;
 	return forward_send(skb, &flow, slot, &p, 0);
@@ -390,7 +392,7 @@ static __always_inline int forward6(struct __sk_buff *skb, const struct kernel_s
 	found = bpf_map_lookup_elem(&flows6, &key);
 	if (found == NULL || !forward_addressed(skb, found))
 		return FORWARD_NOT;
-	slot = forward_slot(skb, header, found, &flow, &p);
+	slot = forward_slot(skb, header, found, &flow, kernel_key_sum(&key, sizeof(key)), &p);
 	if (slot == NULL)
 		return FORWARD_NOT;
 	return forward_send(skb, &flow, slot, &p, 1);

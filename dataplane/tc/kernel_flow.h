@@ -26,12 +26,13 @@ struct kernel_slot {
 	__u64 segments; /* atomic; as a wire would see them */
 	__u64 bytes;	/* atomic; of IP packets, as they came */
 	__u64 decision; /* the daemon's: what the map says is done is what this flow decision says */
+	__u64 key;	/* kernel_key_sum of its flow's */
 	__u32 seq;	/* TCP: sequence number of the last segment */
 	__u32 span;	/* TCP: how far the next may be from it, see FLOW_SEQ_BACK; all ones: any */
 	__u32 epoch;	/* slot 0: of the tables; else: when the decision was last known to hold */
 	__u32 on;	/* slot 0: all of it */
 	__u32 fresh;	/* seq is the program's */
-	__u32 reserved[3];
+	__u32 reserved;
 };
 
 struct kernel_key4 {
@@ -46,6 +47,17 @@ struct kernel_key6 {
 	__u32 ifindex;
 	__u32 proto;
 };
+
+/** Tells keys apart: an element of a map is another flow's as soon as it is deleted, a slot is not. */
+static inline __attribute__((always_inline)) __u64 kernel_key_sum(const void *key, unsigned size)
+{
+	const __u32 *word = (const __u32 *)key;
+	__u64 sum = 0;
+
+	for (unsigned i = 0; i < size / sizeof(*word); i++)
+		sum = (sum ^ word[i]) * 0x9e3779b97f4a7c15u;
+	return sum;
+}
 
 enum kernel_path {
 	KERNEL_PATH_PEER,   /* the other end of the veth `ifindex`, with header[0..14) */
