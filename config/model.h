@@ -43,6 +43,7 @@ enum pod_interface {
 	POD_INTERFACE_VETH, /* with its other end, and a TAP, in the daemon's namespace */
 	POD_INTERFACE_TAP
 };
+enum kernel_flows_mode { KERNEL_FLOWS_TCP, KERNEL_FLOWS_ALL, KERNEL_FLOWS_OFF };
 enum latency_mode { LATENCY_NORMAL, LATENCY_LOW }; /* LOW: workers never sleep */
 enum hugepages_mode { HUGEPAGES_AUTO, HUGEPAGES_OFF, HUGEPAGES_REQUIRED };
 enum endpoint_kind { ENDPOINT_POD, ENDPOINT_NODE };
@@ -101,7 +102,7 @@ struct node {
 	uint32_t tcp_window;	     /* enum tcp_window_mode */
 	bool tcp_pickup;	     /* TCP of no known connection makes one */
 	uint32_t tcp_pickup_grace_s; /* after a start, although tcp_pickup is off */
-	bool kernel_flows; /* established flows of kernel pods are forwarded by the kernel */
+	uint32_t kernel_flows;	     /* enum kernel_flows_mode */
 	uint32_t
 		half_open_max; /* half open connections of a pod; 0 = an eighth of the flow table */
 	struct mac_addr vtep_mac;	 /* zero = derived from the name */

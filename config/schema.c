@@ -7,6 +7,7 @@
 
 static const char *const hugepages_names[] = { "auto", "off", "required", NULL };
 static const char *const tcp_window_names[] = { "liberal", "strict", "off", NULL };
+static const char *const kernel_flows_names[] = { "tcp", "all", "off", NULL };
 static const char *const pod_interface_names[] = { "veth", "tap", NULL };
 static const char *const latency_names[] = { "normal", "low", NULL };
 static const char *const log_level_names[] = { "error", "warning", "info", "debug", NULL };
@@ -189,11 +190,14 @@ static const struct field node_fields[] = {
 		       "although "
 		       "tcp_pickup is false.",
 		.example = "300" },
-	{ AT(node, kernel_flows), .kind = FIELD_BOOL, .default_text = "true",
-		.doc = "Established flows of kernel pods are forwarded by the kernel itself, as "
+	{ AT(node, kernel_flows), .kind = FIELD_ENUM, .names = kernel_flows_names,
+		.default_text = "tcp",
+		.doc = "Established flows of kernel pods that the kernel forwards itself, as "
 		       "decided "
-		       "here; false: workers forward every packet.",
-		.example = "false" },
+		       "here: TCP, also UDP (all: datagrams that are on their way when a flow "
+		       "changes "
+		       "hands may be overtaken), or none (off: workers forward every packet).",
+		.example = "all" },
 	{ AT(node, half_open_max), .kind = FIELD_UINT, .max = 268435456, .default_text = "0",
 		.doc = "Half open connections that one pod may have at a time, a family (what "
 		       "comes from "

@@ -350,7 +350,7 @@ int dataplane_start(
 			"flows or flows6",
 			node->flows, node->flows6);
 	conntrack_configure(dp.flows, node);
-	kernel_flows_pause(KERNEL_PAUSE_SETTING, !node->kernel_flows);
+	kernel_flows_configure(node->kernel_flows);
 	worker_set_tunnels(types);
 	burst_select(NULL);
 	forwarding.n_workers = dp.n_workers;
@@ -522,5 +522,5 @@ void dataplane_configure(const struct node *node)
 	/* Workers read latency and timeouts from the published settings; the flow table holds its own copy. */
 	conntrack_configure(dp.flows, node);
 	kernel_flows_changed();
-	kernel_flows_pause(KERNEL_PAUSE_SETTING, !node->kernel_flows);
+	kernel_flows_configure(node->kernel_flows);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dataplane/kernel_flows.h"
 
+#include "config/model.h"
 #include "dataplane/adjacency.h"
 #include "dataplane/counters.h"
 #include "dataplane/generation.h"
@@ -57,6 +58,7 @@ static struct {
 	unsigned count;
 	unsigned used;	 /* entries that are not free */
 	unsigned paused; /* enum kernel_pause */
+	bool udp;	 /* too */
 	uint32_t now_ms, looked_ms;
 } kf;
 
@@ -186,6 +188,7 @@ static bool is_settled(const struct flow *flow)
 	switch (flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed))) {
 	case FLOW_UDP_UNREPLIED:
 	case FLOW_UDP_REPLIED:
+		return kf.udp;
 	case FLOW_TCP_ESTABLISHED:
 		return true;
 	default:
@@ -516,6 +519,13 @@ void kernel_flows_pause(enum kernel_pause why, bool pause)
 	__atomic_store_n(&kf.slots[0].on, kf.paused == 0, __ATOMIC_RELEASE);
 	/* Each is given again, once a worker offers it: by then it is somewhere else. */
 	kernel_flows_changed();
+}
+
+void kernel_flows_configure(uint32_t mode)
+{
+	kf.udp = mode == KERNEL_FLOWS_ALL;
+	kernel_flows_changed();
+	kernel_flows_pause(KERNEL_PAUSE_SETTING, mode == KERNEL_FLOWS_OFF);
 }
 
 unsigned kernel_flows_count(void)

@@ -41,6 +41,8 @@ void kernel_flows_tick(uint32_t now_ms);
 /** Bring all counters up to date. */
 void kernel_flows_harvest(void);
 
+/** Which flows: enum kernel_flows_mode. */
+void kernel_flows_configure(uint32_t mode);
 /** Why the kernel shall have none for a while. */
 enum kernel_pause {
 	KERNEL_PAUSE_SETTING = 1 << 0,	/* node/kernel_flows */

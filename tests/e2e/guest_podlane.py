@@ -69,7 +69,6 @@ MODELS = {
     "vmxnet3": "vmxnet3",
     "virtio": "virtio-net-pci,iommu_platform=on,disable-legacy=on",
 }
-WIRE_MTU = 9000
 
 
 class Nic:
@@ -91,10 +90,8 @@ class GuestPod:
         if name is not None:
             guest.sh("ip", "netns", "add", name)
 
-    mtu = 1430
-
     def object(self):
-        return {"name": self.short, "kind": "tap", "netns": self.short, "addresses": self.addresses, "mtu": self.mtu}
+        return {"name": self.short, "kind": "tap", "netns": self.short, "addresses": self.addresses, "mtu": 1430}
 
     def prefix(self):
         return f"ip netns exec {self.short} " if self.short is not None else ""
@@ -144,7 +141,7 @@ class PodlaneGuest(Guest, PodlaneNode):
         for nic in self.nics.values():
             switch.sh("ip", "tuntap", "add", "dev", nic.tap, "mode", "tap", "vnet_hdr")
             switch.sysctl(f"net.ipv6.conf.{nic.tap}.disable_ipv6", 1)
-            switch.sh("ip", "link", "set", nic.tap, "mtu", WIRE_MTU, "master", "br0", "up")
+            switch.sh("ip", "link", "set", nic.tap, "mtu", self.mtu, "master", "br0", "up")
             argv += ["-netdev", f"tap,id=net{nic.index},ifname={nic.tap},script=no,downscript=no",
                      "-device", f"{MODELS[nic.model]},netdev=net{nic.index},id={nic.id},mac={nic.mac},romfile=,addr={nic.slot:#x}"]
         return argv

@@ -86,7 +86,9 @@ class Bench:
 
     def __init__(self):
         self.lab = lab = Lab("kernel")
-        self.a, self.b, self.c = PodlaneNode(lab, "node-a", 1), SharedNode(lab, "node-b", 2), FlannelNode(lab, "node-c", 3)
+        self.a = PodlaneNode(lab, "node-a", 1, extra_node='kernel_flows = "all";')
+        self.b = SharedNode(lab, "node-b", 2, extra_node='kernel_flows = "all";')
+        self.c = FlannelNode(lab, "node-c", 3)
         self.pods = {f"pod-{n.short[-1]}{i}": Pod(lab, f"pod-{n.short[-1]}{i}", [n.address(4, 10 + i), n.address(6, 10 + i)])
                      for n, i in ((self.a, 1), (self.a, 2), (self.b, 1), (self.b, 2))}
         self.pods["pod-c1"] = self.c.add_pod("pod-c1")
@@ -251,13 +253,25 @@ def test_limits_hold(bench):
 
 
 def test_the_setting(bench):
+    """UDP only where it is asked for: a datagram must not overtake another."""
     a, stream = bench.a, Steady(bench.pods["pod-a1"], bench.pods["pod-a2"])
     in_kernel(a, stream, 2)
-    a.patch("nodes", "node-a", {"kernel_flows": False})
+    a.patch("nodes", "node-a", {"kernel_flows": "off"})
     in_workers(a, stream)
-    a.patch("nodes", "node-a", {"kernel_flows": True})
+    a.patch("nodes", "node-a", {"kernel_flows": "tcp"})
     in_kernel(a, stream, 2)
     stream.finish()
+    before = forwarded(a)
+    bench.pods["pod-a1"].sh(sys.executable, "-c", f"""
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for n in range(2000):
+    s.sendto(b"x" * 100, ("{bench.pods["pod-a2"].v4}", 7051))
+    if n % 100 == 0: time.sleep(0.01)
+""")
+    time.sleep(0.2)
+    assert forwarded(a) == before
+    a.patch("nodes", "node-a", {"kernel_flows": "all"})
 
 
 @pytest.mark.parametrize("how", ["kill", "stop", "upgrade"])

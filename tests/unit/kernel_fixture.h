@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_KERNEL_FIXTURE_H
 #define TESTS_UNIT_KERNEL_FIXTURE_H
 
+#include "config/model.h"
 #include "dataplane/kernel_flows.h"
 #include "dataplane/kernel_slots.h"
 #include "tests/unit/worker_frames.h"
@@ -114,6 +115,7 @@ static inline void kernel_start(void)
 	}
 	window_mode(FLOW_WINDOW_STRICT);
 	CU_ASSERT_EQUAL_FATAL(kernel_flows_start(&maps, slots, w->flows, READER), 0);
+	kernel_flows_configure(KERNEL_FLOWS_ALL);
 	now_ms = w->now_ms;
 	kernel_flows_tick(now_ms);
 }

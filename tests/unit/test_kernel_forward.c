@@ -2,6 +2,7 @@
 /** The tc program that forwards flows of kernel pods (dataplane/tc/forward.bpf.h), run by the kernel over crafted frames
  * (BPF_PROG_TEST_RUN), against the worker whose flows they are: what the program forwards the worker forwards too, and in the same
  * bytes; everything else it has not touched. Needs root. */
+#include "config/model.h"
 #include "dataplane/pod_program.h"
 #include "dataplane/plain.h"
 #include "tests/unit/kernel_fixture.h"
@@ -65,6 +66,7 @@ static void program_start(void)
 	memset(&w->offers, 0, sizeof(w->offers));
 	window_mode(FLOW_WINDOW_STRICT);
 	CU_ASSERT_EQUAL_FATAL(kernel_flows_start(&maps, shared, w->flows, READER), 0);
+	kernel_flows_configure(KERNEL_FLOWS_ALL);
 	now_ms = w->now_ms;
 	kernel_flows_tick(now_ms);
 }
