@@ -507,7 +507,7 @@ static void BURST_FUNCTION(stages_)(struct worker *w, struct port *in, uint16_t 
 	BURST_FUNCTION(stage_forward_)(w, in);
 	if (unlikely(atomic_load_explicit(&in->kernel_ifindex, memory_order_relaxed) != 0) &&
 		in->role == PORT_POD)
-		slow_offer(w);
+		slow_offer(w, in);
 }
 
 extern const struct burst_stages BURST_FUNCTION(burst_);

@@ -134,7 +134,7 @@ static void count(unsigned number)
 	const uint64_t packets = __atomic_load_n(&slot->packets, __ATOMIC_RELAXED) - e->packets,
 		       segments = __atomic_load_n(&slot->segments, __ATOMIC_RELAXED) - e->segments,
 		       bytes = __atomic_load_n(&slot->bytes, __ATOMIC_RELAXED) - e->bytes;
-	/* To a pod they go whole. */
+	/* Without a tunnel they are sent as they came. */
 	const uint64_t sent = e->tunnel ? RTE_MAX(segments, packets) : packets;
 	struct flow *flow = flow_at(&kf.table->pool[e->v6], e->index, e->v6);
 
@@ -176,24 +176,6 @@ static const struct port *open_port(uint16_t id)
 			       rcu_own(&port->limits) == NULL && port->vlan == 0
 		       ? port
 		       : NULL;
-}
-
-/** Nothing about its next packets needs a worker. */
-static bool is_settled(const struct flow *flow)
-{
-	const uint8_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
-
-	if (flags & (FLOW_NEGATIVE | FLOW_NAT | FLOW_STATELESS))
-		return false;
-	switch (flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed))) {
-	case FLOW_UDP_UNREPLIED:
-	case FLOW_UDP_REPLIED:
-		return kf.udp;
-	case FLOW_TCP_ESTABLISHED:
-		return true;
-	default:
-		return false;
-	}
 }
 
 /** @return false: workers have to do that. */
@@ -293,7 +275,7 @@ static void turn_on(unsigned number, struct flow *flow)
 	/* A worker that changes the flow's state turns the slot off afterwards: one of the two sees the other. */
 	atomic_thread_fence(memory_order_seq_cst);
 	now = flow_decision_get(flow);
-	if (!is_settled(flow) || memcmp(&now, &e->decision, sizeof(now)) != 0)
+	if (!kernel_flow_settled(flow) || memcmp(&now, &e->decision, sizeof(now)) != 0)
 		take_back(number);
 }
 
@@ -341,7 +323,7 @@ static void consider(uint32_t index, bool v6)
 		return;
 	flow = flow_at(pool, index, v6);
 	next.decision = flow_decision_get(flow);
-	if (next.decision.adjacency >= ADJACENCY_MAX || !is_settled(flow))
+	if (next.decision.adjacency >= ADJACENCY_MAX || !kernel_flow_settled(flow))
 		return;
 	adj = adjacency_get(next.decision.adjacency);
 	in = open_port((uint16_t)RTE_MIN(flow_key_zone(flow, v6), (uint32_t)PORT_NONE));
@@ -409,7 +391,7 @@ static bool may_stay(const struct entry *e, unsigned number)
 	const struct flow_decision now = flow_decision_get(flow);
 
 	return is_its(e, number) && memcmp(&now, &e->decision, sizeof(now)) == 0 &&
-	       is_settled(flow) && same_interfaces(e);
+	       kernel_flow_settled(flow) && same_interfaces(e);
 }
 
 static void look(bool settle)
@@ -524,6 +506,8 @@ void kernel_flows_pause(enum kernel_pause why, bool pause)
 void kernel_flows_configure(uint32_t mode)
 {
 	kf.udp = mode == KERNEL_FLOWS_ALL;
+	if (kf.slots != NULL)
+		__atomic_store_n(&kf.slots[0].udp, kf.udp, __ATOMIC_RELAXED);
 	kernel_flows_changed();
 	kernel_flows_pause(KERNEL_PAUSE_SETTING, mode == KERNEL_FLOWS_OFF);
 }
@@ -549,6 +533,7 @@ int kernel_flows_start(const struct kernel_maps *maps, struct kernel_slot *slots
 	kf.next = kf.count = kf.used = 0;
 	atomic_store_explicit(&kernel_slots, slots, memory_order_release);
 	slots[0].epoch = generation_epoch();
+	slots[0].udp = kf.udp;
 	__atomic_store_n(&slots[0].on, kf.paused == 0, __ATOMIC_RELEASE);
 	return 0;
 }

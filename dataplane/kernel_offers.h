@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** Flows that a worker offers for the kernel to forward (kernel_flows.h): a ring of one writer, the worker, and one reader, the
- * control thread, which empties it every 100 ms. An offer is the index of a flow's entry, no more than a hint: whoever reads it
+ * control thread, which is woken for it. An offer is the index of a flow's entry, no more than a hint: whoever reads it
  * looks at the entry that is there by then.
  */
 #ifndef DATAPLANE_KERNEL_OFFERS_H

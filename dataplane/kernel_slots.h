@@ -29,6 +29,33 @@ static inline _Atomic uint16_t *kernel_number(
 	return &pool->side[flow_index(pool, flow, v6)].kernel;
 }
 
+/** The kernel may have flows at this moment. */
+static inline bool kernel_flows_wanted(void)
+{
+	const struct kernel_slot *header =
+		atomic_load_explicit(&kernel_slots, memory_order_acquire);
+
+	return header != NULL && __atomic_load_n(&header->on, __ATOMIC_RELAXED) != 0;
+}
+
+/** Nothing about the flow's next packets needs a worker, and the kernel may have its kind. */
+static inline bool kernel_flow_settled(const struct flow *flow)
+{
+	const uint8_t flags = atomic_load_explicit(&flow->flags, memory_order_relaxed);
+
+	if (flags & (FLOW_NEGATIVE | FLOW_NAT | FLOW_STATELESS))
+		return false;
+	switch (flow_state_kind(atomic_load_explicit(&flow->state, memory_order_relaxed))) {
+	case FLOW_UDP_UNREPLIED:
+	case FLOW_UDP_REPLIED:
+		return __atomic_load_n(&kernel_slot(0)->udp, __ATOMIC_RELAXED) != 0;
+	case FLOW_TCP_ESTABLISHED:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /** Bring the sequence number of the flow up to date with what the kernel has forwarded. Of a slot that is off there is nothing to
  * learn: the flow was brought up to date when it went off, and workers have forwarded its packets since. */
 static inline void kernel_slot_sync(struct kernel_slot *slot, struct flow *flow)

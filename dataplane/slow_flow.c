@@ -209,16 +209,18 @@ static void offer(struct worker *w, const struct vector *v, bool v6)
 	const uint32_t i = v->n - 1, index = v->index[i];
 	const struct flow *flow = flow_at(pool, index, v6);
 	const struct kernel_slot *slot;
-	const struct port *out;
+	struct port *out;
 	uint16_t kernel;
 
 	if (index == 0 || !flow_key_equal(flow_key(flow, v6), vector_key(v, i, v6), v6) ||
+		!kernel_flow_settled(flow) ||
 		(atomic_load_explicit(&flow->packets, memory_order_relaxed) < KERNEL_OFFER_AFTER &&
 			atomic_load_explicit(&flow->bytes, memory_order_relaxed) <
 				KERNEL_OFFER_BYTES))
 		return;
 	out = port_get(adjacency_get(flow_decision_get(flow).adjacency)->port);
-	if (out == NULL || atomic_load_explicit(&out->kernel_ifindex, memory_order_relaxed) == 0)
+	if (out == NULL || atomic_load_explicit(&out->kernel_ifindex, memory_order_relaxed) == 0 ||
+		rcu_read(&out->limits) != NULL)
 		return;
 	kernel = atomic_load_explicit(&pool->side[index].kernel, memory_order_acquire);
 	slot = kernel_slot(kernel);
@@ -233,10 +235,10 @@ static void offer(struct worker *w, const struct vector *v, bool v6)
 		punt_signal();
 }
 
-void slow_offer(struct worker *w)
+void slow_offer(struct worker *w, struct port *in)
 {
-	if (atomic_load_explicit(&kernel_slots, memory_order_acquire) == NULL ||
-		w->observer != NULL)
+	/* What control would refuse is not offered: that would wake it for each burst. */
+	if (!kernel_flows_wanted() || rcu_read(&in->limits) != NULL)
 		return;
 	if (w->vector[0].n > 0)
 		offer(w, &w->vector[0], false);

@@ -183,7 +183,7 @@ void slow_hold(struct worker *w, const struct port *in, struct rte_mbuf *m, stru
 /** Route an IP packet the daemon made or turned round. It starts at its IP header. */
 void slow_send_own(struct worker *w, struct rte_mbuf *m);
 /** After a burst of a pod whose flows the kernel may forward: offer those of the last packets (kernel_flows.h). */
-void slow_offer(struct worker *w);
+void slow_offer(struct worker *w, struct port *in);
 /** Packets the control thread sends. */
 void slow_injected(struct worker *w);
 /** Take the tags off w->pkts[0..n), just taken from an uplink that has a VLAN, and drop those of others. @return how many are left. */

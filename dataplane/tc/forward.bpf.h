@@ -324,13 +324,23 @@ static __always_inline int forward_send(struct __sk_buff *skb, struct kernel_flo
 	return action;
 }
 
+/** A plain packet, and what the map has for it. */
+static __always_inline int forward_found(struct __sk_buff *skb, const struct kernel_slot *header,
+	const struct kernel_flow *found, __u64 key, const struct forward_packet *p, int v6)
+{
+	struct kernel_flow flow;
+	struct kernel_slot *slot;
+
+	if (found == NULL || !forward_addressed(skb, found))
+		return FORWARD_NOT;
+	slot = forward_slot(skb, header, found, &flow, key, p);
+	return slot != NULL ? forward_send(skb, &flow, slot, p, v6) : FORWARD_NOT;
+}
+
 static __always_inline int forward4(struct __sk_buff *skb, const struct kernel_slot *header)
 {
 	struct kernel_key4 key = { .ifindex = skb->ifindex };
 	struct forward_packet p = { 0 };
-	const struct kernel_flow *found;
-	struct kernel_flow flow;
-	struct kernel_slot *slot;
 	struct forward_ip4 *ip;
 	__u16 ports[2];
 
@@ -353,22 +363,14 @@ static __always_inline int forward4(struct __sk_buff *skb, const struct kernel_s
 	key.sport = ports[0];
 	key.dport = ports[1];
 	key.proto = ip->protocol;
-	found = bpf_map_lookup_elem(&flows4, &key);
-	if (found == NULL || !forward_addressed(skb, found))
-		return FORWARD_NOT;
-	slot = forward_slot(skb, header, found, &flow, kernel_key_sum(&key, sizeof(key)), &p);
-	if (slot == NULL)
-		return FORWARD_NOT;
-	return forward_send(skb, &flow, slot, &p, 0);
+	return forward_found(skb, header, bpf_map_lookup_elem(&flows4, &key),
+		kernel_key_sum(&key, sizeof(key)), &p, 0);
 }
 
 static __always_inline int forward6(struct __sk_buff *skb, const struct kernel_slot *header)
 {
 	struct kernel_key6 key = { .ifindex = skb->ifindex };
 	struct forward_packet p = { .df = 1 };
-	const struct kernel_flow *found;
-	struct kernel_flow flow;
-	struct kernel_slot *slot;
 	struct forward_ip6 *ip;
 	__u16 ports[2];
 
@@ -389,13 +391,8 @@ static __always_inline int forward6(struct __sk_buff *skb, const struct kernel_s
 	key.sport = ports[0];
 	key.dport = ports[1];
 	key.proto = ip->next;
-	found = bpf_map_lookup_elem(&flows6, &key);
-	if (found == NULL || !forward_addressed(skb, found))
-		return FORWARD_NOT;
-	slot = forward_slot(skb, header, found, &flow, kernel_key_sum(&key, sizeof(key)), &p);
-	if (slot == NULL)
-		return FORWARD_NOT;
-	return forward_send(skb, &flow, slot, &p, 1);
+	return forward_found(skb, header, bpf_map_lookup_elem(&flows6, &key),
+		kernel_key_sum(&key, sizeof(key)), &p, 1);
 }
 
 /** @return an action, or FORWARD_NOT. */

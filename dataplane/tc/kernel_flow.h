@@ -32,7 +32,7 @@ struct kernel_slot {
 	__u32 epoch;	/* slot 0: of the tables; else: when the decision was last known to hold */
 	__u32 on;	/* slot 0: all of it */
 	__u32 fresh;	/* seq is the program's */
-	__u32 reserved;
+	__u32 udp;	/* slot 0, the daemon's own: UDP flows as well */
 };
 
 struct kernel_key4 {
