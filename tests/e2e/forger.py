@@ -38,7 +38,7 @@ class Watch:
             s.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
 
     def arrived(self):
-        """{(pod, number): UDP port} since the last time."""
+        """{(pod, number): UDP port} since the last time. Datagrams of one size may come as a run behind one header."""
         found = {}
         for name, s in self.sockets.items():
             while True:
@@ -46,9 +46,10 @@ class Watch:
                     frame, origin = s.recvfrom(1 << 17)
                 except BlockingIOError:
                     break
-                at = frame.find(MARK)
-                if at >= 0 and origin[2] != socket.PACKET_OUTGOING:
-                    found[name, int(frame[at + len(MARK):at + len(MARK) + 4])] = int.from_bytes(frame[at - 6:at - 4], "big")
+                if MARK not in frame or origin[2] == socket.PACKET_OUTGOING:
+                    continue
+                head, *marked = frame.split(MARK)
+                found.update({(name, int(m[:4])): int.from_bytes(head[-6:-4], "big") for m in marked})
         return found
 
     def close(self):
