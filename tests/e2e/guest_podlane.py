@@ -69,6 +69,7 @@ MODELS = {
     "vmxnet3": "vmxnet3",
     "virtio": "virtio-net-pci,iommu_platform=on,disable-legacy=on",
 }
+WIRE_MTU = 9000
 
 
 class Nic:
@@ -90,8 +91,10 @@ class GuestPod:
         if name is not None:
             guest.sh("ip", "netns", "add", name)
 
+    mtu = 1430
+
     def object(self):
-        return {"name": self.short, "kind": "tap", "netns": self.short, "addresses": self.addresses, "mtu": 1430}
+        return {"name": self.short, "kind": "tap", "netns": self.short, "addresses": self.addresses, "mtu": self.mtu}
 
     def prefix(self):
         return f"ip netns exec {self.short} " if self.short is not None else ""
@@ -141,7 +144,7 @@ class PodlaneGuest(Guest, PodlaneNode):
         for nic in self.nics.values():
             switch.sh("ip", "tuntap", "add", "dev", nic.tap, "mode", "tap", "vnet_hdr")
             switch.sysctl(f"net.ipv6.conf.{nic.tap}.disable_ipv6", 1)
-            switch.sh("ip", "link", "set", nic.tap, "mtu", self.mtu, "master", "br0", "up")
+            switch.sh("ip", "link", "set", nic.tap, "mtu", WIRE_MTU, "master", "br0", "up")
             argv += ["-netdev", f"tap,id=net{nic.index},ifname={nic.tap},script=no,downscript=no",
                      "-device", f"{MODELS[nic.model]},netdev=net{nic.index},id={nic.id},mac={nic.mac},romfile=,addr={nic.slot:#x}"]
         return argv
@@ -187,7 +190,9 @@ class PodlaneGuest(Guest, PodlaneNode):
         return self
 
     def bind(self, model):
-        """To vfio-pci, if it is not already."""
+        """To vfio-pci. A NIC is not let go of while a daemon has it: that would wait for ever."""
+        if self.runs():
+            self.stop()
         self.sh(f"driverctl set-override {self.nics[model].address} vfio-pci")
 
     def uplink_fields(self):

@@ -18,6 +18,8 @@ CHECKSUM, SEGMENTATION = "tx-checksum", "tx-segmentation"
 OFFLOADS = {"e1000": [CHECKSUM], "e1000e": [CHECKSUM], "vmxnet3": [CHECKSUM, SEGMENTATION], "virtio": [CHECKSUM, SEGMENTATION]}
 KINDS = ("vxlan4", "vxlan6", "direct")
 TAGGED = ("tagged-vxlan4", "tagged-direct")  # these are in VLAN 100
+JUMBO = ("jumbo",)
+JUMBO_MTU, JUMBO_POD_MTU = 9000, 8950
 
 
 class Bench:
@@ -28,10 +30,12 @@ class Bench:
         self.pod = GuestPod(self.guest, "pod-g1", [self.guest.address(4, 10), self.guest.address(6, 10)])
         self.own = GuestPod(self.guest, None, [self.guest.underlay4, self.guest.underlay6])
         self.nodes, self.remotes, self.peers = {}, {}, {}
-        for index, kind in enumerate(KINDS + TAGGED, 2):
-            node = self.nodes[kind] = FlannelNode(self.lab, f"node-{kind}", index, family=6 if kind == "vxlan6" else 4)
+        for index, kind in enumerate(KINDS + TAGGED + JUMBO, 2):
+            node = self.nodes[kind] = FlannelNode(self.lab, f"node-{kind}", index, family=6 if kind == "vxlan6" else 4,
+                                                  mtu=JUMBO_MTU if kind in JUMBO else 1500)
             self.remotes[kind] = node.add_pod(f"pod-{kind}")
-            self.remotes[kind].sh("ip", "link", "set", "eth0", "mtu", 1430)
+            if kind not in JUMBO:
+                self.remotes[kind].sh("ip", "link", "set", "eth0", "mtu", 1430)
             peer = self.peers[kind] = self.guest.peer_object((node, "direct" if "direct" in kind else "vxlan"))
             if "direct" in kind:
                 node.add_direct_peer(self.guest)
@@ -47,6 +51,7 @@ class Bench:
         if guest.runs():
             guest.stop()
         guest.uplink_more = more
+        guest.mtu, self.pod.mtu = (JUMBO_MTU, JUMBO_POD_MTU) if kinds == JUMBO else (1500, 1430)
         for node in self.nodes.values():
             node.sh("ip", "neigh", "flush", "dev", "eth0")
         guest.write_conf(peers=[self.peers[k] for k in kinds], pods=[self.pod]).start(**kwargs)
@@ -127,6 +132,35 @@ def test_uplink(bench, model):
     bench.counted()
 
 
+@pytest.mark.parametrize("model", ["e1000e", "virtio"])
+def test_jumbo(bench, model):
+    """Frames of 9000 bytes, each in several buffers, through VXLAN; none is fragmented on the way that fits."""
+    guest, remote = bench.guest, bench.remotes["jumbo"]
+    guest.bind(model)
+    bench.start(model, kinds=JUMBO)
+    assert guest.uplink()["mtu"] == JUMBO_MTU
+    largest = JUMBO_POD_MTU - 28
+    bench.pod.sh("ping", "-M", "do", "-c", "3", "-i", "0.02", "-W", "3", "-s", largest, remote.v4)
+    bench.pod.sh("ping", "-M", "do", "-c", "3", "-i", "0.02", "-W", "3", "-s", largest - 20, remote.v6)
+    for address, size in zip(bench.pod.addresses, (largest, largest - 20)):
+        remote.sh("ping", "-M", "do", "-c", "3", "-i", "0.02", "-W", "3", "-s", size, address)
+    bench.everything(sizes=(1500, 2000, 4100, 8100, 20000), kinds=JUMBO)
+    assert guest.uplink()["rx_bytes"] / guest.uplink()["rx_packets"] > 1500
+    bench.counted()
+
+
+def test_queues(bench, model="vmxnet3"):
+    """Two receive queues, whichever of them QEMU uses."""
+    guest = bench.guest
+    guest.bind(model)
+    bench.start(model, "queues = 2;")
+    assert guest.uplink()["rx_queues"] == 2
+    bench.everything(sizes=(56, 1350), kinds=("vxlan4",))
+    per_queue = [q["packets"] for q in guest.get("/v1/state/queues") if q["port"] == "eth0"]
+    assert len(per_queue) == 2 and sum(per_queue) > 0, per_queue
+    bench.counted()
+
+
 def own_traffic(bench, node):
     """The guest's kernel and a node's."""
     bench.own.ping([node.underlay4, node.underlay6], (56, 1400, 4000))
@@ -202,6 +236,47 @@ def test_kernel_vlan(bench, model, kinds):
     guest.sh("ping -c 2 -i 0.02 -W 2 198.51.100.4")
     assert untagged.ping(guest.underlay4, count=1, timeout=1, check=False)[1] == 0, "it is in another VLAN"
     link_and_end(bench, node, "up0.100")
+
+
+TALK = """
+import socket, sys, time
+family = socket.AF_INET6 if ':' in sys.argv[2] else socket.AF_INET
+s = socket.socket(family, socket.SOCK_DGRAM)
+s.settimeout(10)
+if sys.argv[1] == 'echo':
+    s.bind((sys.argv[2], 7060))
+    while (got := s.recvfrom(100)):
+        s.sendto(*got)
+        if got[0] == b'end':
+            sys.exit()
+s.connect((sys.argv[2], 7060))
+for n in range(500):
+    s.send(b'%d' % n)
+    assert s.recv(100) == b'%d' % n
+    time.sleep(0.002)
+s.send(b'end')
+"""
+
+
+def test_kernel_flows(bench):
+    """This kernel too takes the tc programs, and forwards what pods of the node say to each other."""
+    guest = bench.guest
+    guest.bind("virtio")
+    bench.start("virtio")
+    guest.patch("nodes", guest.short, {"kernel_flows": "all"})
+    other = GuestPod(guest, "pod-g2", [guest.address(4, 11), guest.address(6, 11)])
+    guest.put("pods", other.object())
+    assert all(p["host_interface"] for p in guest.get("/v1/state/ports") if p["role"] == "pod")
+    guest.put_file("talk.py", TALK)
+    for address in other.addresses:
+        guest.sh(f"{other.prefix()}python3 talk.py echo {address} >echo.out 2>&1 &")
+        wait_for("echo", lambda: ":1B94 " in other.sh("cat", "/proc/net/udp", "/proc/net/udp6"))
+        before = {e["event"]: e["count"] for e in guest.get("/v1/state/events")}
+        bench.pod.sh("python3", "talk.py", "ask", address)
+        after = {e["event"]: e["count"] for e in guest.get("/v1/state/events")}
+        assert after["kernel_forwarded"] > before["kernel_forwarded"] + 300
+    guest.delete("pods", "pod-g2")
+    bench.counted()
 
 
 @pytest.mark.parametrize("more,ends", [("", ("TERM", "KILL")), ('kernel_interface = "up0"; vlan = 100;', ("KILL", "USR2"))],
